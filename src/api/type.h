@@ -1,0 +1,98 @@
+/*
+ * Types of options, commands, events and properties: const tables that gen/schema.py makes from schema/*.json, and
+ * one walker for each thing that is done with them. A value of a type is plain C: bool, int8_t ... uint64_t, double,
+ * char *, an enum as int, a struct, a tagged union, a counted list.
+ *
+ * An optional member has a `bool has_NAME` beside it, but for strings, structs by pointer and lists, where NULL or a
+ * count of 0 with NULL items says the same.
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+typedef struct Error Error;
+typedef struct Json Json;
+typedef struct StrBuf StrBuf;
+
+typedef enum TypeKind {
+    TYPE_NULL,
+    TYPE_BOOL,
+    TYPE_INT,    /* `size` 1, 2, 4, 8, signed or not; `minimum` and `maximum` */
+    TYPE_SIZE,   /* uint64_t; as an option it takes suffixes */
+    TYPE_NUMBER, /* double */
+    TYPE_STRING, /* char * */
+    TYPE_ENUM,   /* int; its index in `names` */
+    TYPE_STRUCT,
+    TYPE_UNION,     /* a struct whose member `tag` says which further members there are */
+    TYPE_ALTERNATE, /* the JSON kind says which */
+    TYPE_LIST,      /* TypeList of `element` */
+    TYPE_ANY,       /* Json * */
+} TypeKind;
+
+typedef struct Type Type;
+typedef struct TypeMember TypeMember;
+typedef struct TypeBranch TypeBranch;
+
+struct Type {
+    const char *name; /* as the schema spells it */
+    const char *description;
+    TypeKind kind;
+    bool is_signed;
+    uint32_t size; /* of the C value, bytes */
+    int64_t minimum;
+    uint64_t maximum;
+    const char *const *names;        /* enum: names, in order of value */
+    const char *const *descriptions; /* enum: of each value; may be NULL */
+    uint32_t count;                  /* of names, members or branches */
+    const TypeMember *members;       /* struct and union: all, base members first */
+    uint32_t member_count;
+    uint32_t tag;               /* union: index in `members` of the tag */
+    const TypeBranch *branches; /* union: one for each tag value; alternate: one for each kind */
+    const Type *element;        /* list */
+    const char *implied_key;    /* option types: the member that a first value without a key is for */
+};
+
+struct TypeMember {
+    const char *name;
+    const char *description;
+    const Type *type;
+    uint32_t offset;     /* in the struct */
+    uint32_t has_offset; /* of the bool; UINT32_MAX where there is none */
+    bool optional;
+    bool pointer; /* the struct holds a pointer to the value */
+    const char *default_text; /* for documents and help; may be NULL */
+};
+
+struct TypeBranch {
+    int value;         /* union: of the tag; alternate: the JsonKind */
+    const Type *type;  /* NULL: no further members */
+    uint32_t offset;
+};
+
+typedef struct TypeList {
+    void *items; /* `count` values of the element type, one after the other */
+    size_t count;
+} TypeList;
+
+extern const Type type_null, type_bool, type_int8, type_int16, type_int32, type_int64, type_uint8, type_uint16,
+    type_uint32, type_uint64, type_size, type_number, type_string, type_any;
+
+/* Fills `value` (all zeroes before), or leaves it all zeroes and says which member is wrong and what would do:
+ * "'cpus' expects an integer from 1 to 512". */
+bool type_from_json(const Type *type, const Json *json, void *value, Error **error);
+/* The same, where scalars are strings as a command line gives them (see api/options.h). */
+bool type_from_options(const Type *type, const Json *json, void *value, Error **error);
+/* One value from one text: "on", "4k", "a,b" for lists. */
+bool type_from_text(const Type *type, const char *text, void *value, Error **error);
+Json *type_to_json(const Type *type, const void *value);
+/* As HMP and info print it; nested values are indented. */
+void type_to_text(const Type *type, const void *value, StrBuf *buffer);
+/* Frees what the value owns and sets it to all zeroes. */
+void type_clear(const Type *type, void *value);
+bool type_equal(const Type *type, const void *a, const void *b);
+/* A line for each member, sorted: "  size=<size>  -  description (default: 4k)". */
+void type_help(const Type *type, StrBuf *buffer);
+/* "int", "bool", "string", "size", "OnOffAuto": as `-device X,help` shows types. */
+const char *type_display_name(const Type *type);
+/* The index of `name` in an enum, or -1 with an error that names the nearest. */
+int type_enum_value(const Type *type, const char *name, Error **error);

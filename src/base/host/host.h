@@ -1,0 +1,44 @@
+/* What the host's operating system gives, behind one header; base/host/<os>/ implements it. */
+#pragma once
+
+#include "base/compiler.h"
+
+typedef struct Error Error;
+
+int64_t host_monotonic_ns(void);
+int64_t host_realtime_ns(void); /* since 1970-01-01 UTC */
+size_t host_page_size(void);
+unsigned host_cpu_count(void);
+/* Fills `bytes` from the host's random source; cannot fail. */
+void host_random(void *bytes, size_t count);
+
+/* A wake-up that can be polled (an eventfd on Linux). */
+int host_event_new(Error **error); /* a file descriptor, or -1 */
+void host_event_signal(int fd);
+void host_event_clear(int fd);
+
+/* Readiness of many file descriptors (epoll on Linux). */
+enum { HOST_POLL_IN = 1, HOST_POLL_OUT = 2, HOST_POLL_ERROR = 4, HOST_POLL_HANGUP = 8 };
+typedef struct HostPoller HostPoller;
+typedef struct HostPollEvent {
+    int fd;
+    unsigned events;
+    void *data;
+} HostPollEvent;
+HostPoller *host_poller_new(Error **error);
+void host_poller_free(HostPoller *poller);
+/* Adds, changes or (events 0) removes a descriptor. A regular file, which cannot be polled, is always ready. */
+bool host_poller_set(HostPoller *poller, int fd, unsigned events, void *data, Error **error);
+/* Waits at most `timeout_ns` (negative: for ever); returns how many events were stored. */
+int host_poller_wait(HostPoller *poller, HostPollEvent *events, int limit, int64_t timeout_ns);
+/* The poller as a descriptor that another event loop can poll. */
+int host_poller_fd(const HostPoller *poller);
+
+/* Memory. Sizes are rounded up to whole host pages by the caller. */
+typedef enum HostMemoryFlags { HOST_MEMORY_SHARED = 1, HOST_MEMORY_NORESERVE = 2, HOST_MEMORY_READ_ONLY = 4 } HostMemoryFlags;
+/* `fd` -1: anonymous. Returns NULL on failure. */
+void *host_memory_map(int fd, uint64_t offset, uint64_t size, unsigned flags, Error **error);
+void host_memory_unmap(void *memory, uint64_t size);
+int host_memfd_new(const char *name, uint64_t size, bool huge_pages, Error **error); /* a descriptor, or -1 */
+void host_memory_dont_need(void *memory, uint64_t size);
+bool host_memory_prealloc(void *memory, uint64_t size, Error **error);

@@ -1,0 +1,85 @@
+/*
+ * The log: what -d selects, written to -D's file or stderr, filtered by -dfilter. One Log hangs
+ * off each program or machine and is reached from what it logs (a Cpu, a Device); there is no
+ * global one. Item names are those that QEMU documents for -d.
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+typedef struct Error Error;
+
+/* X(enumerator, name, description) */
+#define LOG_ITEMS(X) \
+    X(LOG_OUT_ASM, "out_asm", "show generated host assembly code for each compiled block") \
+    X(LOG_IN_ASM, "in_asm", "show guest assembly code for each translated block") \
+    X(LOG_OP, "op", "show the intermediate representation of each block") \
+    X(LOG_OP_OPT, "op_opt", "show the intermediate representation after optimisation") \
+    X(LOG_INT, "int", "show interrupts and exceptions in short form") \
+    X(LOG_EXEC, "exec", "show each block before it runs (lots of output)") \
+    X(LOG_CPU, "cpu", "show CPU registers before each block (lots of output)") \
+    X(LOG_FPU, "fpu", "include floating-point registers in the 'cpu' output") \
+    X(LOG_MMU, "mmu", "show events of the memory-management unit") \
+    X(LOG_PAGE, "page", "dump pages at the start of user-mode emulation") \
+    X(LOG_NOCHAIN, "nochain", "do not link translated blocks, so that 'exec' and 'cpu' show each one") \
+    X(LOG_RESET, "cpu_reset", "show CPU state before each reset") \
+    X(LOG_UNIMP, "unimp", "log the use of functions that are not implemented") \
+    X(LOG_GUEST_ERRORS, "guest_errors", "log what the guest does against a specification") \
+    X(LOG_STRACE, "strace", "log every system call of a user-mode program") \
+    X(LOG_TID, "tid", "open a log file for each thread; give -D a name with '%d'")
+
+typedef enum LogBit {
+#define X(enumerator, name, description) enumerator##_BIT,
+    LOG_ITEMS(X)
+#undef X
+    LOG_ITEM_COUNT
+} LogBit;
+
+typedef enum LogItem {
+#define X(enumerator, name, description) enumerator = 1 << enumerator##_BIT,
+    LOG_ITEMS(X)
+#undef X
+} LogItem;
+
+typedef struct LogRange {
+    uint64_t first, last; /* both inclusive */
+} LogRange;
+
+typedef struct Log {
+    _Atomic uint32_t items; /* LogItem bits */
+    FILE *file;             /* NULL: stderr */
+    char *file_name;        /* -D's argument, may hold %d */
+    LogRange *ranges;       /* -dfilter; none: everything */
+    size_t range_count;
+    struct Trace *trace; /* `trace:PATTERN` items of -d go here */
+} Log;
+
+Log *log_new(void);
+void log_free(Log *log);
+
+/* -d LIST and HMP's log: names separated by commas; "none" clears, "all" sets all but nochain and tid. */
+bool log_set_items(Log *log, const char *list, Error **error);
+/* -D and HMP's logfile. NULL or "" goes back to stderr. */
+bool log_set_file(Log *log, const char *name, Error **error);
+/* -dfilter: ranges START..END, START+LENGTH or START-LENGTH, separated by commas. */
+bool log_set_ranges(Log *log, const char *list, Error **error);
+/* Prints -d help's table. */
+void log_print_items(FILE *file);
+
+static inline bool log_enabled(const Log *log, LogItem item)
+{
+    return UNLIKELY(atomic_load_explicit(&log->items, memory_order_relaxed) & item);
+}
+
+bool log_address_selected(const Log *log, uint64_t address);
+
+/* Writes one message whole, whatever other threads write. */
+void log_write(Log *log, const char *format, ...) PRINTF(2, 3);
+
+/* What a guest did wrong and the emulator carried on from; `who` is a device's path or "cpu N". */
+#define log_guest_error(log, ...) \
+    (log_enabled(log, LOG_GUEST_ERRORS) ? log_write(log, __VA_ARGS__) : (void)0)
+#define log_unimplemented(log, ...) (log_enabled(log, LOG_UNIMP) ? log_write(log, __VA_ARGS__) : (void)0)

@@ -1,0 +1,49 @@
+/*
+ * A growing array of any type, and the allocation that never returns NULL.
+ *
+ *     VEC(Block *) blocks;              all zeroes is an empty one
+ *     vec_push(&blocks, block);
+ *     for (size_t i = 0; i < blocks.count; i++) { ... blocks.items[i] ... }
+ *     vec_free(&blocks);
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+#define VEC(type) \
+    struct { \
+        type *items; \
+        size_t count, capacity; \
+    }
+
+/* Out of memory ends the process with a message: no caller in the control path can do better. */
+void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
+void *mem_alloc0(size_t size) __attribute__((malloc, returns_nonnull));
+void *mem_realloc(void *memory, size_t size) __attribute__((returns_nonnull));
+/* count * size, checked for overflow. */
+void *mem_alloc_array(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
+void *mem_copy(const void *memory, size_t size) __attribute__((malloc, returns_nonnull));
+char *string_copy(const char *text); /* NULL for NULL */
+char *string_format(const char *format, ...) PRINTF(1, 2) __attribute__((malloc, returns_nonnull));
+
+#define NEW(type) ((type *)mem_alloc0(sizeof(type)))
+
+/* Makes room for `count` items of `size` bytes. */
+void *vec_grow(void *items, size_t *capacity, size_t count, size_t size);
+
+#define vec_reserve(v, n) \
+    ((v)->capacity >= (n) ? (void)0 \
+                          : (void)((v)->items = vec_grow((v)->items, &(v)->capacity, (n), sizeof *(v)->items)))
+#define vec_push(v, ...) (vec_reserve(v, (v)->count + 1), (void)((v)->items[(v)->count++] = (__VA_ARGS__)))
+#define vec_free(v) (free((v)->items), (v)->items = NULL, (v)->count = (v)->capacity = 0)
+/* Keeps the order. */
+#define vec_remove(v, i) \
+    (memmove((v)->items + (i), (v)->items + (i) + 1, ((v)->count - (i)-1) * sizeof *(v)->items), (void)(v)->count--)
+
+static inline void free_cleanup(void *pointer)
+{
+    extern void free(void *);
+    free(*(void **)pointer);
+}
+/* `AUTO_FREE char *text = string_copy(...)`: freed at the end of the scope. */
+#define AUTO_FREE __attribute__((cleanup(free_cleanup)))

@@ -1,0 +1,45 @@
+/*
+ * Event loops: descriptors, timers, posted calls, (later) an io_uring. One on the program's main thread with GLib's
+ * default context attached, more as `iothread` objects. All that comes from outside the machine enters a device through
+ * its loop.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "base/list.h"
+
+typedef struct Error Error;
+typedef struct Loop Loop;
+typedef struct LoopFd LoopFd;
+
+/* A loop without a thread; whoever calls loop_run is its thread. `attach_glib`: dispatch GLib's default context too. */
+Loop *loop_new(bool attach_glib, Error **error);
+void loop_free(Loop *loop);
+/* Runs until loop_quit. */
+void loop_run(Loop *loop);
+/* One round: waits at most `timeout_ns` (negative: for ever). Returns whether anything was dispatched. */
+bool loop_iterate(Loop *loop, int64_t timeout_ns);
+void loop_quit(Loop *loop);                                                /* any thread */
+void loop_post(Loop *loop, void (*function)(void *data), void *data);      /* any thread, in order */
+void loop_post_wait(Loop *loop, void (*function)(void *data), void *data); /* any thread; returns when it has run */
+bool loop_is_self(const Loop *loop);
+/* Runs until nothing posted is left; used while the machine is parked. */
+void loop_drain(Loop *loop);
+
+/* Watches `fd` for HOST_POLL events; 0 pauses. The loop does not own the descriptor. */
+LoopFd *loop_fd_add(Loop *loop, int fd, unsigned events, void (*ready)(void *data, unsigned events), void *data);
+void loop_fd_set(LoopFd *watch, unsigned events);
+void loop_fd_remove(LoopFd *watch); /* safe within `ready` */
+
+/* Timers in the loop's host time (host_monotonic_ns); devices use core/clock.h. */
+typedef struct LoopTimer {
+    ListNode node;
+    Loop *loop;
+    int64_t deadline; /* INT64_MAX: not set */
+    uint64_t order;   /* of creation: ties run in it */
+    void (*expired)(void *data);
+    void *data;
+} LoopTimer;
+void loop_timer_init(LoopTimer *timer, Loop *loop, void (*expired)(void *data), void *data);
+void loop_timer_set(LoopTimer *timer, int64_t deadline); /* any thread */
+void loop_timer_cancel(LoopTimer *timer);

@@ -1,0 +1,171 @@
+/*
+ * A machine: everything that used to be global in an emulator hangs off this. Several of them, of different guests, can
+ * live in one process.
+ */
+#pragma once
+
+#include "core/clock.h"
+#include "core/device.h"
+#include "core/memory.h"
+#include "cpu/cpu.h"
+#include "object/object.h"
+
+typedef struct CharDevice CharDevice;
+typedef struct Files Files;
+typedef struct Loop Loop;
+typedef struct Machine Machine;
+typedef struct MachineClass MachineClass;
+typedef struct MachineOptions MachineOptions;
+typedef struct Vcpu Vcpu;
+
+typedef enum RunState {
+    RUN_STATE_DEBUG,
+    RUN_STATE_INMIGRATE,
+    RUN_STATE_INTERNAL_ERROR,
+    RUN_STATE_IO_ERROR,
+    RUN_STATE_PAUSED,
+    RUN_STATE_POSTMIGRATE,
+    RUN_STATE_PRELAUNCH,
+    RUN_STATE_FINISH_MIGRATE,
+    RUN_STATE_RESTORE_VM,
+    RUN_STATE_RUNNING,
+    RUN_STATE_SAVE_VM,
+    RUN_STATE_SHUTDOWN,
+    RUN_STATE_SUSPENDED,
+    RUN_STATE_WATCHDOG,
+    RUN_STATE_GUEST_PANICKED,
+    RUN_STATE_COLO,
+    RUN_STATE_COUNT
+} RunState;
+const char *run_state_name(RunState state); /* QMP's: "prelaunch" */
+
+typedef enum ShutdownCause {
+    SHUTDOWN_NONE,
+    SHUTDOWN_HOST_ERROR,
+    SHUTDOWN_HOST_QMP_QUIT,
+    SHUTDOWN_HOST_QMP_SYSTEM_RESET,
+    SHUTDOWN_HOST_SIGNAL,
+    SHUTDOWN_HOST_UI,
+    SHUTDOWN_GUEST_SHUTDOWN,
+    SHUTDOWN_GUEST_RESET,
+    SHUTDOWN_GUEST_PANIC,
+    SHUTDOWN_SUBSYSTEM_RESET,
+    SHUTDOWN_SNAPSHOT_LOAD,
+} ShutdownCause;
+const char *shutdown_cause_name(ShutdownCause cause); /* QMP's: "guest-shutdown" */
+
+struct MachineClass {
+    Class class;
+    const char *name;         /* "virt-10.0" */
+    const char *alias;        /* "virt"; NULL where there is none */
+    const char *const *targets; /* guests that it exists for: "riscv64", "riscv32"; NULL-terminated; NULL: all */
+    bool is_default;
+    unsigned maximum_cpus;
+    const char *default_cpu; /* model */
+    uint64_t default_ram;    /* bytes */
+    const char *default_ram_id;
+    bool no_serial, no_cdrom;
+    const PropertyDefault *version_defaults; /* rows that differ from the newest version */
+    size_t version_default_count;
+    /* Makes vCPUs, memory and devices; options, firmware and kernel are in the machine. */
+    bool (*build)(Machine *machine, Error **error);
+    /* Loads firmware and kernel and writes the device tree: at power-on, after -device devices exist. */
+    bool (*load)(Machine *machine, Error **error);
+};
+extern const MachineClass machine_class; /* "machine" */
+
+/* What the command line gave, the machine's own properties aside. Strings are owned by the caller. */
+struct MachineOptions {
+    const Guest *guest;
+    const char *cpu_model; /* with its properties: "rv64,zba=off"; NULL: the machine's default */
+    unsigned cpus, maximum_cpus, sockets, dies, clusters, modules, cores, threads; /* 0: default */
+    uint64_t ram_size, maximum_ram;                                                /* 0: default */
+    unsigned ram_slots;
+    const char *memory_backend; /* an object's id */
+    const char *kernel, *initrd, *append, *dtb, *bios, *dumpdtb;
+    const char *name, *uuid;
+    const char *firmware_directories; /* colon-separated, before the default ones: -L */
+    ClockSource clock_source;
+    const PropertyDefaults *globals;
+    bool no_reboot_shutdown; /* a guest's reset is a shutdown */
+    bool single_threaded;    /* vCPUs are run by machine_step alone */
+};
+
+/* What the program that owns the machine wants to hear; any member may be NULL. Called on the main loop. */
+typedef struct MachineEvents {
+    void (*event)(void *data, const char *name, Json *arguments); /* takes the arguments (NULL: none) */
+    void (*shutdown)(void *data, ShutdownCause cause, int status); /* the machine asks to end the program */
+    void *data;
+} MachineEvents;
+
+struct Machine {
+    Object object; /* at /machine of `root` */
+    Object *root;  /* "/": machine, objects, chardevs, backend */
+    const MachineClass *class;
+    const Guest *guest;
+    MachineOptions options;
+    PropertyDefaults defaults; /* the version's and -global's */
+    MachineEvents events;
+    Loop *loop; /* the main one */
+    ClockSet *clocks;
+    Files *files;
+    Log *log;
+    Trace *trace;
+    Region *memory; /* system memory */
+    AddressSpace *address_space;
+    RamBlock *ram; /* the main one */
+    CpuGroup *cpu_group;
+    VEC(Vcpu *) vcpus;
+    VEC(AddressSpace *) spaces;
+    VEC(CharDevice *) serials; /* -serial, in order; NULL for none */
+    Bus *system_bus;
+    Device *firmware_config; /* fw_cfg; may be NULL */
+    RunState run_state;
+    ShutdownCause reset_requested, shutdown_requested;
+    int shutdown_status;
+    char *reboot_action, *shutdown_action, *panic_action, *watchdog_action; /* -action; "reset", "poweroff" ... */
+    struct MachineParking *parking;
+    bool built, loaded;
+};
+
+/* Makes an empty machine of the class: its properties can be set then. `options` is copied, its strings are not. */
+Machine *machine_new(const MachineClass *class, const MachineOptions *options, Loop *loop, Files *files, Log *log,
+                     Trace *trace, Error **error);
+void machine_free(Machine *machine);
+/* The class that a user's word means on `guest`: a name or alias; the error names the nearest. */
+const MachineClass *machine_class_find(const char *name, const Guest *guest, Error **error);
+const MachineClass *machine_class_default(const Guest *guest);
+/* vCPUs, devices of the board; then the caller adds its own devices. */
+bool machine_build(Machine *machine, Error **error);
+/* Firmware, kernel, device tree, power-on reset: ready to run (prelaunch). */
+bool machine_start_up(Machine *machine, Error **error);
+
+/* Run state; main thread. */
+bool run_state_set(Machine *machine, RunState state, Error **error); /* asserts nothing: an illegal one is an error */
+bool machine_is_running(const Machine *machine);
+bool machine_run(Machine *machine, Error **error); /* cont */
+void machine_stop(Machine *machine, RunState state); /* stop: parks, stands the clocks */
+/* Any thread; they take effect on the main loop. */
+void machine_request_reset(Machine *machine, ShutdownCause cause);
+void machine_request_shutdown(Machine *machine, ShutdownCause cause, int status);
+void machine_request_powerdown(Machine *machine);
+/* Devices that can tell the guest of system_powerdown. */
+void machine_add_powerdown_listener(Machine *machine, void (*notify)(void *data), void *data);
+void machine_add_run_state_listener(Machine *machine, void (*notify)(void *data, bool running), void *data);
+/* Functions run at each reset after the devices': loaders put images back. */
+void machine_add_reset_function(Machine *machine, void (*reset)(void *data), void *data);
+
+/* Stops every vCPU at an instruction boundary holding nothing, and drains the loops; nests. Main thread. */
+void machine_park(Machine *machine);
+void machine_unpark(Machine *machine);
+/* Parked: resets devices and vCPUs by kind. */
+void machine_reset(Machine *machine, ResetKind kind);
+
+/* single_threaded: runs each vCPU in turn for slices until `instructions` were run in all, or nothing can go on; virtual
+ * time follows (1 ns an instruction; idle time is skipped to the next deadline). Returns how many were run. */
+uint64_t machine_step(Machine *machine, uint64_t instructions);
+
+void machine_event(Machine *machine, const char *name, Json *arguments); /* any thread */
+/* A file of firmware by name: -L's directories, then the system's known ones. NULL with an error that lists where it
+ * was looked for. Owned by the caller. */
+char *machine_find_firmware(Machine *machine, const char *name, Error **error);

@@ -1,0 +1,135 @@
+/*
+ * A vCPU: registers, TLB, translated blocks, and the run loop. It knows its guest by the Guest table, the machine by
+ * the CpuBus table. Whoever runs it is a thread of the machine (core/vcpu.h), of a user program, or a test.
+ *
+ * A function marked "any thread" may be called from any; all others belong to the thread that runs the vCPU, or to
+ * whoever has it parked.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/thread.h"
+#include "cpu/bus.h"
+#include "cpu/guest.h"
+#include "jit/exec.h"
+
+typedef struct BlockCache BlockCache;
+typedef struct CpuGroup CpuGroup;
+typedef struct Log Log;
+
+/* Bits of exec.attention. */
+enum {
+    CPU_ATTENTION_INTERRUPT = 1, /* a line changed: ask guest->interrupt */
+    CPU_ATTENTION_WORK = 2,      /* cpu_post queued something */
+    CPU_ATTENTION_STOP = 4,      /* cpu_stop: leave cpu_run */
+    CPU_ATTENTION_EXCLUSIVE = 8, /* another vCPU wants to be alone */
+    CPU_ATTENTION_TIMER = 16,
+};
+
+typedef enum CpuExit {
+    CPU_EXIT_BUDGET,    /* exec.budget is used up */
+    CPU_EXIT_STOPPED,   /* cpu_stop */
+    CPU_EXIT_HALTED,    /* waits for an interrupt: cpu_wait, or come back when cpu_has_work */
+    CPU_EXIT_EXCEPTION, /* only where cpu->exceptions_exit (user mode): exec.exception says which */
+    CPU_EXIT_DEBUG,     /* a breakpoint, watchpoint or step */
+} CpuExit;
+
+/* A device that owns processor registers (CSRs, MSRs, system registers) claims their numbers. */
+typedef struct CpuRegisterClaim {
+    uint32_t first, last; /* the guest's numbering, inclusive */
+    bool (*read)(Cpu *cpu, void *owner, uint32_t number, uint64_t *value); /* false: as if it did not exist */
+    bool (*write)(Cpu *cpu, void *owner, uint32_t number, uint64_t value);
+    void *owner;
+} CpuRegisterClaim;
+
+typedef struct CpuWork CpuWork;
+
+struct Cpu {
+    Exec exec; /* first: translated code reaches it from the state pointer */
+    const Guest *guest;
+    const CpuBus *bus;
+    void *bus_data; /* the bus's own */
+    void *config;   /* the guest's configuration struct, checked */
+    void *guest_data;
+    unsigned index; /* 0 .. in its group */
+    CpuGroup *group;
+    Log *log;
+    BlockCache *blocks;
+    bool halted;          /* waits for an interrupt */
+    bool powered_off;     /* PSCI, HSM, SIPI: does not run until cpu_power_on */
+    bool exceptions_exit; /* user mode: an exception leaves cpu_run */
+    bool single_step;
+    _Atomic uint64_t lines; /* interrupt inputs: bit n is line n */
+    Mutex lock;             /* of `work` and waiting */
+    Condition wake;
+    ListNode work;
+    CpuRegisterClaim *claims;
+    size_t claim_count;
+    uint64_t opaque_mode; /* mode of the block that runs */
+};
+
+/* vCPUs that share memory: what an exclusive section holds off. */
+CpuGroup *cpu_group_new(void);
+void cpu_group_free(CpuGroup *group);
+
+/* `config` is copied (guest->config_size bytes, already checked). NULL with an error. The state is as after reset. */
+Cpu *cpu_new(const Guest *guest, const void *config, unsigned index, CpuGroup *group, const CpuBus *bus, void *bus_data,
+             Log *log, Error **error);
+void cpu_free(Cpu *cpu);
+void cpu_reset(Cpu *cpu);
+
+/* The guest's register struct: cpu_state(cpu) as RiscvState and so on. */
+static inline void *cpu_state(const Cpu *cpu) { return cpu->exec.state; }
+
+/* Runs at most `budget` guest instructions (INT64_MAX: until something else ends it). Taken interrupts and delivered
+ * exceptions are no instructions. */
+CpuExit cpu_run(Cpu *cpu, int64_t budget);
+/* Sleeps until the halted vCPU has work, is to stop, or host_monotonic_ns() reaches `deadline` (INT64_MAX: never). */
+void cpu_wait(Cpu *cpu, int64_t deadline);
+bool cpu_has_work(Cpu *cpu);
+
+/* Any thread: */
+void cpu_stop(Cpu *cpu); /* cpu_run returns CPU_EXIT_STOPPED soon, or at once when it is called next */
+void cpu_kick(Cpu *cpu, uint32_t attention);
+/* Runs `function` on the vCPU's thread at an instruction boundary. */
+void cpu_post(Cpu *cpu, void (*function)(Cpu *cpu, void *data), void *data);
+void cpu_line_set(Cpu *cpu, unsigned line, bool level);
+
+/* For guests' helpers. cpu_raise records the exception; the first one of an instruction counts. */
+void cpu_raise(Cpu *cpu, uint32_t code, uint64_t value);
+void cpu_raise_more(Cpu *cpu, uint32_t code, uint64_t value, uint64_t more);
+/* Guest memory by virtual address under MMU mode of `op`, as an instruction would: false, an exception is pending. */
+bool cpu_load(Cpu *cpu, uint64_t address, MemOp op, uint64_t *value);
+bool cpu_store(Cpu *cpu, uint64_t address, MemOp op, uint64_t value);
+/* Physical memory, for page walks: false on a bus error. Atomically, where `expected` is compared first: `*expected`
+ * becomes what was there. */
+bool cpu_physical_load(Cpu *cpu, uint64_t physical, unsigned size, uint64_t *value);
+bool cpu_physical_cas(Cpu *cpu, uint64_t physical, unsigned size, uint64_t *expected, uint64_t value);
+/* Virtual memory as a debugger sees it: no side effects, no exceptions; false where nothing is mapped. */
+bool cpu_debug_read(Cpu *cpu, uint64_t address, void *bytes, size_t count);
+bool cpu_debug_write(Cpu *cpu, uint64_t address, const void *bytes, size_t count);
+bool cpu_debug_translate(Cpu *cpu, uint64_t address, uint64_t *physical);
+
+/* Drops translations of addresses. `modes`: bit n is MMU mode n. */
+void cpu_tlb_flush(Cpu *cpu, uint32_t modes);
+void cpu_tlb_flush_page(Cpu *cpu, uint64_t address, uint32_t modes);
+/* Any thread; returns when no vCPU of the group uses the old translations (when they are parked), or has been told to
+ * drop them before its next instruction. */
+void cpu_group_tlb_flush(CpuGroup *group);
+/* Code may have changed: every block is compared with memory before it runs again. */
+void cpu_code_changed(Cpu *cpu);
+
+/* Runs `body` while no other vCPU of the group executes. */
+void cpu_exclusive(Cpu *cpu, void (*body)(Cpu *cpu, void *data), void *data);
+
+uint64_t cpu_time(Cpu *cpu);
+void cpu_timer_set(Cpu *cpu, unsigned timer, uint64_t deadline);
+
+void cpu_claim_registers(Cpu *cpu, const CpuRegisterClaim *claim);
+/* False: nobody claimed the number, or the owner refused. */
+bool cpu_claimed_read(Cpu *cpu, uint32_t number, uint64_t *value);
+bool cpu_claimed_write(Cpu *cpu, uint32_t number, uint64_t value);
+
+/* Power of each vCPU. cpu_power_on: any thread; runs `prepare` on the vCPU's thread after a reset. */
+void cpu_power_off(Cpu *cpu);
+void cpu_power_on(Cpu *cpu, void (*prepare)(Cpu *cpu, void *data), void *data);

@@ -1,0 +1,92 @@
+/*
+ * A guest: one const table of functions and facts. cpu/ and what stands above it know guests by this alone.
+ */
+#pragma once
+
+#include "jit/ir.h"
+
+typedef struct Cpu Cpu;
+typedef struct Guest Guest;
+typedef struct Property Property;
+typedef struct StrBuf StrBuf;
+typedef struct Translator Translator;
+
+typedef enum MmuAccess { MMU_READ, MMU_WRITE, MMU_EXECUTE } MmuAccess;
+enum { MMU_PERM_READ = 1, MMU_PERM_WRITE = 2, MMU_PERM_EXECUTE = 4 };
+
+/* What a page walk finds. */
+typedef struct MmuResult {
+    uint64_t physical;  /* of the address asked for */
+    uint8_t page_bits;  /* the page or block is 1 << page_bits bytes, all of it mapped alike; less than the guest's
+                         * smallest page where a protection unit cuts one: not cached then */
+    uint8_t permissions; /* MMU_PERM bits that later accesses may use without a walk: no write before the dirty bit */
+    bool global;
+    uint32_t attributes; /* memory attributes for the bus: the guest's own */
+} MmuResult;
+
+/* A processor model of a guest: a row for -cpu. */
+typedef struct GuestModel {
+    const char *name; /* "rv64", "max" */
+    const char *description;
+    const void *defaults; /* the guest's own */
+} GuestModel;
+
+struct Guest {
+    IrGuest ir;       /* name, registers, helpers, FP contexts */
+    const char *target; /* query-target's name: "riscv64" */
+    uint16_t elf_machine;
+    uint8_t elf_class; /* 1: 32-bit, 2: 64-bit */
+    bool big_endian;
+    uint8_t word_bits; /* of addresses and general registers at most */
+    uint8_t page_bits; /* of the smallest page */
+    uint32_t state_size, config_size;
+
+    /* -cpu: models and the properties of the guest's configuration struct (offsets are into it). */
+    const GuestModel *models; /* ends with a row without a name */
+    const char *default_model;
+    const Property *properties;
+    /* Fills a configuration (all zeroes before) with a model's defaults. */
+    void (*config_init)(const GuestModel *model, void *config);
+    /* Checks a configuration as a whole, adds what is implied; an impossible one is an error that says why. */
+    bool (*config_check)(const GuestModel *model, void *config, Error **error);
+
+    /* After cpu->config is set; once. */
+    bool (*init)(Cpu *cpu, Error **error);
+    void (*finalize)(Cpu *cpu);
+    void (*reset)(Cpu *cpu);
+    /* Everything beside the address that decides how code is translated, for the state as it is. */
+    uint64_t (*mode)(const Cpu *cpu);
+    /* The MMU mode of instruction fetches. */
+    unsigned (*fetch_mmu_mode)(const Cpu *cpu);
+    uint64_t (*pc)(const Cpu *cpu);
+    void (*set_pc)(Cpu *cpu, uint64_t pc);
+    /* Translates the one instruction at t->pc: see cpu/translator.h. */
+    void (*translate)(Translator *t);
+    /* Walks the tables for `address` in `mmu_mode`. False: no translation; unless `probe`, the exception has been
+     * raised, and accessed and dirty bits set. A probe (debugger, device) changes nothing and raises nothing. */
+    bool (*walk)(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mmu_mode, bool probe, MmuResult *result);
+    /* Raises what a bus error, or a misaligned access, is to this guest. */
+    void (*bus_error)(Cpu *cpu, uint64_t address, uint64_t physical, MmuAccess access);
+    void (*misaligned)(Cpu *cpu, uint64_t address, MmuAccess access);
+    /* The pending exception, taken by the guest: changes registers to those of the handler's first instruction. */
+    void (*deliver)(Cpu *cpu);
+    /* Takes the highest pending enabled interrupt, if there is one: true then. */
+    bool (*interrupt)(Cpu *cpu);
+    /* Whether a halted processor must go on (a pending interrupt, enabled or not, as the manual says). */
+    bool (*has_work)(const Cpu *cpu);
+    /* A timer set by cpu_timer_set ran out. */
+    void (*timer)(Cpu *cpu, unsigned timer);
+    /* Saved state was loaded: derive what is not saved. */
+    void (*settle)(Cpu *cpu);
+    /* Text of one instruction into `buffer`; returns its length in bytes, 0 where there are too few. */
+    unsigned (*disassemble)(const Cpu *cpu, uint64_t pc, const uint8_t *bytes, unsigned count, StrBuf *buffer);
+    /* `info registers`, in the layout that QEMU's users know. */
+    void (*print_registers)(const Cpu *cpu, bool with_fp, StrBuf *buffer);
+    /* The guest's part of `cpu`'s device-tree node and the like: the ISA string. Owned by the caller; may be NULL. */
+    char *(*isa_string)(const void *config);
+};
+
+/* Every guest compiled in, sorted by target (generated from `const Guest NAME_guest`). */
+extern const Guest *const guests[];
+extern const size_t guest_count;
+const Guest *guest_find(const char *target);
