@@ -42,7 +42,11 @@ typedef enum ResetKind {
     RESET_FUNCTION, /* a PCI function, a virtio device: by its own driver */
 } ResetKind;
 
-/* A register: a row of a device's table, and nowhere else but in the state struct. */
+/*
+ * A register: a row of a device's table, and nowhere else but in the state struct. Rows may share an address (a bank
+ * switched by a bit, a register that reads as another than it writes): the first that is present and takes the access's
+ * direction answers.
+ */
 typedef AccessResult RegisterRead(Device *device, const Register *reg, const Access *access, uint64_t *value);
 typedef AccessResult RegisterWrite(Device *device, const Register *reg, const Access *access, uint64_t value);
 struct Register {
@@ -50,6 +54,8 @@ struct Register {
     uint32_t address;     /* of the first in the bank */
     uint8_t size;         /* bytes, as the document says; 0: 4 */
     uint32_t count;       /* an array of them; 0: 1 */
+    uint32_t (*count_of)(const Device *device, const Register *reg); /* how many there are, where properties decide; at
+                                                                        most `count` */
     uint32_t stride;      /* bytes from one to the next; 0: size */
     uint32_t offset;      /* of the field in the device's struct; 0: none (hooks alone, or constant `reset`) */
     uint8_t field_size;   /* bytes of the field; arrays: of an element */
@@ -62,8 +68,10 @@ struct Register {
     uint64_t read_clears;  /* bits that reading clears, but for a debugger */
     uint64_t reset;        /* value after reset */
     uint8_t survives;      /* bits 1 << ResetKind that leave it alone */
-    bool write_only;       /* reads as `reset` */
-    bool (*present)(const Device *device, const Register *reg); /* depends on a property; absent reads as unmapped */
+    bool write_only;       /* does not answer reads; where no other row does: as `reset` */
+    bool read_only;        /* does not answer writes; where no other row does: they are lost */
+    bool (*present)(const Device *device, const Register *reg); /* by a property or by state; asked at each access; absent
+                                                                   is unmapped. Reset and saved state do not ask */
     RegisterRead *read;    /* in place of the field: gets the field's value in *value */
     RegisterWrite *write;  /* in place of storing; `value` is as the guest wrote it */
     RegisterWrite *written; /* after storing */
@@ -124,10 +132,12 @@ struct DeviceClass {
 typedef struct Placement {
     uint64_t addresses[4]; /* of its banks */
     uint64_t sizes[4];
-    uint32_t interrupts[8]; /* inputs of the interrupt parent */
+    uint32_t interrupts[8]; /* cells of the interrupt specifiers, for the interrupt parent */
     unsigned interrupt_count;
     uint32_t interrupt_parent; /* phandle */
     uint32_t phandle;
+    const uint32_t *extended; /* of an interrupt controller: phandle and number of what each output goes to */
+    size_t extended_count;    /* cells; borrowed: valid while the device tree is written */
 } Placement;
 
 struct Device {

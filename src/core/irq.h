@@ -24,6 +24,8 @@ int irq_level(const Irq *irq);
 void device_init_irq_inputs(Device *device, const char *group, IrqInput *input, unsigned count);
 /* `outputs` is an array in the device's struct, filled with handles when they are connected. */
 void device_init_irq_outputs(Device *device, const char *group, Irq **outputs, unsigned count);
+/* The group of a sysbus device's outputs that boards wire, by QEMU's name; interrupt controllers' are unnamed. */
+#define IRQ_SYSBUS "sysbus-irq"
 /* Wires an output to an input; several inputs for one output and several outputs for one input (OR) are allowed. */
 void irq_connect(Device *from, const char *group, unsigned output, Device *to, const char *to_group, unsigned input);
 /* Wires an output to a vCPU's line. */
