@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Boots a machine and checks what it says and how it ends.
+
+    boot.py [--timeout SECONDS] [--status N | --until REGEX] [--native PROGRAM] EXPECTATIONS -- COMMAND...
+
+Each line of the file EXPECTATIONS is a regular expression that a line of the output must match, in this order; a line that
+begins with `!` must match nowhere; empty lines and `#` comments are passed over. With --native, what PROGRAM prints on
+the host follows as further lines to find, letter by letter. The process must end by itself with status N (0), or print a
+line that matches REGEX, and is ended then.
+
+In COMMAND, @GUEST@ is the folder that tools/guest-riscv64 prepared, named by MYNA_GUEST_RISCV64.
+"""
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+
+def read_expectations(path):
+    wanted, unwanted = [], []
+    with open(path, encoding='utf-8') as file:
+        for line in file.read().splitlines():
+            if line.startswith('!'):
+                unwanted.append(line[1:])
+            elif line and not line.startswith('#'):
+                wanted.append(line)
+    return wanted, unwanted
+
+
+def native_lines(program):
+    output = subprocess.run([program], check=True, capture_output=True, text=True).stdout
+    return [re.escape(line) + '$' for line in output.splitlines()]
+
+
+def find_fault(lines, wanted, unwanted):
+    position = 0
+    for expression in wanted:
+        found = [i for i in range(position, len(lines)) if re.search(expression, lines[i])]
+        if not found:
+            return f'no line matches {expression!r} after line {position}'
+        position = found[0] + 1
+    for expression in unwanted:
+        for line in lines:
+            if re.search(expression, line):
+                return f'{line!r} matches {expression!r}'
+    return None
+
+
+def run(command, timeout, until):
+    """Returns the lines, the status, and whether it had to be killed for the time."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    expired = threading.Event()
+    timer = threading.Timer(timeout, lambda: (expired.set(), process.kill()))
+    timer.start()
+    lines = []
+    for raw in process.stdout:
+        lines.append(raw.decode('utf-8', 'replace').replace('\r', '').rstrip('\n'))
+        if until and re.search(until, lines[-1]):
+            process.send_signal(signal.SIGTERM)
+            until = None
+    status = process.wait()
+    timer.cancel()
+    return lines, status, expired.is_set(), until is None
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--timeout', type=float, default=120)
+    parser.add_argument('--status', type=int, default=0)
+    parser.add_argument('--until')
+    parser.add_argument('--native')
+    parser.add_argument('expectations')
+    parser.add_argument('command', nargs='+')
+    options = parser.parse_args()
+
+    guest = os.environ.get('MYNA_GUEST_RISCV64')
+    if not guest:
+        sys.exit('MYNA_GUEST_RISCV64 is not set: export it from tools/guest-riscv64')
+    command = [word.replace('@GUEST@', guest) for word in options.command]
+    lines, status, expired, reached = run(command, options.timeout, options.until)
+    wanted, unwanted = read_expectations(options.expectations)
+    if options.native:
+        wanted += native_lines(options.native)
+    fault = f'still running after {options.timeout:.0f} s' if expired else find_fault(lines, wanted, unwanted)
+    if not fault and not reached:
+        fault = f'no line matches {options.until!r}'
+    if not fault and status != options.status:
+        fault = f'ended with status {status}, not {options.status}'
+    if fault:
+        print('\n'.join(lines[-80:]))
+        sys.exit(f'boot: {fault}')
+
+
+if __name__ == '__main__':
+    main()
