@@ -10,6 +10,10 @@
 
 #include "base/compiler.h"
 
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
 #define VEC(type) \
     struct { \
         type *items; \
@@ -20,11 +24,13 @@
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *mem_alloc0(size_t size) __attribute__((malloc, returns_nonnull));
 void *mem_realloc(void *memory, size_t size) __attribute__((returns_nonnull));
-/* count * size, checked for overflow. */
+/* count * size bytes, all zeroes; checked for overflow. */
 void *mem_alloc_array(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *mem_copy(const void *memory, size_t size) __attribute__((malloc, returns_nonnull));
 char *string_copy(const char *text); /* NULL for NULL */
+char *string_copy_length(const char *text, size_t length) __attribute__((malloc, returns_nonnull)); /* and a NUL */
 char *string_format(const char *format, ...) PRINTF(1, 2) __attribute__((malloc, returns_nonnull));
+char *string_vformat(const char *format, va_list arguments) PRINTF(1, 0) __attribute__((malloc, returns_nonnull));
 
 #define NEW(type) ((type *)mem_alloc0(sizeof(type)))
 
@@ -40,10 +46,6 @@ void *vec_grow(void *items, size_t *capacity, size_t count, size_t size);
 #define vec_remove(v, i) \
     (memmove((v)->items + (i), (v)->items + (i) + 1, ((v)->count - (i)-1) * sizeof *(v)->items), (void)(v)->count--)
 
-static inline void free_cleanup(void *pointer)
-{
-    extern void free(void *);
-    free(*(void **)pointer);
-}
+static inline void free_cleanup(void *pointer) { free(*(void **)pointer); }
 /* `AUTO_FREE char *text = string_copy(...)`: freed at the end of the scope. */
 #define AUTO_FREE __attribute__((cleanup(free_cleanup)))

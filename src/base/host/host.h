@@ -12,12 +12,16 @@ unsigned host_cpu_count(void);
 /* Fills `bytes` from the host's random source; cannot fail. */
 void host_random(void *bytes, size_t count);
 
+/* The calling thread's name in the host's list of threads, cut to what the host takes; and its number there. */
+void host_thread_set_name(const char *name);
+uint64_t host_thread_id(void);
+
 /* A wake-up that can be polled (an eventfd on Linux). */
 int host_event_new(Error **error); /* a file descriptor, or -1 */
 void host_event_signal(int fd);
 void host_event_clear(int fd);
 
-/* Readiness of many file descriptors (epoll on Linux). */
+/* Readiness of many file descriptors (epoll on Linux). One thread at a time may use a poller. */
 enum { HOST_POLL_IN = 1, HOST_POLL_OUT = 2, HOST_POLL_ERROR = 4, HOST_POLL_HANGUP = 8 };
 typedef struct HostPoller HostPoller;
 typedef struct HostPollEvent {
@@ -40,5 +44,7 @@ typedef enum HostMemoryFlags { HOST_MEMORY_SHARED = 1, HOST_MEMORY_NORESERVE = 2
 void *host_memory_map(int fd, uint64_t offset, uint64_t size, unsigned flags, Error **error);
 void host_memory_unmap(void *memory, uint64_t size);
 int host_memfd_new(const char *name, uint64_t size, bool huge_pages, Error **error); /* a descriptor, or -1 */
+/* Gives the pages back to the host: they read as zeroes afterwards, those of a private file mapping as the file. */
 void host_memory_dont_need(void *memory, uint64_t size);
+/* Takes all pages from the host now, keeping what they hold; an error where the host has too few. */
 bool host_memory_prealloc(void *memory, uint64_t size, Error **error);
