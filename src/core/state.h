@@ -48,11 +48,13 @@ struct StateTable {
     bool (*check)(void *state, uint32_t version, Error **error); /* after loading: what one row cannot say */
 };
 
-#define STATE_FIELD(struct_, field_, kind_) \
-    { .name = #field_, .kind = kind_, .offset = offsetof(struct_, field_), .size = sizeof(((struct_ *)0)->field_) }
-#define STATE_FIELD_ARRAY(struct_, field_, kind_) \
+/* Further members may follow: STATE_FIELD(Serial, count, STATE_UNSIGNED, .maximum = 16). */
+#define STATE_FIELD(struct_, field_, kind_, ...) \
+    { .name = #field_, .kind = kind_, .offset = offsetof(struct_, field_), .size = sizeof(((struct_ *)0)->field_), \
+      __VA_ARGS__ }
+#define STATE_FIELD_ARRAY(struct_, field_, kind_, ...) \
     { .name = #field_, .kind = kind_, .offset = offsetof(struct_, field_), \
-      .size = sizeof(((struct_ *)0)->field_[0]), .count = ARRAY_SIZE(((struct_ *)0)->field_) }
+      .size = sizeof(((struct_ *)0)->field_[0]), .count = ARRAY_SIZE(((struct_ *)0)->field_), __VA_ARGS__ }
 #define STATE_FIELD_NOT_SAVED(struct_, field_, reason_) \
     { .name = #field_, .kind = STATE_NOT_SAVED, .offset = offsetof(struct_, field_), \
       .size = sizeof(((struct_ *)0)->field_), .reason = reason_ }
