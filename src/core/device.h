@@ -177,7 +177,8 @@ Bus *machine_find_bus(Machine *machine, const char *path_or_name, const char *ty
 Device *device_new(Machine *machine, const char *class_name, const char *id, Error **error);
 /* Hangs it under /machine/peripheral (with an id), /machine/peripheral-anon, /machine/unattached or `parent`, plugs it
  * into `bus` (NULL: the first free one that fits, or none), completes and realizes it. Takes the caller's reference,
- * on failure too. */
+ * on failure too. A part of another device, made and hung under it by that one's `init`, stays there: its owner
+ * realizes it (NULL, NULL) in its own realize, and has no reference to give then. */
 bool device_realize(Device *device, Object *parent, const char *name, Bus *bus, Error **error);
 /* device_add's way: from {"driver": ..., "id": ..., "bus": ..., properties}. `texts`: as on the command line. */
 bool device_add(Machine *machine, const Json *options, bool texts, Error **error);
