@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/compiler.h"
+#include "base/thread.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -48,23 +49,40 @@ typedef struct LogRange {
     uint64_t first, last; /* both inclusive */
 } LogRange;
 
+/* A thread's own file under `-d tid`. */
+typedef struct LogThreadFile {
+    uint64_t thread;
+    FILE *file;
+} LogThreadFile;
+
+enum { LOG_THREAD_FILES = 64 };
+
 typedef struct Log {
     _Atomic uint32_t items; /* LogItem bits */
+    Mutex lock;             /* of the files */
     FILE *file;             /* NULL: stderr */
     char *file_name;        /* -D's argument, may hold %d */
-    LogRange *ranges;       /* -dfilter; none: everything */
+    LogThreadFile thread_files[LOG_THREAD_FILES]; /* the latest used first */
+    size_t thread_file_count;
+    LogRange *ranges; /* -dfilter; none: everything */
     size_t range_count;
-    struct Trace *trace; /* `trace:PATTERN` items of -d go here */
+    struct Trace *trace; /* borrowed: `trace:PATTERN` items of -d go here */
+    struct Files *files; /* borrowed: opens -D's file; NULL: plain paths alone */
 } Log;
 
 Log *log_new(void);
 void log_free(Log *log);
 
-/* -d LIST and HMP's log: names separated by commas; "none" clears, "all" sets all but nochain and tid. */
+/*
+ * -d LIST and HMP's log: names separated by commas; "none" clears what stands before it, "all" sets all but nochain and
+ * tid, "trace:PATTERN" selects trace events. ("help" and "trace:help" are the caller's: log_print_items, trace_print.)
+ * `tid` needs a file name with %d: -D is to be set first.
+ */
 bool log_set_items(Log *log, const char *list, Error **error);
-/* -D and HMP's logfile. NULL or "" goes back to stderr. */
+/* -D and HMP's logfile. %d stands for the process, with `tid` for the thread. NULL or "" goes back to stderr. */
 bool log_set_file(Log *log, const char *name, Error **error);
-/* -dfilter: ranges START..END, START+LENGTH or START-LENGTH, separated by commas. */
+/* -dfilter: ranges START..END, START+LENGTH or START-LENGTH (the LENGTH bytes up to and with START), separated by
+ * commas. Not while other threads log. */
 bool log_set_ranges(Log *log, const char *list, Error **error);
 /* Prints -d help's table. */
 void log_print_items(FILE *file);
@@ -79,7 +97,7 @@ bool log_address_selected(const Log *log, uint64_t address);
 /* Writes one message whole, whatever other threads write. */
 void log_write(Log *log, const char *format, ...) PRINTF(2, 3);
 
-/* What a guest did wrong and the emulator carried on from; `who` is a device's path or "cpu N". */
+/* What a guest did wrong and the emulator carried on from. The message names the device or "cpu N" and ends its line. */
 #define log_guest_error(log, ...) \
     (log_enabled(log, LOG_GUEST_ERRORS) ? log_write(log, __VA_ARGS__) : (void)0)
 #define log_unimplemented(log, ...) (log_enabled(log, LOG_UNIMP) ? log_write(log, __VA_ARGS__) : (void)0)

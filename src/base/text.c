@@ -133,7 +133,7 @@ bool text_to_size(const char *text, uint64_t default_unit, uint64_t *bytes, Erro
         end += fraction_length;
     }
     uint64_t unit = *end ? suffix_unit(*end) : default_unit;
-    if (!unit || (*end && end[1])) {
+    if (!unit || (*end && (hexadecimal || end[1]))) {
         return size_malformed(text, error);
     }
     while (fraction_length && fraction[fraction_length - 1] == '0') {

@@ -8,7 +8,8 @@ typedef struct Error Error;
 /* Decimal, 0x hexadecimal or 0 octal; the whole of `text`. */
 bool text_to_uint64(const char *text, uint64_t *value, Error **error);
 bool text_to_int64(const char *text, int64_t *value, Error **error);
-/* A number with an optional fraction and suffix B K M G T P E (any case); bytes where there is none. */
+/* A decimal number with an optional fraction and suffix B K M G T P E (any case), exact to the nearest byte; without a
+ * suffix it counts `default_unit`s, a power of two. Or a hexadecimal number, of `default_unit`s too. */
 bool text_to_size(const char *text, uint64_t default_unit, uint64_t *bytes, Error **error);
 bool text_to_double(const char *text, double *value, Error **error);
 /* on, yes, true, y; off, no, false, n. */
@@ -21,7 +22,7 @@ bool text_ends_with(const char *text, const char *suffix);
 
 /*
  * The candidates nearest to a misspelt `name`, at most `limit`, nearest first, none that differs in
- * more than a third of its letters. `candidate(context, i)` gives the i-th name or NULL at the end.
+ * more than a third of its letters; behind those come candidates of which `name` is a whole word or the beginning. `candidate(context, i)` gives the i-th name or NULL at the end.
  * Returns how many were stored in `nearest`.
  */
 typedef const char *TextCandidate(const void *context, size_t i);

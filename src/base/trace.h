@@ -10,6 +10,9 @@
 
 #include "base/compiler.h"
 
+#include <stdatomic.h>
+#include <stdio.h>
+
 typedef struct Error Error;
 
 typedef struct TraceEvent {
@@ -17,17 +20,29 @@ typedef struct TraceEvent {
 } TraceEvent;
 
 typedef struct Trace {
-    uint8_t *enabled; /* by index into the generated table of all events */
+    _Atomic uint8_t *enabled; /* by index into the generated table of all events */
     const TraceEvent *events;
     size_t event_count;
     struct Log *log; /* where they are written */
 } Trace;
 
-/* `events` is the generated table, sorted by name. */
+/* Every event of the program, sorted by name (generated). */
+extern const TraceEvent trace_events[];
+extern const size_t trace_event_count;
+
+/* `events` is the generated table; a test may give one of its own. */
 Trace *trace_new(const TraceEvent *events, size_t count, struct Log *log);
 void trace_free(Trace *trace);
 /* A pattern with * and ?; a leading '-' turns off. No match without a wildcard is an error that names the nearest. */
 bool trace_select(Trace *trace, const char *pattern, Error **error);
-/* -trace events=FILE: a pattern a line, # comments. */
+/* The text of -trace events=FILE: a pattern a line, # comments. */
 bool trace_select_file(Trace *trace, const char *text, Error **error);
+/* -trace help: the names, one a line. */
+void trace_print(const Trace *trace, FILE *file);
+
+/* For the generated functions. */
+static inline bool trace_enabled(const Trace *trace, size_t event)
+{
+    return UNLIKELY(atomic_load_explicit(&trace->enabled[event], memory_order_relaxed));
+}
 void trace_write(Trace *trace, size_t event, const char *format, ...) PRINTF(3, 4);
