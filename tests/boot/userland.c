@@ -3,7 +3,9 @@
  * found, and powers off. Built for the guest and run as the one file of an initial RAM disk; the same source built for
  * the host prints the same lines (but for the power-off, which it skips when it is not process 1).
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <fenv.h>
 #include <math.h>
 #include <pthread.h>
