@@ -111,7 +111,8 @@ struct DeviceClass {
     const RegisterBank *banks;
     size_t bank_count;
     const StateTable *state; /* what register rows do not cover */
-    /* Called with properties set and before the guest sees the device; bottom of the hierarchy first, each once. */
+    /* Called with properties set and before the guest sees the device; the banks' regions are there, so that one may be
+     * put into another. Bottom of the hierarchy first, each once. */
     bool (*realize)(Device *device, Error **error);
     void (*unrealize)(Device *device);
     /* Registers have been reset from their rows; in-flight I/O was dropped by `reset_hold`, called for all devices
