@@ -41,13 +41,31 @@ typedef struct ExecMemory {
     void (*exclusive)(Cpu *cpu, void (*body)(Cpu *cpu, void *data), void *data);
 } ExecMemory;
 
+/* A block made ready for the interpreter: jit/interp.h. */
+typedef struct InterpCode InterpCode;
+
+/* Where a block's exit, or an indirect jump, went last. It holds while its epoch is the Exec's. */
+typedef struct ExecLink {
+    InterpCode *code;
+    uint64_t epoch;
+} ExecLink;
+typedef struct ExecJump {
+    uint64_t pc, mode;
+    ExecLink link;
+} ExecJump;
+enum { EXEC_JUMPS = 4096 };
+
 typedef struct Exec {
     _Atomic uint32_t attention; /* not zero: leave at the next region head */
     uint32_t page_bits;
-    uint8_t *state; /* the guest's registers */
-    int64_t budget; /* guest instructions left to run; below zero: leave */
-    uint64_t insns; /* guest instructions run so far, exact at every exit */
-    uint64_t pc;    /* of the instruction that raised */
+    uint8_t *state;  /* the guest's registers; EXEC_SCRATCH bytes before it and 8 behind it belong to the execution */
+    int64_t budget;  /* guest instructions left to run */
+    uint64_t insns;  /* guest instructions run so far */
+    uint64_t pc;     /* of the current instruction, in helpers and slow paths; of the one that raised */
+    uint64_t mode;   /* of the blocks that run: guest->mode */
+    uint64_t epoch;  /* changes when links may be wrong: translations or code dropped */
+    ExecJump *jumps; /* EXEC_JUMPS entries, by exec_jump */
+    ExecLink *link;  /* interp_run ended at a goto: where the next block should be remembered */
     ExecException exception;
     TlbTable tlb[TLB_MODES];
     uint64_t reservation_address, reservation_value[2]; /* of load_linked */
@@ -55,12 +73,11 @@ typedef struct Exec {
     const ExecMemory *memory;
     const IrGuest *guest;
 } Exec;
+enum { EXEC_SCRATCH = 2048 };
 
-/*
- * The reference execution: runs the block once from its start. Returns why it ended: IR_EXIT_RECHECK and the like for
- * `exit`, IR_EXIT_EXCEPTION when something raised (exec->pc tells where; guest registers are as before that
- * instruction), and IR_EXIT_CONTINUE after goto and goto_value. In each case exec->insns counted just the instructions
- * that completed. `cpu` is handed to helpers and slow paths.
- */
-enum { IR_EXIT_CONTINUE = 100 };
-int interp_run(Exec *exec, Cpu *cpu, const IrBlock *block);
+/* The one entry where a jump to `pc` in the present mode can be. */
+static inline ExecJump *exec_jump(const Exec *exec, uint64_t pc)
+{
+    uint64_t hash = pc >> 1 ^ pc >> 13 ^ exec->mode * 0x9e3779b97f4a7c15 >> 52;
+    return &exec->jumps[hash % EXEC_JUMPS];
+}

@@ -8,6 +8,13 @@
  * `jump` is not usable after the label that skips it (ir_verify checks it). The order of guest memory accesses, `set`s,
  * calls and insn marks is their order of execution. At each instruction that can raise, guest registers hold what the
  * `set`s before it made them: a front-end orders its `set`s after what can raise in the same guest instruction.
+ *
+ * The last instruction is an end. Ends and jumps may stand before it too, with a label behind each. Every way to a label
+ * comes out of the same guest instruction (the same `insn` mark): so each point knows statically how many guest
+ * instructions were completed on the way there.
+ *
+ * Values are integers and scalar floating point. The vector and predicate types name registers, for helpers; no
+ * operation takes them.
  */
 #pragma once
 
@@ -136,7 +143,7 @@ typedef uint32_t IrRef;
 
 typedef struct IrInst {
     uint8_t op;   /* IrOp */
-    uint8_t type; /* IrType */
+    uint8_t type; /* IrType of the result */
     uint16_t aux;
     IrRef a;
     union {
