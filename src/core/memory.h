@@ -104,7 +104,8 @@ Region *region_new_rom_device(Object *owner, Machine *machine, const char *name,
                               void *data, struct DeviceLock *lock);
 Region *region_new_alias(Object *owner, Machine *machine, const char *name, Region *target, uint64_t offset,
                          uint64_t size);
-/* `container` may be of any kind but an alias: children lie over what it is itself. While vCPUs run changes of the map are queued and take effect before the asking vCPU's next instruction. */
+/* `container` may be of any kind but an alias: children lie over what it is itself. While vCPUs run, changes of the map
+ * are queued and take effect before the asking vCPU's next instruction. */
 void region_map(Region *container, uint64_t address, Region *region, int priority);
 void region_unmap(Region *region);
 void region_set_enabled(Region *region, bool enabled);
