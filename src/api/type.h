@@ -1,5 +1,5 @@
 /*
- * Types of options, commands, events and properties: const tables that gen/schema.py makes from schema/*.json, and
+ * Types of options, commands, events and properties: const tables that gen/schema.py makes from schema/NAME.json, and
  * one walker for each thing that is done with them. A value of a type is plain C: bool, int8_t ... uint64_t, double,
  * char *, an enum as int, a struct, a tagged union, a counted list.
  *

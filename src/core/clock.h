@@ -12,7 +12,7 @@ typedef struct DeviceLock DeviceLock;
 typedef struct Loop Loop;
 
 typedef enum ClockKind {
-    CLOCK_REALTIME,   /* monotonic, never stops */
+    CLOCK_REAL,       /* monotonic, never stops (QEMU's realtime; <time.h> has a macro of that name) */
     CLOCK_HOST,       /* since 1970, may jump */
     CLOCK_VIRTUAL,    /* runs while the guest runs */
     CLOCK_VIRTUAL_RT, /* virtual, but not taken from instructions */
