@@ -28,10 +28,11 @@ typedef struct Trace Trace;
  * is released. Devices may share a lock.
  */
 typedef struct DeviceLock DeviceLock;
-DeviceLock *device_lock_new(void);
+DeviceLock *device_lock_new(Machine *machine);
 void device_lock_free(DeviceLock *lock);
-void device_lock(DeviceLock *lock);
+void device_lock(DeviceLock *lock); /* asserts the rule above */
 void device_unlock(DeviceLock *lock); /* runs what was deferred */
+/* `lock` is held by the caller; where the caller holds none of the machine's, the function runs at once. */
 void device_defer(DeviceLock *lock, void (*function)(void *data, uint64_t a, uint64_t b), void *data, uint64_t a,
                   uint64_t b);
 
@@ -68,6 +69,7 @@ struct Register {
     uint64_t read_clears;  /* bits that reading clears, but for a debugger */
     uint64_t reset;        /* value after reset */
     uint8_t survives;      /* bits 1 << ResetKind that leave it alone */
+    bool banked;           /* its field stands in each of the class's banks */
     bool write_only;       /* does not answer reads; where no other row does: as `reset` */
     bool read_only;        /* does not answer writes; where no other row does: they are lost */
     bool (*present)(const Device *device, const Register *reg); /* by a property or by state; asked at each access; absent
@@ -121,8 +123,10 @@ struct DeviceClass {
     void (*reset)(Device *device, ResetKind kind);
     /* After reset or load, when every device holds its state: drive lines, map, timers, by the state. */
     void (*settle)(Device *device);
-    /* The bank of a vCPU or mode for `access`: added to registers' field offsets. NULL: none is banked. */
-    uint32_t (*bank_offset)(Device *device, const Access *access);
+    /* Registers with `banked` (by vCPU, mode, security) have a field in each of several banks in the struct. */
+    uint32_t bank_stride; /* bytes from one bank's fields to the next one's */
+    unsigned (*bank_number)(Device *device, const Access *access); /* below banked_count */
+    unsigned banked_count;
     /* Its node in the device tree. */
     void (*write_fdt)(Device *device, FdtWriter *fdt);
     /* A line for info qtree and the like; may be NULL. */

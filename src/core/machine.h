@@ -115,8 +115,11 @@ struct Machine {
     AddressSpace *address_space;
     RamBlock *ram; /* the main one */
     CpuGroup *cpu_group;
+    struct LockDomain *locks;
+    struct MemoryMap *map;
+    struct IrqLines *irq_lines; /* wired to vCPUs */
     VEC(Vcpu *) vcpus;
-    VEC(AddressSpace *) spaces;
+    VEC(AddressSpace *) spaces; /* all there are */
     VEC(CharDevice *) serials; /* -serial, in order; NULL for none */
     Bus *system_bus;
     Device *firmware_config; /* fw_cfg; may be NULL */

@@ -28,8 +28,10 @@ enum { REQUESTER_CPU, REQUESTER_PCI, REQUESTER_STREAM, REQUESTER_DEVICE, REQUEST
 
 typedef enum ByteOrder { BYTE_ORDER_LITTLE, BYTE_ORDER_BIG } ByteOrder;
 
-/* Registers of a device as memory. The mapping adapts access sizes: what the guest may use (`valid`), what the hooks
- * take (`impl`); wider ones are split, narrower ones are widened by reading the whole (reads) or refused (writes). */
+/* Registers of a device as memory. The mapping adapts access sizes: what the guest may use (`valid`; others are a device
+ * error), what the hooks take (`impl`); wider ones are split, narrower ones are widened by reading the whole (reads) or
+ * refused (writes). Hooks run under the region's lock. A device's own DMA into its own registers, or a read of another
+ * device's, is a device error; its write to another device's runs once its lock is released. */
 typedef struct RegionOps {
     AccessResult (*read)(void *owner, const Access *access, uint64_t *value);
     AccessResult (*write)(void *owner, const Access *access, uint64_t value);
@@ -57,19 +59,29 @@ typedef struct RamBlock {
     bool shared, huge_pages, prealloc, read_only;
     int fd; /* -1 where there is none */
     uint64_t fd_offset;
-    uint8_t *dirty; /* a bit a page of 4 KiB; NULL while nothing tracks */
+    _Atomic(uint8_t *) dirty; /* a bit a page of 4 KiB; NULL while nothing tracks */
     _Atomic uint32_t references;
 } RamBlock;
+enum { RAM_DIRTY_PAGE_BITS = 12 };
 typedef struct RamOptions {
     RamBacking backing;
     bool shared, huge_pages, prealloc, read_only;
-    const char *path; /* RAM_FILE */
-    uint64_t offset;
+    bool no_reserve;
+    struct Files *files; /* RAM_FILE: what opens `path` */
+    const char *path;    /* a file, made and grown where it is too short (unless it is read-only), or a directory: a
+                          * nameless file in it */
+    uint64_t offset;     /* in the file; a multiple of the host's page */
 } RamOptions;
-/* `options` NULL: anonymous, private. */
+/* `options` NULL: anonymous, private. The size is rounded up to whole host pages for the host alone. */
 RamBlock *ram_block_new(const char *id, uint64_t size, const RamOptions *options, Error **error);
 RamBlock *ram_block_ref(RamBlock *block);
 void ram_block_unref(RamBlock *block);
+/* Starts or ends tracking of writes; parked. Starting marks everything dirty. */
+void ram_block_track(RamBlock *block, bool on);
+void ram_block_mark_dirty(RamBlock *block, uint64_t offset, uint64_t count); /* any thread */
+/* Whether any page of the range was written, and forgets it. The caller flushes TLBs before it counts on later writes
+ * being seen. */
+bool ram_block_take_dirty(RamBlock *block, uint64_t offset, uint64_t count);
 
 struct Region {
     Object object; /* class "memory-region", QEMU's name: children of their device */
@@ -93,8 +105,8 @@ struct Region {
 };
 extern const Class region_class;
 
-/* `name` is shown by info mtree; owner is the device (may be NULL). Regions are children of `owner`'s object. Each
- * returns a borrowed pointer. */
+/* `name` is shown by info mtree; owner is the device (NULL: the machine). Regions are children of `owner`'s object. Each
+ * returns a borrowed pointer. A `size` of UINT64_MAX is the whole space of 2^64 bytes. */
 Region *region_new_container(Object *owner, Machine *machine, const char *name, uint64_t size);
 Region *region_new_ram(Object *owner, Machine *machine, const char *name, RamBlock *block, uint64_t offset,
                        uint64_t size, bool rom); /* takes its own reference of the block */
@@ -104,13 +116,17 @@ Region *region_new_rom_device(Object *owner, Machine *machine, const char *name,
                               void *data, struct DeviceLock *lock);
 Region *region_new_alias(Object *owner, Machine *machine, const char *name, Region *target, uint64_t offset,
                          uint64_t size);
-/* `container` may be of any kind but an alias: children lie over what it is itself. While vCPUs run, changes of the map
- * are queued and take effect before the asking vCPU's next instruction. */
+/* Changes of the map; any thread, whatever locks it holds. Look-ups see them at once; vCPUs drop what they remember of
+ * the old map before their next instruction. `container` may be of any kind but an alias: children lie over what it is
+ * itself. A region or RAM block is destroyed only while the machine is parked. */
 void region_map(Region *container, uint64_t address, Region *region, int priority);
 void region_unmap(Region *region);
 void region_set_enabled(Region *region, bool enabled);
 void region_set_romd(Region *region, bool romd);
 void region_move(Region *region, uint64_t address);
+/* Several changes that take effect as one; nests. */
+void memory_begin(Machine *machine);
+void memory_commit(Machine *machine);
 
 AddressSpace *address_space_new(Machine *machine, const char *name, Region *root);
 void address_space_free(AddressSpace *space);
@@ -119,8 +135,8 @@ const char *address_space_name(const AddressSpace *space);
 uint64_t address_space_generation(const AddressSpace *space); /* grows with every change */
 
 /* Any length; splits at regions. `access` gives requester and attributes; its address and size are not looked at. The
- * first result that is not ok is returned, the rest is still done. NULL access: a device of the machine. Writes to RAM
- * mark it dirty and drop code translated from it. */
+ * first result that is not ok is returned, the rest is still done (what cannot be read is zero). NULL access: a device
+ * of the machine. Writes to RAM mark it dirty. */
 AccessResult address_space_read(AddressSpace *space, const Access *access, uint64_t address, void *bytes, size_t count);
 AccessResult address_space_write(AddressSpace *space, const Access *access, uint64_t address, const void *bytes,
                                  size_t count);
