@@ -18,32 +18,46 @@ typedef enum FpRounding {
 
 typedef enum FpFlag {
     FP_INEXACT = 1,
-    FP_UNDERFLOW = 2,
+    FP_UNDERFLOW = 2, /* tiny and inexact */
     FP_OVERFLOW = 4,
     FP_DIVIDE_BY_ZERO = 8,
     FP_INVALID = 16,
-    FP_INPUT_FLUSHED = 32,  /* a subnormal operand was taken as zero */
-    FP_OUTPUT_FLUSHED = 64, /* a subnormal result became zero */
+    FP_INPUT_FLUSHED = 32,    /* a subnormal operand was taken as zero (Arm's IDC) */
+    FP_OUTPUT_FLUSHED = 64,   /* a tiny result became zero: raised alone (Arm: is its UFC; x86: is UE and PE) */
+    FP_INPUT_SUBNORMAL = 128, /* a subnormal operand was used as it is (x86's DE) */
 } FpFlag;
 
+/* Which NaN comes out where operands a and b, or those of a * b + c, are NaNs. It is quieted. */
 typedef enum FpNanRule {
-    FP_NAN_DEFAULT,       /* every NaN result is the default one (RISC-V, Arm with FPCR.DN) */
-    FP_NAN_X86_SSE,       /* the first operand if it is a NaN, else the second; quieted */
-    FP_NAN_X87,           /* the one with the larger significand */
-    FP_NAN_ARM,           /* a signalling one first, in order of operands */
-    FP_NAN_FIRST,         /* Power, s390x: the first operand that is a NaN */
-    FP_NAN_SIGNALLING_FIRST, /* MIPS 2008, SPARC: signalling before quiet, later operand first where they tie */
+    FP_NAN_DEFAULT, /* every NaN result is the default one (RISC-V F 11.3; Arm with FPCR.DN) */
+    FP_NAN_X86_SSE, /* the first of a b c that is a NaN (Intel SDM volume 1, tables 4-7 and 14-17) */
+    FP_NAN_X87,     /* quiet before signalling, then the larger significand, then the positive (SDM table 4-7) */
+    FP_NAN_ARM,     /* signalling before quiet, the first of c a b (Arm ARM, FPProcessNaNs, FPProcessNaNs3) */
+    FP_NAN_FIRST,   /* the first of a c b (Power ISA 4.3.2: FRA, FRB, FRC, where FRC is the multiplier) */
+    FP_NAN_SIGNALLING_FIRST, /* signalling before quiet, the first of c b a (SPARC V9 B.2.2) */
+    FP_NAN_S390X,   /* signalling before quiet, the first of a b c */
 } FpNanRule;
 
-/* Of a guest processor: what does not change while it runs, but by its own control registers. */
+/* The precision that f80 add, sub, mul, div and sqrt round to; the range of exponents stays. */
+typedef enum FpPrecision {
+    FP_PRECISION_FULL,
+    FP_PRECISION_DOUBLE, /* 53 bits */
+    FP_PRECISION_SINGLE, /* 24 bits */
+} FpPrecision;
+
+/* Of a guest processor: what does not change while it runs, but by its own control registers. All zeroes are RISC-V's
+ * rules, rounding to nearest. */
 typedef struct FpContext {
-    uint8_t rounding; /* FpRounding */
-    uint8_t flags;    /* FpFlag bits, sticky */
-    uint8_t nan_rule; /* FpNanRule */
-    bool flush_inputs, flush_outputs;
+    uint8_t rounding;      /* FpRounding */
+    uint8_t flags;         /* FpFlag bits, sticky */
+    uint8_t nan_rule;      /* FpNanRule */
+    uint8_t f80_precision; /* FpPrecision */
+    bool flush_inputs;     /* subnormal operands are zeroes of their sign */
+    bool flush_outputs;    /* tiny results of rounding are zeroes of their sign, exact ones too */
     bool tiny_before_rounding;    /* Arm, MIPS; not x86, RISC-V */
     bool default_nan_negative;    /* x86 */
-    bool nan_signal_bit_inverted; /* old MIPS, HP-PA: a set top bit signals */
+    bool default_nan_all_ones;    /* the whole fraction but what the next makes zero: SPARC, 68000, old MIPS */
+    bool nan_signal_bit_inverted; /* old MIPS, HP-PA: a set top bit of the fraction signals */
     bool fma_invalid_keeps_nan;   /* 0 * inf + NaN raises no invalid (Arm raises it, x86 does not) */
     bool int_invalid_zero_nan;    /* a NaN converts to integer 0 (Arm) */
     bool int_invalid_indefinite;  /* what does not fit converts to the minimum, for unsigned to all ones (x86) */
@@ -59,7 +73,8 @@ typedef enum FpMinMax {
     FP_MINMAX_X86,    /* the second operand where either is a NaN or both are zero */
 } FpMinMax;
 
-/* The classes of RISC-V's fclass, in its bit order. */
+/* The classes of RISC-V's fclass, in its bit order, and one that x87 alone has. NaNs are told apart as 754-2008 and
+ * later do; guests with nan_signal_bit_inverted swap the two. */
 typedef enum FpClass {
     FP_CLASS_NEGATIVE_INFINITY,
     FP_CLASS_NEGATIVE_NORMAL,
@@ -71,6 +86,7 @@ typedef enum FpClass {
     FP_CLASS_POSITIVE_INFINITY,
     FP_CLASS_SIGNALLING_NAN,
     FP_CLASS_QUIET_NAN,
+    FP_CLASS_UNSUPPORTED, /* f80 with the integer bit clear where the exponent is not 0 */
 } FpClass;
 
 typedef struct Float80 {
