@@ -3,13 +3,18 @@
  *
  * A class is a const table; its parent is a pointer in it, so that there is nothing to register. The build finds each
  * `const Class NAME_class` (or `const XClass NAME_class`, where XClass has a Class as first member) and makes the
- * sorted list `object_classes`. An object is reference counted; it hangs under at most one parent, by name, and has
+ * list `object_classes`. An object is reference counted; it hangs under at most one parent, by name, and has
  * one canonical path then. Properties are rows of the class, inherited; links, children and arrays too, and an object
  * may get further ones (aliases, children) while it lives.
  *
  * Life: object_new (class defaults, then `init` from root class down) -> properties set in order: machine version,
  * -global, user -> object_complete (each class's `complete`, root class first) -> object_unparent (`unparent`, most
- * derived first: lets go of what others hold) -> last unref: `finalize`, most derived first.
+ * derived first: lets go of what others hold; then the children are unparented, the last one first, and the links
+ * cleared, so that objects which link to each other can go) -> last unref: children that are still there are unparented,
+ * `finalize`, most derived first, and the properties' values are freed. An object that never hung anywhere has no
+ * `unparent` called: what `init` and `complete` took is given back by `finalize` where `unparent` did not.
+ *
+ * References may be taken and dropped by any thread; all else belongs to the thread that the tree belongs to.
  */
 #pragma once
 
@@ -34,8 +39,9 @@ typedef enum PropertyWhen {
 typedef enum PropertyKind {
     PROPERTY_VALUE, /* of `type`, at `offset` or through get and set */
     PROPERTY_LINK,  /* an `Object *` at `offset`, of class `target` or an interface; holds a reference */
-    PROPERTY_CHILD, /* an `Object *` at `offset`, owned; read-only to users */
-    PROPERTY_ALIAS, /* of property `alias_name` of the child or link property `alias_object` */
+    PROPERTY_CHILD, /* an `Object *` at `offset`, which object_add_child with this name fills; read-only to users */
+    PROPERTY_ALIAS, /* of property `alias_name` of the child or link property `alias_object` (NULL: of the object itself);
+                       has no default of its own */
     PROPERTY_ARRAY, /* a TypeList at `offset` of `type` elements; set as a list, or as len-NAME and NAME[i] */
 } PropertyKind;
 
@@ -45,15 +51,17 @@ struct Property {
     PropertyKind kind;
     PropertyWhen when;
     const Type *type;
-    const char *type_name;    /* shown in place of the type's own: "child<...>" and the like need none */
+    const char *type_name;    /* shown in place of the type's own; "child<...>" and the like need none */
     size_t offset;            /* in the object's struct; unused where get and set are given */
     const char *default_text; /* as type_from_text reads it; NULL: all zeroes */
     const Class *target;      /* links and children */
     const char *alias_object, *alias_name;
     uint64_t data; /* for get and set to tell rows apart */
+    /* In place of the field; where there is a `type`, `set` gets what has passed it. */
     Json *(*get)(Object *object, const Property *property, Error **error);
     bool (*set)(Object *object, const Property *property, const Json *value, Error **error);
-    /* After a stored value passed its type: a further check. */
+    /* After a stored value passed its type: a further check; where it fails, the value that was there comes back. Not
+     * asked about defaults, nor about len-NAME. */
     bool (*check)(Object *object, const Property *property, Error **error);
     bool deprecated, hidden; /* hidden: not in help; for experiments by the prefix "x-" */
 };
@@ -79,7 +87,9 @@ struct Object {
     const Class *class;
     _Atomic uint32_t references;
     bool complete;
+    bool leaving;   /* its unparent hooks are running */
     Object *parent; /* borrowed: the parent holds the reference */
+    Object *root;   /* borrowed: where its links are resolved from while it hangs nowhere; NULL: from itself */
     char *name;     /* the child's name in its parent */
     struct Map *children; /* name -> Object *, in order; NULL where there is none */
     struct Map *dynamic;  /* name -> Property *, further properties; NULL where there is none */
@@ -90,7 +100,7 @@ struct Object {
 extern const Class object_class;
 extern const Class container_class;
 
-/* Every class compiled in, sorted by name (generated). */
+/* Every class compiled in, in order of their C names (generated). */
 extern const Class *const object_classes[];
 extern const size_t object_class_count;
 
@@ -107,7 +117,7 @@ void class_each_property(const Class *class, void (*visit)(const Class *owner, c
 
 /* Defaults that apply to later objects: a machine version's rows, then -global's, in this order. */
 typedef struct PropertyDefault {
-    const char *class_name; /* any ancestor's */
+    const char *class_name; /* any ancestor's or interface's */
     const char *property;
     const char *value; /* text */
     bool used;         /* set once it was applied: an unused -global is warned of */
@@ -115,6 +125,7 @@ typedef struct PropertyDefault {
 typedef struct PropertyDefaults {
     PropertyDefault *items;
     size_t count;
+    Object *root; /* becomes the new object's `root`; may be NULL */
 } PropertyDefaults;
 
 /* One reference, held by the caller; not complete. `defaults` may be NULL. NULL with an error when a default does not
@@ -125,38 +136,46 @@ Object *object_ref(Object *object);
 void object_unref(Object *object); /* NULL is fine */
 bool object_is(const Object *object, const Class *base_or_interface);
 
-/* Hangs `child` under `parent` (which takes its own reference). "name[*]" takes the first free number. */
+/* Hangs `child` under `parent` (which takes its own reference). "name[*]" takes the first free number. Fails where the
+ * name is taken by a child or a property, is empty or holds a '/'. */
 bool object_add_child(Object *parent, const char *name, Object *child, Error **error);
-/* Runs the unparent hooks of the child and all below it, and drops the parent's reference. */
+/* Runs the unparent hooks of the child and all below it, and drops the parent's reference. Nothing where it hangs
+ * nowhere. */
 void object_unparent(Object *child);
 Object *object_child(const Object *parent, const char *name);
 /* The container at a path below `parent`, made where it is missing: "peripheral", "unattached". */
 Object *object_container(Object *parent, const char *path);
 /* Calls `visit` for each child in order until it returns false; returns what the last call did. */
 bool object_each_child(Object *parent, bool (*visit)(Object *child, void *context), void *context);
-/* All below `object`, parents first. */
+/* All below `object`, parents first. In both, `visit` may unparent the object it is given and add none. */
 bool object_each_descendant(Object *object, bool (*visit)(Object *object, void *context), void *context);
 
-/* "/machine/peripheral/disk0"; NULL while it hangs nowhere under `root`. Owned by the caller. */
+/* "/machine/peripheral/disk0"; NULL while it hangs nowhere under a root, which is a container that hangs nowhere. Owned
+ * by the caller. */
 char *object_path(const Object *object);
-/* An absolute path from `root`, or a partial one ("disk0") that fits just one object. `*ambiguous` may be NULL. */
+/* An absolute path from `root`, whose parts are children or links, or a partial one ("disk0", "peripheral/disk0") of
+ * children that fits just one object. NULL where there is none, or several: then *ambiguous (which may be NULL) is
+ * true. */
 Object *object_resolve(Object *root, const char *path, bool *ambiguous);
 
-/* The row, from the class or the object's own; NULL with an error that names the nearest. `owner` (may be NULL) is the
- * object that has it, after following aliases. */
+/* The row, from the class or the object's own, after following aliases; NULL with an error that names the nearest.
+ * `owner` (may be NULL) is the object that has it. len-NAME and NAME[i] give the array's row. */
 const Property *object_property(Object *object, const char *name, Object **owner, Error **error);
+/* Of a child, link: its path, "" where there is none. */
 Json *object_get(Object *object, const char *name, Error **error);
 bool object_set(Object *object, const char *name, const Json *value, Error **error);
 /* A value as a command line writes it. */
 bool object_set_text(Object *object, const char *name, const char *text, Error **error);
 bool object_set_link(Object *object, const char *name, Object *target, Error **error);
-/* Sets every key but those in `skip` (NULL-terminated; may be NULL); `options`: texts, as the command line gives them. */
+/* Sets every key but those in `skip` (NULL-terminated; may be NULL), in order; `options`: texts, as the command line
+ * gives them. */
 bool object_set_all(Object *object, const Json *values, bool options, const char *const *skip, Error **error);
-/* The object that links by path are resolved from: the root of the tree `object` hangs in. */
+/* The object that links by path are resolved from: the root of the tree `object` hangs in, or the `root` of the topmost
+ * object while that hangs nowhere. */
 Object *object_root(Object *object);
 /* Adds a property to this object alone; `property` is copied, its strings too. */
 void object_add_property(Object *object, const Property *property);
-/* "string", "uint32", "child<container>", "link<memory-backend>": qom-list's type. Owned by the caller. */
+/* "str", "uint32", "list", "child<container>", "link<memory-backend>": qom-list's type. Owned by the caller. */
 char *property_type_name(const Property *property);
 
 /* Rows. */
