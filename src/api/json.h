@@ -70,7 +70,8 @@ JsonParser *json_parser_new(const JsonLimits *limits); /* NULL: the defaults */
 void json_parser_free(JsonParser *parser);
 void json_parser_feed(JsonParser *parser, const void *bytes, size_t count);
 typedef enum JsonNext { JSON_NEXT_VALUE, JSON_NEXT_MORE, JSON_NEXT_ERROR } JsonNext;
-/* After an error the parser goes on behind the broken value (at the end of its line, or at a 0xff byte). */
+/* After an error the parser goes on behind the broken value: where its brackets close, at the end of its line, or at a
+ * byte 0xff (which is an error of its own that makes the parser begin afresh). */
 JsonNext json_parser_next(JsonParser *parser, Json **value, Error **error);
 
 /* On one line with ", " and ": " as QMP writes it. */

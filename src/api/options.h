@@ -19,5 +19,9 @@ typedef struct Type Type;
  */
 Json *options_parse(const char *text, const char *implied_key, bool *help, Error **error);
 
-/* options_parse and type_from_options in one, with the type's own implied key. */
+/* Whether options_parse reads the text as JSON, whose values have their kinds already (type_from_json). */
+bool options_are_json(const char *text);
+
+/* options_parse and type_from_options (or _json) in one, with the type's own implied key. Where `*help` becomes true,
+ * nothing is stored in `value`. */
 bool options_to_value(const Type *type, const char *text, void *value, bool *help, Error **error);
