@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "cpu/cpu.h"
 #include "object/object.h"
+#include "schema/run.h"
 
 typedef struct CharDevice CharDevice;
 typedef struct Files Files;
@@ -18,40 +19,8 @@ typedef struct MachineClass MachineClass;
 typedef struct MachineOptions MachineOptions;
 typedef struct Vcpu Vcpu;
 
-typedef enum RunState {
-    RUN_STATE_DEBUG,
-    RUN_STATE_INMIGRATE,
-    RUN_STATE_INTERNAL_ERROR,
-    RUN_STATE_IO_ERROR,
-    RUN_STATE_PAUSED,
-    RUN_STATE_POSTMIGRATE,
-    RUN_STATE_PRELAUNCH,
-    RUN_STATE_FINISH_MIGRATE,
-    RUN_STATE_RESTORE_VM,
-    RUN_STATE_RUNNING,
-    RUN_STATE_SAVE_VM,
-    RUN_STATE_SHUTDOWN,
-    RUN_STATE_SUSPENDED,
-    RUN_STATE_WATCHDOG,
-    RUN_STATE_GUEST_PANICKED,
-    RUN_STATE_COLO,
-    RUN_STATE_COUNT
-} RunState;
 const char *run_state_name(RunState state); /* QMP's: "prelaunch" */
 
-typedef enum ShutdownCause {
-    SHUTDOWN_NONE,
-    SHUTDOWN_HOST_ERROR,
-    SHUTDOWN_HOST_QMP_QUIT,
-    SHUTDOWN_HOST_QMP_SYSTEM_RESET,
-    SHUTDOWN_HOST_SIGNAL,
-    SHUTDOWN_HOST_UI,
-    SHUTDOWN_GUEST_SHUTDOWN,
-    SHUTDOWN_GUEST_RESET,
-    SHUTDOWN_GUEST_PANIC,
-    SHUTDOWN_SUBSYSTEM_RESET,
-    SHUTDOWN_SNAPSHOT_LOAD,
-} ShutdownCause;
 const char *shutdown_cause_name(ShutdownCause cause); /* QMP's: "guest-shutdown" */
 
 struct MachineClass {
