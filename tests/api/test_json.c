@@ -112,7 +112,7 @@ static void test_errors(void)
         { "'a\tb'", "control character" },
         { "1 2", "more behind the value" },
         { "{} x", "'x' is not" }, { "{} {", "more behind" },
-        { "[\n\n  1,\n  x]", "line 4, column 4" },
+        { "[\n\n  1,\n  x]", "line 4, column 3" },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         AUTO_ERROR(error);
