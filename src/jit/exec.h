@@ -6,6 +6,8 @@
 
 #include "jit/ir.h"
 
+#include <stdatomic.h>
+
 typedef struct FpContext FpContext;
 
 /* One page of a TLB: what a hit compares and adds. */
@@ -32,7 +34,9 @@ typedef struct ExecException {
 
 /* Slow paths, given by the layer above. They return false when an exception is pending. */
 typedef struct ExecMemory {
-    bool (*load)(Cpu *cpu, uint64_t address, MemOp op, uint64_t value[8]); /* raw bits, zero-extended, 64 bytes at most */
+    /* Up to 64 bytes as a number, the low word first, zero-extended; MEM_SIGNED is not looked at. A load that is half
+     * of a read-modify-write (exec->read_modify_write) faults as a store. */
+    bool (*load)(Cpu *cpu, uint64_t address, MemOp op, uint64_t value[8]);
     bool (*store)(Cpu *cpu, uint64_t address, MemOp op, const uint64_t value[8]);
     /* The host address for an atomic access of the whole size, checked for reading and writing; NULL without an
      * exception pending: I/O or not possible in one piece, do it in an exclusive section. */
@@ -63,13 +67,14 @@ typedef struct Exec {
     uint64_t insns;  /* guest instructions run so far */
     uint64_t pc;     /* of the current instruction, in helpers and slow paths; of the one that raised */
     uint64_t mode;   /* of the blocks that run: guest->mode */
-    uint64_t epoch;  /* changes when links may be wrong: translations or code dropped */
+    uint64_t epoch;  /* from 1; changes when links may be wrong: translations or code dropped */
     ExecJump *jumps; /* EXEC_JUMPS entries, by exec_jump */
     ExecLink *link;  /* interp_run ended at a goto: where the next block should be remembered */
     ExecException exception;
     TlbTable tlb[TLB_MODES];
     uint64_t reservation_address, reservation_value[2]; /* of load_linked */
     unsigned reservation_size;                          /* 0: none */
+    bool read_modify_write;
     const ExecMemory *memory;
     const IrGuest *guest;
 } Exec;
