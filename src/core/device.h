@@ -47,6 +47,10 @@ typedef enum ResetKind {
  * A register: a row of a device's table, and nowhere else but in the state struct. Rows may share an address (a bank
  * switched by a bit, a register that reads as another than it writes): the first that is present and takes the access's
  * direction answers.
+ *
+ * An access may be narrower or wider than registers: wider ones are split at them. A hook sees the part of the access
+ * that is its register's (address, size) and the register's whole value: in a narrower write the bytes that were not
+ * written are the field's (zero where there is no field, and for write_clears, write_sets and write_toggles).
  */
 typedef AccessResult RegisterRead(Device *device, const Register *reg, const Access *access, uint64_t *value);
 typedef AccessResult RegisterWrite(Device *device, const Register *reg, const Access *access, uint64_t value);
@@ -76,7 +80,7 @@ struct Register {
                                                                    is unmapped. Reset and saved state do not ask */
     RegisterRead *read;    /* in place of the field: gets the field's value in *value */
     RegisterWrite *write;  /* in place of storing; `value` is as the guest wrote it */
-    RegisterWrite *written; /* after storing */
+    RegisterWrite *written; /* after storing, with the value as the guest wrote it */
     uint64_t data;         /* for hooks to tell rows apart */
 };
 /* REG(name, address, STATE_STRUCT field, ...): the field serves storage, reset and saved state. */
@@ -157,6 +161,8 @@ struct Device {
     struct IrqGroups *irqs;
     Placement placement;
     ListNode sibling; /* on the bus */
+    char *description; /* device_name's, once realized */
+    struct BankView *bank_views; /* what the regions of banks hand to dispatch */
 };
 extern const DeviceClass device_class; /* "device" */
 extern const DeviceClass sysbus_device_class; /* "sys-bus-device" */
@@ -169,14 +175,20 @@ struct Bus {
     Machine *machine;
     ListNode devices;
     unsigned maximum; /* devices; 0: no limit */
+    bool hot_pluggable; /* devices may come and go while the machine runs */
     /* Checks and gives a new device its place (address, slot). */
     bool (*plug)(Bus *bus, Device *device, Error **error);
     void (*unplug)(Bus *bus, Device *device);
 };
 extern const Class bus_class; /* "bus" */
-/* A bus of class `class` (derived from bus_class) that `owner` provides, named "OWNER-ID.N" or as given. */
+extern const Class system_bus_class; /* "System" */
+/* A bus takes devices whose bus_type is its class's name or an ancestor's; `type` is its class's name at first.
+ * A bus of class `class` (derived from bus_class) that `owner` provides, named "OWNER-ID.N" or as given. */
 Bus *bus_new(const Class *class, Device *owner, Machine *machine, const char *name, Error **error);
+/* By path or name, or (NULL) the first one with room that takes devices of `type`; the order is that of creation. */
 Bus *machine_find_bus(Machine *machine, const char *path_or_name, const char *type, Error **error);
+bool bus_takes(const Bus *bus, const char *type);
+unsigned bus_device_count(const Bus *bus);
 
 /* Makes a device and sets what the machine's version and -global say; properties follow, then device_realize. */
 Device *device_new(Machine *machine, const char *class_name, const char *id, Error **error);
@@ -195,14 +207,17 @@ Log *device_log(const Device *device);
 Trace *device_trace(const Device *device);
 /* A device's default lock; a family shares one by calling this before realize. */
 void device_share_lock(Device *device, DeviceLock *lock);
-/* "ns16550 (/machine/unattached/device[3])", for log lines; valid until the next call on the same device. */
+/* "ns16550 (/machine/unattached/device[3])", for log lines; before it is realized the class's name alone. */
 const char *device_name(const Device *device);
 
 /* For sysbus devices: maps bank `n` into the machine's memory. */
 void device_map(Device *device, unsigned bank, uint64_t address);
-/* Tests and monitors: by register name. False where there is none. */
+/* Tests and monitors: by register name, "NAME[3]" in an array, without side effects. False where there is none. */
 bool device_register_read(Device *device, const char *name, uint64_t *value);
-/* A row's own storage. */
+/* Calls `visit` for each row of the device's banks in order, with the bank it is of. */
+void device_each_register(const Device *device,
+                          void (*visit)(const RegisterBank *bank, const Register *reg, void *context), void *context);
+/* A row's own storage; of bank 0 where it is banked. Rows without a field hold `reset`. */
 uint64_t register_value(const Device *device, const Register *reg, unsigned index);
 void register_store(Device *device, const Register *reg, unsigned index, uint64_t value);
 unsigned register_index(const Register *reg, const Access *access);

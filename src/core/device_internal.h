@@ -1,0 +1,25 @@
+/* Between device.c, register.c, irq.c, reset.c and state. */
+#pragma once
+
+#include "core/device.h"
+
+/* The banks of a class: its own, or the nearest ancestor's that has any. */
+const DeviceClass *device_banks_of(const DeviceClass *class);
+const DeviceClass *device_class_parent(const DeviceClass *class); /* NULL above "device" */
+
+/* Makes the regions of the device's banks. */
+void device_make_banks(Device *device);
+void device_reset_registers(Device *device, ResetKind kind);
+/* The field of element `index` in bank `bank`, NULL where the row has none. */
+void *register_field(const Device *device, const Register *reg, unsigned index, unsigned bank);
+
+/* Undoes all wiring of the device. */
+void device_disconnect_irqs(Device *device);
+void irq_lines_drop(Machine *machine, const Cpu *cpu); /* the lines of a vCPU that goes; NULL: of all */
+/* Tells every input its level again: after reset and load. */
+void machine_refresh_irqs(Machine *machine);
+
+/* Takes the device's lock unless this thread has it; returns whether device_unlock is due. */
+bool device_enter(Device *device);
+/* All realized devices, parents first. */
+void machine_each_device(Machine *machine, void (*visit)(Device *device, void *context), void *context);
