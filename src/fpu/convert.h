@@ -96,6 +96,7 @@ static inline Significand round_to_integral(Significand bits, bool raise_inexact
     if (is_nan(a)) {
         return pack_special(nan_result(&a, 1, fp), format, fp);
     }
+    note_subnormal(a.subnormal && format->explicit_integer, fp); /* x87's FRNDINT says so, SSE's ROUNDSD does not */
     if (a.kind == KIND_NORMAL && a.exponent < format->fraction_bits) {
         Uint128 magnitude = round_to_integer(a, fp->rounding, &inexact);
         if (inexact && raise_inexact) {
@@ -113,6 +114,6 @@ FP_INLINE Significand convert(Significand bits, const FpFormat *from, const FpFo
     if (UNLIKELY(is_nan(a))) {
         return pack_special(nan_result(&a, 1, fp), to, fp);
     }
-    note_subnormal(a.subnormal, fp);
+    note_subnormal(a.subnormal && !from->explicit_integer, fp); /* x87's FLD says so, its FST does not */
     return round_pack(a, to, fp);
 }
