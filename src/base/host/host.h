@@ -21,6 +21,19 @@ int host_event_new(Error **error); /* a file descriptor, or -1 */
 void host_event_signal(int fd);
 void host_event_clear(int fd);
 
+/* Signals as a descriptor that can be polled. They are blocked in the calling thread, and in those that it starts, until
+ * host_signals_free. NULL on failure. */
+typedef struct HostSignals HostSignals;
+typedef struct HostSignal {
+    int number;
+    int64_t sender; /* process ID; 0: the kernel */
+} HostSignal;
+HostSignals *host_signals_new(const int *signals, size_t count, Error **error);
+void host_signals_free(HostSignals *watch); /* NULL is fine */
+int host_signals_fd(const HostSignals *watch);
+/* The next one that came; false where there is none. `signal` may be NULL. */
+bool host_signals_next(HostSignals *watch, HostSignal *signal);
+
 /* Readiness of many file descriptors (epoll on Linux). One thread at a time may use a poller. */
 enum { HOST_POLL_IN = 1, HOST_POLL_OUT = 2, HOST_POLL_ERROR = 4, HOST_POLL_HANGUP = 8 };
 typedef struct HostPoller HostPoller;
