@@ -12,7 +12,8 @@ typedef struct Error Error;
 typedef struct Loop Loop;
 typedef struct LoopFd LoopFd;
 
-/* A loop without a thread; whoever calls loop_run is its thread. `attach_glib`: dispatch GLib's default context too. */
+/* A loop without a thread; whoever made it is its thread until another calls loop_run or loop_iterate. `attach_glib`:
+ * dispatch GLib's default context too. */
 Loop *loop_new(bool attach_glib, Error **error);
 void loop_free(Loop *loop);
 /* Runs until loop_quit. */
@@ -21,12 +22,17 @@ void loop_run(Loop *loop);
 bool loop_iterate(Loop *loop, int64_t timeout_ns);
 void loop_quit(Loop *loop);                                                /* any thread */
 void loop_post(Loop *loop, void (*function)(void *data), void *data);      /* any thread, in order */
-void loop_post_wait(Loop *loop, void (*function)(void *data), void *data); /* any thread; returns when it has run */
+/* Any thread; returns when it has run: at once on the loop's own thread. Not under a lock that a handler of the loop may
+ * want. What a vCPU posts so may not park the machine. */
+void loop_post_wait(Loop *loop, void (*function)(void *data), void *data);
 bool loop_is_self(const Loop *loop);
-/* Runs until nothing posted is left; used while the machine is parked. */
+/* Runs until nothing posted is left; used while the machine is parked. On another thread than the loop's: waits. */
 void loop_drain(Loop *loop);
+/* On the loop's thread: sleeps until something is posted and runs what is; looks at nothing else. */
+void loop_wait_posted(Loop *loop);
 
-/* Watches `fd` for HOST_POLL events; 0 pauses. The loop does not own the descriptor. */
+/* Watches `fd` for HOST_POLL events; 0 pauses. The loop does not own the descriptor. On the loop's thread, or before it
+ * runs; a descriptor is watched once. NULL where the host refuses it. */
 LoopFd *loop_fd_add(Loop *loop, int fd, unsigned events, void (*ready)(void *data, unsigned events), void *data);
 void loop_fd_set(LoopFd *watch, unsigned events);
 void loop_fd_remove(LoopFd *watch); /* safe within `ready` */
@@ -42,4 +48,4 @@ typedef struct LoopTimer {
 } LoopTimer;
 void loop_timer_init(LoopTimer *timer, Loop *loop, void (*expired)(void *data), void *data);
 void loop_timer_set(LoopTimer *timer, int64_t deadline); /* any thread */
-void loop_timer_cancel(LoopTimer *timer);
+void loop_timer_cancel(LoopTimer *timer); /* any thread */

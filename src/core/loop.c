@@ -1,0 +1,396 @@
+/*
+ * Event loops on the host's poller. One round: wait for descriptors until the first timer is due, then descriptors,
+ * timers in order of deadline and creation, posted calls in order, and GLib's context where it is attached.
+ */
+#include "core/loop_internal.h"
+
+#include "base/error.h"
+#include "base/host/host.h"
+#include "base/vec.h"
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { EVENTS_AT_ONCE = 64, TIMERS_AT_ONCE = 1024 };
+
+typedef struct Post {
+    ListNode node;
+    void (*function)(void *data);
+    void *data;
+    bool *done; /* of loop_post_wait: becomes true, under the loop's mutex */
+} Post;
+
+struct LoopFd {
+    ListNode node;
+    Loop *loop;
+    int fd;
+    unsigned events;
+    bool removed;
+    void (*ready)(void *data, unsigned events);
+    void *data;
+};
+
+struct Loop {
+    HostPoller *poller;
+    int wake_fd;
+    _Atomic bool woken, quit;
+    _Atomic(pthread_t) owner;
+    Mutex mutex; /* of posts and timers */
+    Condition changed; /* something was posted, or a waited-for post is done */
+    ListNode posts, timers;
+    uint64_t timer_order;
+    ListNode watches, removed; /* LoopFd */
+    unsigned depth;            /* of loop_iterate */
+    LoopGlib *glib;
+};
+
+Loop *loop_new(bool attach_glib, Error **error)
+{
+    Loop *loop = NEW(Loop);
+    mutex_init(&loop->mutex);
+    condition_init(&loop->changed);
+    list_init(&loop->posts);
+    list_init(&loop->timers);
+    list_init(&loop->watches);
+    list_init(&loop->removed);
+    atomic_store(&loop->owner, pthread_self());
+    loop->wake_fd = -1;
+    loop->poller = host_poller_new(error);
+    if (!loop->poller || (loop->wake_fd = host_event_new(error)) < 0 ||
+        !host_poller_set(loop->poller, loop->wake_fd, HOST_POLL_IN, NULL, error) ||
+        (attach_glib && !(loop->glib = loop_glib_new(loop->poller, error)))) {
+        loop_free(loop);
+        return NULL;
+    }
+    return loop;
+}
+
+static void free_watches(ListNode *list)
+{
+    LIST_FOREACH_SAFE(list, watch, LoopFd, node)
+    {
+        list_remove(&watch->node);
+        free(watch);
+    }
+}
+
+void loop_free(Loop *loop)
+{
+    if (!loop) {
+        return;
+    }
+    LIST_FOREACH_SAFE(&loop->posts, post, Post, node)
+    {
+        free(post);
+    }
+    free_watches(&loop->watches);
+    free_watches(&loop->removed);
+    loop_glib_free(loop->glib);
+    host_poller_free(loop->poller);
+    if (loop->wake_fd >= 0) {
+        close(loop->wake_fd);
+    }
+    condition_destroy(&loop->changed);
+    mutex_destroy(&loop->mutex);
+    free(loop);
+}
+
+bool loop_is_self(const Loop *loop) { return pthread_equal(atomic_load(&((Loop *)loop)->owner), pthread_self()); }
+
+static void wake(Loop *loop)
+{
+    if (!loop_is_self(loop) && !atomic_exchange(&loop->woken, true)) {
+        host_event_signal(loop->wake_fd);
+    }
+}
+
+/* Posted calls. */
+
+static void post(Loop *loop, void (*function)(void *data), void *data, bool *done)
+{
+    Post *new = NEW(Post);
+    *new = (Post){ .function = function, .data = data, .done = done };
+    mutex_lock(&loop->mutex);
+    list_append(&loop->posts, &new->node);
+    condition_broadcast(&loop->changed);
+    mutex_unlock(&loop->mutex);
+    wake(loop);
+}
+
+void loop_post(Loop *loop, void (*function)(void *data), void *data) { post(loop, function, data, NULL); }
+
+void loop_post_wait(Loop *loop, void (*function)(void *data), void *data)
+{
+    if (loop_is_self(loop)) {
+        function(data);
+        return;
+    }
+    bool done = false;
+    post(loop, function, data, &done);
+    mutex_lock(&loop->mutex);
+    while (!done) {
+        condition_wait(&loop->changed, &loop->mutex);
+    }
+    mutex_unlock(&loop->mutex);
+}
+
+static Post *take_post(Loop *loop)
+{
+    Post *post = NULL;
+    mutex_lock(&loop->mutex);
+    if (!list_empty(&loop->posts)) {
+        post = list_item(loop->posts.next, Post, node);
+        list_remove(&post->node);
+    }
+    mutex_unlock(&loop->mutex);
+    return post;
+}
+
+static bool run_one_post(Loop *loop)
+{
+    Post *post = take_post(loop);
+    if (!post) {
+        return false;
+    }
+    post->function(post->data);
+    if (post->done) {
+        mutex_lock(&loop->mutex);
+        *post->done = true;
+        condition_broadcast(&loop->changed);
+        mutex_unlock(&loop->mutex);
+    }
+    free(post);
+    return true;
+}
+
+static size_t posts_waiting(Loop *loop)
+{
+    size_t count = 0;
+    mutex_lock(&loop->mutex);
+    for (ListNode *node = loop->posts.next; node != &loop->posts; node = node->next) {
+        count++;
+    }
+    mutex_unlock(&loop->mutex);
+    return count;
+}
+
+/* What is there now: a call that posts itself again does not keep descriptors waiting. */
+static bool run_posts(Loop *loop)
+{
+    bool any = false;
+    for (size_t left = posts_waiting(loop); left && run_one_post(loop); left--) {
+        any = true;
+    }
+    return any;
+}
+
+static void nothing(void *data) {}
+
+void loop_drain(Loop *loop)
+{
+    if (!loop_is_self(loop)) {
+        loop_post_wait(loop, nothing, NULL);
+        return;
+    }
+    while (run_one_post(loop)) {
+    }
+}
+
+void loop_wait_posted(Loop *loop)
+{
+    mutex_lock(&loop->mutex);
+    while (list_empty(&loop->posts)) {
+        condition_wait(&loop->changed, &loop->mutex);
+    }
+    mutex_unlock(&loop->mutex);
+    run_posts(loop);
+}
+
+/* Timers. */
+
+void loop_timer_init(LoopTimer *timer, Loop *loop, void (*expired)(void *data), void *data)
+{
+    *timer = (LoopTimer){ .loop = loop, .deadline = INT64_MAX, .expired = expired, .data = data };
+    mutex_lock(&loop->mutex);
+    timer->order = loop->timer_order++;
+    mutex_unlock(&loop->mutex);
+}
+
+static void unlink_timer(LoopTimer *timer)
+{
+    if (list_linked(&timer->node)) {
+        list_remove(&timer->node);
+    }
+    timer->deadline = INT64_MAX;
+}
+
+static void link_timer(LoopTimer *timer, int64_t deadline)
+{
+    Loop *loop = timer->loop;
+    ListNode *position = loop->timers.next;
+    for (; position != &loop->timers; position = position->next) {
+        const LoopTimer *other = list_item(position, LoopTimer, node);
+        if (other->deadline > deadline || (other->deadline == deadline && other->order > timer->order)) {
+            break;
+        }
+    }
+    timer->deadline = deadline;
+    list_insert_before(position, &timer->node);
+}
+
+void loop_timer_set(LoopTimer *timer, int64_t deadline)
+{
+    Loop *loop = timer->loop;
+    mutex_lock(&loop->mutex);
+    unlink_timer(timer);
+    if (deadline != INT64_MAX) {
+        link_timer(timer, deadline);
+    }
+    bool first = loop->timers.next == &timer->node;
+    mutex_unlock(&loop->mutex);
+    if (first) {
+        wake(loop);
+    }
+}
+
+void loop_timer_cancel(LoopTimer *timer) { loop_timer_set(timer, INT64_MAX); }
+
+static bool run_one_timer(Loop *loop, int64_t now)
+{
+    LoopTimer *timer = NULL;
+    mutex_lock(&loop->mutex);
+    if (!list_empty(&loop->timers)) {
+        timer = list_item(loop->timers.next, LoopTimer, node);
+        if (timer->deadline <= now) {
+            unlink_timer(timer);
+        } else {
+            timer = NULL;
+        }
+    }
+    mutex_unlock(&loop->mutex);
+    if (timer) {
+        timer->expired(timer->data);
+    }
+    return timer != NULL;
+}
+
+static bool run_timers(Loop *loop)
+{
+    int64_t now = host_monotonic_ns();
+    unsigned count = 0;
+    while (count < TIMERS_AT_ONCE && run_one_timer(loop, now)) {
+        count++;
+    }
+    return count > 0;
+}
+
+/* Descriptors. */
+
+LoopFd *loop_fd_add(Loop *loop, int fd, unsigned events, void (*ready)(void *data, unsigned events), void *data)
+{
+    LoopFd *watch = NEW(LoopFd);
+    *watch = (LoopFd){ .loop = loop, .fd = fd, .events = events, .ready = ready, .data = data };
+    if (events && !host_poller_set(loop->poller, fd, events, watch, NULL)) {
+        free(watch);
+        return NULL;
+    }
+    list_append(&loop->watches, &watch->node);
+    return watch;
+}
+
+void loop_fd_set(LoopFd *watch, unsigned events)
+{
+    if (watch->events != events) {
+        watch->events = events;
+        host_poller_set(watch->loop->poller, watch->fd, events, watch, NULL);
+    }
+}
+
+void loop_fd_remove(LoopFd *watch)
+{
+    if (!watch) {
+        return;
+    }
+    loop_fd_set(watch, 0);
+    watch->removed = true;
+    list_remove(&watch->node);
+    if (watch->loop->depth) {
+        list_append(&watch->loop->removed, &watch->node); /* the round may still have an event of it */
+    } else {
+        free(watch);
+    }
+}
+
+static bool dispatch(Loop *loop, const HostPollEvent *events, int count)
+{
+    bool any = false;
+    for (int i = 0; i < count; i++) {
+        LoopFd *watch = events[i].data;
+        if (!watch) {
+            atomic_store(&loop->woken, false);
+            host_event_clear(loop->wake_fd);
+        } else if (loop->glib && events[i].data == loop->glib) {
+            loop_glib_ready(loop->glib);
+        } else if (!watch->removed && watch->events) {
+            watch->ready(watch->data, events[i].events);
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* Running. */
+
+static int64_t wait_time(Loop *loop, int64_t limit)
+{
+    mutex_lock(&loop->mutex);
+    int64_t deadline = list_empty(&loop->timers) ? INT64_MAX : list_item(loop->timers.next, LoopTimer, node)->deadline;
+    bool posted = !list_empty(&loop->posts);
+    mutex_unlock(&loop->mutex);
+    if (posted || atomic_load(&loop->quit)) {
+        return 0;
+    }
+    if (deadline != INT64_MAX) {
+        int64_t now = host_monotonic_ns(), left = deadline > now ? deadline - now : 0;
+        limit = limit < 0 || left < limit ? left : limit;
+    }
+    return limit;
+}
+
+bool loop_iterate(Loop *loop, int64_t timeout_ns)
+{
+    HostPollEvent events[EVENTS_AT_ONCE];
+    atomic_store(&loop->owner, pthread_self());
+    loop->depth++;
+    int64_t timeout = wait_time(loop, timeout_ns);
+    if (loop->glib) {
+        timeout = loop_glib_prepare(loop->glib, timeout);
+    }
+    int count = host_poller_wait(loop->poller, events, EVENTS_AT_ONCE, timeout);
+    bool any = dispatch(loop, events, count);
+    any |= run_timers(loop);
+    any |= run_posts(loop);
+    if (loop->glib) {
+        any |= loop_glib_dispatch(loop->glib);
+    }
+    if (!--loop->depth) {
+        free_watches(&loop->removed);
+    }
+    return any;
+}
+
+void loop_run(Loop *loop)
+{
+    while (!atomic_load(&loop->quit)) {
+        loop_iterate(loop, -1);
+    }
+    atomic_store(&loop->quit, false);
+}
+
+void loop_quit(Loop *loop)
+{
+    atomic_store(&loop->quit, true);
+    wake(loop);
+}
