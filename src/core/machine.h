@@ -124,6 +124,7 @@ void machine_request_powerdown(Machine *machine);
 /* Devices that can tell the guest of system_powerdown. */
 void machine_add_powerdown_listener(Machine *machine, void (*notify)(void *data), void *data);
 void machine_add_run_state_listener(Machine *machine, void (*notify)(void *data, bool running), void *data);
+void machine_remove_run_state_listener(Machine *machine, void (*notify)(void *data, bool running), void *data);
 /* Functions run at each reset after the devices': loaders put images back. */
 void machine_add_reset_function(Machine *machine, void (*reset)(void *data), void *data);
 

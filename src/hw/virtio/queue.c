@@ -1,0 +1,273 @@
+/*
+ * Virtqueues, whatever their format: buffers in guest memory, chains in and out, interrupts. The formats are in
+ * queue_split.c and queue_packed.c. Ring fields are read and written through the address space one by one, so that a
+ * ring may lie anywhere in memory.
+ */
+#include "hw/virtio/queue_internal.h"
+
+#include "base/bytes.h"
+#include "base/vec.h"
+#include "core/machine.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+static AddressSpace *space_of(const VirtQueue *queue) { return queue->device->device.machine->address_space; }
+
+static const VirtRing *ring_of(const VirtQueue *queue)
+{
+    return virtio_has(queue->device, VIRTIO_F_RING_PACKED) ? &virt_ring_packed : &virt_ring_split;
+}
+
+static uint64_t ordered(const VirtQueue *queue, uint64_t value, unsigned size)
+{
+    return virtio_is_big_endian(queue->device) ? swap_bytes(value, size) : value;
+}
+
+uint16_t ring_load16(const VirtQueue *queue, uint64_t address)
+{
+    uint64_t value = 0;
+    address_space_load(space_of(queue), NULL, address, 2, &value);
+    atomic_thread_fence(memory_order_acquire);
+    return (uint16_t)ordered(queue, value, 2);
+}
+
+void ring_store16(const VirtQueue *queue, uint64_t address, uint16_t value)
+{
+    atomic_thread_fence(memory_order_release);
+    address_space_store(space_of(queue), NULL, address, 2, ordered(queue, value, 2));
+}
+
+void ring_store32(const VirtQueue *queue, uint64_t address, uint32_t value)
+{
+    address_space_store(space_of(queue), NULL, address, 4, ordered(queue, value, 4));
+}
+
+bool ring_load_bytes(const VirtQueue *queue, uint64_t address, uint8_t bytes[VIRT_DESCRIPTOR_SIZE])
+{
+    if (address_space_read(space_of(queue), NULL, address, bytes, VIRT_DESCRIPTOR_SIZE) == ACCESS_OK) {
+        return true;
+    }
+    virtio_error(queue->device, "queue %u: a descriptor at 0x%" PRIx64 " is outside memory", queue->index, address);
+    return false;
+}
+
+uint64_t ring_field(const VirtQueue *queue, const uint8_t *bytes, unsigned size)
+{
+    return ordered(queue, load_le(bytes, size), size);
+}
+
+/* Elements. */
+
+static void unmap(VirtQueue *queue, VirtElement *element, size_t written)
+{
+    for (unsigned i = 0; i < element->map_count; i++) {
+        RamMap *map = &element->maps[i];
+        size_t used = map->write ? MIN(written, map->count) : 0;
+        address_space_unmap(space_of(queue), map, used);
+        written -= used;
+    }
+    free(element->maps);
+    free(element->out);
+    free(element->in);
+    free(element);
+}
+
+/* Makes room for one more item in an array whose room is always a power of two. */
+static void *room_for_next(void *items, unsigned count, size_t size)
+{
+    return count == 0 || is_power_of_2(count) ? mem_realloc(items, (count ? count * 2 : 1) * size) : items;
+}
+
+static void append_vector(struct iovec **vectors, unsigned *count, size_t *bytes, const RamMap *map)
+{
+    *vectors = room_for_next(*vectors, *count, sizeof **vectors);
+    (*vectors)[(*count)++] = (struct iovec){ map->host, map->count };
+    *bytes += map->count;
+}
+
+bool virt_element_add(VirtQueue *queue, VirtElement *element, const VirtDescriptor *descriptor)
+{
+    bool write = descriptor->flags & VIRT_DESCRIPTOR_WRITE;
+    uint64_t address = descriptor->address;
+    if (!write && element->in_count > 0) {
+        virtio_error(queue->device, "queue %u: a readable buffer follows a writable one", queue->index);
+        return false;
+    }
+    for (size_t left = descriptor->length; left > 0;) {
+        RamMap map;
+        if (element->map_count >= 2 * VIRTIO_QUEUE_SIZE_LIMIT ||
+            !address_space_map(space_of(queue), address, left, write, &map)) {
+            virtio_error(queue->device, "queue %u: the buffer at 0x%" PRIx64 " is not in memory", queue->index, address);
+            return false;
+        }
+        element->maps = room_for_next(element->maps, element->map_count, sizeof *element->maps);
+        element->maps[element->map_count++] = map;
+        if (write) {
+            append_vector(&element->in, &element->in_count, &element->in_bytes, &map);
+        } else {
+            append_vector(&element->out, &element->out_count, &element->out_bytes, &map);
+        }
+        address += map.count;
+        left -= map.count;
+    }
+    return true;
+}
+
+bool virt_enter_indirect(VirtQueue *queue, const VirtDescriptor *descriptor, uint32_t *count)
+{
+    *count = descriptor->length / VIRT_DESCRIPTOR_SIZE;
+    if (!virtio_has(queue->device, VIRTIO_F_INDIRECT_DESC) || descriptor->flags & VIRT_DESCRIPTOR_NEXT ||
+        descriptor->length % VIRT_DESCRIPTOR_SIZE || *count == 0 || *count > VIRTIO_QUEUE_SIZE_LIMIT) {
+        virtio_error(queue->device, "queue %u: an indirect descriptor of %" PRIu32 " bytes, flags 0x%x", queue->index,
+                     descriptor->length, descriptor->flags);
+        return false;
+    }
+    return true;
+}
+
+VirtElement *virtqueue_pop(VirtQueue *queue)
+{
+    VirtioDevice *device = queue->device;
+    if (!queue->ready || device->broken || !(device->status & VIRTIO_STATUS_DRIVER_OK)) {
+        return NULL;
+    }
+    VirtElement *element = NEW(VirtElement);
+    if (!ring_of(queue)->pop(queue, element)) {
+        unmap(queue, element, 0);
+        return NULL;
+    }
+    if (queue->in_flight >= queue->size) {
+        virtio_error(device, "queue %u: more buffers than entries", queue->index);
+        unmap(queue, element, 0);
+        return NULL;
+    }
+    queue->in_flight++;
+    return element;
+}
+
+void virtqueue_push(VirtQueue *queue, VirtElement *element, uint32_t written)
+{
+    uint16_t id = element->id, descriptors = element->descriptors;
+    unmap(queue, element, written);
+    if (queue->ready && !queue->device->broken && queue->in_flight > 0) {
+        queue->in_flight--;
+        ring_of(queue)->push(queue, id, descriptors, written);
+    }
+}
+
+void virtqueue_unpop(VirtQueue *queue, VirtElement *element)
+{
+    if (queue->ready && queue->in_flight > 0) {
+        queue->in_flight--;
+        ring_of(queue)->unpop(queue, element->descriptors);
+    }
+    unmap(queue, element, 0);
+}
+
+void virtqueue_discard(VirtQueue *queue, VirtElement *element) { unmap(queue, element, 0); }
+
+void virtqueue_interrupt(VirtQueue *queue)
+{
+    VirtioDevice *device = queue->device;
+    if (!queue->ready || device->broken) {
+        return;
+    }
+    atomic_thread_fence(memory_order_seq_cst);
+    bool wanted = ring_of(queue)->wants_interrupt(queue) ||
+                  (virtio_has(device, VIRTIO_F_NOTIFY_ON_EMPTY) && queue->in_flight == 0);
+    if (wanted && device->transport) {
+        device->isr |= VIRTIO_ISR_QUEUE;
+        device->transport->interrupt(device->transport_data, queue);
+    }
+}
+
+void virtqueue_set_notification(VirtQueue *queue, bool wanted)
+{
+    if (queue->ready && !queue->device->broken) {
+        ring_of(queue)->set_notification(queue, wanted);
+        atomic_thread_fence(memory_order_seq_cst);
+    }
+}
+
+/* The queue's life. */
+
+VirtQueue *virtio_add_queue(VirtioDevice *device, uint16_t maximum, void (*handle)(VirtioDevice *, VirtQueue *))
+{
+    assert(device->queue_count < VIRTIO_QUEUES && maximum <= VIRTIO_QUEUE_SIZE_LIMIT);
+    VirtQueue *queue = &device->queues[device->queue_count];
+    *queue = (VirtQueue){
+        .device = device, .handle = handle, .index = (uint16_t)device->queue_count++, .maximum = maximum,
+    };
+    virtio_queue_reset(queue);
+    return queue;
+}
+
+void virtio_queue_reset(VirtQueue *queue)
+{
+    queue->size = queue->maximum;
+    queue->ready = queue->kicked = queue->signalled_valid = false;
+    queue->descriptors = queue->driver = queue->used = 0;
+    queue->next_available = queue->next_used = queue->signalled = queue->in_flight = 0;
+    queue->available_wrap = queue->used_wrap = true;
+}
+
+static bool is_size_legal(const VirtQueue *queue)
+{
+    bool packed = virtio_has(queue->device, VIRTIO_F_RING_PACKED);
+    return queue->size > 0 && queue->size <= queue->maximum && (packed || is_power_of_2(queue->size));
+}
+
+void virtio_queue_enable(VirtQueue *queue)
+{
+    uint64_t sizes[3];
+    const uint64_t addresses[3] = { queue->descriptors, queue->driver, queue->used };
+    if (!is_size_legal(queue)) {
+        virtio_error(queue->device, "queue %u cannot have %u entries", queue->index, queue->size);
+        return;
+    }
+    ring_of(queue)->area_sizes(queue->device, queue->size, sizes);
+    for (unsigned i = 0; i < 3; i++) {
+        if (addresses[i] + sizes[i] < addresses[i]) {
+            virtio_error(queue->device, "queue %u: a ring at 0x%" PRIx64 " wraps", queue->index, addresses[i]);
+            return;
+        }
+    }
+    queue->ready = true;
+}
+
+uint64_t virtio_legacy_used_offset(uint16_t size, uint32_t alignment)
+{
+    return align_up((uint64_t)VIRT_DESCRIPTOR_SIZE * size + 2 * (3 + (uint64_t)size), alignment);
+}
+
+/* Copies. */
+
+static size_t copy(const struct iovec *vectors, unsigned count, size_t offset, uint8_t *bytes, size_t length,
+                   bool to_guest)
+{
+    size_t done = 0;
+    for (unsigned i = 0; i < count && done < length; i++) {
+        if (offset >= vectors[i].iov_len) {
+            offset -= vectors[i].iov_len;
+            continue;
+        }
+        size_t piece = MIN(vectors[i].iov_len - offset, length - done);
+        uint8_t *guest = (uint8_t *)vectors[i].iov_base + offset;
+        memcpy(to_guest ? guest : bytes + done, to_guest ? bytes + done : guest, piece);
+        done += piece;
+        offset = 0;
+    }
+    return done;
+}
+
+size_t virt_read(const VirtElement *element, size_t offset, void *bytes, size_t count)
+{
+    return copy(element->out, element->out_count, offset, bytes, count, false);
+}
+
+size_t virt_write(const VirtElement *element, size_t offset, const void *bytes, size_t count)
+{
+    return copy(element->in, element->in_count, offset, (uint8_t *)(uintptr_t)bytes, count, true);
+}

@@ -1,0 +1,438 @@
+/*
+ * Virtio devices beside their queues: bus, features, status, configuration space, work on the loop, saved state.
+ * VIRTIO 1.2, sections 2 and 3; "legacy interface" paragraphs for drivers from before 1.0.
+ */
+#include "hw/virtio/virtio.h"
+
+#include "api/type.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "core/loop.h"
+#include "core/machine.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+/* The bus. */
+
+static bool virtio_plug(Bus *bus, Device *device, Error **error)
+{
+    VirtioBus *virtio_bus = (VirtioBus *)bus;
+    VirtioDevice *vdev = (VirtioDevice *)device;
+    device_share_lock(device, bus->owner->lock); /* the transport's registers are the device's */
+    virtio_bus->device = vdev;
+    vdev->transport = virtio_bus->transport;
+    vdev->transport_data = virtio_bus->data;
+    return true;
+}
+
+static void virtio_unplug(Bus *bus, Device *device)
+{
+    VirtioDevice *vdev = (VirtioDevice *)device;
+    ((VirtioBus *)bus)->device = NULL;
+    vdev->transport = NULL;
+    vdev->transport_data = NULL;
+}
+
+static void virtio_bus_init(Object *object)
+{
+    Bus *bus = (Bus *)object;
+    bus->maximum = 1;
+    bus->plug = virtio_plug;
+    bus->unplug = virtio_unplug;
+}
+
+const Class virtio_bus_class = {
+    .name = "virtio-bus",
+    .parent = &bus_class,
+    .abstract = true,
+    .size = sizeof(VirtioBus),
+    .init = virtio_bus_init,
+};
+
+/* Features and status. */
+
+bool virtio_is_big_endian(const VirtioDevice *device)
+{
+    return !virtio_has(device, VIRTIO_F_VERSION_1) && device->device.machine->guest &&
+           device->device.machine->guest->big_endian;
+}
+
+uint32_t virtio_features(const VirtioDevice *device, uint32_t select, bool modern)
+{
+    uint64_t features = device->host_features;
+    if (modern) {
+        features |= BIT(VIRTIO_F_VERSION_1);
+        features &= ~(BIT(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT(VIRTIO_F_ANY_LAYOUT));
+    } else {
+        features &= UINT32_MAX;
+    }
+    return select < 2 ? (uint32_t)(features >> 32 * select) : 0;
+}
+
+void virtio_set_driver_features(VirtioDevice *device, uint32_t select, uint32_t value, bool modern)
+{
+    if (select >= 2 || device->status & VIRTIO_STATUS_FEATURES_OK) {
+        return;
+    }
+    uint32_t accepted = value & virtio_features(device, select, modern);
+    device->driver_features = bits_deposit(device->driver_features, 32 * select, 32, accepted);
+}
+
+/* Resets. With requests in flight they are finished on the loop first, which the driver waits for. */
+
+static void reset(VirtioDevice *device)
+{
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        virtio_queue_reset(&device->queues[i]);
+    }
+    device->driver_features = 0;
+    device->status = device->isr = 0;
+    device->broken = false;
+    if (device->transport) {
+        device->transport->interrupt(device->transport_data, NULL);
+    }
+}
+
+typedef struct ResetRequest {
+    VirtioDevice *device;
+    VirtQueue *queue; /* NULL: the device */
+} ResetRequest;
+
+static void drain_and_reset(void *data)
+{
+    const ResetRequest *request = data;
+    VirtioDevice *device = request->device;
+    if (virtio_class_of(device)->drain) {
+        virtio_class_of(device)->drain(device);
+    }
+    device_lock(device->device.lock);
+    if (request->queue) {
+        virtio_queue_reset(request->queue);
+    } else {
+        reset(device);
+    }
+    device_unlock(device->device.lock);
+}
+
+enum { WHOLE_DEVICE = UINT32_MAX };
+
+static void reset_later(void *data, uint64_t index, uint64_t unused)
+{
+    VirtioDevice *device = data;
+    ResetRequest request = { device, index == WHOLE_DEVICE ? NULL : &device->queues[index] };
+    Loop *loop = device->device.machine->loop;
+    if (loop_is_self(loop)) {
+        drain_and_reset(&request);
+    } else {
+        loop_post_wait(loop, drain_and_reset, &request);
+    }
+}
+
+static bool is_busy(const VirtioDevice *device)
+{
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        if (device->queues[i].in_flight) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void request_reset(VirtioDevice *device)
+{
+    if (is_busy(device)) {
+        device_defer(device->device.lock, reset_later, device, WHOLE_DEVICE, 0);
+    } else {
+        reset(device);
+    }
+}
+
+void virtio_request_queue_reset(VirtQueue *queue)
+{
+    if (queue->in_flight) {
+        device_defer(queue->device->device.lock, reset_later, queue->device, queue->index, 0);
+    } else {
+        virtio_queue_reset(queue);
+    }
+}
+
+void virtio_set_status(VirtioDevice *device, uint8_t status)
+{
+    const VirtioDeviceClass *class = virtio_class_of(device);
+    uint8_t before = device->status;
+    if (status == 0) {
+        request_reset(device);
+        return;
+    }
+    /* A modern driver says FEATURES_OK when it has accepted features, a legacy one DRIVER_OK alone. */
+    uint8_t agreed = VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK;
+    if (!(before & agreed) && status & agreed && class->features_changed) {
+        class->features_changed(device);
+    }
+    device->status = (uint8_t)(status | (before & VIRTIO_STATUS_NEEDS_RESET));
+    if (status & ~before & VIRTIO_STATUS_DRIVER_OK && class->started) {
+        class->started(device);
+    }
+}
+
+void virtio_error(VirtioDevice *device, const char *format, ...)
+{
+    if (device->broken) {
+        return;
+    }
+    if (log_enabled(device_log(&device->device), LOG_GUEST_ERRORS)) {
+        AUTO_STRBUF(message);
+        va_list arguments;
+        va_start(arguments, format);
+        strbuf_vprintf(&message, format, arguments);
+        va_end(arguments);
+        log_write(device_log(&device->device), "%s: %s\n", device_name(&device->device), strbuf_text(&message));
+    }
+    device->broken = true;
+    if (virtio_has(device, VIRTIO_F_VERSION_1)) {
+        device->status |= VIRTIO_STATUS_NEEDS_RESET;
+        virtio_config_changed(device);
+    }
+}
+
+/* Configuration space. */
+
+void virtio_config_changed(VirtioDevice *device)
+{
+    if (!(device->status & VIRTIO_STATUS_DRIVER_OK) || !device->transport) {
+        return;
+    }
+    device->config_generation++;
+    device->isr |= VIRTIO_ISR_CONFIG;
+    device->transport->interrupt(device->transport_data, NULL);
+}
+
+static bool is_in_config(const VirtioDevice *device, uint32_t offset, uint32_t size)
+{
+    return size <= device->config_size && offset <= device->config_size - size;
+}
+
+static void read_config(VirtioDevice *device, uint8_t config[VIRTIO_CONFIG_LIMIT])
+{
+    memset(config, 0, VIRTIO_CONFIG_LIMIT);
+    if (virtio_class_of(device)->get_config) {
+        virtio_class_of(device)->get_config(device, config);
+    }
+}
+
+void virtio_config_read(VirtioDevice *device, uint32_t offset, void *bytes, uint32_t size)
+{
+    uint8_t config[VIRTIO_CONFIG_LIMIT];
+    if (!is_in_config(device, offset, size)) {
+        memset(bytes, 0xff, size);
+        return;
+    }
+    read_config(device, config);
+    memcpy(bytes, config + offset, size);
+}
+
+void virtio_config_write(VirtioDevice *device, uint32_t offset, const void *bytes, uint32_t size)
+{
+    uint8_t config[VIRTIO_CONFIG_LIMIT];
+    if (!is_in_config(device, offset, size) || !virtio_class_of(device)->set_config) {
+        return;
+    }
+    read_config(device, config);
+    memcpy(config + offset, bytes, size);
+    virtio_class_of(device)->set_config(device, config, offset, size);
+}
+
+/* Queues: the vCPU's part sets a mark, the loop's does the work. */
+
+VirtQueue *virtio_queue(VirtioDevice *device, uint32_t index)
+{
+    return index < device->queue_count ? &device->queues[index] : NULL;
+}
+
+static void handle_queues(void *data)
+{
+    VirtioDevice *device = data;
+    device_lock(device->device.lock);
+    device->posted = false;
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        VirtQueue *queue = &device->queues[i];
+        if (queue->kicked) {
+            queue->kicked = false;
+            queue->handle(device, queue);
+        }
+    }
+    device_unlock(device->device.lock);
+    object_unref(&device->device.object);
+}
+
+static void post(VirtioDevice *device)
+{
+    if (!device->posted) {
+        device->posted = true;
+        object_ref(&device->device.object);
+        loop_post(device->device.machine->loop, handle_queues, device);
+    }
+}
+
+void virtio_queue_notify(VirtioDevice *device, uint32_t index)
+{
+    VirtQueue *queue = virtio_queue(device, index);
+    if (queue && queue->ready && !device->broken) {
+        queue->kicked = true;
+        post(device);
+    }
+}
+
+/* The class. */
+
+static void add_ring_features(VirtioDevice *device)
+{
+    const struct {
+        bool wanted;
+        unsigned feature;
+    } features[] = {
+        { device->indirect_desc, VIRTIO_F_INDIRECT_DESC }, { device->event_idx, VIRTIO_F_EVENT_IDX },
+        { device->notify_on_empty, VIRTIO_F_NOTIFY_ON_EMPTY }, { device->any_layout, VIRTIO_F_ANY_LAYOUT },
+        { device->iommu_platform, VIRTIO_F_ACCESS_PLATFORM }, { device->packed, VIRTIO_F_RING_PACKED },
+        { device->queue_reset, VIRTIO_F_RING_RESET },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
+        device->host_features |= features[i].wanted ? BIT(features[i].feature) : 0;
+    }
+}
+
+static bool virtio_realize(Device *device, Error **error)
+{
+    VirtioDevice *vdev = (VirtioDevice *)device;
+    add_ring_features(vdev);
+    return true;
+}
+
+static void virtio_unrealize(Device *device) { drain_and_reset(&(ResetRequest){ (VirtioDevice *)device, NULL }); }
+
+static void virtio_reset_hold(Device *device, ResetKind kind)
+{
+    drain_and_reset(&(ResetRequest){ (VirtioDevice *)device, NULL });
+}
+
+/* Buffers that were made available before a save are looked at after the load. */
+static void virtio_settle(Device *device)
+{
+    VirtioDevice *vdev = (VirtioDevice *)device;
+    for (unsigned i = 0; i < vdev->queue_count; i++) {
+        VirtQueue *queue = &vdev->queues[i];
+        if (queue->ready && vdev->status & VIRTIO_STATUS_DRIVER_OK) {
+            queue->kicked = true;
+            post(vdev);
+        }
+    }
+}
+
+static const StateField queue_fields[] = {
+    STATE_FIELD(VirtQueue, size, STATE_UNSIGNED, .maximum = VIRTIO_QUEUE_SIZE_LIMIT),
+    STATE_FIELD(VirtQueue, ready, STATE_BOOL),
+    STATE_FIELD(VirtQueue, descriptors, STATE_UNSIGNED),
+    STATE_FIELD(VirtQueue, driver, STATE_UNSIGNED),
+    STATE_FIELD(VirtQueue, used, STATE_UNSIGNED),
+    STATE_FIELD(VirtQueue, next_available, STATE_UNSIGNED),
+    STATE_FIELD(VirtQueue, next_used, STATE_UNSIGNED),
+    STATE_FIELD(VirtQueue, available_wrap, STATE_BOOL),
+    STATE_FIELD(VirtQueue, used_wrap, STATE_BOOL),
+    STATE_FIELD(VirtQueue, signalled, STATE_UNSIGNED),
+    STATE_FIELD(VirtQueue, signalled_valid, STATE_BOOL),
+    STATE_FIELD_NOT_SAVED(VirtQueue, kicked, "settle looks at every queue"),
+    STATE_FIELD_NOT_SAVED(VirtQueue, in_flight, "requests are finished before saving"),
+    STATE_FIELD_NOT_SAVED(VirtQueue, device, "a handle"),
+    STATE_FIELD_NOT_SAVED(VirtQueue, handle, "a function"),
+    STATE_FIELD_NOT_SAVED(VirtQueue, index, "its place in the array"),
+    STATE_FIELD_NOT_SAVED(VirtQueue, maximum, "by properties"),
+    STATE_FIELDS_END,
+};
+
+/* A loaded queue that no driver could have set up is not ready. */
+static bool check_queue(void *state, uint32_t version, Error **error)
+{
+    const VirtQueue *queue = state;
+    if (queue->size > queue->maximum || (queue->ready && queue->size == 0)) {
+        return error_set(error, "queue of %u entries, %u at most", queue->size, queue->maximum);
+    }
+    return true;
+}
+
+static const StateTable queue_state = {
+    .name = "virtqueue", .version = 1, .minimum_version = 1, .fields = queue_fields, .check = check_queue,
+};
+
+static bool check_device(void *state, uint32_t version, Error **error)
+{
+    const VirtioDevice *device = state;
+    uint64_t offered = device->host_features | BIT(VIRTIO_F_VERSION_1);
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        const VirtQueue *queue = &device->queues[i];
+        if (virtio_has(device, VIRTIO_F_RING_PACKED) && queue->ready &&
+            (queue->next_available >= queue->size || queue->next_used >= queue->size)) {
+            return error_set(error, "queue %u stands outside its ring", i);
+        }
+    }
+    return !(device->driver_features & ~offered) ||
+           error_set(error, "the driver accepted features that this device does not offer: 0x%llx",
+                     (unsigned long long)(device->driver_features & ~offered));
+}
+
+static const StateField device_fields[] = {
+    STATE_FIELD(VirtioDevice, driver_features, STATE_UNSIGNED),
+    STATE_FIELD(VirtioDevice, status, STATE_UNSIGNED),
+    STATE_FIELD(VirtioDevice, isr, STATE_UNSIGNED, .maximum = VIRTIO_ISR_QUEUE | VIRTIO_ISR_CONFIG),
+    STATE_FIELD(VirtioDevice, broken, STATE_BOOL),
+    STATE_FIELD(VirtioDevice, config_generation, STATE_UNSIGNED),
+    STATE_FIELD_ARRAY(VirtioDevice, queues, STATE_STRUCT, .table = &queue_state),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, host_features, "by properties"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, config_size, "of the class"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, queue_count, "of the class and by properties"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, transport, "a handle"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, transport_data, "a handle"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, posted, "the loop is drained before saving"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, indirect_desc, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, event_idx, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, notify_on_empty, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, any_layout, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, iommu_platform, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, packed, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, queue_reset, "a property"),
+    STATE_FIELDS_END,
+};
+
+static const StateTable device_state = {
+    .name = "virtio", .version = 1, .minimum_version = 1, .fields = device_fields, .check = check_device,
+};
+
+static const Property properties[] = {
+    PROP("indirect_desc", type_bool, VirtioDevice, indirect_desc, "on", "offer tables of descriptors"),
+    PROP("event_idx", type_bool, VirtioDevice, event_idx, "on", "offer notification by index"),
+    PROP("notify_on_empty", type_bool, VirtioDevice, notify_on_empty, "on", "interrupt when a queue runs empty"),
+    PROP("any_layout", type_bool, VirtioDevice, any_layout, "on", "take headers in any split of buffers"),
+    PROP("iommu_platform", type_bool, VirtioDevice, iommu_platform, "off", "go through the platform's address map"),
+    PROP("packed", type_bool, VirtioDevice, packed, "off", "offer packed queues"),
+    PROP("queue_reset", type_bool, VirtioDevice, queue_reset, "on", "let single queues be reset"),
+    PROP_END,
+};
+
+const VirtioDeviceClass virtio_device_class = {
+    .device = {
+        .class = {
+            .name = "virtio-device",
+            .parent = &device_class.class,
+            .abstract = true,
+            .size = sizeof(VirtioDevice),
+            .properties = properties,
+        },
+        .bus_type = "virtio-bus",
+        .state = &device_state,
+        .realize = virtio_realize,
+        .unrealize = virtio_unrealize,
+        .reset_hold = virtio_reset_hold,
+        .settle = virtio_settle,
+    },
+};

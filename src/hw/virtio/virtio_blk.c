@@ -1,0 +1,509 @@
+/*
+ * A disk: VIRTIO 1.2, section 5.2 ("virtio-blk-device").
+ *
+ * Each request is a header, data, and a status byte. Reads and writes go straight between the guest's buffers and the
+ * disk; several queues are served alike. With the write cache off (property write-cache, or the driver's WCE field) a
+ * write is done when it has been flushed.
+ *
+ * Not here: SCSI commands (legacy VIRTIO_BLK_F_SCSI is not offered), secure erase, zoned disks, lifetime; error policies
+ * other than reporting to the guest.
+ */
+#include "api/type.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/vec.h"
+#include "block/block.h"
+#include "core/machine.h"
+#include "hw/virtio/virtio.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    F_SEG_MAX = 2,
+    F_GEOMETRY = 4,
+    F_RO = 5,
+    F_BLK_SIZE = 6,
+    F_FLUSH = 9,
+    F_TOPOLOGY = 10,
+    F_CONFIG_WCE = 11,
+    F_MQ = 12,
+    F_DISCARD = 13,
+    F_WRITE_ZEROES = 14,
+};
+
+enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
+enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
+
+enum { ID_BYTES = 20, HEADER_BYTES = 16, RANGE_BYTES = 16, RANGE_UNMAP = 1, VIRTIO_ID_BLOCK = 2 };
+
+/* Offsets in the configuration space, section 5.2.4. */
+enum {
+    CONFIG_CAPACITY = 0,
+    CONFIG_SEG_MAX = 12,
+    CONFIG_CYLINDERS = 16,
+    CONFIG_HEADS = 18,
+    CONFIG_SECTORS = 19,
+    CONFIG_BLK_SIZE = 20,
+    CONFIG_PHYSICAL_BLOCK_EXP = 24,
+    CONFIG_MIN_IO_SIZE = 26,
+    CONFIG_OPT_IO_SIZE = 28,
+    CONFIG_WRITEBACK = 32,
+    CONFIG_NUM_QUEUES = 34,
+    CONFIG_MAX_DISCARD_SECTORS = 36,
+    CONFIG_MAX_DISCARD_SEG = 40,
+    CONFIG_DISCARD_SECTOR_ALIGNMENT = 44,
+    CONFIG_MAX_WRITE_ZEROES_SECTORS = 48,
+    CONFIG_MAX_WRITE_ZEROES_SEG = 52,
+    CONFIG_WRITE_ZEROES_MAY_UNMAP = 56,
+    CONFIG_BYTES = 60,
+};
+
+enum { QUEUES_AUTO = UINT16_MAX };
+
+typedef struct VirtioBlock {
+    VirtioDevice virtio;
+    Disk *disk;
+    char *serial;
+    uint64_t logical_block_size, physical_block_size, min_io_size, opt_io_size, discard_granularity;
+    uint32_t cylinders, heads, sectors, max_discard_sectors, max_write_zeroes_sectors;
+    uint16_t num_queues, queue_size;
+    bool write_cache, config_wce, discard, write_zeroes, seg_max_adjust;
+    bool writeback; /* as the driver last set it */
+} VirtioBlock;
+
+/* A request on its way. */
+typedef struct BlockRequest {
+    VirtioBlock *block;
+    VirtQueue *queue;
+    VirtElement *element;
+    DiskRequest disk;
+    struct iovec *vectors;
+    size_t data_bytes; /* read from the disk */
+} BlockRequest;
+
+static VirtioBlock *block_of(VirtioDevice *device) { return (VirtioBlock *)device; }
+
+/* Ending a request. */
+
+static void finish(BlockRequest *request, uint8_t status)
+{
+    VirtElement *element = request->element;
+    size_t written = status == S_OK ? request->data_bytes : 0;
+    virt_write(element, element->in_bytes - 1, &status, 1);
+    /* The status is the last byte, so the driver hears of all before it, too. */
+    virtqueue_push(request->queue, element, (uint32_t)(written + 1));
+    virtqueue_interrupt(request->queue);
+    free(request->vectors);
+    free(request);
+}
+
+static void flush_done(DiskRequest *disk_request, int error)
+{
+    BlockRequest *request = disk_request->data;
+    DeviceLock *lock = request->block->virtio.device.lock;
+    device_lock(lock);
+    finish(request, error ? S_IOERR : S_OK);
+    device_unlock(lock);
+}
+
+static void request_done(DiskRequest *disk_request, int error)
+{
+    BlockRequest *request = disk_request->data;
+    bool changes = disk_request->operation == DISK_WRITE || disk_request->operation == DISK_WRITE_ZEROES;
+    if (!error && changes && !request->block->writeback) {
+        *disk_request = (DiskRequest){ .operation = DISK_FLUSH, .done = flush_done, .data = request };
+        disk_submit(request->block->disk, disk_request);
+        return;
+    }
+    flush_done(disk_request, error);
+}
+
+static void submit(BlockRequest *request, DiskOperation operation)
+{
+    request->disk.operation = operation;
+    request->disk.done = request_done;
+    request->disk.data = request;
+    disk_submit(request->block->disk, &request->disk);
+}
+
+/* Kinds of requests. */
+
+/* The part of a chain's vectors from `skip` on, `bytes` long. */
+static unsigned cut_vectors(const struct iovec *from, unsigned count, size_t skip, size_t bytes, struct iovec *to)
+{
+    unsigned used = 0;
+    for (unsigned i = 0; i < count && bytes > 0; i++) {
+        if (skip >= from[i].iov_len) {
+            skip -= from[i].iov_len;
+            continue;
+        }
+        size_t length = MIN(from[i].iov_len - skip, bytes);
+        to[used++] = (struct iovec){ (char *)from[i].iov_base + skip, length };
+        bytes -= length;
+        skip = 0;
+    }
+    return used;
+}
+
+static bool is_in_disk(const VirtioBlock *block, uint64_t sector, uint64_t bytes)
+{
+    uint64_t size = disk_size(block->disk);
+    return bytes % DISK_SECTOR == 0 && bytes % block->logical_block_size == 0 && sector <= size / DISK_SECTOR &&
+           bytes <= size - sector * DISK_SECTOR && sector * DISK_SECTOR % block->logical_block_size == 0;
+}
+
+static void transfer(BlockRequest *request, uint64_t sector, bool read)
+{
+    const VirtElement *element = request->element;
+    size_t bytes = read ? element->in_bytes - 1 : element->out_bytes - HEADER_BYTES;
+    unsigned count = read ? element->in_count : element->out_count;
+    if (!is_in_disk(request->block, sector, bytes)) {
+        finish(request, S_IOERR);
+        return;
+    }
+    request->vectors = mem_alloc_array(count, sizeof *request->vectors);
+    request->disk.offset = sector * DISK_SECTOR;
+    request->disk.bytes = bytes;
+    request->disk.vectors = request->vectors;
+    request->disk.vector_count = cut_vectors(read ? element->in : element->out, count, read ? 0 : HEADER_BYTES, bytes,
+                                             request->vectors);
+    request->data_bytes = read ? bytes : 0;
+    submit(request, read ? DISK_READ : DISK_WRITE);
+}
+
+/* Discard and write zeroes: one range, as max_*_seg says. */
+static void change_range(BlockRequest *request, bool discard)
+{
+    const VirtioBlock *block = request->block;
+    uint8_t range[RANGE_BYTES];
+    bool offered = virtio_has(&request->block->virtio, discard ? F_DISCARD : F_WRITE_ZEROES);
+    if (!offered || virt_read(request->element, HEADER_BYTES, range, sizeof range) != sizeof range ||
+        request->element->out_bytes != HEADER_BYTES + RANGE_BYTES) {
+        finish(request, S_UNSUPP);
+        return;
+    }
+    uint64_t sector = load_le64(range), bytes = (uint64_t)load_le32(range + 8) * DISK_SECTOR;
+    uint32_t flags = load_le32(range + 12);
+    uint32_t maximum = discard ? block->max_discard_sectors : block->max_write_zeroes_sectors;
+    if (flags & ~(discard ? 0u : RANGE_UNMAP)) {
+        finish(request, S_UNSUPP);
+    } else if (bytes / DISK_SECTOR > maximum || !is_in_disk(block, sector, bytes)) {
+        finish(request, S_IOERR);
+    } else {
+        request->disk.offset = sector * DISK_SECTOR;
+        request->disk.bytes = bytes;
+        request->disk.may_unmap = flags & RANGE_UNMAP;
+        submit(request, discard ? DISK_DISCARD : DISK_WRITE_ZEROES);
+    }
+}
+
+static void get_id(BlockRequest *request)
+{
+    char id[ID_BYTES] = { 0 };
+    const char *serial = request->block->serial ? request->block->serial : "";
+    memcpy(id, serial, strnlen(serial, sizeof id));
+    size_t room = MIN(sizeof id, request->element->in_bytes - 1);
+    request->data_bytes = virt_write(request->element, 0, id, room);
+    finish(request, S_OK);
+}
+
+static void start(BlockRequest *request, uint32_t type, uint64_t sector)
+{
+    switch (type) {
+    case T_IN:
+        transfer(request, sector, true);
+        break;
+    case T_OUT:
+        transfer(request, sector, false);
+        break;
+    case T_FLUSH:
+        submit(request, DISK_FLUSH);
+        break;
+    case T_GET_ID:
+        get_id(request);
+        break;
+    case T_DISCARD:
+    case T_WRITE_ZEROES:
+        change_range(request, type == T_DISCARD);
+        break;
+    default:
+        finish(request, S_UNSUPP);
+    }
+}
+
+static uint64_t header_field(const VirtioDevice *device, const uint8_t *bytes, unsigned size)
+{
+    uint64_t value = load_le(bytes, size);
+    return virtio_is_big_endian(device) ? swap_bytes(value, size) : value;
+}
+
+static void handle_element(VirtioBlock *block, VirtQueue *queue, VirtElement *element)
+{
+    uint8_t header[HEADER_BYTES];
+    if (virt_read(element, 0, header, sizeof header) != sizeof header || element->in_bytes < 1) {
+        virtio_error(&block->virtio, "a request without header or status");
+        virtqueue_discard(queue, element);
+        return;
+    }
+    BlockRequest *request = NEW(BlockRequest);
+    *request = (BlockRequest){ .block = block, .queue = queue, .element = element };
+    start(request, (uint32_t)header_field(&block->virtio, header, 4), header_field(&block->virtio, header + 8, 8));
+}
+
+static void handle(VirtioDevice *device, VirtQueue *queue)
+{
+    VirtElement *element;
+    do {
+        virtqueue_set_notification(queue, false);
+        while ((element = virtqueue_pop(queue))) {
+            handle_element(block_of(device), queue, element);
+        }
+        virtqueue_set_notification(queue, true);
+        element = virtqueue_pop(queue);
+        if (element) {
+            handle_element(block_of(device), queue, element);
+        }
+    } while (element);
+}
+
+/* Configuration and life. */
+
+static void store(VirtioDevice *device, uint8_t *config, unsigned offset, unsigned size, uint64_t value)
+{
+    store_le(config + offset, size, virtio_is_big_endian(device) ? swap_bytes(value, size) : value);
+}
+
+static void get_config(VirtioDevice *device, uint8_t *config)
+{
+    const VirtioBlock *block = block_of(device);
+    unsigned logical = (unsigned)block->logical_block_size;
+    uint64_t physical_exponent = (uint64_t)__builtin_ctzll(block->physical_block_size / logical);
+    const struct {
+        unsigned offset, size;
+        uint64_t value;
+    } fields[] = {
+        { CONFIG_CAPACITY, 8, disk_size(block->disk) / DISK_SECTOR },
+        { CONFIG_SEG_MAX, 4, block->seg_max_adjust ? block->queue_size - 2u : 126 },
+        { CONFIG_CYLINDERS, 2, block->cylinders },
+        { CONFIG_HEADS, 1, block->heads },
+        { CONFIG_SECTORS, 1, block->sectors },
+        { CONFIG_BLK_SIZE, 4, logical },
+        { CONFIG_PHYSICAL_BLOCK_EXP, 1, physical_exponent },
+        { CONFIG_MIN_IO_SIZE, 2, block->min_io_size / logical },
+        { CONFIG_OPT_IO_SIZE, 4, block->opt_io_size / logical },
+        { CONFIG_WRITEBACK, 1, block->writeback },
+        { CONFIG_NUM_QUEUES, 2, block->num_queues },
+        { CONFIG_MAX_DISCARD_SECTORS, 4, block->max_discard_sectors },
+        { CONFIG_MAX_DISCARD_SEG, 4, 1 },
+        { CONFIG_DISCARD_SECTOR_ALIGNMENT, 4, block->discard_granularity / DISK_SECTOR },
+        { CONFIG_MAX_WRITE_ZEROES_SECTORS, 4, block->max_write_zeroes_sectors },
+        { CONFIG_MAX_WRITE_ZEROES_SEG, 4, 1 },
+        { CONFIG_WRITE_ZEROES_MAY_UNMAP, 1, 1 },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        store(device, config, fields[i].offset, fields[i].size, fields[i].value);
+    }
+}
+
+static void set_config(VirtioDevice *device, const uint8_t *config, uint32_t offset, uint32_t size)
+{
+    if (offset <= CONFIG_WRITEBACK && offset + size > CONFIG_WRITEBACK && virtio_has(device, F_CONFIG_WCE)) {
+        block_of(device)->writeback = config[CONFIG_WRITEBACK] & 1;
+    }
+}
+
+/* A driver that knows of neither field nor flush gets a disk that writes through. */
+static void features_changed(VirtioDevice *device)
+{
+    VirtioBlock *block = block_of(device);
+    bool knows = virtio_has(device, F_FLUSH) || virtio_has(device, F_CONFIG_WCE);
+    block->writeback = block->write_cache && knows;
+}
+
+static void drain(VirtioDevice *device)
+{
+    if (block_of(device)->disk) {
+        disk_drain(block_of(device)->disk);
+    }
+}
+
+static void run_state_changed(void *data, bool running)
+{
+    if (!running) {
+        drain(data);
+    }
+}
+
+static bool check_block_sizes(VirtioBlock *block, Error **error)
+{
+    uint64_t logical = block->logical_block_size, physical = block->physical_block_size;
+    if (!is_power_of_2(logical) || logical < DISK_SECTOR || logical > 2 * MIB) {
+        return error_set(error, "logical_block_size must be a power of two from 512 to 2 MiB");
+    }
+    if (!is_power_of_2(physical) || physical < logical || physical > 2 * MIB) {
+        return error_set(error, "physical_block_size must be a power of two from logical_block_size to 2 MiB");
+    }
+    if (block->min_io_size % logical || block->min_io_size / logical > UINT16_MAX) {
+        return error_set(error, "min_io_size must be a multiple of logical_block_size, and at most 65535 times it");
+    }
+    if (block->opt_io_size % logical || block->opt_io_size / logical > UINT32_MAX) {
+        return error_set(error, "opt_io_size must be a multiple of logical_block_size");
+    }
+    if (block->discard_granularity % logical || block->discard_granularity > UINT32_MAX) {
+        return error_set(error, "discard_granularity must be a multiple of logical_block_size");
+    }
+    return true;
+}
+
+static bool check_queues(VirtioBlock *block, Error **error)
+{
+    if (block->num_queues == QUEUES_AUTO) {
+        block->num_queues = 1;
+    }
+    if (block->num_queues == 0 || block->num_queues > VIRTIO_QUEUES) {
+        return error_set(error, "num-queues must be from 1 to %d", VIRTIO_QUEUES);
+    }
+    if (!is_power_of_2(block->queue_size) || block->queue_size <= 2 || block->queue_size > VIRTIO_QUEUE_SIZE_LIMIT) {
+        return error_set(error, "queue-size must be a power of two from 4 to %d", VIRTIO_QUEUE_SIZE_LIMIT);
+    }
+    return true;
+}
+
+/* A geometry that old systems accept: 63 sectors, 16 heads. */
+static void guess_geometry(VirtioBlock *block)
+{
+    if (block->cylinders == 0 && block->heads == 0 && block->sectors == 0) {
+        block->heads = 16;
+        block->sectors = 63;
+        uint64_t cylinders = disk_size(block->disk) / DISK_SECTOR / (16 * 63);
+        block->cylinders = (uint32_t)MIN(MAX(cylinders, 2), 16383);
+    }
+}
+
+static void add_features(VirtioBlock *block)
+{
+    const struct {
+        bool wanted;
+        unsigned feature;
+    } features[] = {
+        { true, F_SEG_MAX }, { true, F_GEOMETRY }, { true, F_BLK_SIZE }, { true, F_FLUSH }, { true, F_TOPOLOGY },
+        { disk_read_only(block->disk), F_RO }, { block->config_wce, F_CONFIG_WCE }, { block->num_queues > 1, F_MQ },
+        { block->discard, F_DISCARD }, { block->write_zeroes, F_WRITE_ZEROES },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
+        block->virtio.host_features |= features[i].wanted ? BIT(features[i].feature) : 0;
+    }
+}
+
+static bool block_realize(Device *device, Error **error)
+{
+    VirtioBlock *block = (VirtioBlock *)device;
+    if (!block->disk) {
+        return error_set(error, "Property 'drive' of virtio-blk-device is missing: it names a -drive");
+    }
+    block->physical_block_size = MAX(block->physical_block_size, block->logical_block_size);
+    if (block->discard_granularity == UINT32_MAX) {
+        block->discard_granularity = block->logical_block_size;
+    }
+    if (!check_block_sizes(block, error) || !check_queues(block, error) ||
+        !disk_attach(block->disk, &device->object, error)) {
+        return false;
+    }
+    guess_geometry(block);
+    add_features(block);
+    block->virtio.config_size = CONFIG_BYTES;
+    for (unsigned i = 0; i < block->num_queues; i++) {
+        virtio_add_queue(&block->virtio, block->queue_size, handle);
+    }
+    machine_add_run_state_listener(device->machine, run_state_changed, block);
+    return true;
+}
+
+static void block_unrealize(Device *device)
+{
+    VirtioBlock *block = (VirtioBlock *)device;
+    machine_remove_run_state_listener(device->machine, run_state_changed, block);
+    disk_detach(block->disk);
+}
+
+static void block_reset(Device *device, ResetKind kind)
+{
+    VirtioBlock *block = (VirtioBlock *)device;
+    block->writeback = block->write_cache;
+}
+
+static const StateField state_fields[] = {
+    STATE_FIELD(VirtioBlock, writeback, STATE_BOOL),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, disk, "a handle"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, serial, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, logical_block_size, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, physical_block_size, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, min_io_size, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, opt_io_size, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, discard_granularity, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, cylinders, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, heads, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, sectors, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, max_discard_sectors, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, max_write_zeroes_sectors, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, num_queues, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, queue_size, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, write_cache, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, config_wce, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, discard, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, write_zeroes, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, seg_max_adjust, "a property"),
+    STATE_FIELDS_END,
+};
+
+static const StateTable state_table = {
+    .name = "virtio-blk", .version = 1, .minimum_version = 1, .fields = state_fields,
+};
+
+static const Property properties[] = {
+    PROP_DRIVE("drive", VirtioBlock, disk),
+    PROP("serial", type_string, VirtioBlock, serial, NULL, "serial number that the guest sees"),
+    PROP("logical_block_size", type_size, VirtioBlock, logical_block_size, "512", "smallest unit of a request"),
+    PROP("physical_block_size", type_size, VirtioBlock, physical_block_size, "0", "the disk's own unit; 0: logical"),
+    PROP("min_io_size", type_size, VirtioBlock, min_io_size, "0", "suggested smallest request"),
+    PROP("opt_io_size", type_size, VirtioBlock, opt_io_size, "0", "suggested best request"),
+    PROP("discard_granularity", type_size, VirtioBlock, discard_granularity, "4294967295", "unit of discards"),
+    PROP("cyls", type_uint32, VirtioBlock, cylinders, "0", "geometry; 0: guessed"),
+    PROP("heads", type_uint32, VirtioBlock, heads, "0", "geometry; 0: guessed"),
+    PROP("secs", type_uint32, VirtioBlock, sectors, "0", "geometry; 0: guessed"),
+    PROP("max-discard-sectors", type_uint32, VirtioBlock, max_discard_sectors, "4194303", "of one request"),
+    PROP("max-write-zeroes-sectors", type_uint32, VirtioBlock, max_write_zeroes_sectors, "4194303", "of one request"),
+    PROP("num-queues", type_uint16, VirtioBlock, num_queues, "65535", "queues; 65535: one"),
+    PROP("queue-size", type_uint16, VirtioBlock, queue_size, "256", "entries of a queue"),
+    PROP("write-cache", type_bool, VirtioBlock, write_cache, "on", "writes are done before they are flushed"),
+    PROP("config-wce", type_bool, VirtioBlock, config_wce, "on", "the driver may switch the write cache"),
+    PROP("discard", type_bool, VirtioBlock, discard, "on", "offer discard"),
+    PROP("write-zeroes", type_bool, VirtioBlock, write_zeroes, "on", "offer writing zeroes"),
+    PROP("seg-max-adjust", type_bool, VirtioBlock, seg_max_adjust, "on", "segments follow the queue's size"),
+    PROP_END,
+};
+
+const VirtioDeviceClass virtio_blk_class = {
+    .device = {
+        .class = {
+            .name = "virtio-blk-device",
+            .parent = &virtio_device_class.device.class,
+            .description = "Virtio disk",
+            .size = sizeof(VirtioBlock),
+            .properties = properties,
+        },
+        .bus_type = "virtio-bus",
+        .category = "Storage",
+        .user_pluggable = true,
+        .state = &state_table,
+        .realize = block_realize,
+        .unrealize = block_unrealize,
+        .reset = block_reset,
+    },
+    .virtio_id = VIRTIO_ID_BLOCK,
+    .get_config = get_config,
+    .set_config = set_config,
+    .features_changed = features_changed,
+    .drain = drain,
+};
