@@ -15,6 +15,7 @@
 
 typedef struct BlockCache BlockCache;
 typedef struct CpuGroup CpuGroup;
+typedef struct CpuTlb CpuTlb;
 typedef struct Log Log;
 
 /* Bits of exec.attention. */
@@ -23,7 +24,9 @@ enum {
     CPU_ATTENTION_WORK = 2,      /* cpu_post queued something */
     CPU_ATTENTION_STOP = 4,      /* cpu_stop: leave cpu_run */
     CPU_ATTENTION_EXCLUSIVE = 8, /* another vCPU wants to be alone */
-    CPU_ATTENTION_TIMER = 16,
+    CPU_ATTENTION_TIMER = 16,    /* a deadline of cpu_timer_set may have passed */
+    CPU_ATTENTION_DROP = 32,     /* drop translations, or compare code: `drop` says which */
+    CPU_ATTENTION_LOG = 64,      /* each block is logged: none runs on to the next by itself */
 };
 
 typedef enum CpuExit {
@@ -42,7 +45,7 @@ typedef struct CpuRegisterClaim {
     void *owner;
 } CpuRegisterClaim;
 
-typedef struct CpuWork CpuWork;
+enum { CPU_TIMERS = 4 };
 
 struct Cpu {
     Exec exec; /* first: translated code reaches it from the state pointer */
@@ -65,8 +68,12 @@ struct Cpu {
     ListNode work;
     CpuRegisterClaim *claims;
     size_t claim_count;
-    uint64_t opaque_mode; /* mode of the block that runs */
+    uint64_t timer_deadlines[CPU_TIMERS]; /* in ticks of cpu_time; UINT64_MAX: none */
+    CpuTlb *tlb;
+    bool running;          /* executes guest instructions: an exclusive section waits for it; under the group's lock */
+    _Atomic uint32_t drop; /* CpuDrop bits asked for by others */
 };
+enum CpuDrop { CPU_DROP_TLB = 1, CPU_DROP_CODE = 2 };
 
 /* vCPUs that share memory: what an exclusive section holds off. */
 CpuGroup *cpu_group_new(void);
@@ -105,7 +112,8 @@ bool cpu_store(Cpu *cpu, uint64_t address, MemOp op, uint64_t value);
  * becomes what was there. */
 bool cpu_physical_load(Cpu *cpu, uint64_t physical, unsigned size, uint64_t *value);
 bool cpu_physical_cas(Cpu *cpu, uint64_t physical, unsigned size, uint64_t *expected, uint64_t value);
-/* Virtual memory as a debugger sees it: no side effects, no exceptions; false where nothing is mapped. */
+/* Virtual memory as a debugger sees it, in the MMU mode of fetches: no side effects, no exceptions; false where nothing
+ * is mapped, or a device. Writing drops code translated from it. */
 bool cpu_debug_read(Cpu *cpu, uint64_t address, void *bytes, size_t count);
 bool cpu_debug_write(Cpu *cpu, uint64_t address, const void *bytes, size_t count);
 bool cpu_debug_translate(Cpu *cpu, uint64_t address, uint64_t *physical);
@@ -113,13 +121,14 @@ bool cpu_debug_translate(Cpu *cpu, uint64_t address, uint64_t *physical);
 /* Drops translations of addresses. `modes`: bit n is MMU mode n. */
 void cpu_tlb_flush(Cpu *cpu, uint32_t modes);
 void cpu_tlb_flush_page(Cpu *cpu, uint64_t address, uint32_t modes);
-/* Any thread; returns when no vCPU of the group uses the old translations (when they are parked), or has been told to
- * drop them before its next instruction. */
+/* Any thread. Each vCPU of the group drops them before it enters another block; one that does not run, before it runs
+ * again. */
 void cpu_group_tlb_flush(CpuGroup *group);
 /* Code may have changed: every block is compared with memory before it runs again. */
 void cpu_code_changed(Cpu *cpu);
+void cpu_group_code_changed(CpuGroup *group); /* any thread; as cpu_group_tlb_flush */
 
-/* Runs `body` while no other vCPU of the group executes. */
+/* Runs `body` while no other vCPU of the group executes; also within another exclusive section of the same vCPU. */
 void cpu_exclusive(Cpu *cpu, void (*body)(Cpu *cpu, void *data), void *data);
 
 uint64_t cpu_time(Cpu *cpu);

@@ -86,7 +86,7 @@ struct Guest {
     char *(*isa_string)(const void *config);
 };
 
-/* Every guest compiled in, sorted by target (generated from `const Guest NAME_guest`). */
+/* Every guest compiled in (generated from `const Guest NAME_guest`). */
 extern const Guest *const guests[];
 extern const size_t guest_count;
 const Guest *guest_find(const char *target);

@@ -9,6 +9,7 @@
 #include "jit/ir.h"
 
 typedef struct Cpu Cpu;
+struct Translation;
 
 typedef struct Translator {
     IrBuilder ir;
@@ -20,10 +21,7 @@ typedef struct Translator {
     bool ended;
     bool fetch_failed;
     void *guest; /* the guest's own, for one block */
-    /* the caller's */
-    const uint8_t *page; /* host bytes of the first page */
-    const uint8_t *next_page;
-    uint64_t next_page_address;
+    struct Translation *source; /* the caller's */
 } Translator;
 
 /* `count` bytes of code at `pc`. False: they cannot be fetched; return at once (t->pc as it was): the caller arranges

@@ -1,0 +1,160 @@
+/*
+ * vCPUs that share memory, and the exclusive section: one vCPU does something while none of the others executes guest
+ * instructions.
+ *
+ * A vCPU is `running` between group_enter and group_leave, which the run loop calls around execution. Who wants to be
+ * alone stops being running itself (so that two who want it at once do not wait for each other), waits its turn, asks
+ * for attention of those that run, and waits until none does. All of it is under the group's lock.
+ */
+#include "cpu/cpu_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct CpuGroup {
+    Mutex lock;
+    Condition idle;    /* `running` went down */
+    Condition resumed; /* the exclusive section ended */
+    VEC(Cpu *) cpus;
+    unsigned running;
+    const Cpu *alone;  /* whose exclusive section it is, or who waits for the others to stop; NULL: nobody's */
+};
+
+CpuGroup *cpu_group_new(void)
+{
+    CpuGroup *group = NEW(CpuGroup);
+
+    mutex_init(&group->lock);
+    condition_init(&group->idle);
+    condition_init(&group->resumed);
+    return group;
+}
+
+void cpu_group_free(CpuGroup *group)
+{
+    if (!group) {
+        return;
+    }
+    assert(group->cpus.count == 0);
+    vec_free(&group->cpus);
+    condition_destroy(&group->resumed);
+    condition_destroy(&group->idle);
+    mutex_destroy(&group->lock);
+    free(group);
+}
+
+void group_add(CpuGroup *group, Cpu *cpu)
+{
+    mutex_lock(&group->lock);
+    vec_push(&group->cpus, cpu);
+    mutex_unlock(&group->lock);
+}
+
+void group_remove(CpuGroup *group, Cpu *cpu)
+{
+    mutex_lock(&group->lock);
+    for (size_t i = 0; i < group->cpus.count; i++) {
+        if (group->cpus.items[i] == cpu) {
+            vec_remove(&group->cpus, i);
+            break;
+        }
+    }
+    mutex_unlock(&group->lock);
+}
+
+static void start_running(Cpu *cpu)
+{
+    cpu->running = true;
+    cpu->group->running++;
+}
+
+static void stop_running(Cpu *cpu)
+{
+    cpu->running = false;
+    cpu->group->running--;
+    if (cpu->group->alone) {
+        condition_broadcast(&cpu->group->idle);
+    }
+}
+
+static void wait_while_exclusive(CpuGroup *group)
+{
+    while (group->alone) {
+        condition_wait(&group->resumed, &group->lock);
+    }
+}
+
+void group_enter(Cpu *cpu)
+{
+    mutex_lock(&cpu->group->lock);
+    wait_while_exclusive(cpu->group);
+    start_running(cpu);
+    mutex_unlock(&cpu->group->lock);
+}
+
+void group_leave(Cpu *cpu)
+{
+    mutex_lock(&cpu->group->lock);
+    stop_running(cpu);
+    mutex_unlock(&cpu->group->lock);
+}
+
+static void stop_others(CpuGroup *group)
+{
+    for (size_t i = 0; i < group->cpus.count; i++) {
+        if (group->cpus.items[i]->running) {
+            cpu_kick(group->cpus.items[i], CPU_ATTENTION_EXCLUSIVE);
+        }
+    }
+    while (group->running > 0) {
+        condition_wait(&group->idle, &group->lock);
+    }
+}
+
+void cpu_exclusive(Cpu *cpu, void (*body)(Cpu *cpu, void *data), void *data)
+{
+    CpuGroup *group = cpu->group;
+
+    mutex_lock(&group->lock);
+    bool nested = group->alone == cpu, was_running = cpu->running;
+    if (!nested) {
+        if (was_running) {
+            stop_running(cpu);
+        }
+        wait_while_exclusive(group);
+        group->alone = cpu;
+        stop_others(group);
+    }
+    mutex_unlock(&group->lock);
+    body(cpu, data);
+    if (nested) {
+        return;
+    }
+    mutex_lock(&group->lock);
+    group->alone = NULL;
+    if (was_running) {
+        start_running(cpu);
+    }
+    condition_broadcast(&group->resumed);
+    mutex_unlock(&group->lock);
+}
+
+static void ask_all_to_drop(CpuGroup *group, uint32_t what)
+{
+    mutex_lock(&group->lock);
+    for (size_t i = 0; i < group->cpus.count; i++) {
+        atomic_fetch_or(&group->cpus.items[i]->drop, what);
+        cpu_kick(group->cpus.items[i], CPU_ATTENTION_DROP);
+    }
+    mutex_unlock(&group->lock);
+}
+
+void cpu_group_tlb_flush(CpuGroup *group)
+{
+    ask_all_to_drop(group, CPU_DROP_TLB);
+}
+
+void cpu_group_code_changed(CpuGroup *group)
+{
+    ask_all_to_drop(group, CPU_DROP_CODE);
+}

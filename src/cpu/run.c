@@ -1,0 +1,181 @@
+/*
+ * The run loop. Between blocks it looks at the attention word; it asks for interrupts where a line changed or an
+ * instruction said that what decides about them may have changed. A budget smaller than the next block is used up by
+ * blocks of one instruction, so that it is exact.
+ */
+#include "base/strbuf.h"
+#include "cpu/cpu_internal.h"
+
+#include <inttypes.h>
+#include <sched.h>
+
+enum { RUN_ON = -1 }; /* no CpuExit: go on */
+
+static void run_drops(Cpu *cpu)
+{
+    uint32_t drop = atomic_exchange(&cpu->drop, 0);
+
+    if (drop & CPU_DROP_TLB) {
+        cpu_tlb_flush(cpu, UINT32_MAX);
+    }
+    if (drop & CPU_DROP_CODE) {
+        cpu_code_changed(cpu);
+    }
+}
+
+/* What other threads asked for. An exclusive section is let pass by not running for a moment; posted work is done
+ * meanwhile, so that it may wait for what it likes. */
+static int attend(Cpu *cpu, uint32_t attention)
+{
+    atomic_fetch_and(&cpu->exec.attention, ~attention | CPU_ATTENTION_LOG);
+    if (attention & (CPU_ATTENTION_EXCLUSIVE | CPU_ATTENTION_WORK)) {
+        group_leave(cpu);
+        cpu_run_work(cpu);
+        group_enter(cpu);
+    }
+    if (attention & CPU_ATTENTION_DROP) {
+        run_drops(cpu);
+    }
+    if (attention & CPU_ATTENTION_TIMER) {
+        cpu_run_timers(cpu);
+    }
+    return attention & CPU_ATTENTION_STOP ? (int)CPU_EXIT_STOPPED : RUN_ON;
+}
+
+/* While blocks are logged, a bit that nobody clears keeps them from running on to the next. */
+static void update_logging(Cpu *cpu)
+{
+    bool wanted = cpu_log_enabled(cpu, (LogItem)(LOG_EXEC | LOG_CPU | LOG_NOCHAIN));
+
+    if (wanted) {
+        atomic_fetch_or(&cpu->exec.attention, CPU_ATTENTION_LOG);
+    } else if (UNLIKELY(atomic_load_explicit(&cpu->exec.attention, memory_order_relaxed) & CPU_ATTENTION_LOG)) {
+        atomic_fetch_and(&cpu->exec.attention, ~(uint32_t)CPU_ATTENTION_LOG);
+    }
+}
+
+static void log_block(Cpu *cpu)
+{
+    uint64_t pc = cpu->guest->pc(cpu);
+
+    if (!log_address_selected(cpu->log, pc)) {
+        return;
+    }
+    if (log_enabled(cpu->log, LOG_EXEC)) {
+        log_write(cpu->log, "Trace %u: 0x%0*" PRIx64 " [mode 0x%" PRIx64 "]\n", cpu->index, cpu->guest->word_bits / 4, pc,
+                  cpu->exec.mode);
+    }
+    if (log_enabled(cpu->log, LOG_CPU) && cpu->guest->print_registers) {
+        AUTO_STRBUF(text);
+        cpu->guest->print_registers(cpu, log_enabled(cpu->log, LOG_FPU), &text);
+        log_write(cpu->log, "%s", strbuf_text(&text));
+    }
+}
+
+static int deliver(Cpu *cpu)
+{
+    if (cpu->exceptions_exit) {
+        return CPU_EXIT_EXCEPTION;
+    }
+    cpu->guest->deliver(cpu);
+    cpu->exec.exception.pending = false;
+    return RUN_ON;
+}
+
+/* One chain of blocks, or one instruction. `*recheck`: whether interrupts have to be asked for afterwards. */
+static int execute(Cpu *cpu, bool *recheck)
+{
+    Exec *exec = &cpu->exec;
+    bool single = cpu->single_step;
+    InterpCode *code = block_find(cpu, single);
+
+    if (code && interp_insn_count(code) > exec->budget) {
+        code = block_find(cpu, true);
+    }
+    exec->link = NULL;
+    if (!code) {
+        *recheck = true;
+        return deliver(cpu);
+    }
+    if (UNLIKELY(atomic_load_explicit(&exec->attention, memory_order_relaxed) & CPU_ATTENTION_LOG)) {
+        log_block(cpu);
+    }
+    int64_t kept = single ? exec->budget - 1 : 0; /* so that it cannot run on */
+    exec->budget -= kept;
+    int reason = interp_run(exec, cpu, code);
+    exec->budget += kept;
+    if (reason == IR_EXIT_CONTINUE) {
+        return RUN_ON;
+    }
+    exec->link = NULL;
+    *recheck = true;
+    switch (reason) {
+    case IR_EXIT_HALT:
+        cpu->halted = true;
+        return RUN_ON;
+    case IR_EXIT_EXCEPTION:
+        return deliver(cpu);
+    case IR_EXIT_CODE:
+        cpu_code_changed(cpu);
+        return RUN_ON;
+    case IR_EXIT_YIELD:
+        sched_yield();
+        return RUN_ON;
+    case IR_EXIT_DEBUG:
+        return CPU_EXIT_DEBUG;
+    default:
+        return RUN_ON;
+    }
+}
+
+/* Whether the vCPU may execute now; takes an interrupt if there is one. */
+static int prepare(Cpu *cpu, bool *recheck)
+{
+    if (cpu->powered_off) {
+        return CPU_EXIT_HALTED;
+    }
+    if (cpu->halted) {
+        if (!cpu->guest->has_work(cpu)) {
+            return CPU_EXIT_HALTED;
+        }
+        cpu->halted = false;
+    }
+    if (cpu->exec.budget <= 0) {
+        return CPU_EXIT_BUDGET;
+    }
+    if (*recheck) {
+        *recheck = false;
+        cpu->exec.link = NULL;
+        cpu->guest->interrupt(cpu);
+        cpu->exec.mode = cpu->guest->mode(cpu);
+    }
+    return RUN_ON;
+}
+
+CpuExit cpu_run(Cpu *cpu, int64_t budget)
+{
+    bool recheck = true;
+    int exit = RUN_ON;
+
+    cpu->exec.budget = budget;
+    cpu->exec.link = NULL;
+    group_enter(cpu);
+    while (exit == RUN_ON) {
+        update_logging(cpu);
+        uint32_t attention = atomic_load(&cpu->exec.attention) & ~(uint32_t)CPU_ATTENTION_LOG;
+        if (attention) {
+            recheck = true;
+            exit = attend(cpu, attention);
+            continue;
+        }
+        exit = prepare(cpu, &recheck);
+        if (exit == RUN_ON) {
+            exit = execute(cpu, &recheck);
+            if (exit == RUN_ON && cpu->single_step && !cpu->halted) {
+                exit = CPU_EXIT_DEBUG;
+            }
+        }
+    }
+    group_leave(cpu);
+    return (CpuExit)exit;
+}
