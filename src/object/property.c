@@ -139,8 +139,11 @@ bool property_find(Object *object, const char *name, PropertyPlace *place, Error
             return error_set(error, "Property '%s.%s' stands for one of '%s', which is not set", object->class->name,
                              name, alias->alias_object);
         }
+        if (depth == ALIAS_DEPTH) {
+            return error_set(error, "Property '%s.%s' stands for itself", object->class->name, name);
+        }
         place->owner = target;
-        place->row = depth < ALIAS_DEPTH ? property_row(target, alias->alias_name) : NULL;
+        place->row = property_row(target, alias->alias_name);
         if (!place->row) {
             return not_found(target, alias->alias_name, error);
         }
