@@ -47,6 +47,8 @@ struct Guest {
     const Property *properties;
     /* Fills a configuration (all zeroes before) with a model's defaults. */
     void (*config_init)(const GuestModel *model, void *config);
+    /* A property of the configuration was set by the user: what he gave wins over what a model implies. May be NULL. */
+    void (*config_given)(void *config, const Property *property);
     /* Checks a configuration as a whole, adds what is implied; an impossible one is an error that says why. */
     bool (*config_check)(const GuestModel *model, void *config, Error **error);
 
