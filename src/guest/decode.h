@@ -1,0 +1,41 @@
+/* What gen/decode.py makes beside a decoder: the table of a guest's encodings, for disassembly and for tests. */
+#pragma once
+
+#include "base/compiler.h"
+
+typedef struct StrBuf StrBuf;
+
+/* Text of an instruction: `%`, a letter for the kind of operand, a letter for the operand ('A' is the first). */
+typedef struct DecodeInstruction {
+    const char *mnemonic;
+    const char *suffix; /* right behind the mnemonic */
+    const char *operands;
+} DecodeInstruction;
+
+/* A line of a decode file. */
+typedef struct DecodeRow {
+    const char *mnemonic;
+    const char *conditions; /* as the file has them */
+    uint32_t mask, value;   /* the bits that are fixed */
+    uint16_t opcode;        /* index in instructions */
+    uint8_t length;         /* bytes */
+} DecodeRow;
+
+typedef struct DecodeTable {
+    const DecodeRow *rows;
+    size_t row_count;
+    const DecodeInstruction *instructions;
+    size_t instruction_count;
+    const uint16_t *operand_offsets; /* of int32_t in the guest's decoded instruction */
+    size_t operand_count;
+} DecodeTable;
+
+/* Appends one operand; `insn` is the guest's decoded instruction. */
+typedef void DecodePrintOperand(const void *insn, char kind, int32_t value, const void *context, StrBuf *buffer);
+
+/* Appends "mnemonic operands". */
+void decode_print(const DecodeTable *table, unsigned opcode, const void *insn, DecodePrintOperand *print,
+                  const void *context, StrBuf *buffer);
+/* Calls `visit` for each operand that the instruction's text shows: its kind and value. */
+void decode_each_operand(const DecodeTable *table, unsigned opcode, const void *insn,
+                         void (*visit)(char kind, int32_t value, void *context), void *context);
