@@ -1,0 +1,256 @@
+/*
+ * Models, properties and the rules between extensions. A property that the user gave wins over what a model's other
+ * extensions imply; a combination that cannot be is an error.
+ */
+#include "guest/riscv/internal.h"
+
+#include "api/type.h"
+#include "base/error.h"
+
+#include <string.h>
+
+#define MEMBER(name) offsetof(RiscvConfig, name)
+_Static_assert(MEMBER(priv_spec) <= RISCV_GIVEN_SIZE, "every switch has its place in `given`");
+
+/* Models. */
+
+#define GENERAL_DEFAULTS \
+    .i = true, .m = true, .a = true, .f = true, .d = true, .c = true, .s = true, .u = true, .zicntr = true, \
+    .zicsr = true, .zifencei = true, .zihintntl = true, .zihintpause = true, .zihpm = true, .zba = true, .zbb = true, \
+    .zbc = true, .zbs = true, .sstc = true, .svadu = true, .svvptc = true, .mmu = true, .pmp = true, \
+    .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000
+
+static const RiscvConfig rv64_defaults = { .xlen = 64, .sv39 = true, .sv48 = true, .sv57 = true, GENERAL_DEFAULTS };
+static const RiscvConfig max64_defaults = {
+    .xlen = 64, .b = true, .sv39 = true, .sv48 = true, .sv57 = true, GENERAL_DEFAULTS
+};
+static const RiscvConfig rv64i_defaults = { .xlen = 64, .i = true, .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000 };
+static const RiscvConfig rv32_defaults = { .xlen = 32, .sv32 = true, GENERAL_DEFAULTS };
+static const RiscvConfig max32_defaults = { .xlen = 32, .b = true, .sv32 = true, GENERAL_DEFAULTS };
+static const RiscvConfig rv32i_defaults = { .xlen = 32, .i = true, .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000 };
+
+const GuestModel riscv64_models[] = {
+    { "max", "RV64 with every extension there is", &max64_defaults },
+    { "rv64", "RV64GC with the usual extensions", &rv64_defaults },
+    { "rv64i", "RV64I alone; extensions are added by properties", &rv64i_defaults },
+    { NULL },
+};
+const GuestModel riscv32_models[] = {
+    { "max", "RV32 with every extension there is", &max32_defaults },
+    { "rv32", "RV32GC with the usual extensions", &rv32_defaults },
+    { "rv32i", "RV32I alone; extensions are added by properties", &rv32i_defaults },
+    { NULL },
+};
+
+/* Properties. */
+
+static const char *const priv_names[] = { "v1.10.0", "v1.11.0", "v1.12.0", "v1.13.0" };
+static const Type priv_type = {
+    .name = "RiscvPrivilegedSpecification",
+    .kind = TYPE_ENUM,
+    .size = sizeof(int),
+    .names = priv_names,
+    .count = ARRAY_SIZE(priv_names),
+};
+
+#define SWITCH(name_, member_, ...) \
+    { .name = name_, .type = &type_bool, .offset = MEMBER(member_), .description = __VA_ARGS__ }
+#define LETTER_ROW(name_, description_) SWITCH(#name_, name_, description_),
+#define EXTENSION_ROW(name_, since_, description_) SWITCH(#name_, name_, description_),
+#define OLD_NAME(name_, member_) SWITCH(name_, member_, "Older spelling of " #member_, .deprecated = true)
+
+#define COMMON_PROPERTIES \
+    RISCV_LETTERS(LETTER_ROW) \
+    RISCV_EXTENSIONS(EXTENSION_ROW) \
+    OLD_NAME("Zicsr", zicsr), OLD_NAME("Zifencei", zifencei), OLD_NAME("Zihintntl", zihintntl), \
+        OLD_NAME("Zihintpause", zihintpause), SWITCH("mmu", mmu, "Paging"), \
+        SWITCH("pmp", pmp, "Physical memory protection"), \
+        { .name = "priv_spec", .type = &priv_type, .type_name = "str", .offset = MEMBER(priv_spec), \
+          .description = "Version of the privileged specification" }, \
+        PROP("mvendorid", type_uint32, RiscvConfig, mvendorid, "0", "The mvendorid register"), \
+        PROP("marchid", type_uint64, RiscvConfig, marchid, "0", "The marchid register"), \
+        PROP("mimpid", type_uint64, RiscvConfig, mimpid, "0", "The mimpid register"), \
+        PROP("resetvec", type_uint64, RiscvConfig, resetvec, "4096", "Where execution starts after a reset")
+
+const Property riscv64_properties[] = {
+    COMMON_PROPERTIES,
+    SWITCH("sv39", sv39, "Paging by tables of three levels, or more where sv48 or sv57 is on too"),
+    SWITCH("sv48", sv48, "Paging by tables of up to four levels"),
+    SWITCH("sv57", sv57, "Paging by tables of up to five levels"),
+    PROP_END,
+};
+const Property riscv32_properties[] = {
+    COMMON_PROPERTIES,
+    SWITCH("sv32", sv32, "Paging by tables of two levels"),
+    PROP_END,
+};
+
+void riscv_config_init(const GuestModel *model, void *config)
+{
+    *(RiscvConfig *)config = *(const RiscvConfig *)model->defaults;
+}
+
+void riscv_config_given(void *config, const Property *property)
+{
+    RiscvConfig *c = config;
+    if (property->offset < RISCV_GIVEN_SIZE) {
+        c->given[property->offset] = true;
+    }
+}
+
+/* Rules. A member's name here is that of its property. */
+
+typedef struct ExtensionRow {
+    const char *name;
+    uint16_t member;
+    uint8_t since; /* RiscvPriv */
+} ExtensionRow;
+
+static const ExtensionRow extensions[] = {
+#define X(name_, description_) { #name_, MEMBER(name_), RISCV_PRIV_1_10 },
+    RISCV_LETTERS(X)
+#undef X
+#define X(name_, since_, description_) { #name_, MEMBER(name_), since_ },
+    RISCV_EXTENSIONS(X)
+#undef X
+};
+
+/* Where both of `when` hold (for this width, or any: 0), `then` is implied. In order. */
+static const struct {
+    uint16_t when[2], then;
+    uint8_t xlen;
+} implications[] = {
+#define IMPLIES(when_, then_) { { MEMBER(when_), MEMBER(when_) }, MEMBER(then_), 0 }
+    IMPLIES(g, i), IMPLIES(g, m), IMPLIES(g, a), IMPLIES(g, f), IMPLIES(g, d), IMPLIES(g, zicsr), IMPLIES(g, zifencei),
+    IMPLIES(m, zmmul), IMPLIES(a, zaamo), IMPLIES(a, zalrsc), IMPLIES(b, zba), IMPLIES(b, zbb), IMPLIES(b, zbs),
+    IMPLIES(c, zca), { { MEMBER(c), MEMBER(f) }, MEMBER(zcf), 32 }, { { MEMBER(c), MEMBER(d) }, MEMBER(zcd), 0 },
+#undef IMPLIES
+};
+
+static const struct {
+    uint16_t extension, needs;
+} requirements[] = {
+#define NEEDS(extension_, needs_) { MEMBER(extension_), MEMBER(needs_) }
+    NEEDS(f, zicsr), NEEDS(d, f), NEEDS(zcf, f), NEEDS(zcd, d), NEEDS(zcf, zca), NEEDS(zcd, zca), NEEDS(c, zca),
+    NEEDS(m, zmmul), NEEDS(u, zicsr), NEEDS(s, u), NEEDS(zicntr, zicsr), NEEDS(zihpm, zicsr), NEEDS(sstc, s),
+#undef NEEDS
+};
+
+static bool *member(RiscvConfig *c, uint16_t offset)
+{
+    return (bool *)((char *)c + offset);
+}
+
+static const char *member_name(uint16_t offset)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(extensions); i++) {
+        if (extensions[i].member == offset) {
+            return extensions[i].name;
+        }
+    }
+    return "";
+}
+
+/* What came after the chosen privileged specification: off, unless the user asks for it. */
+static bool drop_newer(RiscvConfig *c, Error **error)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(extensions); i++) {
+        const ExtensionRow *row = &extensions[i];
+        bool *on = member(c, row->member);
+        if (!*on || row->since <= c->priv_spec) {
+            continue;
+        }
+        if (c->given[row->member]) {
+            return error_set(error, "extension %s needs priv_spec=%s or later", row->name, priv_names[row->since]);
+        }
+        *on = false;
+    }
+    return true;
+}
+
+static void add_implied(RiscvConfig *c)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(implications); i++) {
+        bool applies = *member(c, implications[i].when[0]) && *member(c, implications[i].when[1]) &&
+                       (implications[i].xlen == 0 || implications[i].xlen == c->xlen);
+        if (applies && !c->given[implications[i].then]) {
+            *member(c, implications[i].then) = true;
+        }
+    }
+}
+
+static bool check_requirements(RiscvConfig *c, Error **error)
+{
+    if (c->i == c->e) {
+        return error_set(error, c->i ? "extensions i and e exclude each other: set one of them off"
+                                     : "one of the extensions i and e must be on");
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(requirements); i++) {
+        if (*member(c, requirements[i].extension) && !*member(c, requirements[i].needs)) {
+            const char *name = member_name(requirements[i].extension), *needs = member_name(requirements[i].needs);
+            return error_set(error, "extension %s needs extension %s: set %s=on, or %s=off", name, needs, needs, name);
+        }
+    }
+    if (c->zcf && c->xlen != 32) {
+        return error_set(error, "extension zcf exists on RV32 alone");
+    }
+    return true;
+}
+
+static const struct {
+    uint16_t member;
+    const char *name;
+    uint8_t xlen, levels;
+} paging[] = {
+    { MEMBER(sv32), "sv32", 32, 2 },
+    { MEMBER(sv39), "sv39", 64, 3 },
+    { MEMBER(sv48), "sv48", 64, 4 },
+    { MEMBER(sv57), "sv57", 64, 5 },
+};
+
+/* The deepest tables: those that the user turned on; else what the model has below the ones that he turned off. */
+static bool choose_paging(RiscvConfig *c, Error **error)
+{
+    const char *off = NULL;
+    uint8_t chosen = 0, allowed = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(paging); i++) {
+        bool on = *member(c, paging[i].member), given = c->given[paging[i].member];
+        if (paging[i].xlen != c->xlen) {
+            continue;
+        }
+        if (on && given) {
+            if (off) {
+                return error_set(error, "%s cannot be off while %s is on", off, paging[i].name);
+            }
+            chosen = paging[i].levels;
+        } else if (on && !off) {
+            allowed = paging[i].levels;
+        } else if (given) {
+            off = paging[i].name;
+        }
+    }
+    c->paging_levels = !c->s || !c->mmu ? 0 : chosen ? chosen : allowed;
+    for (size_t i = 0; i < ARRAY_SIZE(paging); i++) {
+        *member(c, paging[i].member) = paging[i].xlen == c->xlen && paging[i].levels <= c->paging_levels;
+    }
+    return true;
+}
+
+bool riscv_config_check(const GuestModel *model, void *config, Error **error)
+{
+    RiscvConfig *c = config;
+
+    if (!drop_newer(c, error)) {
+        return false;
+    }
+    add_implied(c);
+    if (!check_requirements(c, error) || !choose_paging(c, error)) {
+        return error_prepend(error, "CPU model %s: ", model->name);
+    }
+    if (c->xlen == 32 && c->resetvec > UINT32_MAX) {
+        return error_set(error, "CPU model %s: resetvec is beyond 32 bits", model->name);
+    }
+    c->pmp_count = c->pmp && c->zicsr ? 16 : 0;
+    return true;
+}

@@ -1,0 +1,82 @@
+/*
+ * What a RISC-V processor is: its extensions and limits. Filled from a model's row, changed by properties, checked and
+ * completed by riscv_config_check; constant afterwards. Public: boards read it for the device tree.
+ */
+#pragma once
+
+#include "base/compiler.h"
+
+typedef struct Error Error;
+typedef struct GuestModel GuestModel;
+typedef struct Property Property;
+
+/* X(member, description): extensions of one letter, and the modes; in the order of an ISA string. */
+#define RISCV_LETTERS(X) \
+    X(i, "Base integer instruction set") \
+    X(e, "Base integer instruction set (embedded)") \
+    X(m, "Integer multiplication and division") \
+    X(a, "Atomic instructions") \
+    X(f, "Single-precision float point") \
+    X(d, "Double-precision float point") \
+    X(c, "Compressed instructions") \
+    X(b, "Bit manipulation (Zba_Zbb_Zbs)") \
+    X(s, "Supervisor-level instructions") \
+    X(u, "User-level instructions") \
+    X(g, "General purpose (IMAFD_Zicsr_Zifencei)")
+
+/* X(member, first privileged specification, description): the others, in the order of an ISA string. */
+#define RISCV_EXTENSIONS(X) \
+    X(zicntr, RISCV_PRIV_1_10, "Base counters and timers") \
+    X(zicsr, RISCV_PRIV_1_10, "Control and status registers") \
+    X(zifencei, RISCV_PRIV_1_10, "Instruction-fetch fence") \
+    X(zihintntl, RISCV_PRIV_1_10, "Non-temporal locality hints") \
+    X(zihintpause, RISCV_PRIV_1_10, "Pause hint") \
+    X(zihpm, RISCV_PRIV_1_10, "Hardware performance counters") \
+    X(zmmul, RISCV_PRIV_1_10, "Multiplication without division") \
+    X(zaamo, RISCV_PRIV_1_10, "Atomic memory operations") \
+    X(zalrsc, RISCV_PRIV_1_10, "Load-reserved and store-conditional") \
+    X(zca, RISCV_PRIV_1_10, "Compressed instructions without floating point") \
+    X(zcf, RISCV_PRIV_1_10, "Compressed single-precision loads and stores") \
+    X(zcd, RISCV_PRIV_1_10, "Compressed double-precision loads and stores") \
+    X(zba, RISCV_PRIV_1_12, "Address generation") \
+    X(zbb, RISCV_PRIV_1_12, "Basic bit manipulation") \
+    X(zbc, RISCV_PRIV_1_12, "Carry-less multiplication") \
+    X(zbs, RISCV_PRIV_1_12, "Single-bit instructions") \
+    X(sstc, RISCV_PRIV_1_12, "Supervisor timer interrupts") \
+    X(svade, RISCV_PRIV_1_11, "Page faults where accessed and dirty bits need to be set") \
+    X(svadu, RISCV_PRIV_1_12, "Hardware updating of accessed and dirty bits") \
+    X(svvptc, RISCV_PRIV_1_12, "Newly valid page-table entries are seen without a fence")
+
+typedef enum RiscvPriv { RISCV_PRIV_1_10, RISCV_PRIV_1_11, RISCV_PRIV_1_12, RISCV_PRIV_1_13 } RiscvPriv;
+
+enum { RISCV_PMP_MAXIMUM = 64, RISCV_GIVEN_SIZE = 64 };
+
+typedef struct RiscvConfig {
+    uint8_t xlen; /* 32 or 64 */
+#define X(name, ...) bool name;
+    RISCV_LETTERS(X)
+    RISCV_EXTENSIONS(X)
+#undef X
+    bool mmu, pmp;
+    bool sv32, sv39, sv48, sv57;
+    int priv_spec; /* RiscvPriv */
+    uint32_t mvendorid;
+    uint64_t marchid, mimpid;
+    uint64_t resetvec;
+    uint8_t pmp_count;            /* entries, 0 to RISCV_PMP_MAXIMUM */
+    uint8_t paging_levels;        /* of the deepest tables: 0, 2 (Sv32), 3 to 5 */
+    bool given[RISCV_GIVEN_SIZE]; /* by offset in this struct: whether the user set the member */
+} RiscvConfig;
+
+void riscv_config_init(const GuestModel *model, void *config);
+void riscv_config_given(void *config, const Property *property);
+bool riscv_config_check(const GuestModel *model, void *config, Error **error);
+
+/* "rv64imafdc_zicntr_zicsr...", for the device tree's riscv,isa. Owned by the caller. */
+char *riscv_isa_string(const void *config);
+/* "i", "m", ... each with its NUL, one after the other: riscv,isa-extensions. Owned by the caller. */
+char *riscv_isa_extensions(const RiscvConfig *config, size_t *size);
+/* riscv,isa-base: "rv64i". */
+const char *riscv_isa_base(const RiscvConfig *config);
+/* mmu-type: "riscv,sv48". */
+const char *riscv_mmu_type(const RiscvConfig *config);

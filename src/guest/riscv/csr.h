@@ -1,0 +1,36 @@
+/* A row of the CSR table. */
+#pragma once
+
+#include "guest/riscv/internal.h"
+
+typedef struct CsrRow CsrRow;
+
+enum {
+    CSR_ENDS = 1,   /* a write may change the mode word, or which interrupts are taken */
+    CSR_UPPER = 2,  /* bits 63:32 of what its storage or hooks hold; RV32 alone */
+    CSR_HOOKED = 4, /* partial writes merge with what the read hook says, not with the storage; no hook: zero */
+};
+
+/* Hooks see the whole of a register pair at once; `index` counts within the row. */
+struct CsrRow {
+    uint16_t number;
+    uint8_t count; /* numbers that the row stands for; 0 is 1 */
+    uint8_t flags;
+    const char *name;
+    uint8_t first_index; /* where count is not 0: the number behind the first one's name */
+    uint16_t offset;     /* in RiscvState, of uint64_t; of each further one behind */
+    uint64_t writable;   /* bits that a write without a hook changes */
+    bool (*exists)(const RiscvConfig *config, unsigned index); /* NULL: always */
+    bool (*allowed)(const Cpu *cpu, unsigned number);          /* as things stand now; NULL: always */
+    uint64_t (*read)(Cpu *cpu, const CsrRow *row, unsigned index);
+    void (*write)(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value);
+};
+
+static inline uint64_t *riscv_csr_storage(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    return (uint64_t *)((char *)riscv_state(cpu) + row->offset) + index;
+}
+
+/* Sorted by number. */
+extern const CsrRow riscv_csr_rows[];
+extern const unsigned riscv_csr_row_count;

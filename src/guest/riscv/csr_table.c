@@ -1,0 +1,458 @@
+/*
+ * The control and status registers of the base, F, the counters and the privileged architecture 1.13: one row each, with
+ * what a plain register cannot say in hooks. Performance-event counters and triggers are there and read as zero, as the
+ * manual lets them. Not here: the registers of the hypervisor extension, Smepmp, Smstateen, Sscofpmf, AIA and vectors.
+ */
+#include "guest/riscv/csr.h"
+
+/* Whether a register exists. */
+
+static bool has_f(const RiscvConfig *config, unsigned index) { return config->f; }
+static bool has_s(const RiscvConfig *config, unsigned index) { return config->s; }
+static bool has_u(const RiscvConfig *config, unsigned index) { return config->u; }
+static bool has_sstc(const RiscvConfig *config, unsigned index) { return config->sstc; }
+static bool has_zicntr(const RiscvConfig *config, unsigned index) { return config->zicntr; }
+static bool has_zihpm(const RiscvConfig *config, unsigned index) { return config->zihpm; }
+static bool is_1_11(const RiscvConfig *config, unsigned index) { return config->priv_spec >= RISCV_PRIV_1_11; }
+static bool is_1_12(const RiscvConfig *config, unsigned index) { return config->priv_spec >= RISCV_PRIV_1_12; }
+static bool is_1_12_u(const RiscvConfig *config, unsigned index) { return is_1_12(config, 0) && config->u; }
+static bool is_1_12_s(const RiscvConfig *config, unsigned index) { return is_1_12(config, 0) && config->s; }
+static bool is_1_13_s(const RiscvConfig *config, unsigned index)
+{
+    return config->priv_spec >= RISCV_PRIV_1_13 && config->s;
+}
+static bool has_pmp_address(const RiscvConfig *config, unsigned index) { return index < config->pmp_count; }
+/* On RV64 one register is as wide as two: the odd ones are not there. */
+static bool has_pmp_config(const RiscvConfig *config, unsigned index)
+{
+    return index * 4 < config->pmp_count && !(config->xlen == 64 && index % 2);
+}
+
+/* Whether it may be used now. */
+
+static bool fp_is_on(const Cpu *cpu, unsigned number)
+{
+    return riscv_state(cpu)->fs != FS_OFF;
+}
+
+static bool counter_allowed(const Cpu *cpu, unsigned number)
+{
+    const RiscvState *state = riscv_state(cpu);
+    unsigned counter = number & 31;
+
+    if (state->privilege == RISCV_MACHINE) {
+        return true;
+    }
+    bool user = state->privilege == RISCV_USER && riscv_config(cpu)->s;
+    return state->mcounteren >> counter & 1 && (!user || state->scounteren >> counter & 1);
+}
+
+static bool stimecmp_allowed(const Cpu *cpu, unsigned number)
+{
+    const RiscvState *state = riscv_state(cpu);
+    return state->privilege == RISCV_MACHINE || (state->mcounteren & 2 && state->menvcfg & MENVCFG_STCE);
+}
+
+static bool satp_allowed(const Cpu *cpu, unsigned number)
+{
+    const RiscvState *state = riscv_state(cpu);
+    return state->privilege == RISCV_MACHINE || !(state->mstatus & MSTATUS_TVM);
+}
+
+/* Floating point. */
+
+enum { FCSR_FRM_SHIFT = 5, FFLAGS = 31, FRM = 7 };
+
+void riscv_set_frm(RiscvState *state, unsigned frm)
+{
+    state->frm = (uint8_t)frm;
+    state->fp.rounding = frm <= FP_ROUND_NEAREST_AWAY ? (uint8_t)frm : FP_ROUND_NEAREST_EVEN;
+}
+
+static uint64_t read_fflags(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    return riscv_state(cpu)->fp.flags & FFLAGS;
+}
+
+static void write_fflags(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    riscv_state(cpu)->fp.flags = value & FFLAGS;
+    riscv_state(cpu)->fs = FS_DIRTY;
+}
+
+static uint64_t read_frm(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    return riscv_state(cpu)->frm;
+}
+
+static void write_frm(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    riscv_set_frm(riscv_state(cpu), value & FRM);
+    riscv_state(cpu)->fs = FS_DIRTY;
+}
+
+static uint64_t read_fcsr(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    return read_fflags(cpu, row, 0) | read_frm(cpu, row, 0) << FCSR_FRM_SHIFT;
+}
+
+static void write_fcsr(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    write_fflags(cpu, row, 0, value);
+    write_frm(cpu, row, 0, value >> FCSR_FRM_SHIFT);
+}
+
+/* Counters: mcycle counts instructions too. Stored is the count less exec.insns, or the count while it is inhibited. */
+
+enum { INHIBIT_CYCLE = 1, INHIBIT_INSTRET = 4 };
+
+static bool is_inhibited(const RiscvState *state, const uint64_t *counter)
+{
+    return state->mcountinhibit & (counter == &state->mcycle ? INHIBIT_CYCLE : INHIBIT_INSTRET);
+}
+
+static uint64_t counter_value(const Cpu *cpu, const uint64_t *counter)
+{
+    return *counter + (is_inhibited(riscv_state(cpu), counter) ? 0 : cpu->exec.insns);
+}
+
+/* The instruction that writes does not count. */
+static void set_counter(Cpu *cpu, uint64_t *counter, uint64_t value)
+{
+    *counter = value - (is_inhibited(riscv_state(cpu), counter) ? 0 : cpu->exec.insns + 1);
+}
+
+static uint64_t read_counter(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    return counter_value(cpu, riscv_csr_storage(cpu, row, 0));
+}
+
+static void write_counter(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    set_counter(cpu, riscv_csr_storage(cpu, row, 0), value);
+}
+
+static uint64_t read_time(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    return cpu_time(cpu);
+}
+
+static void write_mcountinhibit(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    RiscvState *state = riscv_state(cpu);
+    uint64_t cycle = counter_value(cpu, &state->mcycle), instret = counter_value(cpu, &state->minstret);
+
+    state->mcountinhibit = value & (INHIBIT_CYCLE | INHIBIT_INSTRET);
+    set_counter(cpu, &state->mcycle, cycle);
+    set_counter(cpu, &state->minstret, instret);
+}
+
+/* Identity. */
+
+enum { CSR_MVENDORID = 0xf11 };
+
+static uint64_t read_identity(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    const RiscvConfig *config = riscv_config(cpu);
+    const uint64_t values[] = { config->mvendorid, config->marchid, config->mimpid, cpu->index };
+    return values[row->number - CSR_MVENDORID];
+}
+
+static uint64_t read_misa(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    const RiscvConfig *c = riscv_config(cpu);
+    const struct {
+        char letter;
+        bool on;
+    } letters[] = { { 'A', c->a }, { 'B', c->b }, { 'C', c->c }, { 'D', c->d }, { 'E', c->e },
+                    { 'F', c->f }, { 'I', c->i }, { 'M', c->m }, { 'S', c->s }, { 'U', c->u } };
+    uint64_t misa = c->xlen == 64 ? UINT64_C(2) << 62 : UINT64_C(1) << 30;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(letters); i++) {
+        misa |= letters[i].on ? BIT(letters[i].letter - 'A') : 0;
+    }
+    return misa;
+}
+
+/* Status. */
+
+uint64_t riscv_mstatus(const Cpu *cpu)
+{
+    const RiscvConfig *config = riscv_config(cpu);
+    const RiscvState *state = riscv_state(cpu);
+    uint64_t status = state->mstatus | (uint64_t)state->fs << MSTATUS_FS_SHIFT;
+
+    if (config->xlen == 64) {
+        status |= (config->u ? MSTATUS_UXL_64 : 0) | (config->s ? MSTATUS_SXL_64 : 0);
+    }
+    return status | (state->fs == FS_DIRTY ? BIT(config->xlen - 1) : 0);
+}
+
+static uint64_t read_mstatus(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    return riscv_mstatus(cpu);
+}
+
+static bool mpp_exists(const RiscvConfig *config, unsigned privilege)
+{
+    return privilege == RISCV_MACHINE || (privilege == RISCV_SUPERVISOR && config->s) ||
+           (privilege == RISCV_USER && config->u);
+}
+
+static void write_mstatus(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    const RiscvConfig *config = riscv_config(cpu);
+    RiscvState *state = riscv_state(cpu);
+    uint64_t writable = MSTATUS_MIE | MSTATUS_MPIE;
+
+    writable |= config->s ? MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_MXR | MSTATUS_TVM | MSTATUS_TSR : 0;
+    writable |= config->paging_levels ? MSTATUS_SUM : 0;
+    writable |= config->u ? MSTATUS_MPRV | MSTATUS_TW : 0;
+    writable |= mpp_exists(config, (value & MSTATUS_MPP) >> MSTATUS_MPP_SHIFT) ? MSTATUS_MPP : 0;
+    state->mstatus = (state->mstatus & ~writable) | (value & writable);
+    if (config->f) {
+        state->fs = (value & MSTATUS_FS) >> MSTATUS_FS_SHIFT;
+    }
+}
+
+static uint64_t sstatus_mask(const RiscvConfig *config)
+{
+    return MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR | BIT(config->xlen - 1) |
+           (config->xlen == 64 ? UINT64_C(3) << 32 : 0);
+}
+
+static uint64_t read_sstatus(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    return riscv_mstatus(cpu) & sstatus_mask(riscv_config(cpu));
+}
+
+static void write_sstatus(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    uint64_t mask = sstatus_mask(riscv_config(cpu));
+    write_mstatus(cpu, row, 0, (riscv_mstatus(cpu) & ~mask) | (value & mask));
+}
+
+/* Interrupts. */
+
+enum {
+    SUPERVISOR_IRQS = 1 << IRQ_SUPERVISOR_SOFTWARE | 1 << IRQ_SUPERVISOR_TIMER | 1 << IRQ_SUPERVISOR_EXTERNAL,
+    MACHINE_IRQS = 1 << IRQ_MACHINE_SOFTWARE | 1 << IRQ_MACHINE_TIMER | 1 << IRQ_MACHINE_EXTERNAL,
+};
+
+static uint64_t supervisor_irqs(const Cpu *cpu)
+{
+    return riscv_config(cpu)->s ? SUPERVISOR_IRQS : 0;
+}
+
+static void write_mie(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    riscv_state(cpu)->mie = value & (MACHINE_IRQS | supervisor_irqs(cpu));
+}
+
+static uint64_t read_sie(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    return riscv_state(cpu)->mie & riscv_state(cpu)->mideleg;
+}
+
+static void write_sie(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    RiscvState *state = riscv_state(cpu);
+    state->mie = (state->mie & ~state->mideleg) | (value & state->mideleg);
+}
+
+static uint64_t read_mip(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    if (!riscv_state(cpu)->stimer) {
+        riscv_update_timer(cpu);
+    }
+    return riscv_pending(cpu);
+}
+
+static void write_mip(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    RiscvState *state = riscv_state(cpu);
+    uint64_t writable = supervisor_irqs(cpu);
+
+    if (state->menvcfg & MENVCFG_STCE) {
+        writable &= ~BIT(IRQ_SUPERVISOR_TIMER);
+    }
+    state->mip = (state->mip & ~writable) | (value & writable);
+}
+
+static uint64_t read_sip(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    return read_mip(cpu, row, 0) & riscv_state(cpu)->mideleg;
+}
+
+static void write_sip(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    RiscvState *state = riscv_state(cpu);
+    uint64_t writable = BIT(IRQ_SUPERVISOR_SOFTWARE) & state->mideleg;
+    state->mip = (state->mip & ~writable) | (value & writable);
+}
+
+static void write_stimecmp(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    riscv_state(cpu)->stimecmp = value;
+    riscv_update_timer(cpu);
+}
+
+/* Trap vectors and addresses. */
+
+/* A reserved mode: nothing is written. */
+static void write_tvec(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    if (!(value & 2)) {
+        *riscv_csr_storage(cpu, row, 0) = value;
+    }
+}
+
+/* Where instructions are four bytes, bit 1 is kept but reads as zero. */
+static uint64_t read_epc(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    return *riscv_csr_storage(cpu, row, 0) & (riscv_config(cpu)->zca ? ~UINT64_C(1) : ~UINT64_C(3));
+}
+
+/* Environment, translation, protection. */
+
+static void write_menvcfg(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    const RiscvConfig *config = riscv_config(cpu);
+    uint64_t writable = ENVCFG_FIOM | (config->svadu ? MENVCFG_ADUE : 0) | (config->sstc ? MENVCFG_STCE : 0);
+    uint64_t *menvcfg = &riscv_state(cpu)->menvcfg, changed = (*menvcfg ^ value) & writable;
+
+    *menvcfg ^= changed;
+    if (changed & MENVCFG_STCE) {
+        riscv_update_timer(cpu);
+    }
+    if (changed & MENVCFG_ADUE) {
+        cpu_tlb_flush(cpu, MMU_MODES_TRANSLATED);
+    }
+}
+
+/* A mode that is not there: nothing is written. */
+static void write_satp(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    const RiscvConfig *config = riscv_config(cpu);
+    unsigned mode = (unsigned)(config->xlen == 32 ? value >> 31 & 1 : value >> 60);
+    uint64_t *satp = &riscv_state(cpu)->satp;
+
+    if (config->paging_levels && riscv_satp_mode_supported(config, mode) && *satp != value) {
+        *satp = value;
+        cpu_tlb_flush(cpu, MMU_MODES_TRANSLATED);
+    }
+}
+
+static uint64_t read_pmp_config(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < riscv_config(cpu)->xlen / 8u; i++) {
+        value |= (uint64_t)riscv_pmp_config(cpu, index * 4 + i) << i * 8;
+    }
+    return value;
+}
+
+static void write_pmp_config(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    for (unsigned i = 0; i < riscv_config(cpu)->xlen / 8u; i++) {
+        riscv_pmp_set_config(cpu, index * 4 + i, (uint8_t)(value >> i * 8));
+    }
+    riscv_pmp_derive(cpu);
+}
+
+static void write_pmp_address(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    riscv_pmp_set_address(cpu, index, value);
+    riscv_pmp_derive(cpu);
+}
+
+static uint64_t read_one(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    return 1;
+}
+
+/* Exceptions that can come out of S or U and may be delegated. */
+enum { DELEGABLE = 0x3ff | 1 << CAUSE_FETCH_PAGE_FAULT | 1 << CAUSE_LOAD_PAGE_FAULT | 1 << CAUSE_STORE_PAGE_FAULT };
+
+#define AT(field_) .offset = offsetof(RiscvState, field_)
+#define ALL_BITS .writable = UINT64_MAX
+#define HOOKS(what_) .read = read_##what_, .write = write_##what_
+
+const CsrRow riscv_csr_rows[] = {
+    /* Unprivileged */
+    { 0x001, 0, CSR_HOOKED, "fflags", .exists = has_f, .allowed = fp_is_on, HOOKS(fflags) },
+    { 0x002, 0, CSR_HOOKED | CSR_ENDS, "frm", .exists = has_f, .allowed = fp_is_on, HOOKS(frm) },
+    { 0x003, 0, CSR_HOOKED | CSR_ENDS, "fcsr", .exists = has_f, .allowed = fp_is_on, HOOKS(fcsr) },
+
+    /* Supervisor */
+    { 0x100, 0, CSR_HOOKED | CSR_ENDS, "sstatus", .exists = has_s, HOOKS(sstatus) },
+    { 0x104, 0, CSR_HOOKED | CSR_ENDS, "sie", .exists = has_s, HOOKS(sie) },
+    { 0x105, 0, 0, "stvec", .exists = has_s, AT(stvec), .write = write_tvec },
+    { 0x106, 0, 0, "scounteren", .exists = has_s, AT(scounteren), .writable = UINT32_MAX },
+    { 0x10a, 0, 0, "senvcfg", .exists = is_1_12_s, AT(senvcfg), .writable = ENVCFG_FIOM },
+    { 0x140, 0, 0, "sscratch", .exists = has_s, AT(sscratch), ALL_BITS },
+    { 0x141, 0, 0, "sepc", .exists = has_s, AT(sepc), .writable = ~UINT64_C(1), .read = read_epc },
+    { 0x142, 0, 0, "scause", .exists = has_s, AT(scause), ALL_BITS },
+    { 0x143, 0, 0, "stval", .exists = has_s, AT(stval), ALL_BITS },
+    { 0x144, 0, CSR_ENDS, "sip", .exists = has_s, AT(mip), HOOKS(sip) },
+    { 0x14d, 0, CSR_ENDS, "stimecmp", .exists = has_sstc, .allowed = stimecmp_allowed, AT(stimecmp),
+      .write = write_stimecmp },
+    { 0x15d, 0, CSR_ENDS | CSR_UPPER, "stimecmph", .exists = has_sstc, .allowed = stimecmp_allowed, AT(stimecmp),
+      .write = write_stimecmp },
+    { 0x180, 0, CSR_ENDS, "satp", .exists = has_s, .allowed = satp_allowed, AT(satp), .write = write_satp },
+
+    /* Machine */
+    { 0x300, 0, CSR_HOOKED | CSR_ENDS, "mstatus", HOOKS(mstatus) },
+    { 0x301, 0, CSR_HOOKED, "misa", .read = read_misa },
+    { 0x302, 0, 0, "medeleg", .exists = has_s, AT(medeleg), .writable = DELEGABLE },
+    { 0x303, 0, CSR_ENDS, "mideleg", .exists = has_s, AT(mideleg), .writable = SUPERVISOR_IRQS },
+    { 0x304, 0, CSR_ENDS, "mie", AT(mie), .write = write_mie },
+    { 0x305, 0, 0, "mtvec", AT(mtvec), .write = write_tvec },
+    { 0x306, 0, 0, "mcounteren", .exists = has_u, AT(mcounteren), .writable = UINT32_MAX },
+    { 0x30a, 0, CSR_ENDS, "menvcfg", .exists = is_1_12_u, AT(menvcfg), .write = write_menvcfg },
+    { 0x310, 0, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "mstatush", .exists = is_1_12, HOOKS(mstatus) },
+    { 0x312, 0, CSR_UPPER, "medelegh", .exists = is_1_13_s, AT(medeleg) },
+    { 0x31a, 0, CSR_ENDS | CSR_UPPER, "menvcfgh", .exists = is_1_12_u, AT(menvcfg), .write = write_menvcfg },
+    { 0x320, 0, 0, "mcountinhibit", .exists = is_1_11, AT(mcountinhibit), .write = write_mcountinhibit },
+    { 0x323, 29, CSR_HOOKED, "mhpmevent", 3 },
+    { 0x340, 0, 0, "mscratch", AT(mscratch), ALL_BITS },
+    { 0x341, 0, 0, "mepc", AT(mepc), .writable = ~UINT64_C(1), .read = read_epc },
+    { 0x342, 0, 0, "mcause", AT(mcause), ALL_BITS },
+    { 0x343, 0, 0, "mtval", AT(mtval), ALL_BITS },
+    { 0x344, 0, CSR_ENDS, "mip", AT(mip), HOOKS(mip) },
+    { 0x3a0, 16, CSR_HOOKED | CSR_ENDS, "pmpcfg", .exists = has_pmp_config, HOOKS(pmp_config) },
+    { 0x3b0, 64, CSR_ENDS, "pmpaddr", .exists = has_pmp_address, AT(pmpaddr), .write = write_pmp_address },
+
+    /* Triggers: there are none, tinfo says so. */
+    { 0x7a0, 0, CSR_HOOKED, "tselect" },
+    { 0x7a1, 3, CSR_HOOKED, "tdata", 1 },
+    { 0x7a4, 0, CSR_HOOKED, "tinfo", .read = read_one },
+
+    /* Counters */
+    { 0xb00, 0, CSR_HOOKED, "mcycle", AT(mcycle), HOOKS(counter) },
+    { 0xb02, 0, CSR_HOOKED, "minstret", AT(minstret), HOOKS(counter) },
+    { 0xb03, 29, CSR_HOOKED, "mhpmcounter", 3 },
+    { 0xb80, 0, CSR_HOOKED | CSR_UPPER, "mcycleh", AT(mcycle), HOOKS(counter) },
+    { 0xb82, 0, CSR_HOOKED | CSR_UPPER, "minstreth", AT(minstret), HOOKS(counter) },
+    { 0xb83, 29, CSR_HOOKED | CSR_UPPER, "mhpmcounter", 3 },
+    { 0xc00, 0, CSR_HOOKED, "cycle", .exists = has_zicntr, .allowed = counter_allowed, AT(mcycle), .read = read_counter },
+    { 0xc01, 0, CSR_HOOKED, "time", .exists = has_zicntr, .allowed = counter_allowed, .read = read_time },
+    { 0xc02, 0, CSR_HOOKED, "instret", .exists = has_zicntr, .allowed = counter_allowed, AT(minstret), .read = read_counter },
+    { 0xc03, 29, CSR_HOOKED, "hpmcounter", 3, .exists = has_zihpm, .allowed = counter_allowed },
+    { 0xc80, 0, CSR_HOOKED | CSR_UPPER, "cycleh", .exists = has_zicntr, .allowed = counter_allowed, AT(mcycle),
+      .read = read_counter },
+    { 0xc81, 0, CSR_HOOKED | CSR_UPPER, "timeh", .exists = has_zicntr, .allowed = counter_allowed,
+      .read = read_time },
+    { 0xc82, 0, CSR_HOOKED | CSR_UPPER, "instreth", .exists = has_zicntr, .allowed = counter_allowed, AT(minstret),
+      .read = read_counter },
+    { 0xc83, 29, CSR_HOOKED | CSR_UPPER, "hpmcounter", 3, .exists = has_zihpm, .allowed = counter_allowed },
+
+    /* Identity */
+    { CSR_MVENDORID, 0, CSR_HOOKED, "mvendorid", .read = read_identity },
+    { 0xf12, 0, CSR_HOOKED, "marchid", .read = read_identity },
+    { 0xf13, 0, CSR_HOOKED, "mimpid", .read = read_identity },
+    { 0xf14, 0, CSR_HOOKED, "mhartid", .read = read_identity },
+    { 0xf15, 0, CSR_HOOKED, "mconfigptr", .exists = is_1_12 },
+};
+const unsigned riscv_csr_row_count = ARRAY_SIZE(riscv_csr_rows);

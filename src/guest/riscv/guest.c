@@ -1,0 +1,116 @@
+/*
+ * RISC-V: RV32 and RV64 with I, M, A, F, D, C, Zicsr, Zifencei, the counters, Zba, Zbb, Zbc and Zbs; machine, supervisor
+ * and user mode. After "The RISC-V Instruction Set Manual", volumes I and II, version 20240411. The width is a fact of
+ * the configuration: both guests are this code. Not here: the hypervisor extension, vectors, and the further scalar
+ * extensions; instructions and registers of theirs are illegal.
+ */
+#include "guest/riscv/internal.h"
+
+#include "base/vec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool riscv_init(Cpu *cpu, Error **error)
+{
+    cpu->guest_data = NEW(RiscvHart);
+    return true;
+}
+
+static void riscv_finalize(Cpu *cpu)
+{
+    free(cpu->guest_data);
+    cpu->guest_data = NULL;
+}
+
+static void riscv_reset(Cpu *cpu)
+{
+    const RiscvConfig *config = riscv_config(cpu);
+    RiscvState *state = riscv_state(cpu);
+
+    *state = (RiscvState){ .pc = config->resetvec, .privilege = RISCV_MACHINE };
+    state->mstatus = (uint64_t)(config->u ? RISCV_USER : RISCV_MACHINE) << MSTATUS_MPP_SHIFT;
+    state->menvcfg = config->svadu && !config->svade ? MENVCFG_ADUE : 0;
+    state->mcycle = state->minstret = 0 - cpu->exec.insns;
+    riscv_pmp_derive(cpu);
+    riscv_update_timer(cpu);
+}
+
+static void riscv_settle(Cpu *cpu)
+{
+    riscv_set_frm(riscv_state(cpu), riscv_state(cpu)->frm & 7);
+    riscv_pmp_derive(cpu);
+    riscv_update_timer(cpu);
+}
+
+static uint64_t riscv_mode(const Cpu *cpu)
+{
+    const RiscvState *state = riscv_state(cpu);
+
+    return riscv_data_mmu_mode(cpu) | (uint64_t)state->privilege << MODE_PRIVILEGE_SHIFT |
+           (state->fs != FS_OFF ? MODE_FP : 0) | (state->frm > FP_ROUND_NEAREST_AWAY ? MODE_BAD_ROUNDING : 0);
+}
+
+static uint64_t riscv_pc(const Cpu *cpu)
+{
+    return riscv_state(cpu)->pc;
+}
+
+static void riscv_set_pc(Cpu *cpu, uint64_t pc)
+{
+    riscv_state(cpu)->pc = riscv_truncate(riscv_config(cpu), pc);
+}
+
+static const uint32_t fp_contexts[] = { offsetof(RiscvState, fp) };
+
+enum { ELF_MACHINE_RISCV = 243 };
+
+/* guests: riscv32_guest riscv64_guest */
+#define RISCV_GUEST(bits_, elf_class_, default_) \
+    const Guest riscv##bits_##_guest = { \
+        .ir = { \
+            .name = "riscv" #bits_, \
+            .registers = riscv##bits_##_registers, \
+            .register_count = RISCV_REGISTER_COUNT, \
+            .pc_register = RISCV_REGISTER_PC, \
+            .helpers = riscv_helpers, \
+            .helper_count = RISCV_HELPER_COUNT, \
+            .fp_contexts = fp_contexts, \
+            .fp_context_count = ARRAY_SIZE(fp_contexts), \
+        }, \
+        .target = "riscv" #bits_, \
+        .elf_machine = ELF_MACHINE_RISCV, \
+        .elf_class = elf_class_, \
+        .word_bits = bits_, \
+        .page_bits = 12, \
+        .state_size = sizeof(RiscvState), \
+        .config_size = sizeof(RiscvConfig), \
+        .models = riscv##bits_##_models, \
+        .default_model = default_, \
+        .properties = riscv##bits_##_properties, \
+        .config_init = riscv_config_init, \
+        .config_given = riscv_config_given, \
+        .config_check = riscv_config_check, \
+        .init = riscv_init, \
+        .finalize = riscv_finalize, \
+        .reset = riscv_reset, \
+        .mode = riscv_mode, \
+        .fetch_mmu_mode = riscv_fetch_mmu_mode, \
+        .pc = riscv_pc, \
+        .set_pc = riscv_set_pc, \
+        .translate = riscv_translate, \
+        .walk = riscv_walk, \
+        .bus_error = riscv_bus_error, \
+        .misaligned = riscv_misaligned, \
+        .deliver = riscv_deliver, \
+        .interrupt = riscv_interrupt, \
+        .has_work = riscv_has_work, \
+        .timer = riscv_timer, \
+        .settle = riscv_settle, \
+        .disassemble = riscv_disassemble, \
+        .print_registers = riscv_print_registers, \
+        .isa_string = riscv_isa_string, \
+    }
+
+RISCV_GUEST(32, 1, "rv32");
+RISCV_GUEST(64, 2, "rv64");

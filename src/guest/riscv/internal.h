@@ -1,0 +1,100 @@
+/* What the files of guest/riscv share. */
+#pragma once
+
+#include "cpu/cpu.h"
+#include "guest/riscv/state.h"
+#include "object/object.h"
+
+static inline RiscvState *riscv_state(const Cpu *cpu) { return cpu_state(cpu); }
+static inline const RiscvConfig *riscv_config(const Cpu *cpu) { return cpu->config; }
+
+/* Derived from CSRs; cpu->guest_data. */
+typedef struct RiscvHart {
+    unsigned pmp_count; /* entries that are on, in order of their numbers */
+    struct RiscvPmpRange {
+        uint64_t first, last; /* physical addresses, both inclusive */
+        uint8_t config;       /* of pmpcfg */
+    } pmp[RISCV_PMP_MAXIMUM];
+} RiscvHart;
+static inline RiscvHart *riscv_hart(const Cpu *cpu) { return cpu->guest_data; }
+
+/* An address or register value as wide as the hart has it. */
+static inline uint64_t riscv_truncate(const RiscvConfig *config, uint64_t value)
+{
+    return config->xlen == 64 ? value : (uint32_t)value;
+}
+
+/* config.c */
+extern const GuestModel riscv64_models[], riscv32_models[];
+extern const Property riscv64_properties[], riscv32_properties[];
+
+/* mmu.c */
+unsigned riscv_data_mmu_mode(const Cpu *cpu);
+unsigned riscv_fetch_mmu_mode(const Cpu *cpu);
+bool riscv_walk(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mmu_mode, bool probe, MmuResult *result);
+void riscv_bus_error(Cpu *cpu, uint64_t address, uint64_t physical, MmuAccess access);
+void riscv_misaligned(Cpu *cpu, uint64_t address, MmuAccess access);
+bool riscv_satp_mode_supported(const RiscvConfig *config, unsigned mode);
+
+/* pmp.c */
+/* What `privilege` may do at `physical`, as MMU_PERM bits; *page_bits is lowered to the size of the block around it that
+ * has one answer. */
+uint8_t riscv_pmp_permissions(const Cpu *cpu, uint64_t physical, RiscvPrivilege privilege, uint8_t *page_bits);
+uint8_t riscv_pmp_config(const Cpu *cpu, unsigned entry);
+void riscv_pmp_set_config(Cpu *cpu, unsigned entry, uint8_t value);
+void riscv_pmp_set_address(Cpu *cpu, unsigned entry, uint64_t value);
+void riscv_pmp_derive(Cpu *cpu);
+
+/* trap.c */
+void riscv_deliver(Cpu *cpu);
+bool riscv_interrupt(Cpu *cpu);
+bool riscv_has_work(const Cpu *cpu);
+void riscv_timer(Cpu *cpu, unsigned timer);
+/* mip as a read of it shows: what software set, the lines, and the supervisor timer. */
+uint64_t riscv_pending(const Cpu *cpu);
+/* stimecmp or what enables it changed. */
+void riscv_update_timer(Cpu *cpu);
+/* Returns of both kinds: the new pc; an exception may be pending instead. */
+uint64_t riscv_helper_mret(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t unused_c);
+uint64_t riscv_helper_sret(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t unused_c);
+
+/* csr.c */
+/* mstatus with the members that are kept apart. */
+uint64_t riscv_mstatus(const Cpu *cpu);
+void riscv_set_frm(RiscvState *state, unsigned frm);
+/* What a CSR instruction needs to know of `number` when it is translated. */
+typedef struct RiscvCsrUse {
+    unsigned row;   /* for the helper */
+    bool exists;    /* for this processor and privilege, and writable where it is written; it may still be refused later */
+    bool ends;      /* a write changes how code is translated, or which interrupts are taken */
+} RiscvCsrUse;
+RiscvCsrUse riscv_csr_use(const Cpu *cpu, unsigned number, RiscvPrivilege privilege, bool write);
+/* Appends the name, or the number where there is no such register. */
+void riscv_csr_name(const RiscvConfig *config, unsigned number, StrBuf *buffer);
+/* For monitors and tests: no side effects but those of the register itself; false where there is no such register. */
+bool riscv_csr_read(Cpu *cpu, unsigned number, uint64_t *value);
+bool riscv_csr_write(Cpu *cpu, unsigned number, uint64_t value);
+/* `bits`: the instruction, with the row of riscv_csr_use in the upper half. `operand`: rs1's value or the immediate. */
+uint64_t riscv_helper_csr(Cpu *cpu, uint64_t bits, uint64_t operand, uint64_t unused);
+
+/* helpers.c: the guest's helper table, and its indices */
+enum {
+    RISCV_HELPER_RAISE,
+    RISCV_HELPER_CSR,
+    RISCV_HELPER_MRET,
+    RISCV_HELPER_SRET,
+    RISCV_HELPER_WFI,
+    RISCV_HELPER_SFENCE_VMA,
+    RISCV_HELPER_COUNT
+};
+extern const Helper riscv_helpers[RISCV_HELPER_COUNT];
+
+/* registers.c */
+enum { RISCV_REGISTER_COUNT = 167 };
+extern const GuestRegister riscv64_registers[RISCV_REGISTER_COUNT], riscv32_registers[RISCV_REGISTER_COUNT];
+extern const char *const riscv_x_names[32], *const riscv_f_names[32];
+void riscv_print_registers(const Cpu *cpu, bool with_fp, StrBuf *buffer);
+
+/* translate.c, disassemble.c */
+void riscv_translate(Translator *t);
+unsigned riscv_disassemble(const Cpu *cpu, uint64_t pc, const uint8_t *bytes, unsigned count, StrBuf *buffer);

@@ -1,0 +1,128 @@
+/*
+ * Physical memory protection: "Physical Memory Protection" of the privileged manual. Entries are kept as written; what
+ * they come to, a list of address ranges in order of priority, is derived at each write. Smepmp is not here.
+ */
+#include "guest/riscv/internal.h"
+
+enum {
+    PMP_READ = 1,
+    PMP_WRITE = 2,
+    PMP_EXECUTE = 4,
+    PMP_MATCH_SHIFT = 3,
+    PMP_MATCH = 3 << PMP_MATCH_SHIFT,
+    PMP_LOCKED = 0x80,
+    PMP_GRAIN_BITS = 2, /* the smallest region: four bytes */
+};
+typedef enum PmpMatch { PMP_OFF, PMP_TOP_OF_RANGE, PMP_FOUR_BYTES, PMP_POWER_OF_2 } PmpMatch;
+
+static PmpMatch match_of(uint8_t config)
+{
+    return (PmpMatch)((config & PMP_MATCH) >> PMP_MATCH_SHIFT);
+}
+
+/* False: the entry is off, or an empty range. */
+static bool entry_range(const RiscvState *state, unsigned entry, struct RiscvPmpRange *range)
+{
+    uint64_t address = state->pmpaddr[entry];
+
+    range->config = state->pmpcfg[entry];
+    switch (match_of(range->config)) {
+    case PMP_OFF:
+        return false;
+    case PMP_TOP_OF_RANGE:
+        range->first = entry ? state->pmpaddr[entry - 1] << 2 : 0;
+        range->last = (address << 2) - 1;
+        return address << 2 > range->first;
+    case PMP_FOUR_BYTES:
+        range->first = address << 2;
+        range->last = range->first + 3;
+        return true;
+    case PMP_POWER_OF_2: {
+        uint64_t ones = address ^ (address + 1); /* the trailing ones and the zero above */
+        range->first = (address & ~ones) << 2;
+        range->last = ((address | ones) << 2) + 3;
+        return true;
+    }
+    }
+    return false;
+}
+
+void riscv_pmp_derive(Cpu *cpu)
+{
+    RiscvHart *hart = riscv_hart(cpu);
+
+    hart->pmp_count = 0;
+    for (unsigned i = 0; i < riscv_config(cpu)->pmp_count; i++) {
+        if (entry_range(riscv_state(cpu), i, &hart->pmp[hart->pmp_count])) {
+            hart->pmp_count++;
+        }
+    }
+    cpu_tlb_flush(cpu, MMU_MODES_ALL);
+}
+
+/* The largest block of at most *page_bits around `physical` that no boundary below `boundary` cuts. */
+static void cut_page(uint64_t physical, uint64_t boundary, uint8_t *page_bits)
+{
+    uint64_t first = align_down(physical, BIT(*page_bits));
+
+    while (*page_bits > PMP_GRAIN_BITS && boundary > first && boundary - first < BIT(*page_bits)) {
+        --*page_bits;
+        first = align_down(physical, BIT(*page_bits));
+    }
+}
+
+uint8_t riscv_pmp_permissions(const Cpu *cpu, uint64_t physical, RiscvPrivilege privilege, uint8_t *page_bits)
+{
+    const RiscvHart *hart = riscv_hart(cpu);
+    const uint8_t all = MMU_PERM_READ | MMU_PERM_WRITE | MMU_PERM_EXECUTE;
+
+    for (unsigned i = 0; i < hart->pmp_count; i++) {
+        const struct RiscvPmpRange *range = &hart->pmp[i];
+        cut_page(physical, range->first, page_bits);
+        cut_page(physical, range->last + 1, page_bits);
+        if (physical < range->first || physical > range->last) {
+            continue;
+        }
+        if (privilege == RISCV_MACHINE && !(range->config & PMP_LOCKED)) {
+            return all;
+        }
+        return (range->config & PMP_READ ? MMU_PERM_READ : 0) | (range->config & PMP_WRITE ? MMU_PERM_WRITE : 0) |
+               (range->config & PMP_EXECUTE ? MMU_PERM_EXECUTE : 0);
+    }
+    return privilege == RISCV_MACHINE || riscv_config(cpu)->pmp_count == 0 ? all : 0;
+}
+
+static bool is_locked(const RiscvState *state, unsigned entry)
+{
+    return state->pmpcfg[entry] & PMP_LOCKED;
+}
+
+uint8_t riscv_pmp_config(const Cpu *cpu, unsigned entry)
+{
+    return entry < riscv_config(cpu)->pmp_count ? riscv_state(cpu)->pmpcfg[entry] : 0;
+}
+
+/* A locked entry stays; so does one that would become writable but not readable, which is reserved. */
+void riscv_pmp_set_config(Cpu *cpu, unsigned entry, uint8_t value)
+{
+    RiscvState *state = riscv_state(cpu);
+
+    if (entry >= riscv_config(cpu)->pmp_count || is_locked(state, entry) ||
+        (value & (PMP_READ | PMP_WRITE)) == PMP_WRITE) {
+        return;
+    }
+    state->pmpcfg[entry] = value & (PMP_READ | PMP_WRITE | PMP_EXECUTE | PMP_MATCH | PMP_LOCKED);
+}
+
+/* A locked range from one address to the next locks both. */
+void riscv_pmp_set_address(Cpu *cpu, unsigned entry, uint64_t value)
+{
+    RiscvState *state = riscv_state(cpu);
+    unsigned count = riscv_config(cpu)->pmp_count;
+    bool next_locked = entry + 1 < count && is_locked(state, entry + 1) &&
+                       match_of(state->pmpcfg[entry + 1]) == PMP_TOP_OF_RANGE;
+
+    if (entry < count && !is_locked(state, entry) && !next_locked) {
+        state->pmpaddr[entry] = value & mask_bits(riscv_config(cpu)->xlen == 64 ? 54 : 32);
+    }
+}

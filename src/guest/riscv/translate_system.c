@@ -1,0 +1,120 @@
+/* Environment calls, Zicsr and the privileged instructions. */
+#include "guest/riscv/translate.h"
+
+/* ecall */
+void riscv_translate_ecall(Translator *t, const RiscvInsn *insn)
+{
+    riscv_translate_raise(t, (RiscvCause)(CAUSE_USER_ECALL + translator_privilege(t)), 0);
+}
+
+/* ebreak */
+void riscv_translate_ebreak(Translator *t, const RiscvInsn *insn)
+{
+    riscv_translate_raise(t, CAUSE_BREAKPOINT, t->pc);
+}
+
+static void access_csr(Translator *t, const RiscvInsn *insn, bool write, IrRef operand)
+{
+    RiscvCsrUse use = riscv_csr_use(t->cpu, (unsigned)insn->csr, translator_privilege(t), write);
+
+    if (!use.exists) {
+        riscv_translate_illegal(t, insn);
+        return;
+    }
+    const IrRef arguments[] = { ir_const(&t->ir, IR_I64, insn->bits | (uint64_t)use.row << 32), operand };
+    set_x(t, insn->rd, ir_call(&t->ir, RISCV_HELPER_CSR, x_type(t), arguments, ARRAY_SIZE(arguments)));
+    if (use.ends) {
+        riscv_translate_leave(t, insn, IR_EXIT_RECHECK);
+    }
+}
+
+static void access_csr_by_register(Translator *t, const RiscvInsn *insn, bool write)
+{
+    access_csr(t, insn, write, get_x(t, insn->rs1));
+}
+
+static void access_csr_by_immediate(Translator *t, const RiscvInsn *insn, bool write)
+{
+    access_csr(t, insn, write, x_const(t, insn->zimm));
+}
+
+/* csrrw rd, csr, rs1 */
+void riscv_translate_csrrw(Translator *t, const RiscvInsn *insn)
+{
+    access_csr_by_register(t, insn, true);
+}
+
+/* csrrs rd, csr, rs1 */
+void riscv_translate_csrrs(Translator *t, const RiscvInsn *insn)
+{
+    access_csr_by_register(t, insn, insn->rs1);
+}
+
+/* csrrc rd, csr, rs1 */
+void riscv_translate_csrrc(Translator *t, const RiscvInsn *insn)
+{
+    access_csr_by_register(t, insn, insn->rs1);
+}
+
+/* csrrwi rd, csr, uimm */
+void riscv_translate_csrrwi(Translator *t, const RiscvInsn *insn)
+{
+    access_csr_by_immediate(t, insn, true);
+}
+
+/* csrrsi rd, csr, uimm */
+void riscv_translate_csrrsi(Translator *t, const RiscvInsn *insn)
+{
+    access_csr_by_immediate(t, insn, insn->zimm);
+}
+
+/* csrrci rd, csr, uimm */
+void riscv_translate_csrrci(Translator *t, const RiscvInsn *insn)
+{
+    access_csr_by_immediate(t, insn, insn->zimm);
+}
+
+static void return_from_trap(Translator *t, const RiscvInsn *insn, unsigned helper, RiscvPrivilege lowest)
+{
+    if (translator_privilege(t) < lowest) {
+        riscv_translate_illegal(t, insn);
+        return;
+    }
+    const IrRef bits = ir_const(&t->ir, IR_I64, insn->bits);
+    ir_set(&t->ir, RISCV_REGISTER_PC, ir_call(&t->ir, helper, x_type(t), &bits, 1));
+    ir_exit(&t->ir, IR_EXIT_RECHECK);
+    t->ended = true;
+}
+
+/* mret */
+void riscv_translate_mret(Translator *t, const RiscvInsn *insn)
+{
+    return_from_trap(t, insn, RISCV_HELPER_MRET, RISCV_MACHINE);
+}
+
+/* sret */
+void riscv_translate_sret(Translator *t, const RiscvInsn *insn)
+{
+    return_from_trap(t, insn, RISCV_HELPER_SRET, RISCV_SUPERVISOR);
+}
+
+/* wfi */
+void riscv_translate_wfi(Translator *t, const RiscvInsn *insn)
+{
+    const IrRef bits = ir_const(&t->ir, IR_I64, insn->bits);
+
+    ir_call(&t->ir, RISCV_HELPER_WFI, IR_VOID, &bits, 1);
+    riscv_translate_leave(t, insn, IR_EXIT_HALT);
+}
+
+/* sfence.vma rs1, rs2 */
+void riscv_translate_sfence_vma(Translator *t, const RiscvInsn *insn)
+{
+    if (translator_privilege(t) == RISCV_USER) {
+        riscv_translate_illegal(t, insn);
+        return;
+    }
+    const IrRef arguments[] = { ir_const(&t->ir, IR_I64, insn->bits), get_address(t, insn->rs1) };
+    ir_call(&t->ir, RISCV_HELPER_SFENCE_VMA, IR_VOID, arguments, ARRAY_SIZE(arguments));
+    riscv_translate_leave(t, insn, IR_EXIT_RECHECK);
+}
