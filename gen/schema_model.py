@@ -376,7 +376,7 @@ class Event(WithMembers):
 class Option(Definition):
     kind = 'option'
     pattern = re.compile(r'^-[A-Za-z0-9][A-Za-z0-9-]*$')
-    required, allowed = {'doc', 'section'}, {'type', 'alias', 'argument', 'flags', 'id'}
+    required, allowed = {'doc', 'section'}, {'type', 'alias', 'argument', 'flags', 'id', 'group'}
     flags = {'open': 'OPTION_OPEN', 'repeatable': 'OPTION_REPEATABLE', 'merge': 'OPTION_MERGE'}
 
     def resolve(self, schema):
@@ -384,6 +384,7 @@ class Option(Definition):
         self.short = self.name[1:]
         self.alias = self.raw.get('alias', '')[1:] or None
         self.argument = self.raw.get('argument')
+        self.group = self.raw.get('group', self.short)
         self.require(bool(self.type) == bool(self.argument), 'type and argument come together')
         self.id = 'OPTION_' + self.raw.get('id', upper_snake(self.short))
         for flag in self.raw.get('flags', []):

@@ -75,6 +75,7 @@ typedef struct Option {
     const char *name;  /* "machine" */
     const char *alias; /* "M"; NULL: none */
     const char *section;
+    const char *group;    /* "smp-opts": its name in -readconfig's files and query-command-line-options */
     const char *argument; /* "[type=]name[,prop=value...]", as -help shows it; NULL where the option has none */
     const char *description;
     const Type *type; /* of the argument; NULL: none */
