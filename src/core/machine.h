@@ -40,6 +40,8 @@ struct MachineClass {
     bool (*build)(Machine *machine, Error **error);
     /* Loads firmware and kernel and writes the device tree: at power-on, after -device devices exist. */
     bool (*load)(Machine *machine, Error **error);
+    /* info roms: a line for each image that `load` put into memory; may be NULL. */
+    void (*print_images)(Machine *machine, StrBuf *buffer);
 };
 extern const MachineClass machine_class; /* "machine" */
 

@@ -84,6 +84,8 @@ struct Guest {
     unsigned (*disassemble)(const Cpu *cpu, uint64_t pc, const uint8_t *bytes, unsigned count, StrBuf *buffer);
     /* `info registers`, in the layout that QEMU's users know. */
     void (*print_registers)(const Cpu *cpu, bool with_fp, StrBuf *buffer);
+    /* `info mem`: a line for each stretch of virtual memory that is mapped alike; may be NULL. */
+    void (*print_mappings)(Cpu *cpu, StrBuf *buffer);
     /* The guest's part of `cpu`'s device-tree node and the like: the ISA string. Owned by the caller; may be NULL. */
     char *(*isa_string)(const void *config);
 };
