@@ -1,0 +1,150 @@
+/* Commands about the machine as a whole: what it is, its state, its processors. */
+#include "monitor/monitor_internal.h"
+
+#include "base/error.h"
+#include "core/vcpu.h"
+#include "monitor/help.h"
+#include "schema/machine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool qmp_query_status(Monitor *monitor, StatusInfo *result, Error **error)
+{
+    result->status = monitor->control->machine->run_state;
+    result->running = machine_is_running(monitor->control->machine);
+    return true;
+}
+
+bool hmp_info_status(Monitor *monitor, StrBuf *output, Error **error)
+{
+    const Machine *machine = monitor->control->machine;
+    bool running = machine_is_running(machine);
+    strbuf_printf(output, "VM status: %s", running ? "running" : "paused");
+    if (!running && machine->run_state != RUN_STATE_PAUSED) {
+        strbuf_printf(output, " (%s)", run_state_name(machine->run_state));
+    }
+    strbuf_append(output, "\n");
+    return true;
+}
+
+static int target_of(const Guest *guest) { return type_enum_value(&SysEmuTarget_type, guest->target, NULL); }
+
+bool qmp_query_target(Monitor *monitor, TargetInfo *result, Error **error)
+{
+    result->arch = target_of(monitor->control->machine->guest);
+    return true;
+}
+
+/* -- what there is ---------------------------------------------------------------------------------------------- */
+
+static MachineInfo machine_info(const MachineClass *class, const Guest *guest)
+{
+    MachineInfo info = {
+        .name = string_copy(class->name),
+        .alias = string_copy(class->alias),
+        .has_is_default = class->is_default,
+        .is_default = class->is_default,
+        .cpu_max = class->maximum_cpus,
+        .default_ram_id = string_copy(class->default_ram_id),
+    };
+    const char *model = class->default_cpu ? class->default_cpu : guest->default_model;
+    const VcpuClass *cpu = class->maximum_cpus ? vcpu_class_find(guest, model, NULL) : NULL;
+    info.default_cpu_type = cpu ? string_copy(cpu->device.class.name) : NULL;
+    return info;
+}
+
+bool qmp_query_machines(Monitor *monitor, MachineInfoList *result, Error **error)
+{
+    VEC(MachineInfo) list = { 0 };
+    const Guest *guest = monitor->control->machine->guest;
+    for (size_t i = 0; i < object_class_count; i++) {
+        const MachineClass *class = (const MachineClass *)object_classes[i];
+        if (class_is(&class->class, &machine_class.class) && !class->class.abstract && machine_class_serves(class, guest)) {
+            vec_push(&list, machine_info(class, guest));
+        }
+    }
+    result->items = list.items;
+    result->count = list.count;
+    return true;
+}
+
+bool qmp_query_cpu_definitions(Monitor *monitor, CpuDefinitionInfoList *result, Error **error)
+{
+    VEC(CpuDefinitionInfo) list = { 0 };
+    const Guest *guest = monitor->control->machine->guest;
+    for (const GuestModel *model = guest->models; model->name; model++) {
+        const VcpuClass *class = vcpu_class_find(guest, model->name, NULL);
+        CpuDefinitionInfo info = {
+            .name = string_copy(model->name),
+            .typename = string_copy(class ? class->device.class.name : model->name),
+        };
+        vec_push(&list, info);
+    }
+    result->items = list.items;
+    result->count = list.count;
+    return true;
+}
+
+bool qmp_query_cpus_fast(Monitor *monitor, CpuInfoFastList *result, Error **error)
+{
+    const Machine *machine = monitor->control->machine;
+    VEC(CpuInfoFast) list = { 0 };
+    for (size_t i = 0; i < machine->vcpus.count; i++) {
+        const Vcpu *vcpu = machine->vcpus.items[i];
+        CpuInfoFast info = {
+            .cpu_index = vcpu->index,
+            .qom_path = object_path(&vcpu->device.object),
+            .thread_id = vcpu->thread_id,
+            .target = target_of(machine->guest),
+            .props = mem_alloc0(sizeof(CpuInstanceProperties)),
+        };
+        info.props->has_core_id = true;
+        info.props->core_id = vcpu->index;
+        vec_push(&list, info);
+    }
+    result->items = list.items;
+    result->count = list.count;
+    return true;
+}
+
+bool hmp_info_cpus(Monitor *monitor, StrBuf *output, Error **error)
+{
+    const Machine *machine = monitor->control->machine;
+    for (size_t i = 0; i < machine->vcpus.count; i++) {
+        const Vcpu *vcpu = machine->vcpus.items[i];
+        strbuf_printf(output, "%s CPU #%u: thread_id=%d\n", (int)i == monitor->cpu_index ? "*" : " ", vcpu->index,
+                      vcpu->thread_id);
+    }
+    return true;
+}
+
+bool qmp_query_kvm(Monitor *monitor, KvmInfo *result, Error **error) { return true; }
+
+bool hmp_info_kvm(Monitor *monitor, StrBuf *output, Error **error)
+{
+    strbuf_append(output, "kvm support: not compiled\n");
+    return true;
+}
+
+/* -- running it ------------------------------------------------------------------------------------------------- */
+
+bool qmp_stop(Monitor *monitor, Error **error)
+{
+    machine_stop(monitor->control->machine, RUN_STATE_PAUSED);
+    return true;
+}
+
+bool qmp_cont(Monitor *monitor, Error **error) { return machine_run(monitor->control->machine, error); }
+
+bool qmp_system_reset(Monitor *monitor, Error **error)
+{
+    machine_request_reset(monitor->control->machine, SHUTDOWN_HOST_QMP_SYSTEM_RESET);
+    return true;
+}
+
+bool qmp_system_powerdown(Monitor *monitor, Error **error)
+{
+    machine_request_powerdown(monitor->control->machine);
+    return true;
+}
