@@ -153,6 +153,9 @@ void cpu_line_set(Cpu *cpu, unsigned line, bool level)
     uint64_t bit = BIT(line), before = level ? atomic_fetch_or(&cpu->lines, bit) : atomic_fetch_and(&cpu->lines, ~bit);
 
     if (!(before & bit) == level) {
+        if (level) {
+            atomic_fetch_or(&cpu->edges, bit);
+        }
         cpu_kick(cpu, CPU_ATTENTION_INTERRUPT);
     }
 }

@@ -63,6 +63,7 @@ struct Cpu {
     bool exceptions_exit; /* user mode: an exception leaves cpu_run */
     bool single_step;
     _Atomic uint64_t lines; /* interrupt inputs: bit n is line n */
+    _Atomic uint64_t edges; /* lines that rose, for guests that latch pulses: they clear what they have seen */
     Mutex lock;             /* of `work` and waiting */
     Condition wake;
     ListNode work;

@@ -265,6 +265,7 @@ static uint64_t read_mip(Cpu *cpu, const CsrRow *row, unsigned index)
     if (!riscv_state(cpu)->stimer) {
         riscv_update_timer(cpu);
     }
+    riscv_latch_edges(cpu);
     return riscv_pending(cpu);
 }
 

@@ -52,6 +52,8 @@ bool riscv_has_work(const Cpu *cpu);
 void riscv_timer(Cpu *cpu, unsigned timer);
 /* mip as a read of it shows: what software set, the lines, and the supervisor timer. */
 uint64_t riscv_pending(const Cpu *cpu);
+/* Moves pulses of lines into mip. */
+void riscv_latch_edges(Cpu *cpu);
 /* stimecmp or what enables it changed. */
 void riscv_update_timer(Cpu *cpu);
 /* Returns of both kinds: the new pc; an exception may be pending instead. */

@@ -121,10 +121,18 @@ static bool supervisor_timer_enabled(const Cpu *cpu)
     return riscv_config(cpu)->sstc && riscv_state(cpu)->menvcfg & MENVCFG_STCE;
 }
 
+/* The supervisor software interrupt is told by a pulse (ACLINT's SSWI), which sets its bit in mip. */
+#define EDGES BIT(IRQ_SUPERVISOR_SOFTWARE)
+
+void riscv_latch_edges(Cpu *cpu)
+{
+    riscv_state(cpu)->mip |= atomic_fetch_and(&cpu->edges, ~EDGES) & EDGES;
+}
+
 uint64_t riscv_pending(const Cpu *cpu)
 {
-    const uint64_t lines = BIT(IRQ_SUPERVISOR_SOFTWARE) | BIT(IRQ_MACHINE_SOFTWARE) | BIT(IRQ_MACHINE_TIMER) |
-                           BIT(IRQ_SUPERVISOR_EXTERNAL) | BIT(IRQ_MACHINE_EXTERNAL);
+    const uint64_t lines = BIT(IRQ_MACHINE_SOFTWARE) | BIT(IRQ_MACHINE_TIMER) | BIT(IRQ_SUPERVISOR_EXTERNAL) |
+                           BIT(IRQ_MACHINE_EXTERNAL);
     const RiscvState *state = riscv_state(cpu);
     uint64_t pending = state->mip;
 
@@ -132,6 +140,7 @@ uint64_t riscv_pending(const Cpu *cpu)
         pending &= ~BIT(IRQ_SUPERVISOR_TIMER);
         pending |= state->stimer ? BIT(IRQ_SUPERVISOR_TIMER) : 0;
     }
+    pending |= atomic_load_explicit(&((Cpu *)cpu)->edges, memory_order_acquire) & EDGES;
     return pending | (atomic_load_explicit(&((Cpu *)cpu)->lines, memory_order_acquire) & lines);
 }
 
@@ -153,6 +162,8 @@ bool riscv_interrupt(Cpu *cpu)
     static const uint8_t priority[] = { IRQ_MACHINE_EXTERNAL,    IRQ_MACHINE_SOFTWARE,    IRQ_MACHINE_TIMER,
                                         IRQ_SUPERVISOR_EXTERNAL, IRQ_SUPERVISOR_SOFTWARE, IRQ_SUPERVISOR_TIMER };
     const RiscvState *state = riscv_state(cpu);
+
+    riscv_latch_edges(cpu);
     uint64_t taken = taken_now(state, riscv_pending(cpu) & state->mie);
 
     for (unsigned i = 0; taken && i < ARRAY_SIZE(priority); i++) {
