@@ -98,7 +98,10 @@ static uint8_t interrupt_id(const Serial *serial)
     return IIR_NONE;
 }
 
-static void update_irq(Serial *serial) { irq_set(serial->irq, interrupt_id(serial) != IIR_NONE); }
+static void update_irq(Serial *serial)
+{
+    irq_set(serial->intr ? *serial->intr : NULL, interrupt_id(serial) != IIR_NONE);
+}
 
 /* Line settings */
 
@@ -514,7 +517,7 @@ static const StateField state_fields[] = {
     STATE_FIELD_NOT_SAVED(Serial, frontend, "the host's side"),
     STATE_FIELD_NOT_SAVED(Serial, baudbase, "a property"),
     STATE_FIELD_NOT_SAVED(Serial, clock, "follows from baudbase"),
-    STATE_FIELD_NOT_SAVED(Serial, irq, "a handle; settle drives it"),
+    STATE_FIELD_NOT_SAVED(Serial, intr, "a handle; settle drives it"),
     STATE_FIELD_NOT_SAVED(Serial, update_posted, "settle posts one"),
     STATE_FIELDS_END,
 };

@@ -14,7 +14,7 @@ typedef struct Serial {
     CharFrontend frontend;
     uint32_t baudbase; /* property: bits a second at divisor 1 */
     ClockInput clock;  /* 16 ticks for each of those bits */
-    Irq *irq;          /* INTR; the device around it declares it as its output */
+    Irq **intr;        /* the output of the device around it; NULL: none */
     /* registers */
     uint8_t rbr, dll, dlm, ier, fcr, lcr, mcr, lsr, msr, scr;
     /* received characters, each with the LSR bits that go with it; one deep while FIFOs are off */

@@ -18,6 +18,7 @@ enum { ENDIANNESS_NATIVE, ENDIANNESS_BIG, ENDIANNESS_LITTLE };
 typedef struct SerialMm {
     Device device;
     Serial *serial;
+    Irq *irq;
     uint8_t regshift;
     uint8_t endianness;
 } SerialMm;
@@ -43,7 +44,8 @@ static bool serial_mm_realize(Device *device, Error **error)
     SerialMm *mm = (SerialMm *)device;
 
     device_share_lock(&mm->serial->device, device->lock);
-    device_init_irq_outputs(device, IRQ_SYSBUS, &mm->serial->irq, 1);
+    device_init_irq_outputs(device, IRQ_SYSBUS, &mm->irq, 1);
+    mm->serial->intr = &mm->irq;
     if (!device_realize(&mm->serial->device, NULL, NULL, NULL, error)) {
         return false;
     }
@@ -92,6 +94,7 @@ static bool check_endianness(Object *object, const Property *property, Error **e
 
 static const StateField state_fields[] = {
     STATE_FIELD_NOT_SAVED(SerialMm, serial, "a part with a state of its own"),
+    STATE_FIELD_NOT_SAVED(SerialMm, irq, "a handle"),
     STATE_FIELD_NOT_SAVED(SerialMm, regshift, "a property"),
     STATE_FIELD_NOT_SAVED(SerialMm, endianness, "a property"),
     STATE_FIELDS_END,

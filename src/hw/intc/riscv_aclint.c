@@ -222,7 +222,10 @@ static AccessResult mtime_read(Device *device, const Register *reg, const Access
 
 static AccessResult mtime_write(Device *device, const Register *reg, const Access *access, uint64_t value)
 {
-    machine_timebase_set(device->machine, value);
+    /* A half of it leaves the other as it runs. */
+    uint64_t written = mask_bits(8 * access->size) << 8 * access->address;
+
+    machine_timebase_set(device->machine, (machine_timebase_now(device->machine) & ~written) | (value & written));
     compare_all(mtimer_of(device));
     return ACCESS_OK;
 }

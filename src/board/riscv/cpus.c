@@ -1,0 +1,191 @@
+/*
+ * RISC-V processors as classes of the machine, one for each model of the guests' tables, and the array that boards hang
+ * them under ("riscv.hart_array").
+ */
+#include "board/riscv/riscv.h"
+
+#include "api/type.h"
+#include "base/error.h"
+#include "core/fdt.h"
+#include "core/machine.h"
+#include "core/vcpu.h"
+#include "guest/riscv/config.h"
+
+#include <stdlib.h>
+
+extern const Guest riscv32_guest, riscv64_guest;
+
+#define RISCV_PARENT(id_, name_, parent_, description_) \
+    const VcpuClass id_##_cpu_class = { \
+        .device.class = { .name = name_, .parent = &parent_.device.class, .description = description_, .abstract = true }, \
+    }
+/* classes: riscv_cpu_class riscv_dynamic_cpu_class riscv_bare_cpu_class */
+const VcpuClass riscv_cpu_class = {
+    .device.class = {
+        .name = "riscv-cpu",
+        .parent = &cpu_class.class,
+        .description = "RISC-V hart",
+        .abstract = true,
+    },
+};
+RISCV_PARENT(riscv_dynamic, "riscv-dynamic-cpu", riscv_cpu_class, "RISC-V hart with the usual extensions");
+RISCV_PARENT(riscv_bare, "riscv-bare-cpu", riscv_cpu_class, "RISC-V hart without extensions");
+
+#define RISCV_MODEL(id_, name_, parent_, guest_, model_, description_) \
+    const VcpuClass id_##_riscv_cpu_class = { \
+        .device.class = { .name = name_ "-riscv-cpu", .parent = &parent_.device.class, .description = description_ }, \
+        .guest = &guest_, \
+        .model = model_, \
+    }
+/* classes: rv64_riscv_cpu_class rv64i_riscv_cpu_class max_riscv_cpu_class */
+RISCV_MODEL(rv64, "rv64", riscv_dynamic_cpu_class, riscv64_guest, "rv64", "RV64 with the usual extensions");
+RISCV_MODEL(rv64i, "rv64i", riscv_bare_cpu_class, riscv64_guest, "rv64i", "RV64 with the base instructions alone");
+RISCV_MODEL(max, "max", riscv_dynamic_cpu_class, riscv64_guest, "max", "RV64 with all extensions there are");
+/* classes: rv32_riscv_cpu_class rv32i_riscv_cpu_class max32_riscv_cpu_class */
+RISCV_MODEL(rv32, "rv32", riscv_dynamic_cpu_class, riscv32_guest, "rv32", "RV32 with the usual extensions");
+RISCV_MODEL(rv32i, "rv32i", riscv_bare_cpu_class, riscv32_guest, "rv32i", "RV32 with the base instructions alone");
+RISCV_MODEL(max32, "max32", riscv_dynamic_cpu_class, riscv32_guest, "max", "RV32 with all extensions there are");
+
+/* The array. */
+
+typedef struct HartArray {
+    Device device;
+    uint32_t hartid_base, num_harts;
+    uint64_t resetvec;
+    char *cpu_type;
+} HartArray;
+
+static const Property hart_array_properties[] = {
+    { .name = "cpu-type", .when = PROPERTY_READ_ONLY, .type = &type_string, .offset = offsetof(HartArray, cpu_type),
+      .description = "class of the harts" },
+    { .name = "hartid-base", .when = PROPERTY_READ_ONLY, .type = &type_uint32,
+      .offset = offsetof(HartArray, hartid_base), .description = "number of the first hart" },
+    { .name = "num-harts", .when = PROPERTY_READ_ONLY, .type = &type_uint32, .offset = offsetof(HartArray, num_harts),
+      .description = "how many harts there are" },
+    { .name = "resetvec", .when = PROPERTY_READ_ONLY, .type = &type_uint64, .offset = offsetof(HartArray, resetvec),
+      .description = "where they begin after a reset" },
+    PROP_END,
+};
+
+static const StateField hart_array_fields[] = {
+    STATE_FIELD_NOT_SAVED(HartArray, hartid_base, "a property"),
+    STATE_FIELD_NOT_SAVED(HartArray, num_harts, "a property"),
+    STATE_FIELD_NOT_SAVED(HartArray, resetvec, "a property"),
+    STATE_FIELD_NOT_SAVED(HartArray, cpu_type, "a property"),
+    STATE_FIELDS_END,
+};
+
+static const StateTable hart_array_state = {
+    .name = "riscv.hart_array", .version = 1, .minimum_version = 1, .fields = hart_array_fields,
+};
+
+static void hart_array_finalize(Object *object) { free(((HartArray *)object)->cpu_type); }
+
+const DeviceClass hart_array_class = {
+    .class = {
+        .name = "riscv.hart_array",
+        .parent = &sysbus_device_class.class,
+        .description = "The harts of a RISC-V machine",
+        .size = sizeof(HartArray),
+        .properties = hart_array_properties,
+        .finalize = hart_array_finalize,
+    },
+    .category = "CPU",
+    .state = &hart_array_state,
+};
+
+static bool add_hart(Machine *machine, HartArray *array, unsigned index, Error **error)
+{
+    const char *model = machine->options.cpu_model;
+    Vcpu *vcpu = vcpu_new(machine, model ? model : machine->guest->default_model, index, error);
+
+    if (!vcpu) {
+        return false;
+    }
+    AUTO_FREE char *name = string_format("harts[%u]", index);
+    if (!device_realize(&vcpu->device, &array->device.object, name, NULL, error)) {
+        return false;
+    }
+    const RiscvConfig *config = vcpu->cpu->config;
+    array->resetvec = config->resetvec;
+    if (!array->cpu_type) {
+        array->cpu_type = string_copy(vcpu->device.object.class->name);
+    }
+    return true;
+}
+
+bool riscv_add_harts(Machine *machine, unsigned count, Error **error)
+{
+    HartArray *array = (HartArray *)device_new(machine, hart_array_class.class.name, NULL, error);
+
+    if (!array || !device_realize(&array->device, &machine->object, "soc0", machine->system_bus, error)) {
+        return false;
+    }
+    array->num_harts = count;
+    for (unsigned i = 0; i < count; i++) {
+        if (!add_hart(machine, array, i, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The device tree, after Linux's Documentation/devicetree/bindings/riscv/cpus.yaml and extensions.yaml. */
+
+static void write_hart(FdtWriter *fdt, const Vcpu *vcpu, const RiscvHartHandles *handles)
+{
+    const RiscvConfig *config = vcpu->cpu->config;
+    AUTO_FREE char *isa = riscv_isa_string(config);
+    size_t size;
+    AUTO_FREE char *extensions = riscv_isa_extensions(config, &size);
+    const char *mmu_type = riscv_mmu_type(config);
+
+    fdt_begin(fdt, "cpu@%x", vcpu->index);
+    fdt_u32(fdt, "phandle", handles->cpu);
+    fdt_text(fdt, "device_type", "cpu");
+    fdt_u32(fdt, "reg", vcpu->index);
+    fdt_text(fdt, "status", "okay");
+    fdt_text(fdt, "compatible", "riscv");
+    fdt_bytes(fdt, "riscv,isa-extensions", extensions, size);
+    fdt_text(fdt, "riscv,isa-base", riscv_isa_base(config));
+    fdt_text(fdt, "riscv,isa", isa);
+    if (mmu_type) {
+        fdt_text(fdt, "mmu-type", mmu_type);
+    }
+    fdt_begin(fdt, "interrupt-controller");
+    fdt_u32(fdt, "#interrupt-cells", 1);
+    fdt_empty(fdt, "interrupt-controller");
+    fdt_text(fdt, "compatible", "riscv,cpu-intc");
+    fdt_u32(fdt, "phandle", handles->interrupt_controller);
+    fdt_end(fdt);
+    fdt_end(fdt);
+}
+
+RiscvHartHandles *riscv_write_harts(Machine *machine, FdtWriter *fdt)
+{
+    size_t count = machine->vcpus.count;
+    RiscvHartHandles *handles = mem_alloc_array(count, sizeof *handles);
+
+    for (size_t i = count; i-- > 0;) {
+        handles[i].cpu = fdt_phandle_new(fdt);
+        handles[i].interrupt_controller = fdt_phandle_new(fdt);
+    }
+    fdt_begin(fdt, "cpus");
+    fdt_u32(fdt, "#address-cells", 1);
+    fdt_u32(fdt, "#size-cells", 0);
+    fdt_u32(fdt, "timebase-frequency", (uint32_t)machine_timebase_hz(machine));
+    for (size_t i = 0; i < count; i++) {
+        write_hart(fdt, machine->vcpus.items[i], &handles[i]);
+    }
+    fdt_begin(fdt, "cpu-map");
+    fdt_begin(fdt, "cluster0");
+    for (size_t i = 0; i < count; i++) {
+        fdt_begin(fdt, "core%zu", i);
+        fdt_u32(fdt, "cpu", handles[i].cpu);
+        fdt_end(fdt);
+    }
+    fdt_end(fdt);
+    fdt_end(fdt);
+    fdt_end(fdt);
+    return handles;
+}
