@@ -9,6 +9,7 @@
 #include "api/json.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/host/host.h"
 #include "base/map.h"
 #include "base/text.h"
 #include "base/thread.h"
@@ -18,10 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/falloc.h>
-#include <linux/fs.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -127,29 +125,17 @@ static int write_zeroes_plainly(const Disk *disk, uint64_t offset, uint64_t byte
     return error;
 }
 
-static bool is_unsupported(int error) { return error == EOPNOTSUPP || error == ENOTTY || error == EINVAL; }
-
 static int write_zeroes(const Disk *disk, const DiskRequest *request)
 {
-    int mode = request->may_unmap ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : FALLOC_FL_ZERO_RANGE;
-    if (fallocate(disk->fd, mode, (off_t)request->offset, (off_t)request->bytes) == 0) {
-        return 0;
-    }
-    return is_unsupported(errno) ? write_zeroes_plainly(disk, request->offset, request->bytes) : errno;
+    int result = host_file_zero(disk->fd, request->offset, request->bytes, request->may_unmap);
+    return result == EOPNOTSUPP ? write_zeroes_plainly(disk, request->offset, request->bytes) : result;
 }
 
 /* Discarding is advice: a host that cannot do it has done it. */
 static int discard(const Disk *disk, const DiskRequest *request)
 {
-    int result;
-    if (disk->is_device) {
-        uint64_t range[2] = { request->offset, request->bytes };
-        result = ioctl(disk->fd, BLKDISCARD, range);
-    } else {
-        result = fallocate(disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)request->offset,
-                           (off_t)request->bytes);
-    }
-    return result == 0 || is_unsupported(errno) ? 0 : errno;
+    int result = host_file_discard(disk->fd, disk->is_device, request->offset, request->bytes);
+    return result == EOPNOTSUPP ? 0 : result;
 }
 
 static int perform(const Disk *disk, const DiskRequest *request)
@@ -262,8 +248,8 @@ static bool find_size(Disk *disk, Error **error)
     }
     if (S_ISBLK(status.st_mode)) {
         disk->is_device = true;
-        if (ioctl(disk->fd, BLKGETSIZE64, &disk->file_size) != 0) {
-            return error_set_errno(error, errno, "Could not find the size of '%s'", disk->path);
+        if (!host_device_size(disk->fd, &disk->file_size, error)) {
+            return error_prepend(error, "'%s': ", disk->path);
         }
     } else if (S_ISREG(status.st_mode)) {
         disk->file_size = (uint64_t)status.st_size;

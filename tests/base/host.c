@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/host/host.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -158,6 +159,40 @@ static void test_memfd(void)
                     "cannot make the memory file 'large' 18446744073709551615 bytes long: File too large");
 }
 
+static void expect_bytes(int fd, off_t offset, const char *expected)
+{
+    char bytes[4];
+    g_assert_cmpint(pread(fd, bytes, sizeof bytes, offset), ==, sizeof bytes);
+    g_assert_cmpmem(bytes, sizeof bytes, expected, sizeof bytes);
+}
+
+/* A host's file system may lack these, and then says so; what it does must be right. */
+static void test_file(void)
+{
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("zero-XXXXXX", &path, NULL);
+    g_assert_cmpint(write(fd, "abcdefghijkl", 12), ==, 12);
+    for (int may_unmap = 0; may_unmap < 2; may_unmap++) {
+        int result = host_file_zero(fd, 2, 3, may_unmap);
+        g_assert_true(result == 0 || result == EOPNOTSUPP);
+        expect_bytes(fd, 1, result ? "bcde" : "b\0\0\0");
+    }
+    expect_bytes(fd, 5, "fghi");
+    int result = host_file_discard(fd, false, 6, 100); /* the file keeps its length */
+    g_assert_true(result == 0 || result == EOPNOTSUPP);
+    g_assert_cmpint(lseek(fd, 0, SEEK_END), ==, 12);
+    close(fd);
+    g_assert_cmpint(host_file_zero(fd, 0, 1, false), ==, EBADF);
+    int null = open("/dev/null", O_RDWR);
+    g_assert_cmpint(host_file_discard(null, true, 0, 512), ==, EOPNOTSUPP);
+    uint64_t bytes;
+    AUTO_ERROR(error);
+    g_assert_false(host_device_size(null, &bytes, &error));
+    g_assert_true(g_str_has_prefix(error_message(error), "cannot find the size of the block device: "));
+    close(null);
+    g_unlink(path);
+}
+
 static void test_memory_read_only(void)
 {
     size_t size = host_page_size();
@@ -179,6 +214,7 @@ int main(int argc, char **argv)
     g_test_add_func("/poller/timeout", test_poller_timeout);
     g_test_add_func("/poller/pipe", test_poller_pipe);
     g_test_add_func("/poller/file", test_poller_file);
+    g_test_add_func("/file", test_file);
     g_test_add_func("/memory", test_memory);
     g_test_add_func("/memory/memfd", test_memfd);
     g_test_add_func("/memory/read-only", test_memory_read_only);

@@ -61,3 +61,10 @@ int host_memfd_new(const char *name, uint64_t size, bool huge_pages, Error **err
 void host_memory_dont_need(void *memory, uint64_t size);
 /* Takes all pages from the host now, keeping what they hold; an error where the host has too few. */
 bool host_memory_prealloc(void *memory, uint64_t size, Error **error);
+
+/* Files and block devices. `bytes` of a device. */
+bool host_device_size(int fd, uint64_t *bytes, Error **error);
+/* These return 0 or an errno value: EOPNOTSUPP where the host, the file system or the device cannot. Zeroes: the range
+ * reads as zeroes afterwards; `may_unmap`: it need not stay allocated. Discard: it may read as anything. */
+int host_file_zero(int fd, uint64_t offset, uint64_t bytes, bool may_unmap);
+int host_file_discard(int fd, bool is_device, uint64_t offset, uint64_t bytes);

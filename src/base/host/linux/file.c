@@ -1,0 +1,42 @@
+/* Sizes of block devices, holes and zeroes in files: fallocate(2), the ioctls of block devices. */
+#include "base/host/host.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+bool host_device_size(int fd, uint64_t *bytes, Error **error)
+{
+    if (ioctl(fd, BLKGETSIZE64, bytes) < 0) {
+        return error_set_errno(error, errno, "cannot find the size of the block device");
+    }
+    return true;
+}
+
+/* A result as an errno value; one for all the ways to say that something is not there. */
+static int outcome(int result)
+{
+    if (result == 0) {
+        return 0;
+    }
+    return errno == ENOTTY || errno == EINVAL || errno == ENOSYS ? EOPNOTSUPP : errno;
+}
+
+int host_file_zero(int fd, uint64_t offset, uint64_t bytes, bool may_unmap)
+{
+    int mode = may_unmap ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : FALLOC_FL_ZERO_RANGE;
+    return outcome(fallocate(fd, mode, (off_t)offset, (off_t)bytes));
+}
+
+int host_file_discard(int fd, bool is_device, uint64_t offset, uint64_t bytes)
+{
+    if (is_device) {
+        uint64_t range[2] = { offset, bytes };
+        return outcome(ioctl(fd, BLKDISCARD, range));
+    }
+    return outcome(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes));
+}
