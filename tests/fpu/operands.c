@@ -65,7 +65,7 @@ static unsigned random_exponent(Random *random, const FpFormat *format)
     }
 }
 
-static Uint128 encode(const FpFormat *format, bool sign, unsigned exponent, Uint128 fraction)
+Uint128 encode_operand(const FpFormat *format, bool sign, unsigned exponent, Uint128 fraction)
 {
     Uint128 field = fraction & low_mask(format->fraction_bits);
     if (format->explicit_integer && exponent) {
@@ -77,8 +77,8 @@ static Uint128 encode(const FpFormat *format, bool sign, unsigned exponent, Uint
 
 Uint128 random_operand(Random *random, const FpFormat *format)
 {
-    Uint128 a = encode(format, random_below(random, 2), random_exponent(random, format),
-                       random_fraction(random, format->fraction_bits));
+    Uint128 a = encode_operand(format, random_below(random, 2), random_exponent(random, format),
+                               random_fraction(random, format->fraction_bits));
     if (format->explicit_integer && random_below(random, 64) == 0) {
         a ^= (Uint128)1 << format->fraction_bits;
     }
@@ -107,17 +107,17 @@ unsigned special_operands(const FpFormat *format, Uint128 values[SPECIALS_MAX])
 
     for (unsigned i = 0; i < ARRAY_SIZE(exponents); i++) {
         for (unsigned j = 0; j < ARRAY_SIZE(fractions); j++) {
-            values[count++] = encode(format, false, exponents[i], fractions[j]);
-            values[count++] = encode(format, true, exponents[i], fractions[j]);
+            values[count++] = encode_operand(format, false, exponents[i], fractions[j]);
+            values[count++] = encode_operand(format, true, exponents[i], fractions[j]);
         }
     }
     if (format->explicit_integer) { /* pseudo-denormal, unnormal, pseudo-infinity, pseudo-NaN */
         Uint128 integer_bit = (Uint128)1 << format->fraction_bits;
         values[count++] = integer_bit;
         values[count++] = integer_bit | 1;
-        values[count++] = encode(format, true, 1, all) ^ integer_bit;
-        values[count++] = encode(format, false, limit, 0) ^ integer_bit;
-        values[count++] = encode(format, false, limit, 1) ^ integer_bit;
+        values[count++] = encode_operand(format, true, 1, all) ^ integer_bit;
+        values[count++] = encode_operand(format, false, limit, 0) ^ integer_bit;
+        values[count++] = encode_operand(format, false, limit, 1) ^ integer_bit;
     }
     return count;
 }

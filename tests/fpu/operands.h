@@ -16,6 +16,8 @@ uint64_t random_next(Random *random);
 /* From 0 to limit - 1. */
 unsigned random_below(Random *random, unsigned limit);
 
+/* What is too wide for its field is cut off. */
+Uint128 encode_operand(const FpFormat *format, bool sign, unsigned exponent, Uint128 fraction);
 /* An encoding in the low bits. f80 may come out as one of the unsupported encodings. */
 Uint128 random_operand(Random *random, const FpFormat *format);
 /* Fills `operands`; often the later ones are relatives of the first: the same exponent, or near it. */

@@ -63,6 +63,12 @@ static Uint128 finite_operand(Uint128 bits, const FpFormat *format)
     return bits;
 }
 
+static void set_operand(Case *c, unsigned i, Uint128 bits)
+{
+    c->bits[i] = finite_operand(bits, c->functions->format);
+    c->exact[i] = exact_decode(c->bits[i], c->functions->format);
+}
+
 static void make_case(Case *c)
 {
     random_operands(c->random, c->functions->format, c->bits);
@@ -70,8 +76,7 @@ static void make_case(Case *c)
         if (random_below(c->random, 4) == 0) {
             c->bits[i] = c->specials[random_below(c->random, c->special_count)];
         }
-        c->bits[i] = finite_operand(c->bits[i], c->functions->format);
-        c->exact[i] = exact_decode(c->bits[i], c->functions->format);
+        set_operand(c, i, c->bits[i]);
     }
     c->fp = (FpContext){ .rounding = random_below(c->random, ROUNDING_COUNT),
                          .tiny_before_rounding = random_below(c->random, 2) };
@@ -125,19 +130,61 @@ static void test_square_root(Case *c)
                  c->functions->format);
 }
 
+/* Factors near one: of few bits, or with a product that is one and something far below it, (1 + x)(1 - x + x^2). */
+static void make_critical_factors(Case *c)
+{
+    const FpFormat *format = c->functions->format;
+    int bias = format_bias(format), precision = format->fraction_bits + 1;
+    Uint128 one = (Uint128)1 << (precision - 1);
+
+    if (random_below(c->random, 2)) {
+        for (unsigned i = 0; i < 2; i++) {
+            set_operand(c, i, encode_operand(format, false, bias + random_below(c->random, 3),
+                                             (Uint128)1 << random_below(c->random, precision - 1)));
+        }
+    } else {
+        int k = 1 + random_below(c->random, precision / 2);
+        set_operand(c, 0, encode_operand(format, false, bias, one >> k));
+        set_operand(c, 1, encode_operand(format, false, bias - 1, one - (one >> (k - 1)) + (one >> (2 * k - 1))));
+    }
+}
+
+/* Sums that nearly cancel, or that rounding hangs on the last bit of. */
+static void make_critical(Case *c)
+{
+    const FpFormat *format = c->functions->format;
+    FpContext other = { .rounding = random_below(c->random, ROUNDING_COUNT) };
+    int precision = format->fraction_bits + 1;
+    Uint128 product, far;
+
+    if (random_below(c->random, 4)) {
+        make_critical_factors(c);
+    }
+    product = c->functions->mul(c->bits[0], c->bits[1], &other) ^ random_below(c->random, 3);
+    far = random_below(c->random, 2) ? random_below(c->random, 3 * precision)
+                                     : precision - 1 + random_below(c->random, 3);
+    far <<= format_field_bits(format);
+    switch (random_below(c->random, 3)) {
+    case 0:
+        set_operand(c, 2, product ^ (Uint128)1 << (format_width(format) - 1));
+        break;
+    case 1:
+        set_operand(c, 2, product + far);
+        break;
+    default:
+        set_operand(c, 2, product - far);
+        break;
+    }
+}
+
 static void test_fma(Case *c)
 {
-    const FormatFunctions *f = c->functions;
-    Exact product = exact_multiply(c->exact[0], c->exact[1]);
-
-    if (random_below(c->random, 4) == 0) { /* an addend near the product */
-        FpContext other = { .rounding = random_below(c->random, ROUNDING_COUNT) };
-        c->bits[2] = f->mul(c->bits[0], c->bits[1], &other) ^ random_below(c->random, 3);
-        c->bits[2] = finite_operand(c->bits[2], f->format) ^ (Uint128)1 << (format_width(f->format) - 1);
-        c->exact[2] = exact_decode(c->bits[2], f->format);
+    if (random_below(c->random, 2)) {
+        make_critical(c);
     }
-    check_result(c, "fma", f->fma(c->bits[0], c->bits[1], c->bits[2], &c->fp), exact_add(product, c->exact[2]),
-                 sum_sign(&product, &c->exact[2], &c->fp), f->format);
+    Exact product = exact_multiply(c->exact[0], c->exact[1]);
+    check_result(c, "fma", c->functions->fma(c->bits[0], c->bits[1], c->bits[2], &c->fp),
+                 exact_add(product, c->exact[2]), sum_sign(&product, &c->exact[2], &c->fp), c->functions->format);
 }
 
 static void test_scale(Case *c)
@@ -249,22 +296,35 @@ static const struct {
     const char *name;
     void (*run)(Case *c);
     unsigned count;
+    bool pairs; /* worth all pairs of special values */
 } tests[] = {
-    { "add", test_add, 8000 },
-    { "multiply", test_multiply, 8000 },
-    { "divide", test_divide, 1500 },
-    { "square-root", test_square_root, 1000 },
-    { "fma", test_fma, 8000 },
-    { "scale", test_scale, 4000 },
-    { "formats", test_formats, 3000 },
-    { "compare", test_compare, 5000 },
-    { "to-integers", test_to_integers, 5000 },
-    { "from-integers", test_from_integers, 3000 },
+    { "add", test_add, 8000, true },
+    { "multiply", test_multiply, 8000, true },
+    { "divide", test_divide, 3000, false },
+    { "square-root", test_square_root, 1000, false },
+    { "fma", test_fma, 20000, false },
+    { "scale", test_scale, 4000, false },
+    { "formats", test_formats, 3000, false },
+    { "compare", test_compare, 5000, true },
+    { "to-integers", test_to_integers, 5000, false },
+    { "from-integers", test_from_integers, 3000, false },
 };
 
 typedef struct Parameters {
     unsigned test, format;
 } Parameters;
+
+static void run_pairs(Case *c, void (*run)(Case *c))
+{
+    for (unsigned i = 0; i < c->special_count; i++) {
+        for (unsigned j = 0; j < c->special_count && !g_test_failed(); j++) {
+            make_case(c);
+            set_operand(c, 0, c->specials[i]);
+            set_operand(c, 1, c->specials[j]);
+            run(c);
+        }
+    }
+}
 
 static void run_test(const void *data)
 {
@@ -273,6 +333,9 @@ static void run_test(const void *data)
     Case c = { .functions = &format_functions[parameters->format], .random = &random };
 
     c.special_count = special_operands(c.functions->format, c.specials);
+    if (tests[parameters->test].pairs) {
+        run_pairs(&c, tests[parameters->test].run);
+    }
     for (unsigned i = test_repetitions(tests[parameters->test].count); i && !g_test_failed(); i--) {
         make_case(&c);
         tests[parameters->test].run(&c);
