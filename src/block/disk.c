@@ -370,7 +370,7 @@ bool disk_property_set(Object *object, const Property *property, const Json *val
     if (!id) {
         return error_set(error, "Property '%s' expects the ID of a drive, a string", property->name);
     }
-    Machine *machine = object->data;
+    Machine *machine = object_is(object, &machine_class.class) ? (Machine *)object : object->data;
     Object *disks = object_container(machine->root, "disks");
     Object *disk = object_child(disks, id);
     if (!disk) {

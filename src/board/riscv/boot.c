@@ -239,6 +239,9 @@ bool riscv_boot_load(RiscvBoot *boot, Error **error)
         (options->initrd && !load_initrd(boot, error))) {
         return false;
     }
+    if (!options->kernel) {
+        boot->kernel_entry = boot->flash;
+    }
     if (options->bios && !strcmp(options->bios, "none") && boot->kernel_entry) {
         boot->start = boot->kernel_entry;
     }

@@ -31,12 +31,13 @@ typedef struct RiscvBoot {
     Machine *machine;
     Loader *loader;
     uint64_t rom, ram, ram_size; /* where the reset code goes; where RAM begins, and its bytes */
+    uint64_t flash;              /* where flash that holds something begins; 0: there is none */
     uint64_t start;              /* where the harts go from the reset code */
     uint64_t kernel_entry;       /* 0: none */
     uint64_t kernel_end;
     uint64_t initrd, initrd_size; /* 0: none */
 } RiscvBoot;
-/* Loads -bios, -kernel and -initrd; fills the last five. */
+/* Loads -bios, -kernel and -initrd; fills the last five. Without a kernel, what is in flash takes its place. */
 bool riscv_boot_load(RiscvBoot *boot, Error **error);
 /* /chosen's bootargs and initrd, and the stdout path and seed where they are given; at the root of the tree. */
 void riscv_boot_write_chosen(const RiscvBoot *boot, FdtWriter *fdt);

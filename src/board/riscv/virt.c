@@ -10,11 +10,13 @@
 #include "api/type.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "block/block.h"
 #include "base/strbuf.h"
 #include "base/host/host.h"
 #include "core/fdt.h"
 #include "core/machine.h"
 #include "core/vcpu.h"
+#include "hw/firmware/fw_cfg.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +38,8 @@ enum {
     PLACE_PLIC,
     PLACE_UART0,
     PLACE_VIRTIO, /* the first of them */
+    PLACE_FW_CFG,
+    PLACE_FLASH, /* the first of them */
     PLACE_RAM
 };
 static const BoardPlace map[] = {
@@ -49,10 +53,12 @@ static const BoardPlace map[] = {
     [PLACE_PLIC] = { 0xc000000, 0x600000 },
     [PLACE_UART0] = { 0x10000000, 0x100 },
     [PLACE_VIRTIO] = { 0x10001000, 0x1000 },
+    [PLACE_FW_CFG] = { 0x10100000, 0x18 },
+    [PLACE_FLASH] = { 0x20000000, 0x2000000 },
     [PLACE_RAM] = { 0x80000000, 0 },
 };
 
-enum { VIRTIO_COUNT = 8 };
+enum { VIRTIO_COUNT = 8, FLASH_COUNT = 2 };
 
 enum { IRQ_VIRTIO = 1, IRQ_UART0 = 10, IRQ_RTC = 11 };
 
@@ -80,6 +86,11 @@ static const BoardRow rows[] = {
       .properties = "regshift=0,endianness=2,baudbase=230400" /* 3.6864 MHz */ },
     { "goldfish_rtc", PLACE_RTC, .interrupt = IRQ_RTC },
 };
+static const BoardRow fw_cfg_row = { "fw_cfg_mem", PLACE_FW_CFG, .node = BOARD_NODE_ROOT };
+static const BoardRow flash_row = {
+    "cfi.pflash01", PLACE_FLASH, .count = FLASH_COUNT, .node = BOARD_NODE_NONE,
+    .properties = "num-blocks=128,sector-length=256K,width=4,device-width=2,id0=0x89,id1=0x18",
+};
 
 typedef struct VirtMachine {
     Machine machine;
@@ -88,6 +99,8 @@ typedef struct VirtMachine {
     Loader *loader;
     Device *hart_devices[HART_DEVICES]; /* NULL where there is none */
     Device *test;
+    Disk *flash_drives[FLASH_COUNT]; /* properties pflash0 and pflash1 */
+    unsigned flash_made;
 } VirtMachine;
 
 /* Building */
@@ -140,6 +153,31 @@ static bool add_hart_device(VirtMachine *virt, unsigned which, Error **error)
     return device;
 }
 
+static bool set_flash(Board *board, Device *device, Error **error)
+{
+    VirtMachine *virt = (VirtMachine *)board->machine;
+    unsigned number = virt->flash_made++;
+    AUTO_FREE char *name = string_format("virt.flash%u", number);
+    Disk *drive = virt->flash_drives[number];
+
+    return object_set_text(&device->object, "name", name, error) &&
+           (!drive || object_set_text(&device->object, "drive", disk_id(drive), error));
+}
+
+static bool add_firmware_devices(VirtMachine *virt, Error **error)
+{
+    Machine *machine = &virt->machine;
+
+    machine->firmware_config = board_add(&virt->board, &fw_cfg_row, NULL, error);
+    if (!machine->firmware_config) {
+        return false;
+    }
+    fw_cfg_add_integer(machine->firmware_config, FW_CFG_NB_CPUS, 2, machine->vcpus.count);
+    fw_cfg_add_integer(machine->firmware_config, FW_CFG_MAX_CPUS, 2, machine->vcpus.count);
+    fw_cfg_add_integer(machine->firmware_config, FW_CFG_RAM_SIZE, 8, machine->ram->size);
+    return board_add(&virt->board, &flash_row, set_flash, error);
+}
+
 static bool virt_build(Machine *machine, Error **error)
 {
     VirtMachine *virt = (VirtMachine *)machine;
@@ -156,7 +194,8 @@ static bool virt_build(Machine *machine, Error **error)
     }
     virt->board.interrupt_controller = virt->hart_devices[HART_PLIC];
     virt->test = board_add(&virt->board, &test_row, NULL, error);
-    return virt->test && board_add_rows(&virt->board, rows, ARRAY_SIZE(rows), error);
+    return virt->test && board_add_rows(&virt->board, rows, ARRAY_SIZE(rows), error) &&
+           add_firmware_devices(virt, error);
 }
 
 /* The device tree */
@@ -239,6 +278,18 @@ static void write_syscon(const VirtMachine *virt, FdtWriter *fdt, const char *na
     fdt_end(fdt);
 }
 
+/* Both banks in one node: Linux's Documentation/devicetree/bindings/mtd/mtd-physmap.yaml. */
+static void write_flash(FdtWriter *fdt)
+{
+    const BoardPlace *place = &map[PLACE_FLASH];
+
+    fdt_begin(fdt, "flash@%" PRIx64, place->address);
+    fdt_u32(fdt, "bank-width", 4);
+    fdt_reg(fdt, (const uint64_t[]){ place->address, place->size, place->address + place->size, place->size }, 2);
+    fdt_text(fdt, "compatible", "cfi-flash");
+    fdt_end(fdt);
+}
+
 static void write_console(FdtWriter *fdt)
 {
     AUTO_FREE char *path = string_format("/soc/serial@%" PRIx64, map[PLACE_UART0].address);
@@ -282,6 +333,7 @@ static FdtWriter *make_fdt(VirtMachine *virt)
     write_syscon(virt, fdt, "poweroff", 0x5555);
     write_syscon(virt, fdt, "reboot", 0x7777);
     board_write_fdt(&virt->board, fdt, BOARD_NODE_ROOT);
+    write_flash(fdt);
     write_console(fdt);
     write_soc(virt, fdt, handles);
     return fdt;
@@ -333,6 +385,9 @@ static bool virt_load(Machine *machine, Error **error)
     RiscvBoot boot = { .machine = machine, .rom = map[PLACE_ROM].address, .ram = map[PLACE_RAM].address,
                        .ram_size = machine->ram->size };
 
+    if (virt->flash_drives[0]) {
+        boot.flash = map[PLACE_FLASH].address;
+    }
     boot.loader = virt->loader = loader_new(machine);
     if (!riscv_boot_load(&boot, error)) {
         return false;
@@ -360,6 +415,8 @@ static void virt_finalize(Object *object)
 static const Property properties[] = {
     PROP("aclint", type_bool, VirtMachine, aclint, NULL, "ACLINT devices in place of a CLINT: with supervisor software "
          "interrupts"),
+    PROP_DRIVE("pflash0", VirtMachine, flash_drives[0]),
+    PROP_DRIVE("pflash1", VirtMachine, flash_drives[1]),
     PROP_END,
 };
 
