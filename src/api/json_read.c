@@ -50,6 +50,7 @@ struct JsonParser {
     Expecting expecting;
     char quote;          /* LEX_STRING and on: the one that ends it; LEX_SKIP: 0 outside strings */
     bool skip_escape;    /* LEX_SKIP: the next byte of the string means nothing */
+    bool skip_plain;     /* LEX_SKIP: within a word or number */
     size_t skip_depth;   /* LEX_SKIP: brackets that are open */
     unsigned digits;     /* LEX_UNICODE: read so far */
     uint32_t code, high; /* LEX_UNICODE: the code so far; the surrogate that came before, or 0 */
@@ -487,10 +488,17 @@ static bool lex_byte(JsonParser *parser, char c, bool *consumed, Error **error)
 
 /* ---- errors and the way back ---- */
 
-/* One byte of the rest of a broken value, which ends with its brackets or its line. */
-static void skip_byte(JsonParser *parser, char c)
+/* One byte of the rest of a broken value, which ends with its brackets or its line. False where the byte is behind it. */
+static bool skip_byte(JsonParser *parser, char c)
 {
-    bool ended = c == '\n' || (unsigned char)c == RESET_BYTE;
+    if (parser->skip_plain && (is_word(c) || is_number(c))) {
+        return true;
+    }
+    if (parser->skip_plain && !parser->skip_depth) {
+        parser->lexing = LEX_BETWEEN;
+        return false;
+    }
+    parser->skip_plain = false;
     if (parser->skip_escape) {
         parser->skip_escape = false;
     } else if (parser->quote) {
@@ -503,21 +511,23 @@ static void skip_byte(JsonParser *parser, char c)
     } else if ((c == '}' || c == ']') && parser->skip_depth) {
         parser->skip_depth--;
     }
-    if (ended || (!parser->skip_depth && !parser->quote)) {
+    if (c == '\n' || (unsigned char)c == RESET_BYTE || (!parser->skip_depth && !parser->quote)) {
         parser->lexing = LEX_BETWEEN;
     }
+    return true;
 }
 
 static void skip_begin(JsonParser *parser, char c, bool consumed)
 {
-    bool in_string = parser->lexing == LEX_STRING || parser->lexing == LEX_ESCAPE || parser->lexing == LEX_UNICODE;
-    bool escape = parser->lexing == LEX_ESCAPE;
+    Lexing was = parser->lexing;
+    bool in_string = was == LEX_STRING || was == LEX_ESCAPE || was == LEX_UNICODE;
     size_t depth = parser->stack.count;
     parser_drop(parser);
     parser->quote = in_string ? parser->quote : 0;
     parser->skip_depth = depth;
-    parser->skip_escape = escape && c != '\n';
-    parser->lexing = depth || parser->quote ? LEX_SKIP : LEX_BETWEEN;
+    parser->skip_escape = was == LEX_ESCAPE && c != '\n';
+    parser->skip_plain = was == LEX_WORD || was == LEX_NUMBER;
+    parser->lexing = depth || parser->quote || parser->skip_plain ? LEX_SKIP : LEX_BETWEEN;
     if (parser->lexing == LEX_SKIP && consumed && (in_string || (c != '"' && c != '\''))) {
         skip_byte(parser, c);
     }
@@ -558,7 +568,7 @@ JsonNext json_parser_next(JsonParser *parser, Json **value, Error **error)
         char c = parser->input[parser->position];
         bool consumed = true, ok = true;
         if (parser->lexing == LEX_SKIP) {
-            skip_byte(parser, c);
+            consumed = skip_byte(parser, c);
         } else {
             ok = parser_byte(parser, c, &consumed, error);
         }

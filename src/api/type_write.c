@@ -150,7 +150,7 @@ static void text_array(const Json *json, int indent, StrBuf *buffer)
     bool scalars = all_scalars(json);
     for (size_t i = 0; i < json_length(json); i++) {
         if (scalars) {
-            strbuf_append(buffer, i ? ", " : "");
+            strbuf_printf(buffer, "%s%*s", i ? ", " : "", i ? 0 : indent, "");
             text_scalar(json_item(json, i), buffer);
         } else {
             strbuf_append(buffer, i ? "\n" : "");
@@ -166,11 +166,11 @@ static void text_value(const Json *json, int indent, StrBuf *buffer)
         text_object(json, indent, buffer);
         return;
     }
-    strbuf_printf(buffer, "%*s", indent, "");
     if (json_kind(json) == JSON_ARRAY) {
         text_array(json, indent, buffer);
         return;
     }
+    strbuf_printf(buffer, "%*s", indent, "");
     text_scalar(json, buffer);
     strbuf_append_char(buffer, '\n');
 }
