@@ -82,13 +82,13 @@ static bool read_stream(ImageFile *file, uint64_t limit, Error **error)
     return count >= 0;
 }
 
-static bool open_file(ImageFile *file, Files *files, uint64_t limit, Error **error)
+static bool open_file(ImageFile *file, const char *what, Files *files, uint64_t limit, Error **error)
 {
     struct stat status;
 
     file->fd = files_open(files, file->path, O_RDONLY, 0, error);
     if (file->fd < 0) {
-        return error_prepend(error, "%s: ", file->name);
+        return error_prepend(error, "%s: ", what);
     }
     if (fstat(file->fd, &status) < 0) {
         return error_set_errno(error, errno, "%s: could not be read", file->name);
@@ -108,7 +108,7 @@ ImageFile *image_file_open(Files *files, const char *what, const char *path, uin
 {
     ImageFile *file = image_file_new(string_format("%s '%s'", what, path), path);
 
-    if (!open_file(file, files, limit, error)) {
+    if (!open_file(file, what, files, limit, error)) {
         image_file_unref(file);
         return NULL;
     }

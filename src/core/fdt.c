@@ -214,6 +214,9 @@ static int load_properties(FdtWriter *fdt, const void *blob, int offset)
         if (!bytes) {
             return count;
         }
+        if (count < 0) { /* libfdt 1.6 lets a length wrap */
+            return -FDT_ERR_BADSTRUCTURE;
+        }
         load_property(fdt, name, bytes, count);
     }
     return property == -FDT_ERR_NOTFOUND ? 0 : property;

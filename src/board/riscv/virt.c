@@ -404,6 +404,15 @@ static bool virt_load(Machine *machine, Error **error)
            riscv_boot_finish(&boot, blob, size, machine->options.dtb ? NULL : renew_seed, error);
 }
 
+static void virt_print_images(Machine *machine, StrBuf *buffer)
+{
+    const Loader *loader = ((VirtMachine *)machine)->loader;
+
+    if (loader) {
+        loader_print(loader, buffer);
+    }
+}
+
 static void virt_finalize(Object *object)
 {
     VirtMachine *virt = (VirtMachine *)object;
@@ -437,4 +446,5 @@ const MachineClass virt_10_0_class = {
     .default_ram_id = "riscv_virt_board.ram",
     .build = virt_build,
     .load = virt_load,
+    .print_images = virt_print_images,
 };
