@@ -59,6 +59,15 @@ void host_memory_unmap(void *memory, uint64_t size);
 int host_memfd_new(const char *name, uint64_t size, bool huge_pages, Error **error); /* a descriptor, or -1 */
 /* Gives the pages back to the host: they read as zeroes afterwards, those of a private file mapping as the file. */
 void host_memory_dont_need(void *memory, uint64_t size);
+/* What the host may do with the memory; hints that it may not know. */
+typedef enum HostMemoryAdvice {
+    HOST_MEMORY_MERGE, /* share equal pages */
+    HOST_MEMORY_NO_MERGE,
+    HOST_MEMORY_DUMP, /* put it into a core dump */
+    HOST_MEMORY_NO_DUMP,
+    HOST_MEMORY_HUGE, /* back it by huge pages */
+} HostMemoryAdvice;
+void host_memory_advise(void *memory, uint64_t size, HostMemoryAdvice advice);
 /* Takes all pages from the host now, keeping what they hold; an error where the host has too few. */
 bool host_memory_prealloc(void *memory, uint64_t size, Error **error);
 

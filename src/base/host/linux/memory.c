@@ -56,6 +56,16 @@ void host_memory_dont_need(void *memory, uint64_t size)
     }
 }
 
+void host_memory_advise(void *memory, uint64_t size, HostMemoryAdvice advice)
+{
+    static const int advices[] = {
+        [HOST_MEMORY_MERGE] = MADV_MERGEABLE, [HOST_MEMORY_NO_MERGE] = MADV_UNMERGEABLE,
+        [HOST_MEMORY_DUMP] = MADV_DODUMP,     [HOST_MEMORY_NO_DUMP] = MADV_DONTDUMP,
+        [HOST_MEMORY_HUGE] = MADV_HUGEPAGE,
+    };
+    madvise(memory, size, advices[advice]);
+}
+
 /* For kernels without MADV_POPULATE_WRITE: a write by system call fails where a store would raise SIGBUS. */
 static bool touch_pages(char *memory, uint64_t size)
 {
