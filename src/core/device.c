@@ -261,19 +261,6 @@ static bool check_request(const Json *options, const char *driver, const char *i
     return true;
 }
 
-/* A device that comes later starts as after power-on. */
-static void start_hotplugged(Device *device)
-{
-    const DeviceClass *class = device_class_of(device);
-    device_reset_registers(device, RESET_POWER_ON);
-    if (class->reset) {
-        class->reset(device, RESET_POWER_ON);
-    }
-    if (class->settle) {
-        class->settle(device);
-    }
-}
-
 static bool device_add_parked(Machine *machine, const Json *options, bool texts, Error **error)
 {
     static const char *const own_keys[] = { "driver", "id", "bus", NULL };
@@ -297,7 +284,7 @@ static bool device_add_parked(Machine *machine, const Json *options, bool texts,
         return false;
     }
     if (device->hotplugged) {
-        start_hotplugged(device);
+        device_start(device);
     }
     return true;
 }

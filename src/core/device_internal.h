@@ -10,6 +10,8 @@ const DeviceClass *device_class_parent(const DeviceClass *class); /* NULL above 
 /* Makes the regions of the device's banks. */
 void device_make_banks(Device *device);
 void device_reset_registers(Device *device, ResetKind kind);
+/* Resets and settles one that is new in a machine that was started up. */
+void device_start(Device *device);
 /* The field of element `index` in bank `bank`, NULL where the row has none. */
 void *register_field(const Device *device, const Register *reg, unsigned index, unsigned bank);
 

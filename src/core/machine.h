@@ -45,7 +45,8 @@ struct MachineClass {
 };
 extern const MachineClass machine_class; /* "machine" */
 
-/* What the command line gave, the machine's own properties aside. Strings are owned by the caller. */
+/* What the command line gave, beside the machine's own properties; kernel, initrd, append, dtb, dumpdtb, bios and
+ * memory_backend are such too. machine_new copies strings. */
 struct MachineOptions {
     const Guest *guest;
     const char *cpu_model; /* with its properties: "rv64,zba=off"; NULL: the machine's default */
@@ -59,7 +60,7 @@ struct MachineOptions {
     ClockSource clock_source;
     const PropertyDefaults *globals;
     bool no_reboot_shutdown; /* a guest's reset is a shutdown */
-    bool single_threaded;    /* vCPUs are run by machine_step alone */
+    bool single_threaded;    /* vCPUs are run by machine_step alone; CLOCK_FROM_INSTRUCTIONS needs it */
 };
 
 /* What the program that owns the machine wants to hear; any member may be NULL. Called on the main loop. */
@@ -68,6 +69,14 @@ typedef struct MachineEvents {
     void (*shutdown)(void *data, ShutdownCause cause, int status); /* the machine asks to end the program */
     void *data;
 } MachineEvents;
+
+/* A call-back of one of the kinds below. */
+typedef struct MachineListener {
+    void (*reset)(void *data);
+    void (*powerdown)(void *data);
+    void (*run_state)(void *data, bool running);
+    void *data;
+} MachineListener;
 
 struct Machine {
     Object object; /* at /machine of `root` */
@@ -95,10 +104,17 @@ struct Machine {
     Bus *system_bus;
     Device *firmware_config; /* fw_cfg; may be NULL */
     RunState run_state;
-    ShutdownCause reset_requested, shutdown_requested;
-    int shutdown_status;
-    char *reboot_action, *shutdown_action, *panic_action, *watchdog_action; /* -action; "reset", "poweroff" ... */
+    _Atomic(ShutdownCause) reset_requested, shutdown_requested;
+    _Atomic int shutdown_status;
+    _Atomic bool powerdown_requested, panic_requested;
+    char *reboot_action, *shutdown_action, *panic_action, *watchdog_action; /* -action; "reset", "poweroff" ...; NULL:
+                                                                             * the default. Main thread */
+    bool dump_guest_core, mem_merge; /* of the main RAM, without a memory backend */
+    uint32_t phandle_start;
+    VEC(MachineListener) listeners;
     struct MachineParking *parking;
+    struct MachineStep *step;
+    struct MachineTimebase *timebase;
     bool built, loaded;
 };
 
@@ -114,15 +130,19 @@ bool machine_build(Machine *machine, Error **error);
 /* Firmware, kernel, device tree, power-on reset: ready to run (prelaunch). */
 bool machine_start_up(Machine *machine, Error **error);
 
-/* Run state; main thread. */
-bool run_state_set(Machine *machine, RunState state, Error **error); /* asserts nothing: an illegal one is an error */
+/* Run state; main thread. run_state_set only changes it: an illegal change is an error. */
+bool run_state_set(Machine *machine, RunState state, Error **error);
 bool machine_is_running(const Machine *machine);
-bool machine_run(Machine *machine, Error **error); /* cont */
-void machine_stop(Machine *machine, RunState state); /* stop: parks, stands the clocks */
+bool machine_run(Machine *machine, Error **error); /* cont: RESUME */
+void machine_stop(Machine *machine, RunState state); /* stop: parks, stands the clocks, STOP; where it runs */
 /* Any thread; they take effect on the main loop. */
 void machine_request_reset(Machine *machine, ShutdownCause cause);
 void machine_request_shutdown(Machine *machine, ShutdownCause cause, int status);
 void machine_request_powerdown(Machine *machine);
+/* A guest said that it cannot go on (GUEST_PANICKED): -action panic decides. */
+void machine_request_panic(Machine *machine);
+/* "reboot", "shutdown", "panic" or "watchdog" to one of QEMU's actions for it; the error names what there is. */
+bool machine_set_action(Machine *machine, const char *event, const char *action, Error **error);
 /* Devices that can tell the guest of system_powerdown. */
 void machine_add_powerdown_listener(Machine *machine, void (*notify)(void *data), void *data);
 void machine_add_run_state_listener(Machine *machine, void (*notify)(void *data, bool running), void *data);
@@ -130,10 +150,12 @@ void machine_remove_run_state_listener(Machine *machine, void (*notify)(void *da
 /* Functions run at each reset after the devices': loaders put images back. */
 void machine_add_reset_function(Machine *machine, void (*reset)(void *data), void *data);
 
-/* Stops every vCPU at an instruction boundary holding nothing, and drains the loops; nests. Main thread. */
+/* Stops every vCPU at an instruction boundary holding nothing, and drains the loops; nests. Main thread, holding no
+ * lock; posted calls run meanwhile. */
 void machine_park(Machine *machine);
 void machine_unpark(Machine *machine);
-/* Parked: resets devices and vCPUs by kind. */
+/* Parks and resets devices and vCPUs by kind: reset_hold of all, registers and reset of each, reset functions, settle of
+ * all. */
 void machine_reset(Machine *machine, ResetKind kind);
 
 /* single_threaded: runs each vCPU in turn for slices until `instructions` were run in all, or nothing can go on; virtual

@@ -24,9 +24,28 @@ typedef struct Vcpu {
     unsigned index;
     int thread_id; /* the host's; 0 before it runs */
     AddressSpace *space;
-    void *config; /* of the guest; properties of the class are rows of guest->properties over it */
-    Timer timers[4];
+    void *config; /* of the guest; properties of the object are rows of guest->properties over it */
+    bool start_powered_off; /* after a reset; the board's word */
+    bool leaving, debug_stop; /* under the machine's parking mutex */
+    Mutex timer_mutex;
+    uint64_t timer_ticks[CPU_TIMERS]; /* what the guest set: UINT64_MAX, none */
+    struct VcpuTimer {
+        Timer timer;
+        struct Vcpu *vcpu;
+    } timers[CPU_TIMERS];
 } Vcpu;
+
+/*
+ * A board's folder declares one class for each of its guests' models:
+ *
+ *     const VcpuClass rv64_riscv_cpu_class = {
+ *         .device.class = { .name = "rv64-riscv-cpu", .parent = &riscv_cpu_class.device.class, .description = "..." },
+ *         .guest = &riscv64_guest,
+ *         .model = "rv64",
+ *     };
+ *
+ * Abstract ones between it and "cpu" are VcpuClasses too and leave guest and model out.
+ */
 
 /* From -cpu's text (model and properties) for every vCPU alike: NULL with an error that names the nearest model or
  * property. Not yet realized: device_realize makes the Cpu. */
