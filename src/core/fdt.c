@@ -1,6 +1,6 @@
 /*
  * Writing a flattened device tree, after the Devicetree Specification 0.4: a tree in memory that libfdt's sequential
- * writer turns into a blob, or that is read from one. Overlays and labels are not there.
+ * writer turns into a blob. Blobs are read here, versions 16 and 17. Overlays and labels are not there.
  */
 #include "core/fdt.h"
 
@@ -191,9 +191,9 @@ void fdt_set_first_phandle(FdtWriter *fdt, uint32_t first)
 /* Reading a blob. */
 
 /* Nothing is looked for by name here: a blob of a hundred thousand names takes no longer for it. */
-static void load_property(FdtWriter *fdt, const char *name, const void *bytes, int count)
+static void load_property(FdtWriter *fdt, const char *name, const void *bytes, size_t count)
 {
-    FdtProperty property = { string_copy(name), count ? mem_copy(bytes, (size_t)count) : NULL, (size_t)count };
+    FdtProperty property = { string_copy(name), count ? mem_copy(bytes, count) : NULL, count };
     vec_push(&fdt->node->properties, property);
     if (count == 4 && (!strcmp(name, "phandle") || !strcmp(name, "linux,phandle"))) {
         uint32_t phandle = load_be32(bytes);
@@ -203,80 +203,149 @@ static void load_property(FdtWriter *fdt, const char *name, const void *bytes, i
     }
 }
 
-static int load_properties(FdtWriter *fdt, const void *blob, int offset)
+/* A blob that is walked here and not by libfdt, whose older releases trust sizes that a blob gives. */
+typedef struct Reader {
+    const uint8_t *bytes;
+    size_t at, end;              /* of what is left of the structure block */
+    size_t strings, strings_end; /* the strings block */
+    size_t reservations, total;
+    const char *wrong;           /* NULL: nothing so far */
+} Reader;
+
+enum { HEADER_16 = 36, HEADER_17 = 40 };
+
+static uint32_t header_word(const uint8_t *blob, unsigned n) { return load_be32(blob + 4 * n); }
+
+/* Words of the header, in order: magic, total size, structure, strings and reservations from where, version, last
+ * compatible version, boot CPU, sizes of strings and (from version 17 on) structure. */
+static bool reader_open(Reader *reader, const uint8_t *blob, size_t size)
 {
-    int property;
-    fdt_for_each_property_offset(property, blob, offset)
-    {
-        const char *name;
-        int count;
-        const void *bytes = fdt_getprop_by_offset(blob, property, &name, &count);
-        if (!bytes) {
-            return count;
-        }
-        if (count < 0) { /* libfdt 1.6 lets a length wrap */
-            return -FDT_ERR_BADSTRUCTURE;
-        }
-        load_property(fdt, name, bytes, count);
+    uint32_t total = header_word(blob, 1), structure = header_word(blob, 2), strings = header_word(blob, 3),
+             reservations = header_word(blob, 4), version = header_word(blob, 5), strings_size = header_word(blob, 8);
+
+    if (version < 16 || header_word(blob, 6) > 17) {
+        reader->wrong = "its version is not 16 or 17";
+        return false;
     }
-    return property == -FDT_ERR_NOTFOUND ? 0 : property;
+    if (total > size || total < (version == 16 ? HEADER_16 : HEADER_17)) {
+        reader->wrong = "it is cut short";
+        return false;
+    }
+    uint32_t structure_size = version == 16 && structure <= total ? total - structure : header_word(blob, 9);
+    if (structure > total || structure_size > total - structure || structure % 4 || strings > total ||
+        strings_size > total - strings || reservations > total) {
+        reader->wrong = "its header has impossible sizes";
+        return false;
+    }
+    *reader = (Reader){ .bytes = blob, .at = structure, .end = structure + structure_size, .strings = strings,
+                        .strings_end = strings + strings_size, .reservations = reservations, .total = total };
+    return true;
 }
 
-/* Fills the current node, and what is below it, from the one at `offset`: 0, or libfdt's error. */
-static int load_node(FdtWriter *fdt, const void *blob, int offset, int depth)
+/* `count` bytes of the structure, which is read in steps of four; NULL where it ends before. */
+static const uint8_t *reader_take(Reader *reader, size_t count)
 {
-    if (depth > DEPTH_LIMIT) {
-        return -FDT_ERR_BADSTRUCTURE;
+    const uint8_t *bytes = reader->bytes + reader->at;
+
+    if (reader->wrong || count > reader->end - reader->at) {
+        reader->wrong = reader->wrong ? reader->wrong : "its structure ends within a node";
+        return NULL;
     }
-    int result = load_properties(fdt, blob, offset);
-    int child;
-    fdt_for_each_subnode(child, blob, offset)
-    {
-        const char *name = result ? NULL : fdt_get_name(blob, child, &result);
-        if (!name) {
-            return result;
-        }
-        fdt->node = node_new(fdt->node, name);
-        result = load_node(fdt, blob, child, depth + 1);
-        fdt_end(fdt);
-    }
-    return result ? result : child == -FDT_ERR_NOTFOUND ? 0 : child;
+    reader->at += MIN(align_up(count, 4), reader->end - reader->at);
+    return bytes;
 }
 
-static int load_reservations(FdtWriter *fdt, const void *blob)
+/* A text in `from` to `end`; NULL where it does not end there. */
+static const char *reader_text(Reader *reader, size_t from, size_t end)
 {
-    int count = fdt_num_mem_rsv(blob);
-    for (int i = 0; i < count; i++) {
-        FdtReservation reservation;
-        int result = fdt_get_mem_rsv(blob, i, &reservation.address, &reservation.size);
-        if (result) {
-            return result;
+    if (from < end && memchr(reader->bytes + from, 0, end - from)) {
+        return (const char *)reader->bytes + from;
+    }
+    reader->wrong = "a name does not end";
+    return NULL;
+}
+
+static void read_node(FdtWriter *fdt, Reader *reader)
+{
+    const char *name = reader_text(reader, reader->at, reader->end);
+
+    if (name) {
+        reader_take(reader, strlen(name) + 1);
+        fdt->node = fdt->node ? node_new(fdt->node, name) : fdt->root;
+    }
+}
+
+static void read_property(FdtWriter *fdt, Reader *reader)
+{
+    const uint8_t *head = reader_take(reader, 8);
+    const uint8_t *bytes = head ? reader_take(reader, load_be32(head)) : NULL;
+    const char *name = bytes ? reader_text(reader, reader->strings + load_be32(head + 4), reader->strings_end) : NULL;
+
+    if (name) {
+        load_property(fdt, name, bytes, load_be32(head));
+    }
+}
+
+/* The tokens up to the end of the root node. */
+static void read_tree(FdtWriter *fdt, Reader *reader)
+{
+    unsigned depth = 0;
+    bool begun = false;
+
+    fdt->node = NULL;
+    do {
+        const uint8_t *token = reader_take(reader, 4);
+        uint32_t kind = token ? load_be32(token) : FDT_END;
+        if (kind == FDT_BEGIN_NODE && depth < DEPTH_LIMIT) {
+            depth++;
+            begun = true;
+            read_node(fdt, reader);
+        } else if (kind == FDT_PROP && depth) {
+            read_property(fdt, reader);
+        } else if (kind == FDT_END_NODE && depth) {
+            depth--;
+            fdt->node = fdt->node->parent;
+        } else if (kind != FDT_NOP) {
+            reader->wrong = reader->wrong ? reader->wrong : "its structure is none of nodes";
+        }
+    } while ((depth || !begun) && !reader->wrong);
+    fdt->node = fdt->root;
+}
+
+static void read_reservations(FdtWriter *fdt, Reader *reader)
+{
+    for (size_t at = reader->reservations; !reader->wrong; at += sizeof(FdtReservation)) {
+        if (reader->total - at < sizeof(FdtReservation)) {
+            reader->wrong = "its list of reserved memory does not end";
+            return;
+        }
+        FdtReservation reservation = { load_be64(reader->bytes + at), load_be64(reader->bytes + at + 8) };
+        if (!reservation.address && !reservation.size) {
+            return;
         }
         vec_push(&fdt->reservations, reservation);
     }
-    return count < 0 ? count : 0;
 }
 
 FdtWriter *fdt_writer_load(const void *blob, size_t size, Error **error)
 {
-    if (size < sizeof(struct fdt_header) || load_be32(blob) != FDT_MAGIC) {
+    Reader reader = { 0 };
+
+    if (size < HEADER_17 || load_be32(blob) != FDT_MAGIC) {
         error_set(error, "not a flattened device tree");
         return NULL;
     }
-    int result = fdt_check_full(blob, size);
     FdtWriter *fdt = fdt_writer_new();
-    if (!result) {
-        result = load_node(fdt, blob, 0, 0);
+    if (reader_open(&reader, blob, size)) {
+        read_tree(fdt, &reader);
+        read_reservations(fdt, &reader);
     }
-    if (!result) {
-        result = load_reservations(fdt, blob);
-    }
-    if (result) {
-        error_set(error, "the device tree is damaged: %s", fdt_strerror(result));
+    if (reader.wrong) {
+        error_set(error, "the device tree is damaged: %s", reader.wrong);
         fdt_writer_free(fdt);
         return NULL;
     }
-    fdt->boot_cpu = fdt_boot_cpuid_phys(blob);
+    fdt->boot_cpu = header_word(blob, 7);
     return fdt;
 }
 
