@@ -3,12 +3,12 @@
 
     check_symbols.py BUILD SOURCE_ROOT [--objdump OBJDUMP]
 
-reads BUILD/compile_commands.json for the objects made from what lies under SOURCE_ROOT (and what the build generates for
-it). Three rules:
+reads BUILD/compile_commands.json for the objects made from what lies under SOURCE_ROOT (and what the build generates
+for it). Three rules:
 
 - every external symbol that an object from SOURCE_ROOT/guest/ISA defines begins with ISA;
-- no object has a variable that can be written. Tables that are const but for their relocations are fine. EXCEPTIONS lists
-  the rest, each with its reason;
+- no object has a variable that can be written. Tables that are const but for their relocations are fine. EXCEPTIONS
+  lists the rest, each with its reason;
 - no object has a constructor or destructor.
 """
 import argparse

@@ -45,5 +45,8 @@ static inline int64_t sign_extend(uint64_t value, unsigned bits)
 
 /* `alignment` is a power of two; the upper one wraps. */
 static inline uint64_t align_down(uint64_t value, uint64_t alignment) { return value & ~(alignment - 1); }
-static inline uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) & ~(alignment - 1); }
+static inline uint64_t align_up(uint64_t value, uint64_t alignment)
+{
+    return (value + alignment - 1) & ~(alignment - 1);
+}
 static inline bool is_power_of_2(uint64_t value) { return value && !(value & (value - 1)); }

@@ -15,8 +15,8 @@ typedef struct Files Files;
 Files *files_new(void);
 void files_free(Files *files);
 
-/* As open(2), close-on-exec; `files` NULL knows plain paths alone. `path` may be /dev/fdset/N: then a duplicate of the member whose access mode fits.
- * Returns a descriptor that the caller owns, or -1 with an error that names the path. */
+/* As open(2), close-on-exec; `files` NULL knows plain paths alone. `path` may be /dev/fdset/N: then a duplicate of the
+ * member whose access mode fits. Returns a descriptor that the caller owns, or -1 with an error that names the path. */
 int files_open(Files *files, const char *path, int flags, mode_t mode, Error **error);
 /* A descriptor given by getfd's name (taken over: the name is gone) or by an inherited number. -1 on failure. */
 int files_take_fd(Files *files, const char *name_or_number, Error **error);

@@ -65,7 +65,10 @@ void log_print_items(FILE *file)
     fprintf(file, "%-15s %s\n", "trace:PATTERN", "enable trace events; 'trace:help' lists them");
 }
 
-static const char *item_candidate(const void *context, size_t i) { return i < ARRAY_SIZE(items) ? items[i].name : NULL; }
+static const char *item_candidate(const void *context, size_t i)
+{
+    return i < ARRAY_SIZE(items) ? items[i].name : NULL;
+}
 
 /* Applies one word of the list, but for trace patterns, to *selected. */
 static bool apply_item(const char *word, uint32_t *selected, Error **error)

@@ -97,7 +97,8 @@ bool log_address_selected(const Log *log, uint64_t address);
 /* Writes one message whole, whatever other threads write. */
 void log_write(Log *log, const char *format, ...) PRINTF(2, 3);
 
-/* What a guest did wrong and the emulator carried on from. The message names the device or "cpu N" and ends its line. */
+/* What a guest did wrong and the emulator carried on from. The message names the device or "cpu N" and ends
+ * its line. */
 #define log_guest_error(log, ...) \
     (log_enabled(log, LOG_GUEST_ERRORS) ? log_write(log, __VA_ARGS__) : (void)0)
 #define log_unimplemented(log, ...) (log_enabled(log, LOG_UNIMP) ? log_write(log, __VA_ARGS__) : (void)0)

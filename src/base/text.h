@@ -21,9 +21,9 @@ bool text_starts_with(const char *text, const char *prefix);
 bool text_ends_with(const char *text, const char *suffix);
 
 /*
- * The candidates nearest to a misspelt `name`, at most `limit`, nearest first, none that differs in
- * more than a third of its letters; behind those come candidates of which `name` is a whole word or the beginning. `candidate(context, i)` gives the i-th name or NULL at the end.
- * Returns how many were stored in `nearest`.
+ * The candidates nearest to a misspelt `name`, at most `limit`, nearest first, none that differs in more than a third
+ * of its letters; behind those come candidates of which `name` is a whole word or the beginning.
+ * `candidate(context, i)` gives the i-th name or NULL at the end. Returns how many were stored in `nearest`.
  */
 typedef const char *TextCandidate(const void *context, size_t i);
 size_t text_nearest(const char *name, TextCandidate *candidate, const void *context, const char **nearest,

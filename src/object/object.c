@@ -154,7 +154,10 @@ void object_unref(Object *object)
     }
 }
 
-bool object_is(const Object *object, const Class *base_or_interface) { return class_is(object->class, base_or_interface); }
+bool object_is(const Object *object, const Class *base_or_interface)
+{
+    return class_is(object->class, base_or_interface);
+}
 
 /* "name[*]" with its first free number, or a copy of the name. */
 static char *child_name(const Object *parent, const char *name)

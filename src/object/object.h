@@ -10,9 +10,9 @@
  * Life: object_new (class defaults, then `init` from root class down) -> properties set in order: machine version,
  * -global, user -> object_complete (each class's `complete`, root class first) -> object_unparent (`unparent`, most
  * derived first: lets go of what others hold; then the children are unparented, the last one first, and the links
- * cleared, so that objects which link to each other can go) -> last unref: children that are still there are unparented,
- * `finalize`, most derived first, and the properties' values are freed. An object that never hung anywhere has no
- * `unparent` called: what `init` and `complete` took is given back by `finalize` where `unparent` did not.
+ * cleared, so that objects which link to each other can go) -> last unref: children that are still there are
+ * unparented, `finalize`, most derived first, and the properties' values are freed. An object that never hung
+ * anywhere has no `unparent` called: what `init` and `complete` took is given back by `finalize` where `unparent` did not.
  *
  * References may be taken and dropped by any thread; all else belongs to the thread that the tree belongs to.
  */
@@ -40,8 +40,8 @@ typedef enum PropertyKind {
     PROPERTY_VALUE, /* of `type`, at `offset` or through get and set */
     PROPERTY_LINK,  /* an `Object *` at `offset`, of class `target` or an interface; holds a reference */
     PROPERTY_CHILD, /* an `Object *` at `offset`, which object_add_child with this name fills; read-only to users */
-    PROPERTY_ALIAS, /* of property `alias_name` of the child or link property `alias_object` (NULL: of the object itself);
-                       has no default of its own */
+    PROPERTY_ALIAS, /* of property `alias_name` of the child or link property `alias_object` (NULL: of the object
+                       itself); has no default of its own */
     PROPERTY_ARRAY, /* a TypeList at `offset` of `type` elements; set as a list, or as len-NAME and NAME[i] */
 } PropertyKind;
 

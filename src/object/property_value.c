@@ -131,7 +131,8 @@ static bool store_length(const PropertyPlace *place, const Json *json, bool opti
     }
     Type type = list_type(place->row);
     type_clear(&type, field_of(place));
-    *(TypeList *)field_of(place) = (TypeList){ .items = mem_alloc_array(count, place->row->type->size), .count = count };
+    void *items = mem_alloc_array(count, place->row->type->size);
+    *(TypeList *)field_of(place) = (TypeList){ .items = items, .count = count };
     return true;
 }
 
@@ -245,8 +246,8 @@ static bool may_set(const PropertyPlace *place, Error **error)
     }
     if (row->when == PROPERTY_BEFORE_COMPLETE && place->owner->complete) {
         AUTO_FREE char *path = object_path(place->owner);
-        return error_set(error, "Property '%s.%s' cannot be set on '%s' any more: it is fixed once the object is in use",
-                         class_name, row->name, path ? path : "this object");
+        return error_set(error, "Property '%s.%s' cannot be set any more: '%s' is in use", class_name, row->name,
+                         path ? path : class_name);
     }
     return true;
 }

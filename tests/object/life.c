@@ -20,7 +20,8 @@ typedef struct Node {
 static void note(Object *object, const char *what, const char *class)
 {
     const Node *node = (const Node *)object;
-    g_string_append_printf(object->data, "%s:%s%s%s ", what, class, node->label ? "=" : "", node->label ? node->label : "");
+    const char *label = node->label ? node->label : "";
+    g_string_append_printf(object->data, "%s:%s%s%s ", what, class, node->label ? "=" : "", label);
 }
 
 static void node_init(Object *object) { note(object, "init", "node"); }

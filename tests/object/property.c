@@ -189,11 +189,8 @@ static void test_when(Fixture *fixture, gconstpointer data)
     g_assert_true(object_complete(object, NULL));
     g_assert_true(object_set_text(object, "live", "2", NULL));
     g_assert_cmpuint(fixture->device->live, ==, 2);
-    expect_text_error(object, "size", "1",
-                      "Property 'uart.size' cannot be set on 'this object' any more: it is fixed once the object is in use");
-    expect_text_error(object, "len-lanes", "1",
-                      "Property 'uart.lanes' cannot be set on 'this object' any more: it is fixed once the object is in "
-                      "use");
+    expect_text_error(object, "size", "1", "Property 'uart.size' cannot be set any more: 'uart' is in use");
+    expect_text_error(object, "len-lanes", "1", "Property 'uart.lanes' cannot be set any more: 'uart' is in use");
     g_assert_cmpuint(fixture->device->size, ==, 16);
 }
 
@@ -279,7 +276,8 @@ static void test_arrays(Fixture *fixture, gconstpointer data)
 static void test_aliases(Fixture *fixture, gconstpointer data)
 {
     Object *object = fixture->object;
-    expect_get_error(object, "backend-size", "Property 'uart.backend-size' stands for one of 'inner', which is not set");
+    expect_get_error(object, "backend-size",
+                     "Property 'uart.backend-size' stands for one of 'inner', which is not set");
     Object *inner = object_new(&uart_class, NULL, NULL, NULL);
     g_assert_true(object_add_child(object, "inner", inner, NULL));
     g_assert_true(object_set_text(object, "backend-size", "99", NULL));
@@ -332,7 +330,8 @@ static void test_children_as_properties(Fixture *fixture, gconstpointer data)
 
 static void test_set_all(Fixture *fixture, gconstpointer data)
 {
-    static const char options[] = "{'driver': 'uart', 'size': '1', 'len-words': '1', 'words[0]': 'a', 'lanes': ['8', '9']}";
+    static const char options[] =
+        "{'driver': 'uart', 'size': '1', 'len-words': '1', 'words[0]': 'a', 'lanes': ['8', '9']}";
     static const char *const skip[] = { "driver", NULL };
     Json *json = json_parse(options, strlen(options), NULL);
     AUTO_ERROR(error);

@@ -21,8 +21,8 @@ int host_event_new(Error **error); /* a file descriptor, or -1 */
 void host_event_signal(int fd);
 void host_event_clear(int fd);
 
-/* Signals as a descriptor that can be polled. They are blocked in the calling thread, and in those that it starts, until
- * host_signals_free. NULL on failure. */
+/* Signals as a descriptor that can be polled. They are blocked in the calling thread, and in those that it starts,
+ * until host_signals_free. NULL on failure. */
 typedef struct HostSignals HostSignals;
 typedef struct HostSignal {
     int number;
@@ -52,7 +52,11 @@ int host_poller_wait(HostPoller *poller, HostPollEvent *events, int limit, int64
 int host_poller_fd(const HostPoller *poller);
 
 /* Memory. Sizes are rounded up to whole host pages by the caller. */
-typedef enum HostMemoryFlags { HOST_MEMORY_SHARED = 1, HOST_MEMORY_NORESERVE = 2, HOST_MEMORY_READ_ONLY = 4 } HostMemoryFlags;
+typedef enum HostMemoryFlags {
+    HOST_MEMORY_SHARED = 1,
+    HOST_MEMORY_NORESERVE = 2,
+    HOST_MEMORY_READ_ONLY = 4,
+} HostMemoryFlags;
 /* `fd` -1: anonymous. Returns NULL on failure. */
 void *host_memory_map(int fd, uint64_t offset, uint64_t size, unsigned flags, Error **error);
 void host_memory_unmap(void *memory, uint64_t size);

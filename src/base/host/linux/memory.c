@@ -72,7 +72,8 @@ static bool touch_pages(char *memory, uint64_t size)
     size_t page = host_page_size();
     for (uint64_t offset = 0; offset < size; offset += page) {
         char byte;
-        struct iovec local = { .iov_base = &byte, .iov_len = 1 }, remote = { .iov_base = memory + offset, .iov_len = 1 };
+        struct iovec local = { .iov_base = &byte, .iov_len = 1 };
+        struct iovec remote = { .iov_base = memory + offset, .iov_len = 1 };
         if (process_vm_readv(getpid(), &local, 1, &remote, 1, 0) != 1 ||
             process_vm_writev(getpid(), &local, 1, &remote, 1, 0) != 1) {
             return false;
@@ -88,7 +89,8 @@ bool host_memory_prealloc(void *memory, uint64_t size, Error **error)
         done = touch_pages(memory, size);
     }
     if (!done) {
-        return error_set_errno(error, errno, "cannot allocate %llu bytes of memory in advance", (unsigned long long)size);
+        return error_set_errno(error, errno, "cannot allocate %llu bytes of memory in advance",
+                               (unsigned long long)size);
     }
     return true;
 }
