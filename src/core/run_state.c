@@ -322,6 +322,16 @@ void machine_add_run_state_listener(Machine *machine, void (*notify)(void *data,
     vec_push(&machine->listeners, (MachineListener){ .run_state = notify, .data = data });
 }
 
+void machine_remove_run_state_listener(Machine *machine, void (*notify)(void *data, bool running), void *data)
+{
+    for (size_t i = machine->listeners.count; i-- > 0;) {
+        const MachineListener *listener = &machine->listeners.items[i];
+        if (listener->run_state == notify && listener->data == data) {
+            vec_remove(&machine->listeners, i);
+        }
+    }
+}
+
 void machine_add_reset_function(Machine *machine, void (*reset)(void *data), void *data)
 {
     vec_push(&machine->listeners, (MachineListener){ .reset = reset, .data = data });
