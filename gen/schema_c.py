@@ -172,20 +172,16 @@ def enum_table(w, enum):
 
 def bounded_type(w, struct, member):
     """The Type of an integer with bounds of its own."""
-    low, high = member.bounds
+    low, high = member.range
     name = f'{struct.name}_{member.c_name}_type'
     base = member.type
-    signed = base.name.startswith('int')
-    bits = int(base.name.lstrip('uint') or 64) if base.name not in ('size', 'size-mib') else 64
-    low = low if low is not None else (-(1 << bits - 1) if signed else 0)
-    high = high if high is not None else (1 << bits - signed) - 1
-    kind = 'TYPE_SIZE' if base.name.startswith('size') else 'TYPE_INT'
+    is_size = base.name.startswith('size')
     unit = ' .unit = MIB,' if base.name == 'size-mib' else ''
-    text = 'INT64_MIN' if low == -(1 << 63) else f'INT64_C({low})'
+    low_text = 'INT64_MIN' if low == -(1 << 63) else f'INT64_C({low})'
     w(f'static const Type {name} = {{',
-      f'    .name = {quote("size" if kind == "TYPE_SIZE" else base.symbol[5:])}, .kind = {kind},'
-      f' .is_signed = {str(signed).lower()}, .size = sizeof({base.c_type}),{unit}',
-      f'    .minimum = {text}, .maximum = UINT64_C({high}),', '};')
+      f'    .name = {quote("size" if is_size else base.symbol[5:])}, .kind = {"TYPE_SIZE" if is_size else "TYPE_INT"},'
+      f' .is_signed = {str(base.signed).lower()}, .size = sizeof({base.c_type}),{unit}',
+      f'    .minimum = {low_text}, .maximum = UINT64_C({high}),', '};')
     return f'&{name}'
 
 
@@ -205,7 +201,7 @@ def member_row(struct, member, type_symbol):
 def struct_table(w, struct):
     rows = []
     for member in struct.members:
-        type_symbol = bounded_type(w, struct, member) if member.bounds else symbol(member.type)
+        type_symbol = bounded_type(w, struct, member) if member.bounded else symbol(member.type)
         rows.append(member_row(struct, member, type_symbol))
     if rows:
         w(f'static const TypeMember {struct.name}_members[] = {{', *rows, '};')

@@ -5,6 +5,10 @@ def escape(text):
     return text.replace('|', '\\|').replace('\n', ' ')
 
 
+def sentence(text):
+    return text[:1].upper() + text[1:] + ('' if text.endswith(('.', ')')) else '.')
+
+
 def type_text(type_):
     if type_.kind == 'list':
         return f'list of {type_text(type_.element)}'
@@ -21,11 +25,8 @@ def member_table(lines, members):
         notes = [escape(member.doc)]
         if member.optional:
             notes.append('(optional)' if member.default is None else f'(default: `{member.default}`)')
-        low, high = member.bounds or (None, None)
-        if low is not None:
-            notes.append(f'(at least {low})')
-        if high is not None:
-            notes.append(f'(at most {high})')
+        if member.bounded:
+            notes.append(f'(from {member.range[0]} to {member.range[1]})')
         lines.append(f'| `{member.name}` | {type_text(member.type)} | {" ".join(notes)} |')
 
 
@@ -49,11 +50,12 @@ def option_part(lines, schema):
         lines += ['', f'## {section}']
         for option in (o for o in schema.options if o.raw['section'] == section):
             alias = f' (or `-{option.alias}`)' if option.alias else ''
-            lines += ['', f'### `{option.name}{" " + option.argument if option.argument else ""}`{alias}', '', option.doc]
+            lines += ['', f'### `{option.name}{" " + option.argument if option.argument else ""}`{alias}', '', sentence(option.doc)]
             if option.type and option.type.kind in ('struct', 'union'):
                 member_table(lines, option.type.members)
-                lines += [''] + [f'With `{option.type.tag.name}={value.name}`: {type_text(type_)}.  '
-                                 for value, type_ in getattr(option.type, 'branches', [])]
+            if option.type and option.type.kind == 'union':
+                lines += [''] + [f'- with `{option.type.tag.name}={value.name}`: also the keys of {type_text(type_)}'
+                                 for value, type_ in option.type.branches]
 
 
 def command_part(lines, schema):

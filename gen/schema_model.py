@@ -54,6 +54,10 @@ class Builtin:
         self.name = name
         self.c_type, self.symbol, self.json, self.list_name = BUILTIN[name]
         self.module = None
+        if self.json == 'INT':
+            bits = int(self.c_type.lstrip('uint').removesuffix('_t'))
+            self.signed = self.c_type.startswith('int')
+            self.range = (-(1 << bits - 1), (1 << bits - 1) - 1) if self.signed else (0, (1 << bits) - 1)
 
 
 class List:
@@ -87,13 +91,24 @@ class Member:
 
     def resolve(self, schema):
         self.type = schema.lookup(self.owner, self.raw['type'])
-        bounds = {'minimum', 'maximum'} & set(self.raw)
-        self.owner.require(not bounds or self.type.kind == 'builtin' and self.type.json == 'INT',
-                           f"member '{self.name}' has bounds but is no integer")
-        self.bounds = (self.raw.get('minimum'), self.raw.get('maximum')) if bounds else None
+        self.range = self.type.range if self.type.kind == 'builtin' and self.type.json == 'INT' else None
+        self.bounded = bool({'minimum', 'maximum'} & set(self.raw))
+        if self.bounded:
+            self.take_bounds()
         if 'default' in self.raw:
             self.owner.require(self.optional, f"member '{self.name}' has a default but is not optional")
             self.default = self.default_text(self.raw['default'])
+
+    def take_bounds(self):
+        def require(condition, what):
+            self.owner.require(condition, f"member '{self.name}' has {what}")
+        require(self.range, 'bounds but is no integer')
+        low, high = self.raw.get('minimum', self.range[0]), self.raw.get('maximum', self.range[1])
+        require(isinstance(low, int) and isinstance(high, int) and self.range[0] <= low and high <= self.range[1],
+                f'bounds that {self.type.name} does not hold')
+        require(low <= high, 'bounds of which the least is more than the most')
+        require(high >= 0, 'a most that is negative, which Type cannot say')
+        self.range = (low, high)
 
     def default_text(self, value):
         ok, text = True, str(value)
@@ -106,17 +121,13 @@ class Member:
         elif self.type.name in ('size', 'size-mib'):
             ok = isinstance(value, int) and value >= 0 or isinstance(value, str) and SIZE.match(value)
         elif self.type.json == 'INT':
-            ok = isinstance(value, int) and not isinstance(value, bool) and self.in_range(value)
+            ok = type(value) is int and self.range[0] <= value <= self.range[1]
         elif self.type.name == 'number':
             ok = isinstance(value, (int, float)) and not isinstance(value, bool)
         else:
             ok = isinstance(value, str)
         self.owner.require(ok, f"member '{self.name}': the default {value!r} is no {self.type.name}")
         return text
-
-    def in_range(self, value):
-        low, high = self.bounds or (None, None)
-        return (low is None or value >= low) and (high is None or value <= high)
 
     @property
     def by_pointer(self):
