@@ -36,7 +36,7 @@ static bool put(Json *object, const char *key, Json *value, Error **error)
     const char *rest = key;
     for (int depth = 0; strchr(rest, '.'); depth++) {
         size_t length = strcspn(rest, ".");
-        AUTO_FREE char *part = string_format("%.*s", (int)length, rest);
+        AUTO_FREE char *part = string_copy_length(rest, length);
         if (!length || depth >= MAXIMUM_DEPTH) {
             json_free(value);
             return error_set(error, "'%.*s' is no valid key: it has %s", SHOWN_KEY, key,
@@ -126,7 +126,7 @@ static bool parse_item(Json *object, const char *item, const char *implied_key, 
 {
     const char *equals = strchr(item, '=');
     if (equals) {
-        AUTO_FREE char *key = string_format("%.*s", (int)(equals - item), item);
+        AUTO_FREE char *key = string_copy_length(item, (size_t)(equals - item));
         return put(object, key, json_string(equals + 1), error);
     }
     if (help && is_help(item)) {

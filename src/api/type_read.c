@@ -11,10 +11,11 @@
 #include "base/text.h"
 #include "base/vec.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMED_CHOICES = 12, SHOWN_TEXT = 60, RANGE_LIMIT = 1 << 16 };
+enum { NAMED_CHOICES = 12, SHOWN_TEXT = 60, RANGE_LIMIT = 1 << 14 };
 
 /* Where in the whole a value stands, for messages: "a.b[2].c". */
 typedef struct Path {
@@ -207,7 +208,8 @@ static bool read_number(const Reader *reader, const Path *path, const Type *type
 {
     JsonKind kind = json_kind(json);
     if (is_text(reader, json)) {
-        return text_to_double(json_text(json), value, NULL) || fail_type(reader, path, type, json);
+        bool ok = text_to_double(json_text(json), value, NULL) && isfinite(*(double *)value);
+        return ok || fail_type(reader, path, type, json);
     }
     if (kind != JSON_INT && kind != JSON_UINT && kind != JSON_DOUBLE) {
         return fail_type(reader, path, type, json);
@@ -266,7 +268,7 @@ static bool text_is_range(const char *text, int64_t *first, int64_t *last)
     if (!dash) {
         return false;
     }
-    AUTO_FREE char *start = string_format("%.*s", (int)(dash - text), text);
+    AUTO_FREE char *start = string_copy_length(text, (size_t)(dash - text));
     return text_to_int64(start, first, NULL) && text_to_int64(dash + 1, last, NULL) && *first <= *last &&
            (uint64_t)*last - (uint64_t)*first < RANGE_LIMIT;
 }
@@ -289,7 +291,7 @@ static Json *split_list(const Type *element, const char *text)
     Json *array = json_array();
     while (*text) {
         size_t length = strcspn(text, ",");
-        AUTO_FREE char *item = string_format("%.*s", (int)length, text);
+        AUTO_FREE char *item = string_copy_length(text, length);
         split_item(element, item, array);
         text += length;
         text += *text == ',';

@@ -168,6 +168,7 @@ static void test_typed_errors(void)
           "'u64' expects an integer from 0 to 18446744073709551615, not '18446744073709551616'" },
         { &Numbers_type, "u8=-1", "'u8' expects an integer from 0 to 255, not '-1'" },
         { &Numbers_type, "size=4q", "'size' expects a size such as 512, 4k, 1.5G, not '4q'" },
+        { &Numbers_type, "number=inf", "'number' expects a number, not 'inf'" },
         { &Numbers_type, "number=x", "'number' expects a number, not 'x'" },
         { &Shape_type, "a,filled=maybe", "'filled' expects 'on' or 'off', not 'maybe'" },
         { &Shape_type, "a,nofilled=off", "'nofilled' is unexpected; did you mean 'filled'?" },
