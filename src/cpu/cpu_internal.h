@@ -25,6 +25,8 @@ const TlbSource *tlb_lookup(Cpu *cpu, uint64_t address, MmuAccess access, unsign
 
 /* The slow paths of loads, stores and atomics. */
 extern const ExecMemory cpu_memory;
+/* No guest's exception: the instruction could not be done now and is begun anew, after a look at the attention word. */
+#define CPU_EXCEPTION_RETRY UINT32_MAX
 /* Guest RAM that others may change meanwhile: copied by naturally aligned pieces of up to 8 bytes. */
 void ram_read(const uint8_t *host, void *bytes, unsigned count);
 void ram_write(uint8_t *host, const void *bytes, unsigned count);

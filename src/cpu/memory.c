@@ -81,27 +81,6 @@ void ram_write(uint8_t *host, const void *bytes, unsigned count)
     }
 }
 
-/* ACCESS_RETRY says that the memory map is changing: it will be done soon. */
-static AccessResult bus_read(Cpu *cpu, uint64_t physical, unsigned size, uint32_t attributes, uint64_t *value)
-{
-    AccessResult result;
-
-    do {
-        result = cpu->bus->read(cpu, physical, size, attributes, value);
-    } while (result == ACCESS_RETRY);
-    return result;
-}
-
-static AccessResult bus_write(Cpu *cpu, uint64_t physical, unsigned size, uint32_t attributes, uint64_t value)
-{
-    AccessResult result;
-
-    do {
-        result = cpu->bus->write(cpu, physical, size, attributes, value);
-    } while (result == ACCESS_RETRY);
-    return result;
-}
-
 static uint64_t part_physical(const Cpu *cpu, const Part *part)
 {
     return part->source.physical + (part->address & mask_bits(cpu->exec.page_bits));
@@ -110,6 +89,16 @@ static uint64_t part_physical(const Cpu *cpu, const Part *part)
 static uint8_t *part_host(const Cpu *cpu, const Part *part)
 {
     return part->source.host + (part->address & mask_bits(cpu->exec.page_bits));
+}
+
+/* What a failed bus access is to the guest. ACCESS_RETRY: the memory map is changing; the instruction is begun anew. */
+static void raise_result(Cpu *cpu, AccessResult result, uint64_t address, uint64_t physical, MmuAccess access)
+{
+    if (result == ACCESS_RETRY) {
+        cpu_raise(cpu, CPU_EXCEPTION_RETRY, address);
+    } else {
+        cpu->guest->bus_error(cpu, address, physical, access);
+    }
 }
 
 /* `fault`: what kind of access a bus error is one of. */
@@ -124,8 +113,9 @@ static bool read_part(Cpu *cpu, const Part *part, MmuAccess fault, uint8_t *byte
     for (unsigned done = 0, size; done < part->count; done += size) {
         size = piece_size(physical + done, part->count - done);
         value = 0;
-        if (bus_read(cpu, physical + done, size, part->source.attributes, &value) != ACCESS_OK) {
-            cpu->guest->bus_error(cpu, part->address + done, physical + done, fault);
+        AccessResult result = cpu->bus->read(cpu, physical + done, size, part->source.attributes, &value);
+        if (result != ACCESS_OK) {
+            raise_result(cpu, result, part->address + done, physical + done, fault);
             return false;
         }
         store_le(bytes + done, size, value);
@@ -143,8 +133,10 @@ static bool write_part(Cpu *cpu, const Part *part, const uint8_t *bytes)
     }
     for (unsigned done = 0, size; done < part->count; done += size) {
         size = piece_size(physical + done, part->count - done);
-        if (bus_write(cpu, physical + done, size, part->source.attributes, load_le(bytes + done, size)) != ACCESS_OK) {
-            cpu->guest->bus_error(cpu, part->address + done, physical + done, MMU_WRITE);
+        uint64_t value = load_le(bytes + done, size);
+        AccessResult result = cpu->bus->write(cpu, physical + done, size, part->source.attributes, value);
+        if (result != ACCESS_OK) {
+            raise_result(cpu, result, part->address + done, physical + done, MMU_WRITE);
             return false;
         }
     }
@@ -326,7 +318,7 @@ bool cpu_physical_load(Cpu *cpu, uint64_t physical, unsigned size, uint64_t *val
         return true;
     }
     *value = 0;
-    return bus_read(cpu, physical, size, 0, value) == ACCESS_OK;
+    return cpu->bus->read(cpu, physical, size, 0, value) == ACCESS_OK;
 }
 
 typedef struct PhysicalCas {
@@ -341,9 +333,9 @@ static void physical_cas_exclusive(Cpu *cpu, void *data)
     PhysicalCas *cas = data;
     uint64_t before = 0;
 
-    cas->ok = bus_read(cpu, cas->physical, cas->size, 0, &before) == ACCESS_OK;
+    cas->ok = cpu->bus->read(cpu, cas->physical, cas->size, 0, &before) == ACCESS_OK;
     if (cas->ok && before == *cas->expected) {
-        cas->ok = bus_write(cpu, cas->physical, cas->size, 0, cas->value) == ACCESS_OK;
+        cas->ok = cpu->bus->write(cpu, cas->physical, cas->size, 0, cas->value) == ACCESS_OK;
     }
     *cas->expected = before;
 }
@@ -420,7 +412,7 @@ bool cpu_debug_write(Cpu *cpu, uint64_t address, const void *bytes, size_t count
             ram_write(host, from, (unsigned)here);
         }
         for (size_t i = 0; host && !page.writable && i < here && ok; i++) { /* ROM, or somebody tracks the page */
-            ok = bus_write(cpu, physical + i, 1, 0, from[i]) == ACCESS_OK;
+            ok = cpu->bus->write(cpu, physical + i, 1, 0, from[i]) == ACCESS_OK;
         }
         ok = ok && host;
     }

@@ -74,6 +74,10 @@ static void log_block(Cpu *cpu)
 
 static int deliver(Cpu *cpu)
 {
+    if (cpu->exec.exception.code == CPU_EXCEPTION_RETRY) {
+        cpu->exec.exception.pending = false;
+        return RUN_ON;
+    }
     if (cpu->exceptions_exit) {
         return CPU_EXIT_EXCEPTION;
     }

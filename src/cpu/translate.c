@@ -24,7 +24,12 @@ static bool fetch_from_bus(Translator *t, const TlbSource *source, uint64_t addr
     uint64_t physical = source->physical + (address & mask_bits(cpu->exec.page_bits)), value = 0;
     unsigned size = physical & 1 ? 1 : 2;
 
-    if (cpu->bus->read(cpu, physical, size, source->attributes, &value) != ACCESS_OK) {
+    AccessResult result = cpu->bus->read(cpu, physical, size, source->attributes, &value);
+    if (result == ACCESS_RETRY) {
+        cpu_raise(cpu, CPU_EXCEPTION_RETRY, address);
+        return false;
+    }
+    if (result != ACCESS_OK) {
         cpu->guest->bus_error(cpu, address, physical, MMU_EXECUTE);
         return false;
     }
