@@ -110,6 +110,21 @@ static bool check_operands(Verifier *v, IrRef ref)
     return true;
 }
 
+/* Fields behind the operands that an operation takes are zero, but for imm and displacement. */
+static bool check_unused(Verifier *v, IrRef ref)
+{
+    const IrInst *inst = &v->block->insts[ref];
+    size_t count = strlen(ir_op_info[inst->op].operands);
+    bool has_imm = inst->op == IR_OP_const || inst->op == IR_OP_insn || inst->op == IR_OP_goto || inst->op == IR_OP_push_return;
+    bool has_displacement = inst->op == IR_OP_load || inst->op == IR_OP_store;
+
+    if ((count < 1 && inst->a) || (count < 2 && !has_imm && inst->b) ||
+        (count < 3 && !has_imm && !has_displacement && inst->c)) {
+        return FAULT(v, ref, "has operands that it does not take");
+    }
+    return true;
+}
+
 static bool check_type(Verifier *v, IrRef ref)
 {
     const IrInst *inst = &v->block->insts[ref];
@@ -253,18 +268,10 @@ static bool check_store(Verifier *v, IrRef ref, const IrInst *inst)
                                                     mem_size(inst->aux)));
 }
 
-static bool check_conditional(Verifier *v, IrRef ref, const IrInst *inst)
-{
-    return inst->c == 0 ? check_store(v, ref, inst) : FAULT(v, ref, "has a displacement");
-}
-
 static bool check_atomic(Verifier *v, IrRef ref, const IrInst *inst)
 {
     bool linked = inst->op == IR_OP_load_linked;
 
-    if ((linked && inst->b != 0) || (inst->op != IR_OP_atomic_cas && inst->c != 0)) {
-        return FAULT(v, ref, "has a displacement");
-    }
     if (!linked && operand_type(v, inst->b) != (IrType)inst->type) {
         return FAULT(v, ref, "the value is not of type %s", ir_type_name(inst->type));
     }
@@ -448,7 +455,7 @@ static CheckOp *const checks[IR_OP_COUNT] = {
     [IR_OP_load] = check_load,
     [IR_OP_store] = check_store,
     [IR_OP_load_linked] = check_atomic,
-    [IR_OP_store_conditional] = check_conditional,
+    [IR_OP_store_conditional] = check_store,
     [IR_OP_atomic_swap... IR_OP_atomic_cas] = check_atomic,
     [IR_OP_fence] = check_fence,
     [IR_OP_fadd... IR_OP_ffma] = check_fp,
@@ -486,7 +493,7 @@ static bool check_inst(Verifier *v, IrRef ref)
     if (v->block->insts[ref - 1].op == IR_OP_args && inst->op != IR_OP_call) {
         return FAULT(v, ref, "stands between args and call");
     }
-    if (!check_type(v, ref) || !check_operands(v, ref) || (checks[inst->op] && !checks[inst->op](v, ref, inst))) {
+    if (!check_type(v, ref) || !check_operands(v, ref) || !check_unused(v, ref) || (checks[inst->op] && !checks[inst->op](v, ref, inst))) {
         return false;
     }
     v->usable[ref] = inst->type != IR_VOID && inst->op != IR_OP_set;

@@ -82,7 +82,7 @@ static const Helper helpers[] = {
 
 /* Translation. */
 
-static void raise(IrBuilder *b, unsigned code, IrRef value)
+static void emit_raise(IrBuilder *b, unsigned code, IrRef value)
 {
     ir_call(b, H_RAISE, IR_VOID, (const IrRef[]){ ir_const(b, IR_I32, code), value }, 2);
 }
@@ -96,7 +96,7 @@ static void translate_system(Translator *t, unsigned what, uint64_t next)
 
     t->ended = true;
     if (what == TOY_SYSCALL) {
-        raise(b, TOY_E_SYSCALL, ir_get(b, IR_I64, 1));
+        emit_raise(b, TOY_E_SYSCALL, ir_get(b, IR_I64, 1));
         ir_exit(b, IR_EXIT_EXCEPTION);
         return;
     }
@@ -246,7 +246,7 @@ static void toy_translate(Translator *t)
         }
         /* fall through */
     default:
-        raise(b, TOY_E_ILLEGAL, ir_const(b, IR_I64, code));
+        emit_raise(b, TOY_E_ILLEGAL, ir_const(b, IR_I64, code));
         ir_exit(b, IR_EXIT_EXCEPTION);
         t->ended = true;
     }
