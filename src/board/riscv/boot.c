@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     IMAGE_HEADER_SIZE = 64,
@@ -46,20 +47,34 @@ static bool load_raw(RiscvBoot *boot, ImageFile *file, uint64_t address, uint64_
 
 /* Firmware */
 
+/* OpenSBI under the name that QEMU has for it, or where Debian's package opensbi puts it. */
+static char *find_default_firmware(Machine *machine, Error **error)
+{
+    const char *target = machine->guest->target;
+    AUTO_FREE char *name = string_format("opensbi-%s-generic-fw_dynamic.bin", target);
+    AUTO_FREE char *debian = string_format("/usr/lib/%s-linux-gnu/opensbi/generic/fw_dynamic.bin", target);
+    AUTO_ERROR(not_found);
+    char *path = machine_find_firmware(machine, name, &not_found);
+
+    if (!path && !access(debian, R_OK)) {
+        return string_copy(debian);
+    }
+    if (!path) {
+        error_propagate(error, error_copy(not_found));
+        error_add_hint(error, "OpenSBI is in Debian's package opensbi; -bios none does without, -bios FILE names another");
+    }
+    return path;
+}
+
 static ImageFile *open_firmware(const RiscvBoot *boot, Error **error)
 {
-    const char *bios = boot->machine->options.bios;
+    Machine *machine = boot->machine;
+    const char *bios = machine->options.bios;
     bool is_default = !bios || !strcmp(bios, "default");
-    AUTO_FREE char *default_name = string_format("opensbi-%s-generic-fw_dynamic.bin", boot->machine->guest->target);
-    AUTO_FREE char *path = machine_find_firmware(boot->machine, is_default ? default_name : bios, error);
+    AUTO_FREE char *path = is_default ? find_default_firmware(machine, error)
+                                      : machine_find_firmware(machine, bios, error);
 
-    if (!path) {
-        if (is_default) {
-            error_add_hint(error, "Install the package opensbi, or use -bios none or -bios FILE.");
-        }
-        return NULL;
-    }
-    return image_file_open(boot->machine->files, "firmware", path, boot->ram_size, error);
+    return path ? image_file_open(machine->files, "firmware", path, boot->ram_size, error) : NULL;
 }
 
 /* `*end` is where the next thing may go. */

@@ -89,7 +89,7 @@ static const BoardRow rows[] = {
 static const BoardRow fw_cfg_row = { "fw_cfg_mem", PLACE_FW_CFG, .node = BOARD_NODE_ROOT };
 static const BoardRow flash_row = {
     "cfi.pflash01", PLACE_FLASH, .count = FLASH_COUNT, .node = BOARD_NODE_NONE,
-    .properties = "num-blocks=128,sector-length=256K,width=4,device-width=2,id0=0x89,id1=0x18",
+    .properties = "num-blocks=128,sector-length=262144,width=4,device-width=2,id0=0x89,id1=0x18",
 };
 
 typedef struct VirtMachine {
@@ -320,6 +320,7 @@ static FdtWriter *make_fdt(VirtMachine *virt)
 {
     FdtWriter *fdt = fdt_writer_new();
 
+    fdt_set_first_phandle(fdt, virt->machine.phandle_start);
     fdt_u32(fdt, "#address-cells", 2);
     fdt_u32(fdt, "#size-cells", 2);
     fdt_text(fdt, "compatible", "riscv-virtio");
