@@ -28,6 +28,7 @@ typedef struct CharFrontend {
     void (*receive)(void *data, const uint8_t *bytes, size_t count);
     void (*event)(void *data, CharEvent event);
     void *data;
+    bool modest; /* on a mux: does not take the input from another front-end by being attached */
     int mux_slot;
     void (*writable)(void *data); /* char_notify_writable's, under the back-end's lock */
     void *writable_data;

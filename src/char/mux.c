@@ -1,6 +1,6 @@
 /*
  * Several front-ends on one back-end: the serial port and the monitor on a terminal. Output of all goes out; input goes
- * to the one that has the focus, the newest until Ctrl-A C hands it on. After the escape character (Ctrl-A, or -echr's)
+ * to the one that has the focus, the newest (but for modest ones) until Ctrl-A C hands it on. After the escape character (Ctrl-A, or -echr's)
  * a byte is a command: see the table. What the focused front-end cannot take yet is kept, so that commands work
  * while a guest does not read.
  *
@@ -286,7 +286,9 @@ static bool mux_attach(CharDevice *device, CharFrontend *frontend, Error **error
     if (device->opened) {
         mux_slot_event(mux, slot, CHAR_EVENT_OPENED);
     }
-    mux_set_focus(mux, slot);
+    if (mux->focus < 0 || !frontend->modest) {
+        mux_set_focus(mux, slot);
+    }
     char_post_update(device);
     return true;
 }

@@ -139,6 +139,7 @@ Monitor *monitor_new(Control *control, CharDevice *device, MonitorKind kind, Err
         .receive = monitor_receive,
         .event = monitor_char_event,
         .data = monitor,
+        .modest = true,
     };
     list_append(&control->monitors, &monitor->node);
     if (!char_attach(&monitor->chars, device, error)) {

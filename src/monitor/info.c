@@ -97,8 +97,9 @@ static bool print_rom(Object *object, void *context)
     uint64_t address;
     if (object_is(object, &region_class) && (region->kind == REGION_ROM || region->kind == REGION_ROM_DEVICE) &&
         absolute_address(region, walk->system, &address)) {
-        strbuf_printf(walk->out, "addr=%016" PRIx64 " size=0x%06" PRIx64 " mem=%s name=\"%s\"\n", address,
-                      region->size_minus_1 + 1, region->kind == REGION_ROM ? "rom" : "flash", object->name);
+        strbuf_printf(walk->out, "addr=%016" PRIx64 " size=0x%06" PRIx64 " mem=%s name=\"%.*s\"\n", address,
+                      region->size_minus_1 + 1, region->kind == REGION_ROM ? "rom" : "flash",
+                      (int)strcspn(object->name, "["), object->name);
     }
     return true;
 }

@@ -188,6 +188,10 @@ void qmp_receive(Monitor *monitor, const uint8_t *bytes, size_t count)
 
 bool qmp_qmp_capabilities(Monitor *monitor, const QmpCapabilitiesArguments *arguments, Error **error)
 {
+    if (arguments->enable.count) {
+        return error_set(error, "Capability '%s' is not offered",
+                         QMPCapability_type.names[arguments->enable.items[0]]);
+    }
     monitor->negotiated = true;
     return true;
 }
