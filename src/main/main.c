@@ -1,0 +1,74 @@
+/*
+ * One executable, many programs: by the name that it is called by (myna-system-riscv64, qemu-system-riscv64), or by its
+ * first words (myna system riscv64).
+ *
+ * Not here: the image tools and servers (img, io, nbd).
+ */
+#include "main/program.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cpu/guest.h"
+#include "monitor/monitor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *base_name(const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    return slash ? slash + 1 : path ? path : "myna";
+}
+
+static const char *guest_candidate(const void *context, size_t i) { return i < guest_count ? guests[i]->target : NULL; }
+
+static int run_system(const char *program, const char *target, int count, const char *const *arguments)
+{
+    const Guest *guest = guest_find(target);
+    if (!guest) {
+        AUTO_FREE char *suggestion = text_suggestion(target, guest_candidate, NULL);
+        fprintf(stderr, "%s: there is no guest '%s' in this build%s\n", program, target, suggestion);
+        return EXIT_FAILURE;
+    }
+    return system_main(program, guest, count, arguments);
+}
+
+static void print_usage(FILE *file)
+{
+    fprintf(file, "usage: myna system GUEST [options]\n\nGuests:\n");
+    for (size_t i = 0; i < guest_count; i++) {
+        fprintf(file, "  %s\n", guests[i]->target);
+    }
+    fprintf(file, "\nmyna-system-GUEST and qemu-system-GUEST, links to this program, are the same.\n");
+}
+
+static int run_words(int count, const char *const *words)
+{
+    if (count >= 2 && !strcmp(words[0], "system")) {
+        AUTO_FREE char *program = string_format("myna-system-%s", words[1]);
+        return run_system(program, words[1], count - 2, words + 2);
+    }
+    if (count == 1 && (!strcmp(words[0], "--version") || !strcmp(words[0], "-version"))) {
+        printf("%s (answers as QEMU emulator version %s)\n", monitor_package, monitor_version);
+        return EXIT_SUCCESS;
+    }
+    bool help = count == 1 && (!strcmp(words[0], "help") || !strcmp(words[0], "--help") || !strcmp(words[0], "-h"));
+    if (!help && count) {
+        fprintf(stderr, "myna: there is no program '%s' in this build\n", words[0]);
+    }
+    print_usage(help ? stdout : stderr);
+    return help ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int count, char **words)
+{
+    static const char *const prefixes[] = { "qemu-system-", "myna-system-" };
+    const char *program = base_name(words[0]);
+    const char *const *arguments = (const char *const *)words + 1;
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+        if (text_starts_with(program, prefixes[i])) {
+            return run_system(program, program + strlen(prefixes[i]), count - 1, arguments);
+        }
+    }
+    return run_words(MAX(count - 1, 0), arguments);
+}
