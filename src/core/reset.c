@@ -56,6 +56,9 @@ void machine_settle(Machine *machine, bool loaded)
 {
     for (size_t i = 0; i < machine->vcpus.count; i++) {
         Cpu *cpu = machine->vcpus.items[i]->cpu;
+        if (loaded) {
+            cpu_tlb_flush(cpu, UINT32_MAX);
+        }
         if (loaded && cpu->guest->settle) {
             cpu->guest->settle(cpu);
         }

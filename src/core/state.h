@@ -18,9 +18,10 @@ typedef enum StateKind {
     STATE_BOOL,
     STATE_UNSIGNED, /* `size` bytes */
     STATE_SIGNED,
-    STATE_TIMER,  /* a Timer: its deadline */
+    STATE_TIMER,  /* a Timer: its deadline, or what is left of it on a clock that differs between hosts; set on load */
     STATE_BYTES,  /* `size` bytes as they are, of no byte order */
-    STATE_BUFFER, /* a pointer to STATE_UNSIGNED count at `count_offset`, at most `maximum` bytes; allocated on load */
+    STATE_BUFFER, /* a pointer to as many bytes as the uint32_t at `count_offset` says, which this row covers too; at most
+                   * `maximum` (not 0); freed and allocated on load */
     STATE_STRUCT, /* `table` of a struct in place */
     STATE_ALIAS,  /* not in the stream: covered by another row (registers, timers) */
     STATE_NOT_SAVED, /* properties, handles, caches: the name says why in `reason` */
@@ -33,10 +34,10 @@ struct StateField {
     uint32_t count;        /* elements in a row; 0 is 1 */
     uint32_t stride;       /* 0: size */
     const StateTable *table;
-    uint64_t maximum;      /* values above are refused; 0: no limit */
+    uint64_t maximum;      /* of STATE_UNSIGNED: values above are refused; 0: no limit */
     uint32_t count_offset;
     uint32_t version;      /* first version of the table that has it; 0: all */
-    bool optional;         /* keeps its reset value where the stream has none */
+    bool optional;         /* keeps its reset value where the stream has none; skipped by who does not know it */
     const char *reason;
 };
 
@@ -60,13 +61,20 @@ struct StateTable {
       .size = sizeof(((struct_ *)0)->field_), .reason = reason_ }
 #define STATE_FIELDS_END { .kind = STATE_END }
 
-/* The whole machine, parked: machine type, clocks, RAM, vCPUs, devices in order of their paths. */
+/* The whole machine, which is parked meanwhile: machine type, clocks, RAM, vCPUs, devices in order of their paths. */
 bool state_save(Machine *machine, StrBuf *stream, Error **error);
 bool state_save_file(Machine *machine, const char *path, Error **error);
-/* Into a machine made with the same options, not yet run. On failure the machine is not fit to run and says so. */
+/* Into a machine made with the same options and started up. On failure it is not fit to run: its run state is
+ * internal-error, which a reset ends. */
 bool state_load(Machine *machine, const void *stream, size_t size, Error **error);
 bool state_load_file(Machine *machine, const char *path, Error **error);
 
 /* One struct: for tests and for what is not a device. */
 void state_write(const StateTable *table, const void *state, StrBuf *stream);
 bool state_read(const StateTable *table, void *state, const void *stream, size_t size, Error **error);
+
+/* For tests: that every byte of the class's struct but Device itself is named by a register, a row of saved state (of
+ * any kind) or a property. Gaps that alignment makes in front of a named field, or at the end, pass: a field that is
+ * smaller than such a gap and lies in it is not missed. */
+typedef struct DeviceClass DeviceClass;
+bool state_check_coverage(const DeviceClass *class, Error **error);
