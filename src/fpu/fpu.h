@@ -29,13 +29,13 @@ typedef enum FpFlag {
 
 /* Which NaN comes out where operands a and b, or those of a * b + c, are NaNs. It is quieted. */
 typedef enum FpNanRule {
-    FP_NAN_DEFAULT, /* every NaN result is the default one (RISC-V F 11.3; Arm with FPCR.DN) */
-    FP_NAN_X86_SSE, /* the first of a b c that is a NaN (Intel SDM volume 1, tables 4-7 and 14-17) */
-    FP_NAN_X87,     /* quiet before signalling, then the larger significand, then the positive (SDM table 4-7) */
-    FP_NAN_ARM,     /* signalling before quiet, the first of c a b (Arm ARM, FPProcessNaNs, FPProcessNaNs3) */
-    FP_NAN_FIRST,   /* the first of a c b (Power ISA 4.3.2: FRA, FRB, FRC, where FRC is the multiplier) */
-    FP_NAN_SIGNALLING_FIRST, /* signalling before quiet, the first of c b a (SPARC V9 B.2.2) */
-    FP_NAN_S390X,   /* signalling before quiet, the first of a b c */
+    FP_NAN_DEFAULT, /* the default one always (RISC-V F, "NaN Generation and Propagation"; Arm with FPCR.DN) */
+    FP_NAN_X86_SSE, /* the first of a b c (Intel SDM volume 1, tables 4-7 and 14-17) */
+    FP_NAN_X87,     /* quiet before signalling, then the larger significand, then the positive (SDM, table 4-7) */
+    FP_NAN_ARM,     /* signalling before quiet, then the first of c a b (Arm ARM, FPProcessNaNs3; MIPS since 2008) */
+    FP_NAN_POWER,   /* the first of a c b (Power ISA I, 4.3.2: FRA FRB FRC, of FRA * FRC + FRB) */
+    FP_NAN_SPARC,   /* signalling before quiet, then the first of c b a (SPARC V9, appendix B) */
+    FP_NAN_S390X,   /* signalling before quiet, then the first of a b c (Principles of Operation, chapter 19) */
 } FpNanRule;
 
 /* The precision that f80 add, sub, mul, div and sqrt round to; the range of exponents stays. */

@@ -77,8 +77,8 @@ typedef struct NanOrder {
 static const NanOrder nan_orders[] = {
     [FP_NAN_X86_SSE] = { false, { 0, 1, 2 } },
     [FP_NAN_ARM] = { true, { 2, 0, 1 } },
-    [FP_NAN_FIRST] = { false, { 0, 2, 1 } },
-    [FP_NAN_SIGNALLING_FIRST] = { true, { 2, 1, 0 } },
+    [FP_NAN_POWER] = { false, { 0, 2, 1 } },
+    [FP_NAN_SPARC] = { true, { 2, 1, 0 } },
     [FP_NAN_S390X] = { true, { 0, 1, 2 } },
 };
 
