@@ -122,7 +122,8 @@ void riscv_print_registers(const Cpu *cpu, bool with_fp, StrBuf *buffer)
     print_csrs((Cpu *)cpu, buffer);
     print_file(state->x, 'x', riscv_x_names, digits, buffer);
     if (with_fp && riscv_config(cpu)->f) {
-        strbuf_printf(buffer, " fcsr     %0*" PRIx64 "\n", digits, (uint64_t)(state->frm << 5 | state->fp.flags));
+        unsigned fflags = state->fp.flags & 31; /* the others of FpFlag are other guests' */
+        strbuf_printf(buffer, " fcsr     %0*" PRIx64 "\n", digits, (uint64_t)(state->frm << 5 | fflags));
         print_file(state->f, 'f', riscv_f_names, 16, buffer);
     }
 }
