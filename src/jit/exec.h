@@ -16,7 +16,9 @@ typedef struct TlbEntry {
     uintptr_t addend;              /* host address = guest address + addend */
 } TlbEntry;
 #define TLB_INVALID UINT64_MAX
-enum { TLB_SLOW = 1 /* always take the slow path: I/O, a watchpoint, a page part */ };
+/* Always take the slow path: I/O, a watchpoint, a page part. A bit that the comparison of no access has set: a hit
+ * compares the page and the bits below the access's size, 64 bytes at most. */
+enum { TLB_SLOW = 64 };
 
 /* One table for each MMU mode and context; sizes are powers of two. */
 typedef struct TlbTable {

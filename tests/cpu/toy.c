@@ -409,7 +409,7 @@ static AccessResult bus_read(Cpu *cpu, uint64_t physical, unsigned size, uint32_
     if (physical - TOY_IO >= TOY_PAGE) {
         return ACCESS_DECODE_ERROR;
     }
-    *value = UINT64_C(0x8877665544332211) & mask_bits(size * 8);
+    *value = UINT64_C(0x88776655443322ff) & mask_bits(size * 8);
     record(machine, physical, size, false, *value);
     return ACCESS_OK;
 }
