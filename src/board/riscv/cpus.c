@@ -79,8 +79,6 @@ static const StateTable hart_array_state = {
     .name = "riscv.hart_array", .version = 1, .minimum_version = 1, .fields = hart_array_fields,
 };
 
-static void hart_array_finalize(Object *object) { free(((HartArray *)object)->cpu_type); }
-
 const DeviceClass hart_array_class = {
     .class = {
         .name = "riscv.hart_array",
@@ -88,7 +86,6 @@ const DeviceClass hart_array_class = {
         .description = "The harts of a RISC-V machine",
         .size = sizeof(HartArray),
         .properties = hart_array_properties,
-        .finalize = hart_array_finalize,
     },
     .category = "CPU",
     .state = &hart_array_state,
