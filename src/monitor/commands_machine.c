@@ -48,7 +48,8 @@ static MachineInfo machine_info(const MachineClass *class, const Guest *guest)
         .cpu_max = class->maximum_cpus,
         .default_ram_id = string_copy(class->default_ram_id),
     };
-    const VcpuClass *cpu = class->default_cpu ? vcpu_class_find(guest, class->default_cpu, NULL) : NULL;
+    const char *model = class->default_cpu ? class->default_cpu : guest->default_model;
+    const VcpuClass *cpu = class->build ? vcpu_class_find(guest, model, NULL) : NULL;
     info.default_cpu_type = cpu ? string_copy(cpu->device.class.name) : NULL;
     return info;
 }
