@@ -329,8 +329,9 @@ static bool dispatch(Loop *loop, const HostPollEvent *events, int count)
     for (int i = 0; i < count; i++) {
         LoopFd *watch = events[i].data;
         if (!watch) {
-            atomic_store(&loop->woken, false);
+            /* In this order: a signal that comes between the two is for what this round is still to find. */
             host_event_clear(loop->wake_fd);
+            atomic_store(&loop->woken, false);
         } else if (loop->glib && events[i].data == loop->glib) {
             loop_glib_ready(loop->glib);
         } else if (!watch->removed && watch->events) {
