@@ -55,7 +55,8 @@ static Device *add_one(Board *board, const BoardRow *row, bool (*set)(Board *boa
         object_unref(&device->object);
         return NULL;
     }
-    if (!device_realize(device, row->name ? &machine->object : NULL, row->name, machine->system_bus, error)) {
+    AUTO_FREE char *name = row->name && row->count > 1 ? string_format("%s%u", row->name, n) : string_copy(row->name);
+    if (!device_realize(device, name ? &machine->object : NULL, name, machine->system_bus, error)) {
         return NULL;
     }
     place(board, device, row, n);
@@ -87,11 +88,21 @@ bool board_add_rows(Board *board, const BoardRow *rows, size_t count, Error **er
     return true;
 }
 
+static const DeviceClass *class_with_fdt(const Device *device)
+{
+    const DeviceClass *class = device_class_of(device);
+
+    while (class != &device_class && !class->write_fdt) {
+        class = (const DeviceClass *)class->class.parent;
+    }
+    return class;
+}
+
 void board_write_fdt(const Board *board, FdtWriter *fdt, BoardNode node)
 {
     for (size_t i = board->devices.count; i-- > 0;) {
         const BoardDevice *item = &board->devices.items[i];
-        const DeviceClass *class = device_class_of(item->device);
+        const DeviceClass *class = class_with_fdt(item->device);
         if (item->row->node == node && class->write_fdt) {
             class->write_fdt(item->device, fdt);
         }

@@ -86,9 +86,9 @@ static const BoardRow rows[] = {
       .properties = "regshift=0,endianness=2,baudbase=230400" /* 3.6864 MHz */ },
     { "goldfish_rtc", PLACE_RTC, .interrupt = IRQ_RTC },
 };
-static const BoardRow fw_cfg_row = { "fw_cfg_mem", PLACE_FW_CFG, .node = BOARD_NODE_ROOT };
+static const BoardRow fw_cfg_row = { "fw_cfg_mem", PLACE_FW_CFG, .name = "fw_cfg", .node = BOARD_NODE_ROOT };
 static const BoardRow flash_row = {
-    "cfi.pflash01", PLACE_FLASH, .count = FLASH_COUNT, .node = BOARD_NODE_NONE,
+    "cfi.pflash01", PLACE_FLASH, .count = FLASH_COUNT, .name = "virt.flash", .node = BOARD_NODE_NONE,
     .properties = "num-blocks=128,sector-length=262144,width=4,device-width=2,id0=0x89,id1=0x18",
 };
 
