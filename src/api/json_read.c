@@ -592,9 +592,10 @@ Json *json_parse(const char *text, size_t length, Error **error)
     JsonParser *parser = json_parser_new(NULL);
     Json *value = NULL, *more = NULL;
     json_parser_feed(parser, text, length);
-    json_parser_feed(parser, "\n", 1); /* ends a number */
+    json_parser_feed(parser, " ", 1); /* ends a number */
     JsonNext next = json_parser_next(parser, &value, error);
     if (next == JSON_NEXT_MORE) {
+        parser->behind = 1;
         fail(parser, error, "the text ends within a value");
     } else if (next == JSON_NEXT_VALUE) {
         next = json_parser_next(parser, &more, error);

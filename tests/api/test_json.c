@@ -73,9 +73,9 @@ static void test_errors(void)
     static const struct {
         const char *text, *message;
     } rows[] = {
-        { "", "line 2, column 1: the text ends within a value" },
+        { "", "line 1, column 1: the text ends within a value" },
         { "{", "the text ends" },
-        { "'abc", "line 1, column 5: a string holds a control character" },
+        { "'abc", "line 1, column 5: the text ends within a value" },
         { "{'a' 1}", "line 1, column 6: a ':' is expected" },
         { "{'a':1,}", "column 8: a member's name" },
         { "{,}", "column 2: a member's name in quotes or '}'" },

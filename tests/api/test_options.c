@@ -69,7 +69,7 @@ static void test_syntax_errors(void)
         { "a.0=1,a.2=2", "'a.1' is missing: there is a greater number" },
         { "a.b.1=1", "'a.b.0' is missing: there is a greater number" },
         { "a.999999999=1", "'a.0' is missing: there is a greater number" },
-        { "{'a': 1", "JSON parse error at line 2, column 1: the text ends within a value" },
+        { "{'a': 1", "JSON parse error at line 1, column 8: the text ends within a value" },
         { "{'a': 1} x", "JSON parse error at line 1, column 10: 'x' is not true, false or null" },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
