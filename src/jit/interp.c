@@ -3,6 +3,7 @@
  * by its function. Loads and stores probe the TLB here and leave what it does not hold, misaligned ones included, to
  * exec->memory.
  */
+#include "base/bytes.h"
 #include "jit/interp_internal.h"
 
 static void set_pc_register(const Exec *exec, uint64_t pc)
@@ -41,7 +42,7 @@ static const uint64_t call_masks[] = { 0, UINT16_MAX, UINT32_MAX, UINT64_MAX };
 
 static inline uint64_t argument(const InterpFrame *f, int32_t place, unsigned width)
 {
-    return AT(uint64_t, place) & call_masks[width & 3];
+    return load_le64(f->state + place) & call_masks[width & 3];
 }
 
 /* The instruction before has the last three arguments. */

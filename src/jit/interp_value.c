@@ -1,5 +1,6 @@
 /* The interpreter's operations on values that are too rare for a handler: 128-bit ones, copies of odd sizes, and the
  * bits of floating-point values. */
+#include "base/bytes.h"
 #include "jit/interp_internal.h"
 #include "jit/ir_internal.h"
 
@@ -71,14 +72,14 @@ static bool run_fbox(InterpFrame *f, const InterpInst *i)
 {
     uint64_t low = mask_bits(ir_type_bits(ir_fp_from(i->aux)));
 
-    write_float(f, i, AT(uint64_t, i->a) | ~low);
+    write_float(f, i, load_le64(f->state + i->a) | ~low);
     return true;
 }
 
 static bool run_funbox(InterpFrame *f, const InterpInst *i)
 {
     uint64_t upper = mask_bits(ir_type_bits(ir_fp_from(i->aux))) & ~mask_bits(ir_type_bits(i->type));
-    uint64_t value = AT(uint64_t, i->a);
+    uint64_t value = load_le64(f->state + i->a);
 
     write_float(f, i, (value & upper) == upper ? value : eval_default_nan(i->type));
     return true;
