@@ -61,10 +61,11 @@ static uint64_t call_six(const InterpFrame *f, const InterpInst *i)
         goto *handlers[i->handler]; \
     } while (0)
 
+/* Operand b of a shift may be an I32, of which only the low bits count, in a register of 32 bits. */
 #define BINARY(name, expression) \
     name##_32: PLACE(uint32_t, i->d) = eval_##name##_32(PLACE(uint32_t, i->a), PLACE(uint32_t, i->b), i->aux); \
     NEXT; \
-    name##_64: PLACE(uint64_t, i->d) = eval_##name##_64(PLACE(uint64_t, i->a), PLACE(uint64_t, i->b), i->aux); \
+    name##_64: PLACE(uint64_t, i->d) = eval_##name##_64(PLACE(uint64_t, i->a), load_le64(state + i->b), i->aux); \
     NEXT; \
     name##_32i: PLACE(uint32_t, i->d) = eval_##name##_32(PLACE(uint32_t, i->a), (uint32_t)i->imm, i->aux); \
     NEXT; \
