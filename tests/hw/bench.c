@@ -69,8 +69,8 @@ Bench *bench_new(void)
     bench->trace = trace_new(NULL, 0, bench->log);
     bench->machine = machine_new(&bench_machine_class, &options, bench->loop, bench->files, bench->log, bench->trace,
                                  &error);
-    if (!bench->machine) {
-        g_error("machine_new: %s", error_message(error));
+    if (!bench->machine || !machine_build(bench->machine, &error)) {
+        g_error("the bench: %s", error_message(error));
     }
     Device *lines = device_new(bench->machine, "bench-lines", NULL, &error);
     if (!lines || !device_realize(lines, NULL, NULL, NULL, &error)) {
@@ -171,6 +171,15 @@ void bench_drive(Bench *bench, Device *device, unsigned n, unsigned line)
 int bench_level(const Bench *bench, unsigned line) { return bench->lines->levels[line]; }
 unsigned bench_edges(const Bench *bench, unsigned line) { return bench->lines->edges[line]; }
 void bench_set(Bench *bench, unsigned line, int level) { irq_set(bench->lines->outputs[line], level); }
+
+void bench_start(Bench *bench)
+{
+    AUTO_ERROR(error);
+
+    if (!machine_start_up(bench->machine, &error)) {
+        g_error("the bench: %s", error_message(error));
+    }
+}
 
 void bench_reset(Bench *bench, ResetKind kind)
 {

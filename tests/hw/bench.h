@@ -42,6 +42,8 @@ int bench_level(const Bench *bench, unsigned line);
 unsigned bench_edges(const Bench *bench, unsigned line); /* how often it rose */
 void bench_set(Bench *bench, unsigned line, int level);
 
+/* Once, after all devices: ready for resets of both kinds, saving and loading. */
+void bench_start(Bench *bench);
 void bench_reset(Bench *bench, ResetKind kind);
 void bench_advance(Bench *bench, int64_t ns);
 /* Runs the loop until `*done` or a second is over. */

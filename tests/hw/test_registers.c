@@ -1,7 +1,8 @@
 /*
  * Every device that has register tables, tested from its tables: reset values, what writes store, set, clear and toggle,
  * what cannot be written or read, access sizes, addresses without a register, a saved state loaded into another machine,
- * and that every byte of the device's struct is in one table or another.
+ * and that every byte of the device's struct is in one table or another (but for what could be padding: less than a
+ * word in front of an aligned field).
  *
  * Rows with a `read` or `write` hook mean what the hook says: their hooks run here, their values are the matter of the
  * device's own test.
@@ -26,6 +27,7 @@ static const struct {
     { "riscv.aclint.swi", "num-harts=3" },
     { "riscv.aclint.mtimer", "num-harts=3" },
     { "riscv.sifive.plic", "hart-config=MS,num-sources=96" },
+    { "cfi.pflash01", "num-blocks=4,sector-length=65536,width=4,device-width=2,name=flash" },
 };
 
 typedef struct Subject {
@@ -43,7 +45,7 @@ static Subject subject_new(const char *class)
     }
     vcpu_set_timebase(subject.bench->machine, TIMEBASE_HZ);
     subject.device = bench_add(subject.bench, class, properties);
-    bench_reset(subject.bench, RESET_POWER_ON);
+    bench_start(subject.bench);
     return subject;
 }
 
@@ -233,10 +235,29 @@ static void (*const checks[])(const Cell *) = {
     check_reset, check_read, check_write, check_read_only, check_write_only, check_sizes,
 };
 
+/* What no row can mean. */
+static void check_sense(const Register *reg)
+{
+    unsigned size = size_of(reg);
+    uint64_t written = reg->writable | reg->write_clears | reg->write_sets | reg->write_toggles;
+
+    g_assert_true(is_power_of_2(size) && size <= 8 && reg->address % size == 0);
+    g_assert_true(stride_of(reg) >= size);
+    g_assert_false(reg->read_only && reg->write_only);
+    g_assert_false(reg->read_only && (written || reg->write || reg->written));
+    g_assert_false(reg->write_only && (reg->read || reg->read_clears));
+    g_assert_false(reg->write && (written || reg->written));
+    g_assert_cmphex((written | reg->reset | reg->read_clears) & ~mask_of(reg), ==, 0);
+    g_assert_true(reg->field_size || !(written | reg->read_clears));
+}
+
 /* The first, second and last of an array. */
 static void check_row(Subject *subject, unsigned bank_index, const RegisterBank *bank, const Register *reg)
 {
     uint32_t count = count_of(subject->device, reg);
+
+    check_sense(reg);
+    g_assert_cmpuint(count, <=, MAX(reg->count, 1u));
     const uint32_t picked[] = { 0, 1, count - 1 };
 
     for (unsigned i = 0; i < ARRAY_SIZE(picked); i++) {
