@@ -131,6 +131,9 @@ static bool run(Program *program, Error **error)
     if (!set_up(program, error)) {
         return false;
     }
+    if (instance->machine->options.dumpdtb) {
+        return true; /* it is written: that was all */
+    }
     if (!given_find(&instance->given, OPTION_STOPPED) && !machine_run(instance->machine, error)) {
         return false;
     }
