@@ -82,11 +82,19 @@ typedef struct Option {
     uint32_t flags;
 } Option;
 
+/* What an open command's arguments are in full, where the program knows. */
+typedef struct OpenArguments {
+    const char *command;
+    const Type *type;
+} OpenArguments;
+
 typedef struct Schema {
     const Command *commands; /* in order of name */
     size_t command_count;
     const Event *events; /* likewise */
     size_t event_count;
+    const OpenArguments *open; /* may be NULL */
+    size_t open_count;
 } Schema;
 
 /* Compiled by the monitor's layer, which has the implementations. */

@@ -11,6 +11,7 @@
 #include "base/vec.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct Introspection {
     Json *entries;
@@ -170,10 +171,20 @@ static void describe_type(Introspection *in, const Type *type, const char *name)
     }
 }
 
-static void describe_command(Introspection *in, const Command *command)
+static const Type *arguments_of(const Schema *schema, const Command *command)
+{
+    for (size_t i = 0; i < schema->open_count; i++) {
+        if (strcmp(schema->open[i].command, command->name) == 0) {
+            return schema->open[i].type;
+        }
+    }
+    return command->arguments;
+}
+
+static void describe_command(Introspection *in, const Schema *schema, const Command *command)
 {
     Json *entry = entry_new(in, command->name, "command", command->features);
-    json_set(entry, "arg-type", reference_json(in, command->arguments));
+    json_set(entry, "arg-type", reference_json(in, arguments_of(schema, command)));
     json_set(entry, "ret-type", reference_json(in, command->returns));
     if (command->flags & COMMAND_ALLOW_OOB) {
         json_set(entry, "allow-oob", json_bool(true));
@@ -185,7 +196,7 @@ Json *schema_introspect(const Schema *schema)
     Introspection in = { .entries = json_array() };
     vec_push(&in.types, NULL);
     for (size_t i = 0; i < schema->command_count; i++) {
-        describe_command(&in, &schema->commands[i]);
+        describe_command(&in, schema, &schema->commands[i]);
     }
     for (size_t i = 0; i < schema->event_count; i++) {
         const Event *event = &schema->events[i];

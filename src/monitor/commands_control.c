@@ -4,6 +4,7 @@
 #include "api/command.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "monitor/object_types.h"
 #include "schema/char.h"
 #include "schema/control.h"
 #include "schema/introspect.h"
@@ -76,15 +77,20 @@ bool hmp_info_uuid(Monitor *monitor, StrBuf *output, Error **error)
 
 bool qmp_query_qmp_schema(Monitor *monitor, SchemaInfoList *result, Error **error)
 {
+    ObjectTypes *objects = object_types_new();
+    const OpenArguments open[] = { { "object-add", object_types_union(objects) } };
     const Schema schema = {
         .commands = schema_commands,
         .command_count = schema_command_count,
         .events = schema_events,
         .event_count = schema_event_count,
+        .open = open,
+        .open_count = ARRAY_SIZE(open),
     };
     Json *entries = schema_introspect(&schema);
     bool ok = type_from_json(&SchemaInfoList_type, entries, result, error);
     json_free(entries);
+    object_types_free(objects);
     return ok;
 }
 

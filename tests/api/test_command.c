@@ -1,4 +1,5 @@
 /* Commands by their tables, and the introspection of a schema. */
+#include "test.h"
 #include "test_tables.h"
 
 #include "api/json.h"
@@ -205,6 +206,18 @@ static void test_introspection(void)
     json_free(schema);
 }
 
+/* An open command's arguments as the program knows them. */
+static void test_open_arguments(void)
+{
+    const OpenArguments open[] = { { "make", &Backend_type } };
+    const Schema tables = { .commands = test_commands, .command_count = test_command_count, .open = open, .open_count = 1 };
+    Json *schema = schema_introspect(&tables);
+    check_connected(schema);
+    const Json *arguments = referred(schema, entry(schema, "make"), "arg-type");
+    g_assert_cmpstr(json_get_text(arguments, "tag"), ==, "backend");
+    json_free(schema);
+}
+
 static void test_types_sorted(void)
 {
     for (size_t i = 1; i < test_type_count; i++) {
@@ -223,6 +236,7 @@ int main(int argc, char **argv)
     g_test_add_func("/api/command/run", test_run);
     g_test_add_func("/api/command/hmp-table", test_hmp_table);
     g_test_add_func("/api/command/introspection", test_introspection);
+    g_test_add_func("/api/command/open-arguments", test_open_arguments);
     g_test_add_func("/api/command/types-sorted", test_types_sorted);
     return g_test_run();
 }
