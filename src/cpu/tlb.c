@@ -28,8 +28,20 @@ typedef struct TlbMode {
 
 struct CpuTlb {
     TlbMode modes[TLB_MODES];
-    TlbSource uncached; /* the last answer that may not be kept */
+    TlbSource uncached;       /* the last answer that may not be kept */
+    uint64_t fetched[16];     /* a filter: the bit of each page that code was fetched from since the epoch began */
 };
+
+static unsigned filter_bit(const Cpu *cpu, uint64_t page)
+{
+    return (unsigned)((page >> cpu->exec.page_bits) * 0x9e3779b97f4a7c15 >> 54);
+}
+
+static void begin_epoch(Cpu *cpu)
+{
+    memset(cpu->tlb->fetched, 0, sizeof cpu->tlb->fetched);
+    cpu->exec.epoch++;
+}
 
 static void clear_entries(TlbEntry *entries, size_t count)
 {
@@ -106,7 +118,7 @@ void cpu_tlb_flush(Cpu *cpu, uint32_t modes)
     for (; modes & mask_bits(TLB_MODES); modes &= modes - 1) {
         mode_flush(cpu, (unsigned)__builtin_ctz(modes));
     }
-    cpu->exec.epoch++;
+    begin_epoch(cpu);
 }
 
 static bool entry_is_for(const TlbEntry *entry, uint64_t page)
@@ -115,7 +127,8 @@ static bool entry_is_for(const TlbEntry *entry, uint64_t page)
     return (entry->read & ~flags) == page || (entry->write & ~flags) == page || (entry->execute & ~flags) == page;
 }
 
-static void mode_flush_page(Cpu *cpu, unsigned index, uint64_t page)
+/* True where more than the page had to go. */
+static bool mode_flush_page(Cpu *cpu, unsigned index, uint64_t page)
 {
     TlbMode *mode = &cpu->tlb->modes[index];
     TlbTable *table = &cpu->exec.tlb[index];
@@ -123,7 +136,7 @@ static void mode_flush_page(Cpu *cpu, unsigned index, uint64_t page)
 
     if (page >= mode->large_first && page <= mode->large_last) {
         mode_flush(cpu, index);
-        return;
+        return true;
     }
     if (entry_is_for(entry, page)) {
         clear_entries(entry, 1);
@@ -133,16 +146,22 @@ static void mode_flush_page(Cpu *cpu, unsigned index, uint64_t page)
             clear_entries(&mode->victims[i], 1);
         }
     }
+    return false;
 }
 
+/* Links between blocks stay where no code was fetched from the page: that of data comes and goes often. */
 void cpu_tlb_flush_page(Cpu *cpu, uint64_t address, uint32_t modes)
 {
     uint64_t page = align_down(address & cpu_address_mask(cpu), BIT(cpu->exec.page_bits));
+    unsigned bit = filter_bit(cpu, page);
+    bool links = cpu->tlb->fetched[bit / 64] >> bit % 64 & 1;
 
     for (; modes & mask_bits(TLB_MODES); modes &= modes - 1) {
-        mode_flush_page(cpu, (unsigned)__builtin_ctz(modes), page);
+        links |= mode_flush_page(cpu, (unsigned)__builtin_ctz(modes), page);
     }
-    cpu->exec.epoch++;
+    if (links) {
+        begin_epoch(cpu);
+    }
 }
 
 static uint64_t tag_for(const TlbEntry *entry, MmuAccess access)
@@ -249,6 +268,10 @@ const TlbSource *tlb_lookup(Cpu *cpu, uint64_t address, MmuAccess access, unsign
     uint64_t page = align_down(address, BIT(cpu->exec.page_bits));
     size_t slot = page >> cpu->exec.page_bits & table->index_mask;
 
+    if (access == MMU_EXECUTE) {
+        unsigned bit = filter_bit(cpu, page);
+        cpu->tlb->fetched[bit / 64] |= BIT(bit % 64);
+    }
     if (allows(&table->entries[slot], access, page) ||
         recall_victim(mode, &table->entries[slot], &mode->sources[slot], access, page)) {
         return &mode->sources[slot];
