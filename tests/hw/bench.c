@@ -66,7 +66,7 @@ Bench *bench_new(void)
     bench->loop = loop_new(false, &error);
     bench->files = files_new();
     bench->log = log_new();
-    bench->trace = trace_new(NULL, 0, bench->log);
+    bench->trace = trace_new(trace_events, trace_event_count, bench->log);
     bench->machine = machine_new(&bench_machine_class, &options, bench->loop, bench->files, bench->log, bench->trace,
                                  &error);
     if (!bench->machine || !machine_build(bench->machine, &error)) {
