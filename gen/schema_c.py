@@ -282,7 +282,8 @@ def tables(schema, prefix, include):
     w(f'const Type *const {prefix}_types[] = {{', *[f'    {symbol(t)},' for t in types], '    NULL,', '};',
       f'const size_t {prefix}_type_count = {len(types)};', '')
     table(w, prefix, 'Option', 'option',
-          [f'    [{o.id}] = {{ .name = {quote(o.short)}, .alias = {quote(o.alias)}, .section = {quote(o.raw["section"])},\n'
+          [f'    [{o.id}] = {{ .name = {quote(o.short)}, .alias = {quote(o.alias)},\n'
+           f'      .section = {quote(o.raw["section"])},\n'
            f'      .group = {quote(o.group)}, .argument = {quote(o.argument)},\n      .description = {quote(o.doc)},\n'
            f'      .type = {symbol(o.type)}, .flags = {flags(o)} }},' for o in schema.options])
     return w

@@ -50,7 +50,8 @@ def option_part(lines, schema):
         lines += ['', f'## {section}']
         for option in (o for o in schema.options if o.raw['section'] == section):
             alias = f' (or `-{option.alias}`)' if option.alias else ''
-            lines += ['', f'### `{option.name}{" " + option.argument if option.argument else ""}`{alias}', '', sentence(option.doc)]
+            spelling = f'{option.name} {option.argument}' if option.argument else option.name
+            lines += ['', f'### `{spelling}`{alias}', '', sentence(option.doc)]
             if option.type and option.type.kind in ('struct', 'union'):
                 member_table(lines, option.type.members)
             if option.type and option.type.kind == 'union':

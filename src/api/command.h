@@ -2,15 +2,16 @@
  * Commands, events and command-line options as const tables, which gen/schema.py makes from schema/NAME.json.
  *
  * A command's implementation is `qmp_NAME`, an HMP command's own text is printed by `hmp_NAME`; their prototypes are in
- * the generated headers, and `run` is a generated thunk that calls them with typed arguments. The context is the Monitor
- * that they get as their first argument.
+ * the generated headers, and `run` is a generated thunk that calls them with typed arguments. The context is the
+ * Monitor that they get as their first argument.
  */
 #pragma once
 
 #include "api/type.h"
 
-/* `arguments` is a value of the command's argument type (a `Json *` where the command is open; not looked at where there
- * are none); `result` is an all-zero value of its return type, for the caller to clear (a StrBuf for HMP's own text). */
+/* `arguments` is a value of the command's argument type (a `Json *` where the command is open; not looked at where
+ * there are none); `result` is an all-zero value of its return type, for the caller to clear (a StrBuf for HMP's own
+ * text). */
 typedef bool CommandRun(void *context, const void *arguments, void *result, Error **error);
 
 typedef enum CommandFlags {
@@ -117,8 +118,8 @@ const Command *command_find_user(const Command *commands, size_t count, const ch
 const Option *option_find(const Option *options, size_t count, const char *name, Error **error);
 
 /*
- * Checks `arguments` (NULL: none given) against the command's type, runs it, and makes its result Json: what a QMP server
- * puts behind "return". NULL on failure.
+ * Checks `arguments` (NULL: none given) against the command's type, runs it, and makes its result Json: what a QMP
+ * server puts behind "return". NULL on failure.
  */
 Json *command_run(const Command *command, void *context, const Json *arguments, Error **error);
 

@@ -488,7 +488,7 @@ static bool lex_byte(JsonParser *parser, char c, bool *consumed, Error **error)
 
 /* ---- errors and the way back ---- */
 
-/* One byte of the rest of a broken value, which ends with its brackets or its line. False where the byte is behind it. */
+/* One byte of the rest of a broken value, which ends with its brackets or its line. False where it is behind that. */
 static bool skip_byte(JsonParser *parser, char c)
 {
     if (parser->skip_plain && (is_word(c) || is_number(c))) {

@@ -1,6 +1,6 @@
 /*
- * Option syntax (api/options.h). Pairs are put into a tree of objects first, dotted key by dotted key; then objects whose
- * keys are all numbers become arrays.
+ * Option syntax (api/options.h). Pairs are put into a tree of objects first, dotted key by dotted key; then objects
+ * whose keys are all numbers become arrays.
  */
 #include "api/options.h"
 
@@ -182,7 +182,9 @@ bool options_to_value(const Type *type, const char *text, void *value, bool *hel
     if (!json) {
         return false;
     }
-    bool ok = (help && *help) || (options_are_json(text) ? type_from_json : type_from_options)(type, json, value, error);
+    bool (*read)(const Type *, const Json *, void *, Error **) =
+        options_are_json(text) ? type_from_json : type_from_options;
+    bool ok = (help && *help) || read(type, json, value, error);
     json_free(json);
     return ok;
 }

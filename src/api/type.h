@@ -40,10 +40,10 @@ struct Type {
     const char *description;
     TypeKind kind;
     bool is_signed;
-    uint32_t size; /* of the C value, bytes */
-    int64_t minimum;  /* integers and sizes */
+    uint32_t size;   /* of the C value, bytes */
+    int64_t minimum; /* integers and sizes */
     uint64_t maximum;
-    uint64_t unit;    /* size: of a number without a suffix in option mode; 0: bytes */
+    uint64_t unit; /* size: of a number without a suffix in option mode; 0: bytes */
     const char *const *names;        /* enum: names, in order of value */
     const char *const *descriptions; /* enum: of each value; may be NULL */
     uint32_t count;                  /* of names, members or branches */

@@ -1,6 +1,6 @@
 /*
- * From JSON and from options to a value (api/type.h). A value is all zeroes before, and can be freed by type_clear at any
- * moment: what is read is in place before anything that can fail comes after it.
+ * From JSON and from options to a value (api/type.h). A value is all zeroes before, and can be freed by type_clear at
+ * any moment: what is read is in place before anything that can fail comes after it.
  */
 #include "api/type_internal.h"
 
@@ -70,8 +70,8 @@ static void describe_number(const Type *type, StrBuf *buffer)
 static void describe(const Reader *reader, const Type *type, StrBuf *buffer)
 {
     static const char *const plain[] = {
-        [TYPE_NULL] = "null",        [TYPE_NUMBER] = "a number",   [TYPE_STRING] = "a string",
-        [TYPE_STRUCT] = "an object", [TYPE_UNION] = "an object",   [TYPE_LIST] = "an array",
+        [TYPE_NULL] = "null",        [TYPE_NUMBER] = "a number",    [TYPE_STRING] = "a string",
+        [TYPE_STRUCT] = "an object", [TYPE_UNION] = "an object",    [TYPE_LIST] = "an array",
         [TYPE_ANY] = "a value",      [TYPE_BOOL] = "true or false",
     };
     if (type->kind == TYPE_ENUM) {
@@ -541,10 +541,10 @@ typedef bool ReadFunction(const Reader *reader, const Path *path, const Type *ty
 static bool read_value(const Reader *reader, const Path *path, const Type *type, const Json *json, void *value)
 {
     static ReadFunction *const functions[] = {
-        [TYPE_NULL] = read_null,      [TYPE_BOOL] = read_bool,           [TYPE_INT] = read_integer,
-        [TYPE_SIZE] = read_integer,   [TYPE_NUMBER] = read_number,       [TYPE_STRING] = read_string,
-        [TYPE_ENUM] = read_enum,      [TYPE_STRUCT] = read_object,       [TYPE_UNION] = read_object,
-        [TYPE_LIST] = read_list,      [TYPE_ALTERNATE] = read_alternate, [TYPE_ANY] = read_any,
+        [TYPE_NULL] = read_null,    [TYPE_BOOL] = read_bool,           [TYPE_INT] = read_integer,
+        [TYPE_SIZE] = read_integer, [TYPE_NUMBER] = read_number,       [TYPE_STRING] = read_string,
+        [TYPE_ENUM] = read_enum,    [TYPE_STRUCT] = read_object,       [TYPE_UNION] = read_object,
+        [TYPE_LIST] = read_list,    [TYPE_ALTERNATE] = read_alternate, [TYPE_ANY] = read_any,
     };
     return functions[type->kind](reader, path, type, json, value);
 }

@@ -204,7 +204,7 @@ static bool apply_machine_text(Instance *instance, const GivenOption *option, co
 
 static bool apply_smp(Instance *instance, const GivenOption *option, const void *value, Error **error)
 {
-    Json *configuration = type_to_json(&SmpOptions_type, value);
+    Json *configuration = type_to_json(&SMPConfiguration_type, value);
     bool ok = object_set(&instance->machine->object, "smp", configuration, error);
     json_free(configuration);
     return ok;

@@ -111,10 +111,24 @@ static int parameter_type(const Type *type)
 
 typedef VEC(CommandLineParameterInfo) ParameterInfos;
 
+static bool has_parameter(const ParameterInfos *list, const char *name)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Several branches of a union may have a member of one name. */
 static void add_parameters(ParameterInfos *list, const Type *type)
 {
     for (uint32_t i = 0; i < type->member_count; i++) {
         const TypeMember *member = &type->members[i];
+        if (has_parameter(list, member->name)) {
+            continue;
+        }
         CommandLineParameterInfo info = {
             .name = string_copy(member->name),
             .type = parameter_type(member->type),

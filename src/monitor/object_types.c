@@ -33,7 +33,8 @@ static const Type *property_type(const Property *property)
 static void add_member(const Class *owner, const Property *property, void *context)
 {
     TypeMembers *members = context;
-    bool settable = property->kind == PROPERTY_VALUE || property->kind == PROPERTY_LINK || property->kind == PROPERTY_ARRAY;
+    bool settable =
+        property->kind == PROPERTY_VALUE || property->kind == PROPERTY_LINK || property->kind == PROPERTY_ARRAY;
     if (!settable || property->hidden || property->when == PROPERTY_READ_ONLY || owner == &object_class) {
         return;
     }
@@ -70,13 +71,18 @@ static void collect_classes(ObjectTypes *types)
 
 static void make_union(ObjectTypes *types, uint32_t count)
 {
-    types->tag = (Type){ .name = "ObjectType", .kind = TYPE_ENUM, .size = sizeof(int), .names = types->names, .count = count };
-    types->common[0] = (TypeMember){ .name = "qom-type", .description = "its class", .type = &types->tag,
-                                     .has_offset = UINT32_MAX };
-    types->common[1] = (TypeMember){ .name = "id", .description = "its name", .type = &type_string,
-                                     .has_offset = UINT32_MAX };
-    types->object = (Type){ .name = "ObjectOptions", .kind = TYPE_UNION, .members = types->common,
-                            .member_count = ARRAY_SIZE(types->common), .branches = types->branches, .count = count };
+    types->tag =
+        (Type){ .name = "ObjectType", .kind = TYPE_ENUM, .size = sizeof(int), .names = types->names, .count = count };
+    types->common[0] =
+        (TypeMember){ .name = "qom-type", .description = "its class", .type = &types->tag, .has_offset = UINT32_MAX };
+    types->common[1] =
+        (TypeMember){ .name = "id", .description = "its name", .type = &type_string, .has_offset = UINT32_MAX };
+    types->object = (Type){ .name = "ObjectOptions",
+                            .kind = TYPE_UNION,
+                            .members = types->common,
+                            .member_count = ARRAY_SIZE(types->common),
+                            .branches = types->branches,
+                            .count = count };
 }
 
 ObjectTypes *object_types_new(void)

@@ -210,7 +210,9 @@ static void test_introspection(void)
 static void test_open_arguments(void)
 {
     const OpenArguments open[] = { { "make", &Backend_type } };
-    const Schema tables = { .commands = test_commands, .command_count = test_command_count, .open = open, .open_count = 1 };
+    const Schema tables = {
+        .commands = test_commands, .command_count = test_command_count, .open = open, .open_count = 1
+    };
     Json *schema = schema_introspect(&tables);
     check_connected(schema);
     const Json *arguments = referred(schema, entry(schema, "make"), "arg-type");

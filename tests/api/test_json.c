@@ -112,7 +112,8 @@ static void test_errors(void)
         { "'\xf4\x90\x80\x80'", "not UTF-8" },
         { "'a\tb'", "control character" },
         { "1 2", "more behind the value" },
-        { "{} x", "'x' is not" }, { "{} {", "more behind" },
+        { "{} x", "'x' is not" },
+        { "{} {", "more behind" },
         { "[\n\n  1,\n  x]", "line 4, column 3" },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -123,7 +124,6 @@ static void test_errors(void)
         }
     }
 }
-
 
 /* Reads all of `text`, fed in pieces of `step` bytes, and writes what comes out, one piece a line; errors are "!". */
 static char *read_stream(const char *text, size_t length, size_t step, const JsonLimits *limits)
@@ -287,9 +287,14 @@ static void test_equality(void)
         const char *a, *b;
         bool equal;
     } rows[] = {
-        { "{'a':1,'b':2}", "{'b':2,'a':1}", true }, { "{'a':1}", "{'b':1}", false }, { "[1,2]", "[2,1]", false },
-        { "[1]", "[1,1]", false },                  { "1", "1.0", false },           { "'a'", "'a'", true },
-        { "null", "false", false },                 { "{}", "[]", false },
+        { "{'a':1,'b':2}", "{'b':2,'a':1}", true },
+        { "{'a':1}", "{'b':1}", false },
+        { "[1,2]", "[2,1]", false },
+        { "[1]", "[1,1]", false },
+        { "1", "1.0", false },
+        { "'a'", "'a'", true },
+        { "null", "false", false },
+        { "{}", "[]", false },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         Json *a = parse(rows[i].a), *b = parse(rows[i].b);
@@ -309,8 +314,7 @@ static void test_writing(void)
     json_array_append(list, json_object());
     json_set(json, "list", list);
     AUTO_FREE char *text = json_to_text(json);
-    g_assert_cmpstr(text, ==,
-                    "{\"bad\": \"a\\ufffd\\ufffd(\\ufffd\\ufffd\", \"infinite\": null, \"list\": [1, {}]}");
+    g_assert_cmpstr(text, ==, "{\"bad\": \"a\\ufffd\\ufffd(\\ufffd\\ufffd\", \"infinite\": null, \"list\": [1, {}]}");
     AUTO_STRBUF(pretty);
     json_write_pretty(&pretty, json);
     g_assert_cmpstr(strbuf_text(&pretty), ==,

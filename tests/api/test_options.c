@@ -93,8 +93,8 @@ static void test_help(void)
         const char *text;
         bool help;
     } rows[] = {
-        { "help", true }, { "?", true },       { "virt,help", true },  { "virt,a=1,?", true },  { "virt", false },
-        { "", false },    { "a=help", false }, { "helper", false },    { "{'help': 1}", false },
+        { "help", true }, { "?", true },       { "virt,help", true }, { "virt,a=1,?", true },   { "virt", false },
+        { "", false },    { "a=help", false }, { "helper", false },   { "{'help': 1}", false },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         bool help = false;

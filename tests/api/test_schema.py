@@ -53,12 +53,14 @@ BAD = [
     ("'a' has a default but is not optional", [struct({'name': 'a', 'type': 'int', 'default': 1})]),
     ("the default 'x' is no int", [struct({'name': 'a', 'type': 'int', 'optional': True, 'default': 'x'})]),
     ('the default True is no int', [struct({'name': 'a', 'type': 'int', 'optional': True, 'default': True})]),
-    ('the default 9 is no uint8', [struct({'name': 'a', 'type': 'uint8', 'optional': True, 'default': 9, 'maximum': 8})]),
+    ('the default 9 is no uint8',
+     [struct({'name': 'a', 'type': 'uint8', 'optional': True, 'default': 9, 'maximum': 8})]),
     ('the default 256 is no uint8', [struct({'name': 'a', 'type': 'uint8', 'optional': True, 'default': 256})]),
     ('the default -1 is no size', [struct({'name': 'a', 'type': 'size', 'optional': True, 'default': -1})]),
     ("the default '4q' is no size", [struct({'name': 'a', 'type': 'size', 'optional': True, 'default': '4q'})]),
     ("the default 'on' is no bool", [struct({'name': 'a', 'type': 'bool', 'optional': True, 'default': 'on'})]),
-    ("the default 'pink' is no Color", [COLOR, struct({'name': 'a', 'type': 'Color', 'optional': True, 'default': 'pink'})]),
+    ("the default 'pink' is no Color",
+     [COLOR, struct({'name': 'a', 'type': 'Color', 'optional': True, 'default': 'pink'})]),
     ('the default 1 is no any', [struct({'name': 'a', 'type': 'any', 'optional': True, 'default': 1})]),
     ('has bounds but is no integer', [struct({'name': 'a', 'type': 'string', 'minimum': 1})]),
     ('bounds that uint8 does not hold', [struct({'name': 'a', 'type': 'uint8', 'maximum': 256})]),
@@ -78,7 +80,8 @@ BAD = [
     ('an optional tag needs a default', [COLOR, union({}, optional=True)]),
     ("branch 'pink' is no value", [COLOR, POINT, union({'pink': 'Point'})]),
     ("branch 'red' is no struct", [COLOR, union({'red': 'int'})]),
-    ("branch 'red' has common members again: kind", [COLOR, struct({'name': 'kind', 'type': 'int'}), union({'red': 'S'})]),
+    ("branch 'red' has common members again: kind",
+     [COLOR, struct({'name': 'kind', 'type': 'int'}), union({'red': 'S'})]),
     ('needs two branches', [{'alternate': 'A', 'doc': 'd', 'branches': {'a': 'int'}}]),
     ('of the same JSON kind', [COLOR, {'alternate': 'A', 'doc': 'd', 'branches': {'a': 'string', 'b': 'Color'}}]),
     ('of the same JSON kind', [{'alternate': 'A', 'doc': 'd', 'branches': {'a': 'int', 'b': 'number'}}]),
@@ -91,7 +94,8 @@ BAD = [
     ("bad name 'stop'", [{'event': 'stop', 'doc': 'd'}]),
     ("bad name 'm'", [{'option': 'm', 'doc': 'd', 'section': 's'}]),
     ('type and argument come together', [{'option': '-m', 'doc': 'd', 'section': 's', 'type': 'int'}]),
-    ('OPTION_D is there twice', [{'option': '-d', 'doc': 'd', 'section': 's'}, {'option': '-D', 'doc': 'd', 'section': 's'}]),
+    ('OPTION_D is there twice',
+     [{'option': '-d', 'doc': 'd', 'section': 's'}, {'option': '-D', 'doc': 'd', 'section': 's'}]),
     ('syntax must be there', [hmp(arguments=[{'name': 'a', 'type': 'int', 'doc': 'd'}])]),
     ('cannot be a parameter', [POINT, hmp(syntax='a', arguments=[{'name': 'a', 'type': 'Point', 'doc': 'd'}])]),
     ('a flag is a bool', [hmp(syntax='a', arguments=[{'name': 'a', 'type': 'int', 'doc': 'd', 'hmp': '-a'}])]),
@@ -159,7 +163,8 @@ class SchemaTest(unittest.TestCase):
         schema_manual.write(schema, manual)
         with open(manual, encoding='utf-8') as file:
             text = file.read()
-        for part in ('### `-p x=n`', '### `draw`', 'Draws it.', 'list of [Color](#color)', '| `x` | int | d |', '- `red`'):
+        for part in ('### `-p x=n`', '### `draw`', 'Draws it.', 'list of [Color](#color)',
+                     '| `x` | int | d |', '- `red`'):
             self.assertIn(part, text)
 
 

@@ -53,11 +53,12 @@ static void check_round_trip(const Type *type, const char *text, const char *exp
 
 static void test_round_trips(void)
 {
-    check_round_trip(&Numbers_type,
-                     "{\"i8\": -128, \"i16\": -32768, \"i32\": -2147483648, \"i64\": -9223372036854775808, \"u8\": 255, "
-                     "\"u16\": 65535, \"u32\": 4294967295, \"u64\": 18446744073709551615, "
-                     "\"size\": 18446744073709551615, \"mib\": 7, \"number\": -2.5, \"cpus\": 512, \"balance\": -5}",
-                     NULL);
+    check_round_trip(
+        &Numbers_type,
+        "{\"i8\": -128, \"i16\": -32768, \"i32\": -2147483648, \"i64\": -9223372036854775808, \"u8\": 255, "
+        "\"u16\": 65535, \"u32\": 4294967295, \"u64\": 18446744073709551615, "
+        "\"size\": 18446744073709551615, \"mib\": 7, \"number\": -2.5, \"cpus\": 512, \"balance\": -5}",
+        NULL);
     check_round_trip(&Numbers_type,
                      "{\"i8\": 127, \"i16\": 32767, \"i32\": 2147483647, \"i64\": 9223372036854775807, \"u8\": 0, "
                      "\"number\": 3, \"cpus\": 1, \"balance\": 5}",
@@ -74,7 +75,8 @@ static void test_round_trips(void)
                      "{\"name\": \"\", \"label\": \"\", \"tags\": [\"\", \"a,b\"], \"parent\": \"p\"}");
     check_round_trip(&Shape_type, "{\"name\": \"a\", \"parent\": 12}", NULL);
     check_round_trip(&Backend_type,
-                     "{\"backend\": \"socket\", \"id\": \"s\", \"server\": true, \"address\": {\"x\": 1, \"y\": 2}}", NULL);
+                     "{\"backend\": \"socket\", \"id\": \"s\", \"server\": true, \"address\": {\"x\": 1, \"y\": 2}}",
+                     NULL);
     check_round_trip(&Backend_type, "{\"backend\": \"null\", \"id\": \"n\", \"mux\": false}", NULL);
     check_round_trip(&Everything_type,
                      "{\"x\": 1, \"y\": 2, \"numbers\": {}, \"shapes\": [{\"name\": \"a\"}], "
@@ -177,8 +179,9 @@ static void test_text(void)
     Everything value = { 0 };
     AUTO_ERROR(error);
     AUTO_STRBUF(buffer);
-    Json *json = parse("{'x': 1, 'y': 2, 'numbers': {'u8': 3, 'number': 1.5}, 'shapes': [{'name': 'a', 'tags': ['t', 'u'],"
-                       " 'default': true}, {'name': 'b'}], 'colors': ['red']}");
+    Json *json =
+        parse("{'x': 1, 'y': 2, 'numbers': {'u8': 3, 'number': 1.5}, 'shapes': [{'name': 'a', 'tags': ['t', 'u'],"
+              " 'default': true}, {'name': 'b'}], 'colors': ['red']}");
     g_assert_true(type_from_json(&Everything_type, json, &value, &error));
     type_to_text(&Everything_type, &value, &buffer);
     g_assert_cmpstr(strbuf_text(&buffer), ==,
@@ -210,9 +213,16 @@ static void test_help(void)
 static void test_equality(void)
 {
     static const char *const texts[] = {
-        "{'name': 'a'}", "{'name': 'b'}", "{'name': 'a', 'label': 'x'}", "{'name': 'a', 'tags': ['x']}",
-        "{'name': 'a', 'tags': ['y']}", "{'name': 'a', 'origin': {'x': 1, 'y': 1}}", "{'name': 'a', 'parent': 'x'}",
-        "{'name': 'a', 'parent': null}", "{'name': 'a', 'extra': 1}", "{'name': 'a', 'filled': true}",
+        "{'name': 'a'}",
+        "{'name': 'b'}",
+        "{'name': 'a', 'label': 'x'}",
+        "{'name': 'a', 'tags': ['x']}",
+        "{'name': 'a', 'tags': ['y']}",
+        "{'name': 'a', 'origin': {'x': 1, 'y': 1}}",
+        "{'name': 'a', 'parent': 'x'}",
+        "{'name': 'a', 'parent': null}",
+        "{'name': 'a', 'extra': 1}",
+        "{'name': 'a', 'filled': true}",
     };
     Shape shapes[G_N_ELEMENTS(texts)] = { 0 };
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
