@@ -46,6 +46,7 @@
 #define CSR_STIMECMPH 0x15d
 
     .option norelax
+    .option nopic
 
 .macro TEST name
     .text
