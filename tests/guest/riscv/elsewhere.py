@@ -37,6 +37,8 @@ def main():
     passed = failed = 0
     for name in names:
         for xlen, emulator in emulators.items():
+            if not (directory / f'{name}-rv{xlen}.bin').exists():
+                continue
             binary = (directory / f'{name}-rv{xlen}.bin').read_bytes()
             table = dict(symbols(directory / f'{name}-rv{xlen}.symbols'))
             for test, address in table.items():

@@ -57,7 +57,10 @@ trap_handler:
     csrr s5, mstatus
     beqz s11, test_fail
     csrw mepc, s11
-    li s11, MSTATUS_MPP
+    bgez s2, 1f
+    li s11, MSTATUS_MPIE /* what interrupted stays pending */
+    csrc mstatus, s11
+1:  li s11, MSTATUS_MPP
     csrs mstatus, s11
     li s11, 0
     mret

@@ -1,0 +1,640 @@
+/*
+ * Sv32, Sv39, Sv48 and Sv57: each test runs for one scheme of the width (LEVELS, by the build). Tables:
+ * one per level, `tables` + 4096 * level; the root is the highest level's. The page under test is at VIRTUAL; the low
+ * gigabytes, where code and data are, are identity-mapped by a leaf of the highest level but one, or of the highest.
+ */
+#include "test.h"
+
+#if __riscv_xlen == 64
+#define ENTRY_BYTES 8
+#define INDEX_1 0 /* of VIRTUAL at level 1 */
+#define LE ld
+#define SE sd
+#else
+#define ENTRY_BYTES 4
+#define INDEX_1 0x100
+#define LE lw
+#define SE sw
+#endif
+
+#define V 1
+#define R 2
+#define W 4
+#define X 8
+#define U 16
+#define G 32
+#define A 64
+#define D 128
+
+#define VIRTUAL 0x40000000
+#define FETCH_FAULT 12
+#define LOAD_FAULT 13
+#define STORE_FAULT 15
+
+.macro SET_ADUE
+#if __riscv_xlen == 64
+    li t0, 1 << 61
+    csrs CSR_MENVCFG, t0
+#else
+    li t0, 1 << 29
+    csrs CSR_MENVCFGH, t0
+#endif
+.endm
+
+.macro CLEAR_ADUE
+#if __riscv_xlen == 64
+    li t0, 1 << 61
+    csrc CSR_MENVCFG, t0
+#else
+    li t0, 1 << 29
+    csrc CSR_MENVCFGH, t0
+#endif
+.endm
+
+/* a0 = a page table of this level. */
+.macro TABLE register, level
+    la \register, tables
+    li t6, 4096 * (\level)
+    add \register, \register, t6
+.endm
+
+/* Entry `index` of a table: physical page of `register` and flags. Changes t4 to t6. */
+.macro SET_ENTRY level, index, register, flags
+    TABLE t5, \level
+    li t6, (\index) * ENTRY_BYTES
+    add t5, t5, t6
+    srli t4, \register, 2
+    li t6, ~0x3ff
+    and t4, t4, t6
+    ori t4, t4, (\flags) & 0x3ff
+    SE t4, (t5)
+.endm
+
+/* The leaf of 4 KiB for VIRTUAL. */
+.macro SET_LEAF register, flags
+    SET_ENTRY 0, 0, \register, \flags
+    sfence.vma
+.endm
+
+.macro GET_LEAF_FLAGS register
+    TABLE t5, 0
+    LE \register, (t5)
+    andi \register, \register, 0x3ff
+.endm
+
+/* Everything but the leaf; paging is on afterwards for the lower privileges. */
+.macro SET_UP
+    SET_ADUE
+    csrw satp, zero
+#if __riscv_xlen == 64
+    /* The index of VIRTUAL is 1 at level 2 (1 GiB), 0 above and below. */
+    .if LEVELS > 4
+    TABLE t0, 3
+    SET_ENTRY 4, 0, t0, V
+    .endif
+    .if LEVELS > 3
+    TABLE t0, 2
+    SET_ENTRY 3, 0, t0, V
+    .endif
+    li t0, 0x80000000
+    SET_ENTRY 2, 2, t0, V | R | W | X | A | D
+    TABLE t0, 1
+    SET_ENTRY 2, 1, t0, V
+    TABLE t0, 0
+    SET_ENTRY 1, 0, t0, V
+    TABLE t0, LEVELS - 1
+    srli t0, t0, 12
+    li t1, (LEVELS + 5) << 60
+    or t0, t0, t1
+#else
+    /* 4 MiB a leaf of level 1: VIRTUAL's is 0x100, RAM's 0x200. */
+    li t0, 0x80000000
+    SET_ENTRY 1, 0x200, t0, V | R | W | X | A | D
+    TABLE t0, 0
+    SET_ENTRY 1, 0x100, t0, V
+    TABLE t0, 1
+    srli t0, t0, 12
+    li t1, 0x80000000
+    or t0, t0, t1
+#endif
+    csrw satp, t0
+    sfence.vma
+    la s0, page
+    li t0, 0x12345678
+    sw t0, (s0)
+    li a4, VIRTUAL
+.endm
+
+/* In supervisor mode. s2 is -1 where it works. */
+.macro SUPERVISOR insn:vararg
+    ENTER MSTATUS_MPP_S
+    TRY \insn
+    li t6, -1
+    bne s2, t6, .Ltrapped\@
+    LEAVE
+    li s2, -1
+.Ltrapped\@:
+.endm
+
+/* The same in user mode, whose code needs a page of its own: at VIRTUAL + 4096, `user_code`. s10: what to do. */
+.macro USER what
+    la t0, user_code
+    SET_ENTRY 0, 1, t0, V | R | X | U | A
+    sfence.vma
+    li s2, -1
+    la s11, .Lback\@
+    li t6, MSTATUS_MPP
+    csrc mstatus, t6
+    li t6, VIRTUAL + 4096 + (\what) * 16
+    csrw mepc, t6
+    mret
+.Lback\@:
+    addi t6, s2, -8
+    bnez t6, .Ltrapped\@
+    li s2, -1
+.Ltrapped\@:
+.endm
+#define USER_LOAD 0
+#define USER_STORE 1
+#define USER_FETCH 2
+
+.macro FAULTS cause, address
+    CHECK s2, \cause
+    CHECK s3, \address
+.endm
+
+TEST translate
+    SET_UP
+    SET_LEAF s0, V | R | W | A | D
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, -1
+    CHECK a2, 0x12345678
+    li a2, 77
+    SUPERVISOR sw a2, 4(a4)
+    CHECK s2, -1
+    lw a2, 4(s0)
+    CHECK a2, 77
+    la t1, page + 4096          /* another page in its place */
+    li t2, 99
+    sw t2, (t1)
+    SET_LEAF t1, V | R | A
+    SUPERVISOR lw a2, (a4)
+    CHECK a2, 99
+    la t1, page                 /* a fence for the address alone does */
+    SET_ENTRY 0, 0, t1, V | R | A
+    sfence.vma a4
+    SUPERVISOR lw a2, (a4)
+    CHECK a2, 0x12345678
+    END
+
+TEST permissions
+    SET_UP
+    SET_LEAF s0, 0                          /* nothing there */
+    SUPERVISOR lw a2, 4(a4)
+    FAULTS LOAD_FAULT, VIRTUAL + 4
+    SUPERVISOR sb a2, 3(a4)
+    FAULTS STORE_FAULT, VIRTUAL + 3
+    SUPERVISOR amoadd.w a2, a2, (a4)
+    FAULTS STORE_FAULT, VIRTUAL
+    SUPERVISOR lr.w a2, (a4)
+    FAULTS LOAD_FAULT, VIRTUAL
+    SUPERVISOR jr a4
+    FAULTS FETCH_FAULT, VIRTUAL
+    CHECK s4, VIRTUAL
+    SET_LEAF s0, R | W | X | A | D          /* not valid */
+    SUPERVISOR lw a2, (a4)
+    FAULTS LOAD_FAULT, VIRTUAL
+    SET_LEAF s0, V | R | A | D              /* to be read */
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, -1
+    SUPERVISOR sw a2, (a4)
+    FAULTS STORE_FAULT, VIRTUAL
+    SUPERVISOR amoor.w a2, a2, (a4)
+    FAULTS STORE_FAULT, VIRTUAL
+    SUPERVISOR jr a4
+    FAULTS FETCH_FAULT, VIRTUAL
+    SET_LEAF s0, V | X | A                  /* to be executed */
+    SUPERVISOR lw a2, (a4)
+    FAULTS LOAD_FAULT, VIRTUAL
+    SET_LEAF s0, V | W | A | D              /* reserved: writable, not readable */
+    SUPERVISOR sw a2, (a4)
+    FAULTS STORE_FAULT, VIRTUAL
+    SET_LEAF s0, V | W | X | A | D
+    SUPERVISOR jr a4
+    FAULTS FETCH_FAULT, VIRTUAL
+    SET_LEAF s0, V                          /* a pointer, where there are no more levels */
+    SUPERVISOR lw a2, (a4)
+    FAULTS LOAD_FAULT, VIRTUAL
+    END
+
+/* Code in a page, and a jump out of it. */
+TEST fetch
+    SET_UP
+    la t1, supervisor_code
+    SET_LEAF t1, V | X | A
+    la s11, 1f
+    ENTER MSTATUS_MPP_S
+    jr a4
+1:  CHECK s2, 9
+    CHECK s4, VIRTUAL + 4
+    CHECK a5, 5
+    END
+
+TEST user_pages
+    SET_UP
+    SET_LEAF s0, V | R | W | X | A | D      /* a supervisor's page */
+    USER USER_LOAD
+    FAULTS LOAD_FAULT, VIRTUAL
+    USER USER_STORE
+    FAULTS STORE_FAULT, VIRTUAL
+    USER USER_FETCH
+    FAULTS FETCH_FAULT, VIRTUAL
+    SET_LEAF s0, V | R | W | U | A | D      /* a user's */
+    USER USER_LOAD
+    CHECK s2, -1
+    CHECK a2, 0x12345678
+    USER USER_STORE
+    CHECK s2, -1
+    SUPERVISOR lw a2, (a4)
+    FAULTS LOAD_FAULT, VIRTUAL
+    SUPERVISOR sw a2, (a4)
+    FAULTS STORE_FAULT, VIRTUAL
+    li t1, MSTATUS_SUM                      /* lets the supervisor read and write it */
+    csrs mstatus, t1
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, -1
+    SUPERVISOR sw a2, (a4)
+    CHECK s2, -1
+    la t1, supervisor_code
+    SET_LEAF t1, V | R | X | U | A          /* but never execute */
+    SUPERVISOR jr a4
+    FAULTS FETCH_FAULT, VIRTUAL
+    li t1, MSTATUS_SUM
+    csrc mstatus, t1
+    SUPERVISOR lw a2, (a4)
+    FAULTS LOAD_FAULT, VIRTUAL
+    USER USER_FETCH
+    CHECK s2, -1
+    CHECK a5, 5
+    END
+
+/* MXR: executable pages can be read. */
+TEST make_executable_readable
+    SET_UP
+    SET_LEAF s0, V | X | A
+    li t1, MSTATUS_MXR
+    csrs mstatus, t1
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, -1
+    SUPERVISOR sw a2, (a4)
+    FAULTS STORE_FAULT, VIRTUAL
+    SET_LEAF s0, V | X | U | A
+    SUPERVISOR lw a2, (a4)
+    FAULTS LOAD_FAULT, VIRTUAL
+    USER USER_LOAD
+    CHECK s2, -1
+    li t1, MSTATUS_MXR
+    csrc mstatus, t1
+    USER USER_LOAD
+    FAULTS LOAD_FAULT, VIRTUAL
+    END
+
+/* MPRV: machine mode loads and stores as the mode in MPP; fetches stay. */
+TEST modify_privilege
+    SET_UP
+    SET_LEAF s0, V | R | U | A
+    li t1, MSTATUS_MPP
+    csrc mstatus, t1
+    li t2, MSTATUS_MPRV
+    csrs mstatus, t2
+    lw a2, (a4)                             /* as user */
+    csrc mstatus, t2
+    CHECK a2, 0x12345678
+    li t1, MSTATUS_MPP_S
+    csrs mstatus, t1
+    csrs mstatus, t2
+    TRY lw a2, (a4)                         /* as supervisor */
+    li t2, MSTATUS_MPRV
+    csrc mstatus, t2
+    FAULTS LOAD_FAULT, VIRTUAL
+    li t1, MSTATUS_MPP
+    csrc mstatus, t1
+    li t1, MSTATUS_MPP_S
+    csrs mstatus, t1
+    li t1, MSTATUS_SUM
+    csrs mstatus, t1
+    csrs mstatus, t2
+    lw a2, (a4)
+    csrc mstatus, t2
+    CHECK a2, 0x12345678
+    li t1, MSTATUS_MPP                      /* as machine: no translation, nothing there */
+    csrs mstatus, t1
+    csrs mstatus, t2
+    li t3, 0x1000000
+    TRY lw a2, (t3)
+    li t2, MSTATUS_MPRV
+    csrc mstatus, t2
+    CHECK s2, 5
+    END
+
+/* Accessed and dirty bits, set by hardware. */
+TEST hardware_updates
+    SET_UP
+    SET_LEAF s0, V | R | W | X
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, -1
+    GET_LEAF_FLAGS a2
+    CHECK a2, V | R | W | X | A
+    SUPERVISOR sw a2, (a4)
+    CHECK s2, -1
+    GET_LEAF_FLAGS a2
+    CHECK a2, V | R | W | X | A | D
+    SET_LEAF s0, V | R | W | X
+    SUPERVISOR amoadd.w a2, a2, (a4)
+    GET_LEAF_FLAGS a2
+    CHECK a2, V | R | W | X | A | D
+    SET_LEAF s0, V | R | A                  /* a refused write leaves no mark */
+    SUPERVISOR sw a2, (a4)
+    FAULTS STORE_FAULT, VIRTUAL
+    GET_LEAF_FLAGS a2
+    CHECK a2, V | R | A
+    la t1, supervisor_code
+    SET_LEAF t1, V | X
+    la s11, 1f
+    ENTER MSTATUS_MPP_S
+    jr a4
+1:  GET_LEAF_FLAGS a2
+    CHECK a2, V | X | A
+    END
+
+/* ... or by the page fault's handler, where menvcfg.ADUE is clear. */
+TEST software_updates
+    SET_UP
+    CLEAR_ADUE
+    SET_LEAF s0, V | R | W | X | D
+    SUPERVISOR lw a2, (a4)
+    FAULTS LOAD_FAULT, VIRTUAL
+    SUPERVISOR jr a4
+    FAULTS FETCH_FAULT, VIRTUAL
+    GET_LEAF_FLAGS a2
+    CHECK a2, V | R | W | X | D
+    SET_LEAF s0, V | R | W | A
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, -1
+    SUPERVISOR sw a2, (a4)
+    FAULTS STORE_FAULT, VIRTUAL
+    SET_LEAF s0, V | R | W | A | D
+    SUPERVISOR sw a2, (a4)
+    CHECK s2, -1
+    END
+
+/* Leaves of higher levels; their physical address must be aligned. */
+TEST superpages
+    SET_UP
+    li t1, 0x80000000
+    SET_ENTRY 1, INDEX_1, t1, V | R | W | A | D
+    sfence.vma
+    la t1, page
+    li t2, VIRTUAL - 0x80000000
+    add a4, t1, t2
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, -1
+    CHECK a2, 0x12345678
+    li t1, 0x80001000                       /* misaligned */
+    SET_ENTRY 1, INDEX_1, t1, V | R | W | A | D
+    sfence.vma
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, LOAD_FAULT
+    SUPERVISOR sw a2, (a4)
+    CHECK s2, STORE_FAULT
+#if __riscv_xlen == 64
+    li t1, 0x80000000
+    SET_ENTRY 2, 1, t1, V | R | W | A | D   /* a gigabyte */
+    sfence.vma
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, -1
+    CHECK a2, 0x12345678
+    li t1, 0x80200000
+    SET_ENTRY 2, 1, t1, V | R | W | A | D
+    sfence.vma
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, LOAD_FAULT
+#endif
+    END
+
+/* A fence for any address in a large page drops all of it. */
+TEST superpage_fence
+    SET_UP
+    li t1, 0x80000000
+    SET_ENTRY 1, INDEX_1, t1, V | R | W | A | D
+    sfence.vma
+    la t1, page
+    li t2, VIRTUAL - 0x80000000
+    add a4, t1, t2
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, -1
+    li t1, 0x80000000
+    SET_ENTRY 1, INDEX_1, t1, 0
+    li t1, VIRTUAL
+    sfence.vma t1
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, LOAD_FAULT
+    END
+
+/* Bits that are reserved in entries. */
+TEST reserved_bits
+    SET_UP
+    TABLE t1, 0
+    SET_ENTRY 1, INDEX_1, t1, V | D    /* in a pointer: dirty, accessed, user */
+    sfence.vma
+    SET_LEAF s0, V | R | W | A | D
+    SUPERVISOR lw a2, (a4)
+    FAULTS LOAD_FAULT, VIRTUAL
+    TABLE t1, 0
+    SET_ENTRY 1, INDEX_1, t1, V | A
+    sfence.vma
+    SUPERVISOR lw a2, (a4)
+    FAULTS LOAD_FAULT, VIRTUAL
+    TABLE t1, 0
+    SET_ENTRY 1, INDEX_1, t1, V | U
+    sfence.vma
+    SUPERVISOR lw a2, (a4)
+    FAULTS LOAD_FAULT, VIRTUAL
+    TABLE t1, 0
+    SET_ENTRY 1, INDEX_1, t1, V | G    /* global is fine, and so are the bits for software */
+    SET_LEAF s0, V | R | A | D | G | 0x300
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, -1
+#if __riscv_xlen == 64
+    li t2, 54
+1:  TABLE t5, 0
+    LE t1, (t5)
+    li t3, 1
+    sll t3, t3, t2
+    or t1, t1, t3
+    SE t1, (t5)
+    sfence.vma
+    SUPERVISOR lw a2, (a4)
+    FAULTS LOAD_FAULT, VIRTUAL
+    SET_LEAF s0, V | R | A | D
+    addi t2, t2, 1
+    li t3, 64
+    bne t2, t3, 1b
+#endif
+    END
+
+#if __riscv_xlen == 64
+/* The upper bits of an address repeat the highest one that is translated. */
+TEST canonical
+    SET_UP
+    SET_LEAF s0, V | R | W | X | A | D
+    li s7, 1
+    slli s7, s7, 12 + 9 * LEVELS            /* the first address beyond */
+    or a4, a4, s7
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, LOAD_FAULT
+    CHECK_SAME s3, a4
+    SUPERVISOR sw a2, (a4)
+    CHECK s2, STORE_FAULT
+    SUPERVISOR jr a4
+    CHECK s2, FETCH_FAULT
+    CHECK_SAME s3, a4
+    li a4, VIRTUAL
+    li t0, X_MIN
+    or a4, a4, t0
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, LOAD_FAULT
+    li a4, VIRTUAL
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, -1
+    END
+#endif
+
+/* An access across two pages: faults on the second, and stores nothing on the first. */
+TEST across_pages
+    SET_UP
+    SET_LEAF s0, V | R | W | A | D
+    la t1, page + 4096
+    SET_ENTRY 0, 1, t1, V | R | W | A | D
+    sfence.vma
+    la s0, page + 4092
+    sw zero, (s0)
+    li a4, VIRTUAL + 4094
+    li a3, 0x11223344
+    SUPERVISOR sw a3, (a4)
+    CHECK s2, -1
+    SUPERVISOR lw a2, (a4)
+    CHECK a2, 0x11223344
+    la t1, page + 4096
+    SET_ENTRY 0, 1, t1, V | R | A
+    sfence.vma
+    li a3, -1
+    SUPERVISOR sw a3, (a4)
+    FAULTS STORE_FAULT, VIRTUAL + 4096
+    lhu a2, 2(s0)
+    CHECK a2, 0x3344
+    SET_ENTRY 0, 1, t1, 0
+    sfence.vma
+    SUPERVISOR lw a3, (a4)
+    FAULTS LOAD_FAULT, VIRTUAL + 4096
+    CHECK a3, -1
+    END
+
+/* An instruction across two pages: the fault's address is that of the second. */
+TEST fetch_across_pages
+    SET_UP
+    la t1, split_code
+    SET_LEAF t1, V | X | A
+    la t1, split_code + 4096
+    SET_ENTRY 0, 1, t1, 0
+    sfence.vma
+    li a4, VIRTUAL + 4094
+    li a5, 0
+    SUPERVISOR jr a4
+    FAULTS FETCH_FAULT, VIRTUAL + 4096
+    CHECK s4, VIRTUAL + 4094
+    CHECK a5, 0
+    la t1, split_code + 4096
+    SET_ENTRY 0, 1, t1, V | X | A
+    sfence.vma
+    SUPERVISOR jr a4
+    CHECK s2, 9
+    CHECK s4, VIRTUAL + 4098
+    CHECK a5, 7
+    END
+
+/* Tables in a place where nothing answers: an access fault of the access's kind. */
+TEST table_access_fault
+    SET_UP
+    li t1, 0x1000000
+    SET_ENTRY 1, INDEX_1, t1, V
+    sfence.vma
+    SUPERVISOR lw a2, (a4)
+    FAULTS 5, VIRTUAL
+    SUPERVISOR sw a2, (a4)
+    FAULTS 7, VIRTUAL
+    SUPERVISOR jr a4
+    FAULTS 1, VIRTUAL
+    END
+
+/* satp bare: addresses are physical again. */
+TEST bare
+    SET_UP
+    SET_LEAF s0, V | R | A
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, -1
+    csrw satp, zero
+    li a4, 0x1000000
+    SUPERVISOR lw a2, (a4)
+    CHECK s2, 5
+    SUPERVISOR lw a2, (s0)
+    CHECK s2, -1
+    CHECK a2, 0x12345678
+    END
+
+/* Page faults that are delegated go to the supervisor with the address. */
+TEST delegated_fault
+    SET_UP
+    SET_LEAF s0, 0
+    li t0, 0xb000
+    csrw medeleg, t0
+    la s11, 1f
+    ENTER MSTATUS_MPP_S
+    lw a2, 12(a4)
+1:  CHECK s6, LOAD_FAULT
+    CHECK s7, VIRTUAL + 12
+    CHECK s2, 9
+    csrw medeleg, zero
+    END
+
+    .option push
+    .option norvc
+    .balign 4096
+supervisor_code:
+    li a5, 5
+    ecall
+    .balign 4096
+user_code:          /* runs at VIRTUAL + 4096 */
+    li t0, VIRTUAL
+    lw a2, (t0)
+    ecall
+    .balign 16
+    li t0, VIRTUAL
+    sw a2, (t0)
+    ecall
+    .balign 16
+    li t0, VIRTUAL
+    jr t0
+    .balign 4096
+split_code:
+    .skip 4094
+    .4byte 0x00700793 /* li a5, 7 */
+    ecall
+    .option pop
+
+    .bss
+    .balign 4096
+tables:
+    .skip 4096 * 5
+page:
+    .skip 8192
