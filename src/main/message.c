@@ -41,6 +41,6 @@ void message_error(const Messages *messages, const Error *error)
 {
     message_print(messages, NULL, error_message(error));
     if (*error_hint(error)) {
-        fputs(error_hint(error), stderr);
+        fprintf(stderr, "%s\n", error_hint(error));
     }
 }
