@@ -490,9 +490,10 @@ class Schema:
 
     def check_names(self):
         for what in (self.commands, self.events, self.options, self.hmp):
-            names = [n for d in what for n in (d.name, d.raw.get('alias')) if n]
+            names = [name for definition in what for name in self.names_of(definition)]
             for definition in what:
-                definition.require(names.count(definition.name) == 1, 'is there already')
+                for name in self.names_of(definition):
+                    definition.require(names.count(name) == 1, f'{name} is there already')
         for what, key in ((self.commands, 'c_name'), (self.hmp, 'c_name'), (self.options, 'id')):
             names = [getattr(d, key) for d in what]
             for definition in what:
@@ -501,6 +502,13 @@ class Schema:
         self.commands.sort(key=lambda c: c.name)
         self.events.sort(key=lambda e: e.name)
         self.hmp.sort(key=lambda h: (h.info, h.short))
+
+    @staticmethod
+    def names_of(definition):
+        alias = definition.raw.get('alias')
+        if alias and definition.kind == 'hmp' and definition.info:
+            alias = f'info {alias}'
+        return [definition.name] + ([alias] if alias else [])
 
     def order_types(self):
         """Within a module, what a type holds by value comes before it; modules likewise."""
