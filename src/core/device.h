@@ -71,7 +71,7 @@ struct Register {
     uint64_t write_sets;   /* bits that writing 1 sets */
     uint64_t write_toggles;
     uint64_t read_clears;  /* bits that reading clears, but for a debugger */
-    uint64_t reset;        /* value after reset */
+    uint64_t reset;        /* value after reset; of rows that stand on one field, the first's counts */
     uint8_t survives;      /* bits 1 << ResetKind that leave it alone */
     bool banked;           /* its field stands in each of the class's banks */
     bool write_only;       /* does not answer reads; where no other row does: as `reset` */

@@ -277,10 +277,31 @@ typedef struct ResetContext {
     ResetKind kind;
 } ResetContext;
 
+typedef struct FirstContext {
+    const Register *reg, *first;
+} FirstContext;
+
+static void find_first(const RegisterBank *bank, const Register *reg, void *data)
+{
+    FirstContext *context = data;
+    bool same = reg->field_size && reg->offset == context->reg->offset && reg->shift == context->reg->shift;
+    if (same && !context->first) {
+        context->first = reg;
+    }
+}
+
+/* Of rows that stand on the same field the first says what it is reset to. */
+static bool is_first(const Device *device, const Register *reg)
+{
+    FirstContext context = { reg, NULL };
+    device_each_register(device, find_first, &context);
+    return context.first == reg;
+}
+
 static void reset_register(const RegisterBank *bank, const Register *reg, void *data)
 {
     ResetContext *context = data;
-    if (!reg->field_size || reg->survives & 1u << context->kind) {
+    if (!reg->field_size || reg->survives & 1u << context->kind || !is_first(context->device, reg)) {
         return;
     }
     unsigned banks = reg->banked ? device_class_of(context->device)->banked_count : 1;

@@ -1,0 +1,272 @@
+#include "core/loop.h"
+
+#include "base/host/host.h"
+#include "base/thread.h"
+
+#include <glib.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+typedef struct Trail {
+    Loop *loop;
+    GString *text;
+} Trail;
+
+static void append_a(void *data) { g_string_append_c(((Trail *)data)->text, 'a'); }
+static void append_b(void *data) { g_string_append_c(((Trail *)data)->text, 'b'); }
+static void append_c(void *data) { g_string_append_c(((Trail *)data)->text, 'c'); }
+
+static void post_more(void *data)
+{
+    Trail *trail = data;
+    g_string_append_c(trail->text, 'm');
+    loop_post(trail->loop, append_c, trail);
+}
+
+static Trail trail_new(bool glib) { return (Trail){ loop_new(glib, NULL), g_string_new(NULL) }; }
+
+static void trail_free(Trail *trail)
+{
+    loop_free(trail->loop);
+    g_string_free(trail->text, TRUE);
+}
+
+static void test_posts(void)
+{
+    Trail trail = trail_new(false);
+    g_assert_true(loop_is_self(trail.loop));
+    loop_post(trail.loop, append_a, &trail);
+    loop_post(trail.loop, post_more, &trail);
+    loop_post(trail.loop, append_b, &trail);
+    g_assert_cmpstr(trail.text->str, ==, "");
+    g_assert_true(loop_iterate(trail.loop, -1));
+    g_assert_cmpstr(trail.text->str, ==, "amb"); /* what is posted meanwhile waits for the next round */
+    loop_drain(trail.loop);
+    g_assert_cmpstr(trail.text->str, ==, "ambc");
+    g_assert_false(loop_iterate(trail.loop, 0));
+    loop_post_wait(trail.loop, append_a, &trail);
+    g_assert_cmpstr(trail.text->str, ==, "ambca");
+    trail_free(&trail);
+}
+
+static void test_timers(void)
+{
+    Trail trail = trail_new(false);
+    LoopTimer a, b, c;
+    loop_timer_init(&a, trail.loop, append_a, &trail);
+    loop_timer_init(&b, trail.loop, append_b, &trail);
+    loop_timer_init(&c, trail.loop, append_c, &trail);
+    int64_t now = host_monotonic_ns();
+    loop_timer_set(&c, now - 10);
+    loop_timer_set(&b, now - 10); /* ties: in order of creation */
+    loop_timer_set(&a, now + 3000000);
+    loop_iterate(trail.loop, -1);
+    g_assert_cmpstr(trail.text->str, ==, "bc");
+    loop_iterate(trail.loop, -1);
+    g_assert_cmpstr(trail.text->str, ==, "bca");
+    g_assert_cmpint(host_monotonic_ns(), >=, now + 3000000);
+    g_assert_cmpint(a.deadline, ==, INT64_MAX);
+    loop_timer_set(&a, now);
+    loop_timer_cancel(&a);
+    g_assert_false(loop_iterate(trail.loop, 0));
+    /* The earlier one decides how long a round waits. */
+    loop_timer_set(&a, host_monotonic_ns() + INT64_C(3600000000000));
+    loop_timer_set(&b, host_monotonic_ns() + 1000000);
+    loop_iterate(trail.loop, -1);
+    g_assert_cmpstr(trail.text->str, ==, "bcab");
+    loop_timer_cancel(&a);
+    trail_free(&trail);
+}
+
+typedef struct Pipe {
+    int fds[2];
+    LoopFd *watch, *other;
+    unsigned calls, events;
+} Pipe;
+
+static void pipe_ready(void *data, unsigned events)
+{
+    Pipe *pipe = data;
+    char byte;
+    pipe->calls++;
+    pipe->events = events;
+    if (events & HOST_POLL_IN) {
+        g_assert_cmpint(read(pipe->fds[0], &byte, 1), ==, 1);
+    }
+    if (pipe->other) {
+        loop_fd_remove(pipe->other);
+        pipe->other = NULL;
+    }
+}
+
+static void pipe_open(Pipe *pipe_, Loop *loop)
+{
+    *pipe_ = (Pipe){ 0 };
+    g_assert_cmpint(pipe(pipe_->fds), ==, 0);
+    pipe_->watch = loop_fd_add(loop, pipe_->fds[0], HOST_POLL_IN, pipe_ready, pipe_);
+    g_assert_nonnull(pipe_->watch);
+}
+
+static void pipe_close(Pipe *pipe)
+{
+    close(pipe->fds[0]);
+    close(pipe->fds[1]);
+}
+
+static void test_fds(void)
+{
+    Trail trail = trail_new(false);
+    Pipe one, two;
+    pipe_open(&one, trail.loop);
+    pipe_open(&two, trail.loop);
+    g_assert_false(loop_iterate(trail.loop, 0));
+    g_assert_cmpint(write(one.fds[1], "x", 1), ==, 1);
+    g_assert_true(loop_iterate(trail.loop, -1));
+    g_assert_cmpuint(one.calls, ==, 1);
+    g_assert_cmpuint(two.calls, ==, 0);
+    loop_fd_set(one.watch, 0);
+    g_assert_cmpint(write(one.fds[1], "x", 1), ==, 1);
+    g_assert_false(loop_iterate(trail.loop, 0));
+    loop_fd_set(one.watch, HOST_POLL_IN);
+    /* Both are ready, and whichever is served first takes the other away. */
+    g_assert_cmpint(write(two.fds[1], "x", 1), ==, 1);
+    one.other = two.watch;
+    two.other = one.watch;
+    loop_iterate(trail.loop, -1);
+    g_assert_cmpuint(one.calls - 1 + two.calls, ==, 1);
+    if (one.calls == 1) {
+        one.watch = NULL;
+    }
+    loop_fd_remove(one.watch ? one.watch : two.watch);
+    g_assert_false(loop_iterate(trail.loop, 0));
+    pipe_close(&one);
+    pipe_close(&two);
+    trail_free(&trail);
+}
+
+static gboolean glib_called(void *data)
+{
+    g_string_append_c(((Trail *)data)->text, 'g');
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean glib_ready(GIOChannel *channel, GIOCondition condition, void *data)
+{
+    g_string_append_c(((Trail *)data)->text, condition & G_IO_IN ? 'r' : '?');
+    return G_SOURCE_REMOVE;
+}
+
+static void test_glib(void)
+{
+    Trail trail = trail_new(true);
+    g_idle_add(glib_called, &trail);
+    loop_iterate(trail.loop, -1);
+    g_assert_cmpstr(trail.text->str, ==, "g");
+    g_timeout_add(2, glib_called, &trail);
+    while (trail.text->len < 2) {
+        loop_iterate(trail.loop, -1);
+    }
+    int fds[2];
+    g_assert_cmpint(pipe(fds), ==, 0);
+    GIOChannel *channel = g_io_channel_unix_new(fds[0]);
+    g_io_add_watch(channel, G_IO_IN, glib_ready, &trail);
+    g_assert_false(loop_iterate(trail.loop, 1000000));
+    g_assert_cmpint(write(fds[1], "x", 1), ==, 1);
+    while (trail.text->len < 3) {
+        loop_iterate(trail.loop, -1);
+    }
+    g_assert_cmpstr(trail.text->str, ==, "ggr");
+    g_assert_false(loop_iterate(trail.loop, 0)); /* the source is gone, though the pipe is still readable */
+    g_io_channel_unref(channel);
+    close(fds[0]);
+    close(fds[1]);
+    trail_free(&trail);
+}
+
+/* Other threads. */
+
+enum { POSTS = 2000 };
+
+typedef struct Counter {
+    Loop *loop;
+    unsigned count; /* on the loop's thread alone */
+    _Atomic unsigned done;
+} Counter;
+
+static void count(void *data) { ((Counter *)data)->count++; }
+
+static void check_count(void *data) { g_assert_cmpuint(((Counter *)data)->count, >, 0); }
+
+static void *post_many(void *data)
+{
+    Counter *counter = data;
+    for (unsigned i = 0; i < POSTS; i++) {
+        if (i % 16) {
+            loop_post(counter->loop, count, counter);
+        } else {
+            loop_post_wait(counter->loop, count, counter);
+        }
+    }
+    loop_post_wait(counter->loop, check_count, counter);
+    if (atomic_fetch_add(&counter->done, 1) == 2) {
+        loop_quit(counter->loop);
+    }
+    return NULL;
+}
+
+static void test_threads(void)
+{
+    Counter counter = { .loop = loop_new(false, NULL) };
+    Thread threads[3];
+    for (unsigned i = 0; i < 3; i++) {
+        thread_start(&threads[i], "poster", post_many, &counter, NULL);
+    }
+    loop_run(counter.loop);
+    for (unsigned i = 0; i < 3; i++) {
+        thread_join(&threads[i]);
+    }
+    loop_drain(counter.loop);
+    g_assert_cmpuint(counter.count, ==, 3 * POSTS);
+    loop_free(counter.loop);
+}
+
+static void *run_loop(void *loop)
+{
+    loop_run(loop);
+    return NULL;
+}
+
+static void quit(void *data) { loop_quit(data); }
+
+static void test_other_loop(void)
+{
+    Counter counter = { .loop = loop_new(false, NULL) };
+    Thread thread;
+    LoopTimer timer;
+    loop_timer_init(&timer, counter.loop, quit, counter.loop);
+    thread_start(&thread, "loop", run_loop, counter.loop, NULL);
+    for (unsigned i = 0; i < 200; i++) {
+        loop_post(counter.loop, count, &counter);
+        loop_timer_set(&timer, host_monotonic_ns() + 1000000000);
+    }
+    while (loop_is_self(counter.loop)) {
+        g_usleep(100);
+    }
+    loop_drain(counter.loop);
+    g_assert_cmpuint(counter.count, ==, 200);
+    loop_timer_set(&timer, host_monotonic_ns());
+    thread_join(&thread);
+    loop_free(counter.loop);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/core/loop/posts", test_posts);
+    g_test_add_func("/core/loop/timers", test_timers);
+    g_test_add_func("/core/loop/fds", test_fds);
+    g_test_add_func("/core/loop/glib", test_glib);
+    g_test_add_func("/core/loop/threads", test_threads);
+    g_test_add_func("/core/loop/other-loop", test_other_loop);
+    return g_test_run();
+}
