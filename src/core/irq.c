@@ -93,15 +93,14 @@ static void deliver(void *data, uint64_t state, uint64_t unused)
     }
     DeviceLock *lock = target->to->lock;
     LockEntry entry = lock_enter(lock);
-    if (entry == LOCK_CROSSING) {
-        /* What is dropped after a hundred thousand of them belongs to a line that turns itself over. */
+    if (entry != LOCK_ENTERED) {
+        /* The device's own lines come later too, so that what turns itself over does not call itself. What is dropped
+         * after very many of them belongs to such a line. */
         lock_defer(lock_domain(lock), deliver, link, state, 0);
         return;
     }
     apply(link, state);
-    if (entry == LOCK_ENTERED) {
-        device_unlock(lock);
-    }
+    device_unlock(lock);
 }
 
 void irq_set(Irq *irq, int level)
