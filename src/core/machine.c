@@ -320,7 +320,7 @@ void machine_free(Machine *machine)
 
 static bool check_level(const char *name, unsigned count, Error **error)
 {
-    return count <= 1 || error_set(error, "-smp: %s > 1 is not supported by this machine's topology", name);
+    return count <= 1 || error_set(error, "%s > 1 not supported by this machine's CPU topology", name);
 }
 
 static bool complete_smp(Machine *machine, Error **error)
@@ -341,7 +341,7 @@ static bool complete_smp(Machine *machine, Error **error)
     o->cores = MAX(o->cores, 1u);
     o->threads = MAX(o->threads, 1u);
     uint64_t product = (uint64_t)o->sockets * o->cores * o->threads;
-    o->maximum_cpus = o->maximum_cpus ? o->maximum_cpus : product > UINT32_MAX ? UINT32_MAX : (unsigned)product;
+    o->maximum_cpus = wanted ? wanted : product > UINT32_MAX ? UINT32_MAX : (unsigned)product;
     if (product != o->maximum_cpus) {
         return error_set(error,
                          "Invalid CPU topology: product of the hierarchy must match maxcpus: sockets (%u) * cores (%u) * "
@@ -349,8 +349,10 @@ static bool complete_smp(Machine *machine, Error **error)
     }
     o->cpus = o->cpus ? o->cpus : o->maximum_cpus;
     if (o->cpus > o->maximum_cpus) {
-        return error_set(error, "Invalid CPU topology: maxcpus must be equal to or greater than smp: maxcpus (%u) < "
-                         "cpus (%u)", o->maximum_cpus, o->cpus);
+        return error_set(error,
+                         "Invalid CPU topology: maxcpus must be equal to or greater than smp: sockets (%u) * cores (%u) * "
+                         "threads (%u) == maxcpus (%u) < smp_cpus (%u)", o->sockets, o->cores, o->threads,
+                         o->maximum_cpus, o->cpus);
     }
     return true;
 }
