@@ -101,7 +101,8 @@ void block_cache_code_changed(BlockCache *cache)
 
 static size_t hash(const BlockKey *key)
 {
-    uint64_t h = key->pc ^ key->mode * 0x9e3779b97f4a7c15 ^ (uintptr_t)key->ram ^ key->ram_offset << 20 ^ key->single << 63;
+    uint64_t h =
+        key->pc ^ key->mode * 0x9e3779b97f4a7c15 ^ (uintptr_t)key->ram ^ key->ram_offset << 20 ^ key->single << 63;
 
     h *= 0xff51afd7ed558ccd;
     return h >> 32 ^ h;

@@ -353,7 +353,8 @@ bool cpu_physical_cas(Cpu *cpu, uint64_t physical, unsigned size, uint64_t *expe
     }
     if (size == 4) {
         uint32_t before = (uint32_t)*expected;
-        __atomic_compare_exchange_n((uint32_t *)host, &before, (uint32_t)value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        __atomic_compare_exchange_n((uint32_t *)host, &before, (uint32_t)value, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_SEQ_CST);
         *expected = before;
     } else {
         __atomic_compare_exchange_n((uint64_t *)host, expected, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -367,7 +368,8 @@ bool cpu_debug_translate(Cpu *cpu, uint64_t address, uint64_t *physical)
 {
     MmuResult result = { 0 };
 
-    if (!cpu->guest->walk(cpu, address & cpu_address_mask(cpu), MMU_READ, cpu->guest->fetch_mmu_mode(cpu), true, &result)) {
+    if (!cpu->guest->walk(cpu, address & cpu_address_mask(cpu), MMU_READ, cpu->guest->fetch_mmu_mode(cpu), true,
+                          &result)) {
         return false;
     }
     *physical = result.physical;

@@ -62,8 +62,8 @@ static void log_block(Cpu *cpu)
         return;
     }
     if (log_enabled(cpu->log, LOG_EXEC)) {
-        log_write(cpu->log, "Trace %u: 0x%0*" PRIx64 " [mode 0x%" PRIx64 "]\n", cpu->index, cpu->guest->word_bits / 4, pc,
-                  cpu->exec.mode);
+        log_write(cpu->log, "Trace %u: 0x%0*" PRIx64 " [mode 0x%" PRIx64 "]\n", cpu->index, cpu->guest->word_bits / 4,
+                  pc, cpu->exec.mode);
     }
     if (log_enabled(cpu->log, LOG_CPU) && cpu->guest->print_registers) {
         AUTO_STRBUF(text);

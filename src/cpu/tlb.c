@@ -1,7 +1,7 @@
 /*
  * The TLB: for each MMU mode a direct-mapped table that hits compare with directly (Exec.tlb), a parallel one of what
- * the slow paths need, and a few victims. Entries are for the guest's smallest page; a flush of one page drops the whole
- * mode where a larger one covers it. Tables grow when they are full at a flush, and shrink when they stay empty.
+ * the slow paths need, and a few victims. Entries are for the guest's smallest page; a flush of one page drops the
+ * whole mode where a larger one covers it. Tables grow when they are full at a flush, and shrink when they stay empty.
  */
 #include "cpu/cpu_internal.h"
 

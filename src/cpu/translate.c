@@ -1,6 +1,6 @@
 /*
  * From bytes to IR: drives the guest's translate() along one page. An instruction that crosses the page's end stands
- * first in a block of its own, so that a fault on the second page is raised when that instruction is due, and only then.
+ * first in a block of its own, so that a fault on the second page is raised when the instruction is due, and only then.
  * Code in device memory, or on a page that a protection unit cuts, is taken one instruction at a time.
  */
 #include "base/error.h"

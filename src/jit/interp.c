@@ -182,7 +182,8 @@ store_slow:
 
 call:
     interp_sync(&f, i);
-    result = i->helper(cpu, argument(&f, i->a, i->aux), argument(&f, i->b, i->aux >> 2), argument(&f, i->c, i->aux >> 4));
+    result =
+        i->helper(cpu, argument(&f, i->a, i->aux), argument(&f, i->b, i->aux >> 2), argument(&f, i->c, i->aux >> 4));
     goto called;
 call6:
     i++;

@@ -134,7 +134,8 @@ static uint64_t combine(IrOp op, unsigned size, uint64_t before, uint64_t operan
     static uint##bits##_t on_host_##bits(uint##bits##_t *memory, const Atomic *atomic) \
     { \
         bool swapped = atomic->access & MEM_BIG_ENDIAN; \
-        uint##bits##_t operand = (uint##bits##_t)atomic->operand[0], before = (uint##bits##_t)atomic->expected[0], value; \
+        uint##bits##_t operand = (uint##bits##_t)atomic->operand[0], value; \
+        uint##bits##_t before = (uint##bits##_t)atomic->expected[0]; \
         if (compares(atomic->op)) { \
             before = swapped ? swap(before) : before; \
             value = swapped ? swap(operand) : operand; \

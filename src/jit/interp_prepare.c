@@ -137,7 +137,8 @@ static void emit_cmp_branch(Prepare *p, const IrInst *cmp, const IrInst *branch)
 {
     unsigned condition = cmp->aux & 0xff;
 
-    emit_jump(p, emit_immediate_form(p, INTERP_branch_EQ_32 + condition * 4, cmp, cmp->aux >> 8 == IR_I64), branch->aux);
+    emit_jump(p, emit_immediate_form(p, INTERP_branch_EQ_32 + condition * 4, cmp, cmp->aux >> 8 == IR_I64),
+              branch->aux);
 }
 
 static unsigned width_code(const Prepare *p, IrRef ref)
@@ -161,10 +162,11 @@ static void emit_call(Prepare *p, const IrInst *inst, int32_t d)
 {
     const Helper *helper = &p->places.guest->helpers[inst->aux];
     bool six = inst[-1].op == IR_OP_args;
+    unsigned result = inst->type == IR_I64 ? CALL_64 : inst->type == IR_I32 ? CALL_32 : CALL_NONE;
     InterpInst *out = emit_arguments(p, INTERP_call, inst);
 
     out->d = d;
-    out->aux |= (uint16_t)((inst->type == IR_I64 ? CALL_64 : inst->type == IR_I32 ? CALL_32 : CALL_NONE) << CALL_RESULT_SHIFT);
+    out->aux |= (uint16_t)(result << CALL_RESULT_SHIFT);
     out->aux |= helper->effects & HELPER_RAISES ? CALL_RAISES : 0;
     if (six) {
         out->helper6 = helper->function6;
@@ -229,7 +231,8 @@ static void emit_function(Prepare *p, const IrInst *inst, int32_t d)
     InterpFunction *function = interp_memory_function(inst);
 
     function = function ? function : interp_value_function(inst);
-    out->function = function ? function : interp_fp_function(inst, inst->a ? inst_at(&p->places, inst->a)->type : IR_VOID);
+    out->function =
+        function ? function : interp_fp_function(inst, inst->a ? inst_at(&p->places, inst->a)->type : IR_VOID);
     assert(out->function);
     out->d = d;
     out->a = place_of(&p->places, inst->a);
@@ -315,8 +318,8 @@ static int32_t result_place(Prepare *p, IrRef ref)
     const IrInst *inst = inst_at(&p->places, ref), *next = inst + 1;
     bool has_next = ref + 1 < p->places.block->count;
 
-    if (has_next && next->op == IR_OP_set && next->a == ref && p->places.values[ref].uses == 1 && writes_exactly(inst) &&
-        register_of(&p->places, next)->bits == ir_type_bits(inst->type)) {
+    if (has_next && next->op == IR_OP_set && next->a == ref && p->places.values[ref].uses == 1 &&
+        writes_exactly(inst) && register_of(&p->places, next)->bits == ir_type_bits(inst->type)) {
         p->places.values[ref + 1].fused = true;
         return (int32_t)register_of(&p->places, next)->offset;
     }
@@ -327,8 +330,8 @@ static bool fuses_with_branch(const Prepare *p, IrRef ref)
 {
     const IrInst *inst = inst_at(&p->places, ref);
 
-    return inst->op == IR_OP_cmp && ref + 1 < p->places.block->count && inst[1].op == IR_OP_branch && inst[1].a == ref &&
-           p->places.values[ref].uses == 1;
+    return inst->op == IR_OP_cmp && ref + 1 < p->places.block->count && inst[1].op == IR_OP_branch &&
+           inst[1].a == ref && p->places.values[ref].uses == 1;
 }
 
 /* Operands give up their slots before the result gets one, so that it may be one of theirs. */

@@ -9,8 +9,8 @@
  * calls and insn marks is their order of execution. At each instruction that can raise, guest registers hold what the
  * `set`s before it made them: a front-end orders its `set`s after what can raise in the same guest instruction.
  *
- * The last instruction is an end. Ends and jumps may stand before it too, with a label behind each. Every way to a label
- * comes out of the same guest instruction (the same `insn` mark): so each point knows statically how many guest
+ * The last instruction is an end. Ends and jumps may stand before it too, with a label behind each. All ways to a label
+ * come out of the same guest instruction (the same `insn` mark): so each point knows statically how many guest
  * instructions were completed on the way there.
  *
  * Values are integers and scalar floating point. The vector and predicate types name registers, for helpers; no

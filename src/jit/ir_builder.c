@@ -74,7 +74,8 @@ IrRef ir_emit(IrBuilder *b, IrOp op, IrType type, unsigned aux, IrRef x, IrRef y
     if (folded) {
         return folded;
     }
-    return append(b, (IrInst){ .op = (uint8_t)op, .type = (uint8_t)type, .aux = (uint16_t)aux, .a = x, .b = y, .c = z });
+    return append(b,
+                  (IrInst){ .op = (uint8_t)op, .type = (uint8_t)type, .aux = (uint16_t)aux, .a = x, .b = y, .c = z });
 }
 
 IrRef ir_get(IrBuilder *b, IrType type, unsigned reg)

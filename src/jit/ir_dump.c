@@ -25,11 +25,13 @@ typedef struct Dump {
 static const char *const condition_names[] = {
     "eq", "ne", "lt_s", "ge_s", "le_s", "gt_s", "lt_u", "ge_u", "le_u", "gt_u", "test_eq", "test_ne",
 };
-static const char *const fp_condition_names[] = { "eq_quiet", "lt", "le", "lt_quiet", "le_quiet", "eq", "unordered_quiet" };
+static const char *const fp_condition_names[] = { "eq_quiet",       "lt", "le", "lt_quiet", "le_quiet", "eq",
+                                                  "unordered_quiet" };
 static const char *const exit_names[] = { "recheck", "halt", "exception", "code", "yield", "debug" };
 static const char *const hint_names[] = { "plain", "call", "return" };
 static const char *const order_names[] = { "", " acquire", " release", " acq_rel", " seq_cst", " tso", " ?", " ?" };
-static const char *const rounding_names[] = { "nearest_even", "toward_zero", "down", "up", "nearest_away", "odd", "?", "dynamic" };
+static const char *const rounding_names[] = { "nearest_even", "toward_zero", "down", "up",
+                                              "nearest_away", "odd",         "?",    "dynamic" };
 
 #define NAME(table, index) ((index) < ARRAY_SIZE(table) ? table[index] : "?")
 
@@ -67,7 +69,8 @@ static void dump_access(Dump *d, const IrInst *inst)
     dump_operand(d, " [", inst->a);
     if (plain && inst->displacement) {
         int64_t displacement = inst->displacement;
-        strbuf_printf(d->out, " %c %" PRId64, displacement < 0 ? '-' : '+', displacement < 0 ? -displacement : displacement);
+        strbuf_printf(d->out, " %c %" PRId64, displacement < 0 ? '-' : '+',
+                      displacement < 0 ? -displacement : displacement);
     }
     strbuf_append_char(d->out, ']');
     if (inst->b) {

@@ -115,7 +115,8 @@ static bool check_unused(Verifier *v, IrRef ref)
 {
     const IrInst *inst = &v->block->insts[ref];
     size_t count = strlen(ir_op_info[inst->op].operands);
-    bool has_imm = inst->op == IR_OP_const || inst->op == IR_OP_insn || inst->op == IR_OP_goto || inst->op == IR_OP_push_return;
+    bool has_imm =
+        inst->op == IR_OP_const || inst->op == IR_OP_insn || inst->op == IR_OP_goto || inst->op == IR_OP_push_return;
     bool has_displacement = inst->op == IR_OP_load || inst->op == IR_OP_store;
 
     if ((count < 1 && inst->a) || (count < 2 && !has_imm && inst->b) ||
@@ -160,7 +161,8 @@ static bool check_const(Verifier *v, IrRef ref, const IrInst *inst)
 
 static bool check_trunc(Verifier *v, IrRef ref, const IrInst *inst)
 {
-    return has_type(v, inst->a, INTS | BIT(IR_I128)) && ir_type_bits(operand_type(v, inst->a)) > ir_type_bits(inst->type)
+    return has_type(v, inst->a, INTS | BIT(IR_I128)) &&
+                   ir_type_bits(operand_type(v, inst->a)) > ir_type_bits(inst->type)
                ? true
                : FAULT(v, ref, "the operand is not a wider integer");
 }
@@ -308,8 +310,8 @@ static bool check_from(Verifier *v, IrRef ref, const IrInst *inst, unsigned type
     IrType from = ir_fp_from(inst->aux);
 
     if (!(BIT(from) & types) || operand_type(v, inst->a) != from) {
-        return FAULT(v, ref, "the operand, of type %s, is not the %s that it says", ir_type_name(operand_type(v, inst->a)),
-                     ir_type_name(from));
+        return FAULT(v, ref, "the operand, of type %s, is not the %s that it says",
+                     ir_type_name(operand_type(v, inst->a)), ir_type_name(from));
     }
     return true;
 }
@@ -379,7 +381,8 @@ static bool check_call(Verifier *v, IrRef ref, const IrInst *inst)
         return FAULT(v, ref, "%s does not take %s arguments", helper->name, six ? "six" : "three");
     }
     for (unsigned i = 0; i < 3; i++) {
-        if ((refs[i] && !has_type(v, refs[i], UP_TO_64)) || (six && more_refs[i] && !has_type(v, more_refs[i], UP_TO_64))) {
+        if ((refs[i] && !has_type(v, refs[i], UP_TO_64)) ||
+            (six && more_refs[i] && !has_type(v, more_refs[i], UP_TO_64))) {
             return FAULT(v, ref, "an argument of %s is wider than 64 bits", helper->name);
         }
     }
@@ -493,7 +496,8 @@ static bool check_inst(Verifier *v, IrRef ref)
     if (v->block->insts[ref - 1].op == IR_OP_args && inst->op != IR_OP_call) {
         return FAULT(v, ref, "stands between args and call");
     }
-    if (!check_type(v, ref) || !check_operands(v, ref) || !check_unused(v, ref) || (checks[inst->op] && !checks[inst->op](v, ref, inst))) {
+    if (!check_type(v, ref) || !check_operands(v, ref) || !check_unused(v, ref) ||
+        (checks[inst->op] && !checks[inst->op](v, ref, inst))) {
         return false;
     }
     v->usable[ref] = inst->type != IR_VOID && inst->op != IR_OP_set;

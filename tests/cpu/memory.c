@@ -71,7 +71,8 @@ static void test_widths(Fixture *f, gconstpointer data)
             g_assert_cmphex(load(f, size, address), ==, low);
             g_assert_cmphex(run(f, TOY(TOY_LOAD, 1, 2, TOY_ACCESS(0, size | 4)), 0, address), ==,
                             (uint64_t)sign_extend(low, bytes * 8));
-            g_assert_cmphex(run(f, TOY(TOY_LOADB, 1, 2, TOY_ACCESS(0, size)), 0, address), ==, swap_bytes(value, bytes));
+            g_assert_cmphex(run(f, TOY(TOY_LOADB, 1, 2, TOY_ACCESS(0, size)), 0, address), ==,
+                            swap_bytes(value, bytes));
             run(f, TOY(TOY_STOREB, 1, 2, TOY_ACCESS(0, size)), value, address);
             g_assert_cmphex(load(f, size, address), ==, swap_bytes(value, bytes));
         }
@@ -109,7 +110,8 @@ static void expect_io(Fixture *f, const uint64_t *expected, size_t count)
     }
     f->machine->io_count = 0;
 }
-#define EXPECT_IO(f, ...) expect_io(f, (const uint64_t[]){ __VA_ARGS__ }, ARRAY_SIZE(((const uint64_t[]){ __VA_ARGS__ })))
+#define EXPECT_IO(f, ...)                                                                                              \
+    expect_io(f, (const uint64_t[]){ __VA_ARGS__ }, ARRAY_SIZE(((const uint64_t[]){ __VA_ARGS__ })))
 #define IO(size, offset) ((TOY_IO + (offset)) | (uint64_t)(size) << 56)
 #define IO_WRITE(size, offset) (IO(size, offset) | BIT(63))
 

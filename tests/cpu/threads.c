@@ -1,5 +1,5 @@
-/* Several vCPUs on threads of their own: atomics, load-linked pairs, exclusive sections, flushes, waking up. Made to run
- * under ThreadSanitizer. */
+/* Several vCPUs on threads of their own: atomics, load-linked pairs, exclusive sections, flushes, waking up. Made to
+ * run under ThreadSanitizer. */
 #include "toy.h"
 
 #include "base/bytes.h"
@@ -50,7 +50,8 @@ static ToyMachine *hammer(const uint32_t *body, unsigned length, uint64_t rounds
 {
     ToyMachine *machine = toy_new(CPUS);
     Runner runners[CPUS];
-    uint32_t tail[] = { TOY(TOY_ADDI, 1, 1, 1), TOY(TOY_BNE, 1, 2, -2 * (int)(length + 1)), TOY(TOY_SYSTEM, 0, 0, TOY_HALT) };
+    uint32_t tail[] = { TOY(TOY_ADDI, 1, 1, 1), TOY(TOY_BNE, 1, 2, -2 * (int)(length + 1)),
+                        TOY(TOY_SYSTEM, 0, 0, TOY_HALT) };
 
     toy_code(machine, 0x1000, body, length);
     toy_code(machine, 0x1000 + 4 * length, tail, ARRAY_SIZE(tail));
@@ -86,7 +87,8 @@ static void test_linked(void)
 /* Across a page's edge, in exclusive sections, mixed with aligned ones on the bytes beside. */
 static void test_misaligned(void)
 {
-    ToyMachine *machine = HAMMER(1000, TOY(TOY_ADDI, 11, 9, 0xffe), TOY(TOY_AMOADD4, 3, 11, 10), TOY(TOY_AMOADD, 3, 9, 10));
+    ToyMachine *machine =
+        HAMMER(1000, TOY(TOY_ADDI, 11, 9, 0xffe), TOY(TOY_AMOADD4, 3, 11, 10), TOY(TOY_AMOADD, 3, 9, 10));
     g_assert_cmpuint(load_le32(machine->ram + 0x8ffe), ==, CPUS * 1000);
     g_assert_cmpuint(load_le64(machine->ram + 0x8000), ==, CPUS * 1000);
     toy_free(machine);
@@ -192,7 +194,8 @@ static void test_flush(void)
             while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < before + 2) { /* one block may have been under way */
                 g_thread_yield();
             }
-            g_assert_cmpuint(__atomic_load_n((uint64_t *)(machine->ram + 0x8000 + 64 * i), __ATOMIC_ACQUIRE), ==, round % 2);
+            g_assert_cmpuint(__atomic_load_n((uint64_t *)(machine->ram + 0x8000 + 64 * i), __ATOMIC_ACQUIRE), ==,
+                             round % 2);
         }
     }
     for (unsigned i = 0; i < CPUS; i++) {

@@ -90,7 +90,10 @@ static void emit_raise(IrBuilder *b, unsigned code, IrRef value)
 static void translate_system(Translator *t, unsigned what, uint64_t next)
 {
     static const uint8_t exits[] = {
-        [TOY_HALT] = IR_EXIT_HALT, [TOY_CODE_CHANGED] = IR_EXIT_CODE, [TOY_BREAK] = IR_EXIT_DEBUG, [TOY_YIELD] = IR_EXIT_YIELD,
+        [TOY_HALT] = IR_EXIT_HALT,
+        [TOY_CODE_CHANGED] = IR_EXIT_CODE,
+        [TOY_BREAK] = IR_EXIT_DEBUG,
+        [TOY_YIELD] = IR_EXIT_YIELD,
     };
     IrBuilder *b = &t->ir;
 
@@ -120,7 +123,8 @@ static void translate_system(Translator *t, unsigned what, uint64_t next)
     ir_exit(b, IR_EXIT_RECHECK);
 }
 
-static void translate_branch(Translator *t, IrCondition condition, unsigned x, unsigned y, uint64_t target, uint64_t next)
+static void translate_branch(Translator *t, IrCondition condition, unsigned x, unsigned y, uint64_t target,
+                             uint64_t next)
 {
     IrBuilder *b = &t->ir;
     unsigned taken = ir_label_new(b);
@@ -185,9 +189,42 @@ static void translate_atomic(Translator *t, unsigned op, unsigned x, unsigned y,
     }
 }
 
-static void toy_translate(Translator *t)
+static void translate_sum(Translator *t, unsigned op, unsigned x, unsigned y, int i)
 {
     IrBuilder *b = &t->ir;
+    IrRef left = ir_get(b, IR_I64, op == TOY_SHL ? x : y), result;
+
+    if (op == TOY_ADD) {
+        result = ir_binary(b, IR_OP_add, IR_I64, left, ir_get(b, IR_I64, (unsigned)i & 15));
+    } else if (op == TOY_ADDI) {
+        result = ir_binary_const(b, t->mode ? IR_OP_sub : IR_OP_add, IR_I64, left, (uint64_t)(int64_t)i);
+    } else {
+        result = ir_binary_const(b, IR_OP_shl, IR_I64, left, 16);
+        result = ir_binary_const(b, IR_OP_or, IR_I64, result, (uint16_t)i);
+    }
+    ir_set(b, x, result);
+}
+
+static void translate_jump(Translator *t, unsigned op, unsigned x, unsigned y, int i, uint64_t pc)
+{
+    IrBuilder *b = &t->ir;
+    uint64_t next = pc + 4, target = pc + (uint64_t)(int64_t)i * 2;
+
+    t->ended = true;
+    if (op == TOY_CALL) {
+        ir_set(b, x, ir_const(b, IR_I64, next));
+        ir_push_return(b, next);
+        ir_goto(b, target);
+    } else if (op == TOY_JUMP) {
+        IrRef to = ir_binary_const(b, IR_OP_add, IR_I64, ir_get(b, IR_I64, y), (uint64_t)(int64_t)i);
+        ir_goto_value(b, to, IR_JUMP_PLAIN);
+    } else {
+        translate_branch(t, op == TOY_BEQ ? IR_EQ : IR_NE, x, y, target, next);
+    }
+}
+
+static void toy_translate(Translator *t)
+{
     uint8_t bytes[4];
 
     if (!translator_fetch(t, t->pc, bytes, 4)) {
@@ -196,58 +233,23 @@ static void toy_translate(Translator *t)
     uint32_t code = load_le32(bytes);
     unsigned op = code & 0xff, x = code >> 8 & 15, y = code >> 12 & 15, z = code >> 16 & 15;
     int i = (int16_t)(code >> 16);
-    uint64_t pc = t->pc, next = pc + 4;
+    uint64_t pc = t->pc;
 
-    ir_insn(b, pc, 4);
-    t->pc = next;
-    switch (op) {
-    case TOY_ADDI:
-        ir_set(b, x, ir_binary_const(b, t->mode ? IR_OP_sub : IR_OP_add, IR_I64, ir_get(b, IR_I64, y), (uint64_t)(int64_t)i));
-        break;
-    case TOY_ADD:
-        ir_set(b, x, ir_binary(b, IR_OP_add, IR_I64, ir_get(b, IR_I64, y), ir_get(b, IR_I64, z)));
-        break;
-    case TOY_SHL:
-        ir_set(b, x, ir_binary_const(b, IR_OP_or, IR_I64,
-                                     ir_binary_const(b, IR_OP_shl, IR_I64, ir_get(b, IR_I64, x), 16), (uint16_t)i));
-        break;
-    case TOY_LOAD:
-    case TOY_STORE:
-    case TOY_LOADB:
-    case TOY_STOREB:
+    ir_insn(&t->ir, pc, 4);
+    t->pc += 4;
+    if (op <= TOY_SHL) {
+        translate_sum(t, op, x, y, i);
+    } else if (op <= TOY_STOREB) {
         translate_access(t, op, x, y, i);
-        break;
-    case TOY_BEQ:
-    case TOY_BNE:
-        translate_branch(t, op == TOY_BEQ ? IR_EQ : IR_NE, x, y, pc + (uint64_t)(int64_t)i * 2, next);
-        break;
-    case TOY_JUMP:
-        ir_goto_value(b, ir_binary_const(b, IR_OP_add, IR_I64, ir_get(b, IR_I64, y), (uint64_t)(int64_t)i), IR_JUMP_PLAIN);
-        t->ended = true;
-        break;
-    case TOY_CALL:
-        ir_set(b, x, ir_const(b, IR_I64, next));
-        ir_push_return(b, next);
-        ir_goto(b, pc + (uint64_t)(int64_t)i * 2);
-        t->ended = true;
-        break;
-    case TOY_AMOADD:
-    case TOY_AMOADD4:
-    case TOY_LR:
-    case TOY_SC:
-    case TOY_CAS:
-    case TOY_LOAD16:
+    } else if (op <= TOY_CALL) {
+        translate_jump(t, op, x, y, i, pc);
+    } else if (op == TOY_SYSTEM && (unsigned)i < TOY_SYSTEM_COUNT) {
+        translate_system(t, (unsigned)i, pc + 4);
+    } else if (op < TOY_OPS && op != TOY_SYSTEM) {
         translate_atomic(t, op, x, y, z);
-        break;
-    case TOY_SYSTEM:
-        if ((unsigned)i < TOY_SYSTEM_COUNT) {
-            translate_system(t, (unsigned)i, next);
-            break;
-        }
-        /* fall through */
-    default:
-        emit_raise(b, TOY_E_ILLEGAL, ir_const(b, IR_I64, code));
-        ir_exit(b, IR_EXIT_EXCEPTION);
+    } else {
+        emit_raise(&t->ir, TOY_E_ILLEGAL, ir_const(&t->ir, IR_I64, code));
+        ir_exit(&t->ir, IR_EXIT_EXCEPTION);
         t->ended = true;
     }
 }

@@ -71,13 +71,16 @@ typedef struct ToyState {
 
 enum { TOY_PAGES = 1024, TOY_RAM = 1 << 20, TOY_PAGE = 4096 };
 #define TOY_IO UINT64_C(0x80000000) /* physical: a page that counts and records accesses; behind it is nothing */
-enum { TOY_SMALL = 8 }; /* in a page table entry: the page is checked by 16 bytes, the odd ones of which are not there */
+enum {
+    TOY_SMALL = 8
+}; /* in a page table entry: the page is checked by 16 bytes, the odd ones of which are not there */
 enum { TOY_LARGE = 16 }; /* one of a group of 16 pages that are mapped as one */
 
 typedef struct ToyMachine {
     uint8_t *ram;                         /* physical 0 on, TOY_RAM bytes */
     _Atomic uint64_t pages[TOY_PAGES];    /* physical page | MMU_PERM bits | TOY_SMALL */
-    uint64_t io_address[64], io_value[64]; /* accesses of the I/O page; bit 63 of the address: a write; << 56: the size */
+    uint64_t io_address[64],
+        io_value[64]; /* accesses of the I/O page; bit 63 of the address: a write; << 56: the size */
     _Atomic unsigned io_count;
     _Atomic uint64_t walks, time, deadline;
     CpuGroup *group;

@@ -1,4 +1,4 @@
-/* A guest of registers alone, memory of 16 pages, and two ways to run a block on them: the interpreter and reference.c. */
+/* A guest of registers alone, 16 pages of memory, and two ways to run a block on them: interpreter and reference.c. */
 #pragma once
 
 #include "fpu/fpu.h"

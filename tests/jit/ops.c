@@ -1,4 +1,4 @@
-/* Every value operation in every type that it has: interpreted, with an immediate, folded, and as reference.c has it. */
+/* Every value operation in every type it has: interpreted, with an immediate, folded, and as reference.c has it. */
 #include "harness.h"
 
 #include "base/error.h"
@@ -95,8 +95,8 @@ static void check_value(TestMachine *machine, const Case *test, const U128 value
         g_assert_cmpint(machine_run(machine, &block), ==, IR_EXIT_CONTINUE);
         if (result_of(machine, test->type) != expected) {
             g_error("%s.%s aux %x constants %u of %016lx%016lx %016lx%016lx: %016lx%016lx, not %016lx%016lx",
-                    ir_op_info[test->op].name, ir_type_name(test->type), test->aux, constants, (uint64_t)(values[0] >> 64),
-                    (uint64_t)values[0], (uint64_t)(values[1] >> 64), (uint64_t)values[1],
+                    ir_op_info[test->op].name, ir_type_name(test->type), test->aux, constants,
+                    (uint64_t)(values[0] >> 64), (uint64_t)values[0], (uint64_t)(values[1] >> 64), (uint64_t)values[1],
                     (uint64_t)(result_of(machine, test->type) >> 64), (uint64_t)result_of(machine, test->type),
                     (uint64_t)(expected >> 64), (uint64_t)expected);
         }
@@ -156,7 +156,8 @@ static void test_binary(void)
 
 static void test_fields(void)
 {
-    static const uint8_t fields[][2] = { { 0, 1 }, { 0, 8 }, { 0, 32 }, { 5, 7 }, { 16, 16 }, { 31, 1 }, { 0, 64 }, { 63, 1 }, { 12, 40 } };
+    static const uint8_t fields[][2] = { { 0, 1 },  { 0, 8 },  { 0, 32 }, { 5, 7 },  { 16, 16 },
+                                         { 31, 1 }, { 0, 64 }, { 63, 1 }, { 12, 40 } };
 
     for (unsigned i = 0; i < ARRAY_SIZE(fields); i++) {
         for (unsigned j = 0; j < 2; j++) {
@@ -216,7 +217,8 @@ static void test_compare(void)
 
 static void test_float_arithmetic(void)
 {
-    static const IrOp ops[] = { IR_OP_fadd, IR_OP_fsub, IR_OP_fmul, IR_OP_fdiv, IR_OP_fsqrt, IR_OP_ffma, IR_OP_fround_int };
+    static const IrOp ops[] = { IR_OP_fadd,  IR_OP_fsub, IR_OP_fmul,      IR_OP_fdiv,
+                                IR_OP_fsqrt, IR_OP_ffma, IR_OP_fround_int };
 
     for (unsigned i = 0; i < ARRAY_SIZE(floats); i++) {
         IrType type = floats[i];
@@ -247,7 +249,9 @@ static void test_float_bits(void)
         run_case(&(Case){ IR_OP_fclass, IR_I32, { type }, 0 });
         run_case(&(Case){ IR_OP_fclass, IR_I64, { type }, 0 });
     }
-    static const uint8_t boxes[][2] = { { IR_F64, IR_F32 }, { IR_F64, IR_F16 }, { IR_F64, IR_BF16 }, { IR_F32, IR_F16 }, { IR_F32, IR_BF16 } };
+    static const uint8_t boxes[][2] = {
+        { IR_F64, IR_F32 }, { IR_F64, IR_F16 }, { IR_F64, IR_BF16 }, { IR_F32, IR_F16 }, { IR_F32, IR_BF16 }
+    };
     for (unsigned i = 0; i < ARRAY_SIZE(boxes); i++) {
         run_case(&(Case){ IR_OP_fbox, boxes[i][0], { boxes[i][1] }, IR_FP(0, 0, 0, boxes[i][1]) });
         run_case(&(Case){ IR_OP_funbox, boxes[i][1], { boxes[i][0] }, IR_FP(0, 0, 0, boxes[i][0]) });

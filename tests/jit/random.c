@@ -1,6 +1,6 @@
 /*
- * Random valid blocks: the interpreter and reference.c, from the same state, end in the same state. And random damage to
- * such blocks: what the verifier lets pass runs without harm.
+ * Random valid blocks: the interpreter and reference.c, from the same state, end in the same state. And random damage
+ * to such blocks: what the verifier lets pass runs without harm.
  */
 #include "harness.h"
 
@@ -97,7 +97,8 @@ static IrRef any_address(Generator *g)
 
 static MemOp any_access(Generator *g, unsigned largest)
 {
-    static const MemOp orders[] = { MEM_RELAXED, MEM_RELAXED, MEM_ACQUIRE, MEM_RELEASE, MEM_ACQ_REL, MEM_SEQ_CST, MEM_TSO };
+    static const MemOp orders[] = { MEM_RELAXED, MEM_RELAXED, MEM_ACQUIRE, MEM_RELEASE,
+                                    MEM_ACQ_REL, MEM_SEQ_CST, MEM_TSO };
 
     return (MemOp)(pick(g, largest + 1) | (pick(g, 4) ? 0 : MEM_BIG_ENDIAN) | (pick(g, 12) ? 0 : MEM_ALIGNED) |
                    orders[pick(g, ARRAY_SIZE(orders))] | pick(g, 16) << MEM_MODE_SHIFT);
@@ -235,7 +236,11 @@ static void emit_float(Generator *g)
         }
         break;
     case 3:
-        keep(g, ir_emit(&g->b, IR_OP_bitcast, type == IR_F64 ? IR_I64 : type_bits(type) > 64 ? IR_I128 : IR_I32, 0, x, 0, 0));
+        keep(g, ir_emit(&g->b, IR_OP_bitcast,
+                        type == IR_F64         ? IR_I64
+                        : type_bits(type) > 64 ? IR_I128
+                                               : IR_I32,
+                        0, x, 0, 0));
         break;
     default:
         keep(g, ir_emit(&g->b, op, type, aux, x, ir_op_info[op].operands[1] ? any(g, type) : 0, 0));
@@ -250,7 +255,9 @@ static void emit_set(Generator *g)
     do {
         reg = register_for(g, type);
     } while (!register_fits(reg, type));
-    ir_set(&g->b, reg, g->count && ir_type_of(g->b.block, g->values[g->count - 1]) == type ? g->values[g->count - 1] : any(g, type));
+    ir_set(&g->b, reg,
+           g->count && ir_type_of(g->b.block, g->values[g->count - 1]) == type ? g->values[g->count - 1]
+                                                                               : any(g, type));
 }
 
 static void emit_call(Generator *g)
@@ -280,7 +287,8 @@ static void emit_branch(Generator *g)
     unsigned label = ir_label_new(&g->b);
     IrType type = any_int(g);
     IrRef x = any(g, type);
-    IrRef condition = pick(g, 2) ? ir_compare(&g->b, (IrCondition)pick(g, IR_TEST_NE + 1), any_int(g), x, any(g, type)) : any(g, any_int(g));
+    IrRef condition = pick(g, 2) ? ir_compare(&g->b, (IrCondition)pick(g, IR_TEST_NE + 1), any_int(g), x, any(g, type))
+                                 : any(g, any_int(g));
 
     ir_branch(&g->b, condition, label);
     g->visible = g->open_labels ? g->visible : g->count;
@@ -399,8 +407,8 @@ static void test_equal(void)
         fill_state(two, seed * 77 + 5);
         int exit_one = machine_run(one, &block), exit_two = reference_run(two, &block);
         counts[exit_one]++;
-        if (memcmp(one->memory, two->memory, TEST_MEMORY) || memcmp(&one->state.x, &two->state.x, sizeof one->state.x) ||
-            exit_one != exit_two) {
+        if (memcmp(one->memory, two->memory, TEST_MEMORY) ||
+            memcmp(&one->state.x, &two->state.x, sizeof one->state.x) || exit_one != exit_two) {
             AUTO_STRBUF(text);
             ir_dump(&block, &test_guest, &text);
             g_test_message("seed %" G_GUINT64_FORMAT "\n%s", seed, strbuf_text(&text));

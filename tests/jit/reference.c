@@ -716,7 +716,8 @@ static IrRef step(Run *run, IrRef ref)
         state->pc = run->block->address_bits == 32 ? (uint32_t)state->pc : state->pc;
         return end(run, IR_EXIT_CONTINUE);
     case IR_OP_exit:
-        return inst->aux == IR_EXIT_EXCEPTION || inst->aux == IR_EXIT_DEBUG ? leave(run, inst->aux) : end(run, inst->aux);
+        return inst->aux == IR_EXIT_EXCEPTION || inst->aux == IR_EXIT_DEBUG ? leave(run, inst->aux)
+                                                                            : end(run, inst->aux);
     default:
         if (inst->op >= IR_OP_atomic_swap && inst->op <= IR_OP_atomic_cas) {
             ok = modify_memory(run, ref);
