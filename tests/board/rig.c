@@ -33,7 +33,7 @@ Rig *rig_new(const char *target, const char *machine, const MachineOptions *opti
     rig->loop = loop_new(false, &error);
     rig->files = files_new();
     rig->log = log_new();
-    rig->trace = trace_new(NULL, 0, rig->log);
+    rig->trace = trace_new(trace_events, trace_event_count, rig->log);
     const MachineClass *class = machine_class_find(machine, all.guest, &error);
     rig->machine = class ? machine_new(class, &all, rig->loop, rig->files, rig->log, rig->trace, &error) : NULL;
     if (!rig->machine) {
