@@ -90,7 +90,7 @@ void cpu_reset(Cpu *cpu);
 static inline void *cpu_state(const Cpu *cpu) { return cpu->exec.state; }
 
 /* Runs at most `budget` guest instructions (INT64_MAX: until something else ends it). Taken interrupts and delivered
- * exceptions are no instructions. */
+ * exceptions are no instructions; an exception takes one from the budget all the same. exec.budget is what is left. */
 CpuExit cpu_run(Cpu *cpu, int64_t budget);
 /* Sleeps until the halted vCPU has work, is to stop, or host_monotonic_ns() reaches `deadline` (INT64_MAX: never). */
 void cpu_wait(Cpu *cpu, int64_t deadline);

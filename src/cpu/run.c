@@ -83,6 +83,7 @@ static int deliver(Cpu *cpu)
     }
     cpu->guest->deliver(cpu);
     cpu->exec.exception.pending = false;
+    cpu->exec.budget--; /* a guest that traps for ever comes to an end too */
     return RUN_ON;
 }
 
