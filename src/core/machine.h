@@ -159,7 +159,8 @@ void machine_unpark(Machine *machine);
 void machine_reset(Machine *machine, ResetKind kind);
 
 /* single_threaded: runs each vCPU in turn for slices until `instructions` were run in all, or nothing can go on; virtual
- * time follows (1 ns an instruction; idle time is skipped to the next deadline). Returns how many were run. */
+ * time follows (1 ns an instruction; idle time is skipped to the next deadline). Returns how many were run; a delivered
+ * exception counts as one. */
 uint64_t machine_step(Machine *machine, uint64_t instructions);
 
 void machine_event(Machine *machine, const char *name, Json *arguments); /* any thread */

@@ -55,9 +55,9 @@ static uint64_t run_slice(Machine *machine, uint64_t limit)
     if (!step->left) {
         begin_slice(machine);
     }
-    uint64_t before = cpu->exec.insns;
-    CpuExit exit = cpu_run(cpu, (int64_t)MIN(step->left, limit));
-    uint64_t ran = cpu->exec.insns - before;
+    int64_t budget = (int64_t)MIN(step->left, limit);
+    CpuExit exit = cpu_run(cpu, budget);
+    uint64_t ran = (uint64_t)(budget - cpu->exec.budget); /* exceptions too: time passes in a guest that only traps */
     step->ran += ran;
     step->left -= MIN(ran, step->left);
     if (!step->left || exit == CPU_EXIT_HALTED) {
