@@ -3,36 +3,45 @@
 
 #include "fpu/parts.h"
 
+/* The way of operands that are not all plain: one function for all formats. */
+#define SLOW __attribute__((noinline))
+
+FP_INLINE bool both_normal(Parts a, Parts b) { return a.kind == KIND_NORMAL && b.kind == KIND_NORMAL; }
+
 /* ---- Addition ---- */
 
 /* An exact zero that is the sum of nonzero terms, or of zeroes of both signs. */
 FP_INLINE Parts cancelled(const FpContext *fp) { return parts_zero(fp->rounding == FP_ROUND_DOWN); }
 
-/* Both normal; `a` is not smaller in exponent. */
-FP_INLINE Parts add_magnitudes(Parts a, Parts b)
+/*
+ * The sum of normal numbers. Their order and the carry are as good as random, so what depends on them is computed
+ * without branches.
+ */
+FP_INLINE Parts add_normal(Parts a, Parts b, const FpContext *fp)
 {
-    Significand sum = a.significand + shift_right_jam(b.significand, a.exponent - b.exponent);
-    if (sum < a.significand) {
-        return parts_normal(a.sign, a.exponent + 1, SIGNIFICAND_TOP | sum >> 1 | (sum & 1));
+    bool a_less = a.exponent < b.exponent;
+    Significand swap = (a.significand ^ b.significand) & -(Significand)a_less;
+    Significand larger = a.significand ^ swap;
+    Significand smaller = shift_right_jam(b.significand ^ swap, __builtin_abs(a.exponent - b.exponent));
+    int exponent = MAX(a.exponent, b.exponent);
+    bool opposed = a.sign ^ b.sign, sign = a.sign ^ (opposed & a_less);
+
+    if (!opposed) {
+        Significand sum = larger + smaller;
+        bool carry = sum < larger;
+        sum = (Significand)carry << (SIGNIFICAND_BITS - 1) | sum >> carry | (sum & carry);
+        return parts_normal(sign, exponent + carry, sum);
     }
-    return parts_normal(a.sign, a.exponent, sum);
-}
-
-FP_INLINE Parts subtract_magnitudes(Parts a, Parts b, const FpContext *fp)
-{
-    Significand subtrahend = shift_right_jam(b.significand, a.exponent - b.exponent);
-    Significand difference = a.significand - subtrahend;
-    bool sign = a.sign;
-
-    if (a.significand < subtrahend) {
+    Significand difference = larger - smaller;
+    if (larger < smaller) { /* of equal exponents */
         difference = -difference;
         sign = !sign;
     }
-    if (!difference) {
+    if (UNLIKELY(!difference)) {
         return cancelled(fp);
     }
     int zeros = leading_zeros(difference);
-    return parts_normal(sign, a.exponent - zeros, difference << zeros);
+    return parts_normal(sign, exponent - zeros, difference << zeros);
 }
 
 static Parts add_special(Parts a, Parts b, FpContext *fp)
@@ -49,26 +58,27 @@ static Parts add_special(Parts a, Parts b, FpContext *fp)
     return cancelled(fp);
 }
 
-FP_INLINE Significand add(Significand a_bits, Significand b_bits, bool subtract, const FpFormat *format, FpContext *fp)
+static SLOW Significand add_general(Significand a_bits, Significand b_bits, bool subtract, const FpFormat *format,
+                                    FpContext *fp)
 {
-    Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp), sum;
+    Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp);
 
-    if (UNLIKELY(is_nan(a) || is_nan(b))) {
+    if (is_nan(a) || is_nan(b)) {
         return pack_special(nan_result((Parts[]){ a, b }, 2, fp), format, fp);
     }
     note_subnormal(a.subnormal | b.subnormal, fp);
     b.sign ^= subtract;
-    if (UNLIKELY(a.kind != KIND_NORMAL || b.kind != KIND_NORMAL)) {
-        sum = add_special(a, b, fp);
-    } else {
-        if (a.exponent < b.exponent) {
-            Parts swap = a;
-            a = b;
-            b = swap;
-        }
-        sum = a.sign == b.sign ? add_magnitudes(a, b) : subtract_magnitudes(a, b, fp);
+    return round_controlled(both_normal(a, b) ? add_normal(a, b, fp) : add_special(a, b, fp), format, fp);
+}
+
+FP_INLINE Significand add_bits(Significand a_bits, Significand b_bits, bool subtract, const FpFormat *format, FpContext *fp)
+{
+    if (UNLIKELY(!is_plain(a_bits, format) || !is_plain(b_bits, format))) {
+        return add_general(a_bits, b_bits, subtract, format, fp);
     }
-    return round_controlled(sum, format, fp);
+    Parts a = unpack_plain(a_bits, format), b = unpack_plain(b_bits, format);
+    b.sign ^= subtract;
+    return round_controlled(add_normal(a, b, fp), format, fp);
 }
 
 /* ---- Multiplication ---- */
@@ -82,23 +92,31 @@ static Parts multiply_special(Parts a, Parts b, FpContext *fp)
     return parts_zero(sign);
 }
 
-FP_INLINE Significand mul(Significand a_bits, Significand b_bits, const FpFormat *format, FpContext *fp)
+FP_INLINE Parts multiply_normal(Parts a, Parts b)
 {
-    Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp), product;
+    Significand significand = product_jam(multiply(a.significand, b.significand));
+    int carry = (significand & SIGNIFICAND_TOP) != 0;
+    /* What the shift brings in at the bottom is far below the last place, and jammed there already. */
+    return parts_normal(a.sign ^ b.sign, a.exponent + b.exponent + carry, significand << !carry);
+}
 
-    if (UNLIKELY(is_nan(a) || is_nan(b))) {
+static SLOW Significand mul_general(Significand a_bits, Significand b_bits, const FpFormat *format, FpContext *fp)
+{
+    Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp);
+
+    if (is_nan(a) || is_nan(b)) {
         return pack_special(nan_result((Parts[]){ a, b }, 2, fp), format, fp);
     }
     note_subnormal(a.subnormal | b.subnormal, fp);
-    if (UNLIKELY(a.kind != KIND_NORMAL || b.kind != KIND_NORMAL)) {
-        product = multiply_special(a, b, fp);
-    } else {
-        Significand significand = product_jam(multiply(a.significand, b.significand));
-        int carry = (significand & SIGNIFICAND_TOP) != 0;
-        /* What the shift brings in at the bottom is far below the last place, and jammed there already. */
-        product = parts_normal(a.sign ^ b.sign, a.exponent + b.exponent + carry, significand << !carry);
+    return round_controlled(both_normal(a, b) ? multiply_normal(a, b) : multiply_special(a, b, fp), format, fp);
+}
+
+FP_INLINE Significand mul_bits(Significand a_bits, Significand b_bits, const FpFormat *format, FpContext *fp)
+{
+    if (UNLIKELY(!is_plain(a_bits, format) || !is_plain(b_bits, format))) {
+        return mul_general(a_bits, b_bits, format, fp);
     }
-    return round_controlled(product, format, fp);
+    return round_controlled(multiply_normal(unpack_plain(a_bits, format), unpack_plain(b_bits, format)), format, fp);
 }
 
 /* ---- Division ---- */
@@ -119,26 +137,32 @@ static Parts divide_special(Parts a, Parts b, FpContext *fp)
     return parts_infinity(sign);
 }
 
-FP_INLINE Significand div(Significand a_bits, Significand b_bits, const FpFormat *format, FpContext *fp)
+FP_INLINE Parts divide_normal(Parts a, Parts b)
 {
-    Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp), quotient;
+    /* The dividend is made the smaller, by a shift that loses nothing, so that the quotient has the top bit. */
+    bool larger = a.significand >= b.significand;
+    Significand remainder;
+    Significand quotient = divide(a.significand >> larger, 0, b.significand, &remainder);
+    return parts_normal(a.sign ^ b.sign, a.exponent - b.exponent - !larger, quotient | (remainder != 0));
+}
 
-    if (UNLIKELY(is_nan(a) || is_nan(b))) {
+static SLOW Significand div_general(Significand a_bits, Significand b_bits, const FpFormat *format, FpContext *fp)
+{
+    Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp);
+
+    if (is_nan(a) || is_nan(b)) {
         return pack_special(nan_result((Parts[]){ a, b }, 2, fp), format, fp);
     }
-    if (b.kind != KIND_ZERO) {
-        note_subnormal(a.subnormal | b.subnormal, fp);
+    note_subnormal((a.subnormal | b.subnormal) && b.kind != KIND_ZERO, fp);
+    return round_controlled(both_normal(a, b) ? divide_normal(a, b) : divide_special(a, b, fp), format, fp);
+}
+
+FP_INLINE Significand div_bits(Significand a_bits, Significand b_bits, const FpFormat *format, FpContext *fp)
+{
+    if (UNLIKELY(!is_plain(a_bits, format) || !is_plain(b_bits, format))) {
+        return div_general(a_bits, b_bits, format, fp);
     }
-    if (UNLIKELY(a.kind != KIND_NORMAL || b.kind != KIND_NORMAL)) {
-        quotient = divide_special(a, b, fp);
-    } else {
-        /* The dividend is made the smaller, by a shift that loses nothing, so that the quotient has the top bit. */
-        bool larger = a.significand >= b.significand;
-        Significand remainder;
-        Significand significand = divide(a.significand >> larger, 0, b.significand, &remainder);
-        quotient = parts_normal(a.sign ^ b.sign, a.exponent - b.exponent - !larger, significand | (remainder != 0));
-    }
-    return round_controlled(quotient, format, fp);
+    return round_controlled(divide_normal(unpack_plain(a_bits, format), unpack_plain(b_bits, format)), format, fp);
 }
 
 /* ---- Square root ---- */
@@ -227,21 +251,31 @@ static Parts fma_special(Parts a, Parts b, Parts c, FpContext *fp)
     return is_nan(product) ? product : add_special(product, c, fp);
 }
 
-FP_INLINE Significand fma_bits(Significand a_bits, Significand b_bits, Significand c_bits, const FpFormat *format,
-                               FpContext *fp)
+static SLOW Significand fma_general(Significand a_bits, Significand b_bits, Significand c_bits, const FpFormat *format,
+                                    FpContext *fp)
 {
     Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp), c = unpack(c_bits, format, fp), sum;
 
-    if (UNLIKELY(is_nan(a) || is_nan(b) || is_nan(c))) {
+    if (is_nan(a) || is_nan(b) || is_nan(c)) {
         return pack_special(fma_nan(a, b, c, fp), format, fp);
     }
-    if (UNLIKELY(a.kind != KIND_NORMAL || b.kind != KIND_NORMAL || c.kind == KIND_INFINITY)) {
-        sum = a.kind == KIND_NORMAL && b.kind == KIND_NORMAL ? c : fma_special(a, b, c, fp);
+    if (!both_normal(a, b)) {
+        sum = fma_special(a, b, c, fp);
     } else {
-        sum = fma_normal(a, b, c, fp);
+        sum = c.kind == KIND_INFINITY ? c : fma_normal(a, b, c, fp);
     }
     note_subnormal((a.subnormal | b.subnormal | c.subnormal) && !is_nan(sum), fp);
     return round_pack(sum, format, fp);
+}
+
+FP_INLINE Significand fma_bits(Significand a_bits, Significand b_bits, Significand c_bits, const FpFormat *format,
+                               FpContext *fp)
+{
+    if (UNLIKELY(!is_plain(a_bits, format) || !is_plain(b_bits, format) || !is_plain(c_bits, format))) {
+        return fma_general(a_bits, b_bits, c_bits, format, fp);
+    }
+    return round_pack(fma_normal(unpack_plain(a_bits, format), unpack_plain(b_bits, format),
+                                 unpack_plain(c_bits, format), fp), format, fp);
 }
 
 /* ---- Remainder and scaling ---- */

@@ -26,7 +26,7 @@ FP_INLINE FpCompare compare_parts(Parts a, Parts b)
     return a_less != a.sign ? FP_LESS : FP_GREATER;
 }
 
-FP_INLINE FpCompare compare(Significand a_bits, Significand b_bits, bool signalling, const FpFormat *format,
+FP_INLINE FpCompare compare_bits(Significand a_bits, Significand b_bits, bool signalling, const FpFormat *format,
                             FpContext *fp)
 {
     Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp);
@@ -66,7 +66,7 @@ static Significand minmax_nan(Parts a, Parts b, Significand a_bits, Significand 
     return pack_special(nan_result((Parts[]){ a, b }, 2, fp), format, fp);
 }
 
-static inline Significand minmax(Significand a_bits, Significand b_bits, bool maximum, FpMinMax rule,
+static inline Significand minmax_bits(Significand a_bits, Significand b_bits, bool maximum, FpMinMax rule,
                                  const FpFormat *format, FpContext *fp)
 {
     Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp);

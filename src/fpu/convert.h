@@ -88,7 +88,7 @@ FP_INLINE Significand from_signed(__int128 a, const FpFormat *format, FpContext 
 
 /* ---- To integral values and other formats ---- */
 
-static inline Significand round_to_integral(Significand bits, bool raise_inexact, const FpFormat *format, FpContext *fp)
+static inline Significand round_to_integral_bits(Significand bits, bool raise_inexact, const FpFormat *format, FpContext *fp)
 {
     Parts a = unpack(bits, format, fp);
     bool inexact;
@@ -107,7 +107,7 @@ static inline Significand round_to_integral(Significand bits, bool raise_inexact
     return round_pack(a, format, fp);
 }
 
-FP_INLINE Significand convert(Significand bits, const FpFormat *from, const FpFormat *to, FpContext *fp)
+FP_INLINE Significand convert_bits(Significand bits, const FpFormat *from, const FpFormat *to, FpContext *fp)
 {
     Parts a = unpack(bits, from, fp);
 

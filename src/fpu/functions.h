@@ -12,10 +12,10 @@
 #define FP_PLAIN(bits) (bits)
 
 #define FP_DEFINE_ARITHMETIC(name, T, to_bits, from_bits) \
-    T name##_add(T a, T b, FpContext *fp) { return from_bits(add(to_bits(a), to_bits(b), false, &name##_format, fp)); } \
-    T name##_sub(T a, T b, FpContext *fp) { return from_bits(add(to_bits(a), to_bits(b), true, &name##_format, fp)); } \
-    T name##_mul(T a, T b, FpContext *fp) { return from_bits(mul(to_bits(a), to_bits(b), &name##_format, fp)); } \
-    T name##_div(T a, T b, FpContext *fp) { return from_bits(div(to_bits(a), to_bits(b), &name##_format, fp)); } \
+    T name##_add(T a, T b, FpContext *fp) { return from_bits(add_bits(to_bits(a), to_bits(b), false, &name##_format, fp)); } \
+    T name##_sub(T a, T b, FpContext *fp) { return from_bits(add_bits(to_bits(a), to_bits(b), true, &name##_format, fp)); } \
+    T name##_mul(T a, T b, FpContext *fp) { return from_bits(mul_bits(to_bits(a), to_bits(b), &name##_format, fp)); } \
+    T name##_div(T a, T b, FpContext *fp) { return from_bits(div_bits(to_bits(a), to_bits(b), &name##_format, fp)); } \
     T name##_sqrt(T a, FpContext *fp) { return from_bits(sqrt_bits(to_bits(a), &name##_format, fp)); } \
     T name##_fma(T a, T b, T c, FpContext *fp) \
     { \
@@ -28,17 +28,17 @@
     T name##_scale(T a, int n, FpContext *fp) { return from_bits(scale_bits(to_bits(a), n, &name##_format, fp)); } \
     T name##_round_to_integral(T a, bool raise_inexact, FpContext *fp) \
     { \
-        return from_bits(round_to_integral(to_bits(a), raise_inexact, &name##_format, fp)); \
+        return from_bits(round_to_integral_bits(to_bits(a), raise_inexact, &name##_format, fp)); \
     }
 
 #define FP_DEFINE_COMPARISON(name, T, to_bits, from_bits) \
     T name##_minmax(T a, T b, bool maximum, FpMinMax rule, FpContext *fp) \
     { \
-        return from_bits(minmax(to_bits(a), to_bits(b), maximum, rule, &name##_format, fp)); \
+        return from_bits(minmax_bits(to_bits(a), to_bits(b), maximum, rule, &name##_format, fp)); \
     } \
     FpCompare name##_compare(T a, T b, bool signalling, FpContext *fp) \
     { \
-        return compare(to_bits(a), to_bits(b), signalling, &name##_format, fp); \
+        return compare_bits(to_bits(a), to_bits(b), signalling, &name##_format, fp); \
     } \
     FpClass name##_class(T a) { return classify(to_bits(a), &name##_format); } \
     bool name##_is_nan(T a) { return name##_class(a) == FP_CLASS_QUIET_NAN || name##_is_signalling(a); } \
@@ -76,5 +76,5 @@
 #define FP_DEFINE_CONVERSION(to, T, from_bits, from, F, to_bits) \
     T to##_from_##from(F a, FpContext *fp) \
     { \
-        return from_bits(convert(to_bits(a), &from##_format, &to##_format, fp)); \
+        return from_bits(convert_bits(to_bits(a), &from##_format, &to##_format, fp)); \
     }

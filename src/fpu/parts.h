@@ -17,13 +17,13 @@ typedef enum Kind {
 } Kind;
 
 typedef struct Parts {
-    uint8_t kind;
-    bool sign;
-    bool subnormal; /* it was encoded with the least exponent */
+    Kind kind;
     /* A normal one is significand / SIGNIFICAND_TOP * 2^exponent and has the top bit set. A NaN has its fraction just
      * below the top bit, which means nothing. */
-    int32_t exponent;
+    int exponent;
     Significand significand;
+    bool sign;
+    bool subnormal; /* it was encoded with the least exponent */
 } Parts;
 
 #define QUIET_BIT (SIGNIFICAND_TOP >> 1)
@@ -165,17 +165,23 @@ static __attribute__((noinline)) Parts unpack_special(Significand bits, const Fp
     return a;
 }
 
-FP_INLINE Parts unpack(Significand bits, const FpFormat *format, FpContext *fp)
+/* Whether it is encoded as a normal number, which most operands are: operations have a short way for those. */
+FP_INLINE bool is_plain(Significand bits, const FpFormat *format)
+{
+    unsigned limit = format_exponent_limit(format), biased = (unsigned)(bits >> format_field_bits(format)) & limit;
+    return biased - 1 < limit - 1 && (!format->explicit_integer || bits >> format->fraction_bits & 1);
+}
+
+FP_INLINE Parts unpack_plain(Significand bits, const FpFormat *format)
 {
     int biased = (int)(bits >> format_field_bits(format)) & format_exponent_limit(format);
-    Significand field = bits << (SIGNIFICAND_BITS - 1 - format->fraction_bits);
-
-    if (UNLIKELY(biased == 0 || biased == format_exponent_limit(format) ||
-                 (format->explicit_integer && !(field & SIGNIFICAND_TOP)))) {
-        return unpack_special(bits, format, fp);
-    }
     return parts_normal(bits >> (format_field_bits(format) + format->exponent_bits) & 1, biased - format_bias(format),
-                        field | SIGNIFICAND_TOP);
+                        bits << (SIGNIFICAND_BITS - 1 - format->fraction_bits) | SIGNIFICAND_TOP);
+}
+
+FP_INLINE Parts unpack(Significand bits, const FpFormat *format, FpContext *fp)
+{
+    return LIKELY(is_plain(bits, format)) ? unpack_plain(bits, format) : unpack_special(bits, format, fp);
 }
 
 /* Once no operand is a NaN. */
@@ -192,9 +198,10 @@ FP_INLINE void note_subnormal(bool subnormal, FpContext *fp)
  * `half` the half of a last place. */
 FP_INLINE bool rounds_up(unsigned rounding, bool sign, bool odd, Significand rest, Significand half)
 {
-    switch (rounding) {
-    case FP_ROUND_NEAREST_EVEN:
+    if (LIKELY(rounding == FP_ROUND_NEAREST_EVEN)) {
         return rest > half - odd;
+    }
+    switch (rounding) {
     case FP_ROUND_NEAREST_AWAY:
         return rest >= half;
     case FP_ROUND_UP:
