@@ -3,10 +3,29 @@
 
 #include "fpu/parts.h"
 
-/* The way of operands that are not all plain: one function for all formats. */
-#define SLOW __attribute__((noinline))
-
 FP_INLINE bool both_normal(Parts a, Parts b) { return a.kind == KIND_NORMAL && b.kind == KIND_NORMAL; }
+
+/* ---- The way of operands that are not all plain: one for all formats ---- */
+
+/* Neither operand is a NaN; the result is not rounded yet. */
+typedef Parts BinaryOperation(Parts a, Parts b, FpContext *fp);
+
+FP_SLOW Significand binary_general(BinaryOperation *operation, Significand a_bits, Significand b_bits,
+                                   const FpFormat *format, FpContext *fp)
+{
+    Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp);
+    uint8_t before = fp->flags;
+
+    if (is_nan(a) || is_nan(b)) {
+        return pack_special(nan_result((Parts[]){ a, b }, 2, fp), format, fp);
+    }
+    fp->flags = 0;
+    Parts result = operation(a, b, fp);
+    /* Invalid and division by zero go before (Intel SDM volume 1, 4.9.2). */
+    note_subnormal((a.subnormal | b.subnormal) && !(fp->flags & (FP_INVALID | FP_DIVIDE_BY_ZERO)), fp);
+    fp->flags |= before;
+    return round_controlled(result, format, fp);
+}
 
 /* ---- Addition ---- */
 
@@ -58,23 +77,22 @@ static Parts add_special(Parts a, Parts b, FpContext *fp)
     return cancelled(fp);
 }
 
-static SLOW Significand add_general(Significand a_bits, Significand b_bits, bool subtract, const FpFormat *format,
-                                    FpContext *fp)
+static Parts add_parts(Parts a, Parts b, FpContext *fp)
 {
-    Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp);
-
-    if (is_nan(a) || is_nan(b)) {
-        return pack_special(nan_result((Parts[]){ a, b }, 2, fp), format, fp);
-    }
-    note_subnormal(a.subnormal | b.subnormal, fp);
-    b.sign ^= subtract;
-    return round_controlled(both_normal(a, b) ? add_normal(a, b, fp) : add_special(a, b, fp), format, fp);
+    return both_normal(a, b) ? add_normal(a, b, fp) : add_special(a, b, fp);
 }
 
-FP_INLINE Significand add_bits(Significand a_bits, Significand b_bits, bool subtract, const FpFormat *format, FpContext *fp)
+static Parts subtract_parts(Parts a, Parts b, FpContext *fp)
+{
+    b.sign = !b.sign;
+    return add_parts(a, b, fp);
+}
+
+FP_INLINE Significand add_bits(Significand a_bits, Significand b_bits, bool subtract, const FpFormat *format,
+                               FpContext *fp)
 {
     if (UNLIKELY(!is_plain(a_bits, format) || !is_plain(b_bits, format))) {
-        return add_general(a_bits, b_bits, subtract, format, fp);
+        return binary_general(subtract ? subtract_parts : add_parts, a_bits, b_bits, format, fp);
     }
     Parts a = unpack_plain(a_bits, format), b = unpack_plain(b_bits, format);
     b.sign ^= subtract;
@@ -100,21 +118,15 @@ FP_INLINE Parts multiply_normal(Parts a, Parts b)
     return parts_normal(a.sign ^ b.sign, a.exponent + b.exponent + carry, significand << !carry);
 }
 
-static SLOW Significand mul_general(Significand a_bits, Significand b_bits, const FpFormat *format, FpContext *fp)
+static Parts multiply_parts(Parts a, Parts b, FpContext *fp)
 {
-    Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp);
-
-    if (is_nan(a) || is_nan(b)) {
-        return pack_special(nan_result((Parts[]){ a, b }, 2, fp), format, fp);
-    }
-    note_subnormal(a.subnormal | b.subnormal, fp);
-    return round_controlled(both_normal(a, b) ? multiply_normal(a, b) : multiply_special(a, b, fp), format, fp);
+    return both_normal(a, b) ? multiply_normal(a, b) : multiply_special(a, b, fp);
 }
 
 FP_INLINE Significand mul_bits(Significand a_bits, Significand b_bits, const FpFormat *format, FpContext *fp)
 {
     if (UNLIKELY(!is_plain(a_bits, format) || !is_plain(b_bits, format))) {
-        return mul_general(a_bits, b_bits, format, fp);
+        return binary_general(multiply_parts, a_bits, b_bits, format, fp);
     }
     return round_controlled(multiply_normal(unpack_plain(a_bits, format), unpack_plain(b_bits, format)), format, fp);
 }
@@ -146,21 +158,15 @@ FP_INLINE Parts divide_normal(Parts a, Parts b)
     return parts_normal(a.sign ^ b.sign, a.exponent - b.exponent - !larger, quotient | (remainder != 0));
 }
 
-static SLOW Significand div_general(Significand a_bits, Significand b_bits, const FpFormat *format, FpContext *fp)
+static Parts divide_parts(Parts a, Parts b, FpContext *fp)
 {
-    Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp);
-
-    if (is_nan(a) || is_nan(b)) {
-        return pack_special(nan_result((Parts[]){ a, b }, 2, fp), format, fp);
-    }
-    note_subnormal((a.subnormal | b.subnormal) && b.kind != KIND_ZERO, fp);
-    return round_controlled(both_normal(a, b) ? divide_normal(a, b) : divide_special(a, b, fp), format, fp);
+    return both_normal(a, b) ? divide_normal(a, b) : divide_special(a, b, fp);
 }
 
 FP_INLINE Significand div_bits(Significand a_bits, Significand b_bits, const FpFormat *format, FpContext *fp)
 {
     if (UNLIKELY(!is_plain(a_bits, format) || !is_plain(b_bits, format))) {
-        return div_general(a_bits, b_bits, format, fp);
+        return binary_general(divide_parts, a_bits, b_bits, format, fp);
     }
     return round_controlled(divide_normal(unpack_plain(a_bits, format), unpack_plain(b_bits, format)), format, fp);
 }
@@ -251,8 +257,8 @@ static Parts fma_special(Parts a, Parts b, Parts c, FpContext *fp)
     return is_nan(product) ? product : add_special(product, c, fp);
 }
 
-static SLOW Significand fma_general(Significand a_bits, Significand b_bits, Significand c_bits, const FpFormat *format,
-                                    FpContext *fp)
+FP_SLOW Significand fma_general(Significand a_bits, Significand b_bits, Significand c_bits, const FpFormat *format,
+                                FpContext *fp)
 {
     Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp), c = unpack(c_bits, format, fp), sum;
 

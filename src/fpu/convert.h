@@ -88,7 +88,8 @@ FP_INLINE Significand from_signed(__int128 a, const FpFormat *format, FpContext 
 
 /* ---- To integral values and other formats ---- */
 
-static inline Significand round_to_integral_bits(Significand bits, bool raise_inexact, const FpFormat *format, FpContext *fp)
+static inline Significand round_to_integral_bits(Significand bits, bool raise_inexact, const FpFormat *format,
+                                                 FpContext *fp)
 {
     Parts a = unpack(bits, format, fp);
     bool inexact;

@@ -4,6 +4,7 @@
 #include "base/compiler.h"
 
 #define FP_INLINE static inline __attribute__((always_inline))
+#define FP_SLOW static __attribute__((noinline))
 #define FP_COLD static __attribute__((noinline, cold))
 
 typedef unsigned __int128 Uint128;

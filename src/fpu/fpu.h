@@ -65,12 +65,12 @@ typedef struct FpContext {
 
 typedef enum FpCompare { FP_LESS, FP_EQUAL, FP_GREATER, FP_UNORDERED } FpCompare;
 
-/* Which of two a minimum or maximum takes when one is a NaN, and how it orders zeroes (always -0 < +0). */
+/* What a minimum or maximum does with NaNs. Zeroes are ordered, -0 below +0, but for x86's. */
 typedef enum FpMinMax {
-    FP_MINMAX_NUMBER, /* minimumNumber: the number, a signalling NaN raises invalid (RISC-V 2.2 on, WebAssembly no) */
-    FP_MINMAX_NAN,    /* minimum: the NaN */
-    FP_MINMAX_2008,   /* minNum of 754-2008: a quiet NaN loses, a signalling one wins, quieted */
-    FP_MINMAX_X86,    /* the second operand where either is a NaN or both are zero */
+    FP_MINMAX_NUMBER, /* minimumNumber of 754-2019: the number; a signalling NaN raises invalid (RISC-V since F 2.2) */
+    FP_MINMAX_NAN,    /* minimum of 754-2019: the NaN (Arm FMIN) */
+    FP_MINMAX_2008,   /* minNum of 754-2008: a quiet NaN loses, a signalling one wins, quieted (Arm FMINNM) */
+    FP_MINMAX_X86,    /* MINSS: the second operand as it is where either is a NaN, which is invalid, or both are zero */
 } FpMinMax;
 
 /* The classes of RISC-V's fclass, in its bit order, and one that x87 alone has. NaNs are told apart as 754-2008 and
@@ -95,7 +95,15 @@ typedef struct Float80 {
 } Float80;
 typedef unsigned __int128 Float128; /* the bit pattern */
 
-/* For each format: arithmetic, comparison, conversion to and from integers of both signs and 32, 64 and 128 bits. */
+/*
+ * For each format: arithmetic, comparison, conversion to and from integers of both signs and 32, 64 and 128 bits.
+ *
+ * A conversion to an integer rounds by `fp->rounding`. What does not fit then, infinities and NaNs raise invalid and
+ * nothing else, and give the nearest that fits (a NaN the maximum) unless the context says otherwise.
+ *
+ * f80's unsupported encodings (FP_CLASS_UNSUPPORTED) are invalid operands as a signalling NaN is, and make the default
+ * NaN; a pseudo-denormal is the number that it stands for.
+ */
 #define FP_DECLARE(name, T) \
     T name##_add(T a, T b, FpContext *fp); \
     T name##_sub(T a, T b, FpContext *fp); \

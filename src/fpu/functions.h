@@ -12,10 +12,22 @@
 #define FP_PLAIN(bits) (bits)
 
 #define FP_DEFINE_ARITHMETIC(name, T, to_bits, from_bits) \
-    T name##_add(T a, T b, FpContext *fp) { return from_bits(add_bits(to_bits(a), to_bits(b), false, &name##_format, fp)); } \
-    T name##_sub(T a, T b, FpContext *fp) { return from_bits(add_bits(to_bits(a), to_bits(b), true, &name##_format, fp)); } \
-    T name##_mul(T a, T b, FpContext *fp) { return from_bits(mul_bits(to_bits(a), to_bits(b), &name##_format, fp)); } \
-    T name##_div(T a, T b, FpContext *fp) { return from_bits(div_bits(to_bits(a), to_bits(b), &name##_format, fp)); } \
+    T name##_add(T a, T b, FpContext *fp) \
+    { \
+        return from_bits(add_bits(to_bits(a), to_bits(b), false, &name##_format, fp)); \
+    } \
+    T name##_sub(T a, T b, FpContext *fp) \
+    { \
+        return from_bits(add_bits(to_bits(a), to_bits(b), true, &name##_format, fp)); \
+    } \
+    T name##_mul(T a, T b, FpContext *fp) \
+    { \
+        return from_bits(mul_bits(to_bits(a), to_bits(b), &name##_format, fp)); \
+    } \
+    T name##_div(T a, T b, FpContext *fp) \
+    { \
+        return from_bits(div_bits(to_bits(a), to_bits(b), &name##_format, fp)); \
+    } \
     T name##_sqrt(T a, FpContext *fp) { return from_bits(sqrt_bits(to_bits(a), &name##_format, fp)); } \
     T name##_fma(T a, T b, T c, FpContext *fp) \
     { \

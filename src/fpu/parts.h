@@ -135,7 +135,7 @@ FP_COLD Parts nan_result(const Parts *operands, unsigned count, FpContext *fp)
 
 /* ---- Unpacking ---- */
 
-static __attribute__((noinline)) Parts unpack_special(Significand bits, const FpFormat *format, FpContext *fp)
+FP_SLOW Parts unpack_special(Significand bits, const FpFormat *format, FpContext *fp)
 {
     int biased = (int)(bits >> format_field_bits(format)) & format_exponent_limit(format);
     Significand field = bits << (SIGNIFICAND_BITS - 1 - format->fraction_bits);
@@ -305,22 +305,17 @@ FP_COLD Significand round_extreme(Parts a, const FpFormat *format, int reduced, 
 }
 
 /* What is not finite, or zero. */
-static __attribute__((noinline)) Significand pack_special(Parts a, const FpFormat *format, const FpContext *fp)
+FP_SLOW Significand pack_special(Parts a, const FpFormat *format, const FpContext *fp)
 {
-    switch (a.kind) {
-    case KIND_ZERO:
+    const int cut = SIGNIFICAND_BITS - 1 - format->fraction_bits;
+
+    if (a.kind == KIND_ZERO) {
         return sign_bit(a.sign, format);
-    case KIND_INFINITY:
-        return sign_bit(a.sign, format) | infinity_bits(format);
-    default: {
-        Significand fraction = a.significand >> (SIGNIFICAND_BITS - 1 - format->fraction_bits);
-        if (!fraction) { /* a payload of another format that does not reach here */
-            a = default_nan(fp);
-            fraction = a.significand >> (SIGNIFICAND_BITS - 1 - format->fraction_bits);
-        }
-        return sign_bit(a.sign, format) | infinity_bits(format) | fraction;
     }
+    if (is_nan(a) && !(a.significand >> cut)) { /* a payload of another format that does not reach here */
+        a = default_nan(fp);
     }
+    return sign_bit(a.sign, format) | infinity_bits(format) | a.significand >> cut;
 }
 
 FP_INLINE Significand round_reduced(Parts a, const FpFormat *format, int reduced, FpContext *fp)

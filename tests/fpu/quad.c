@@ -27,7 +27,8 @@ typedef struct Operation {
 } Operation;
 
 /* Bits of one type as another; macros, that they serve all types. A long double is ten bytes and padding. */
-#define VALUE_BYTES(value) _Generic(value, long double: LDBL_MANT_DIG == 64 ? 10 : sizeof(value), default: sizeof(value))
+#define VALUE_BYTES(value) \
+    _Generic(value, long double: LDBL_MANT_DIG == 64 ? 10 : sizeof(value), default: sizeof(value))
 #define BITS_OF(value) \
     ({ \
         __typeof__(value) value_ = (value); \
@@ -193,11 +194,17 @@ static bool is_comparable(const Operation *operation, const Uint128 operands[3])
     return nans < 2;
 }
 
+#ifdef __x86_64__
+#define DEFAULT_NAN_NEGATIVE true
+#else
+#define DEFAULT_NAN_NEGATIVE false
+#endif
+
 static void check(const Operation *operation, const Uint128 operands[3], unsigned rounding)
 {
     FpContext fp = { .rounding = roundings[rounding].ours,
                      .nan_rule = FP_NAN_X86_SSE,
-                     .default_nan_negative = true,
+                     .default_nan_negative = DEFAULT_NAN_NEGATIVE,
                      .fma_invalid_keeps_nan = true };
     Uint128 result = operation->ours(operands, &fp);
 

@@ -60,7 +60,8 @@ HOST_BINARY(remainder, "1: fprem1\n\tfnstsw %%ax\n\ttestw $0x400, %%ax\n\tjnz 1b
         Float80 a = to_f80(operands[0]), b = to_f80(operands[1]); \
         uint8_t equal, unordered, below; \
         __asm__ volatile(WITH_X87("fldt %[b]\n\tfldt %[a]", \
-                                  instruction " %%st(1), %%st\n\tsete %[equal]\n\tsetp %[unordered]\n\tsetc %[below]", "") \
+                                  instruction " %%st(1), %%st\n\t" \
+                                  "sete %[equal]\n\tsetp %[unordered]\n\tsetc %[below]", "") \
                          : [equal] "=&q"(equal), [unordered] "=&q"(unordered), [below] "=&q"(below), \
                            [status] "=m"(*status) \
                          : [a] "m"(a), [b] "m"(b), [control] "m"(control) \
