@@ -9,8 +9,9 @@
 
 typedef struct CpuWork {
     ListNode link;
-    void (*function)(Cpu *cpu, void *data);
+    void (*function)(Cpu *cpu, void *data); /* NULL: nothing */
     void *data;
+    bool power_on; /* first */
 } CpuWork;
 
 /* One piece of memory: the Cpu, the execution's scratch, the guest's state. */
@@ -28,6 +29,22 @@ static Cpu *allocate(const Guest *guest)
     memset(cpu, 0, size);
     cpu->exec.state = (uint8_t *)cpu + head;
     return cpu;
+}
+
+static void destroy(Cpu *cpu)
+{
+    group_remove(cpu->group, cpu);
+    LIST_FOREACH_SAFE (&cpu->work, work, CpuWork, link) {
+        free(work);
+    }
+    condition_destroy(&cpu->wake);
+    mutex_destroy(&cpu->lock);
+    block_cache_free(cpu->blocks);
+    tlb_free(cpu);
+    free(cpu->exec.jumps);
+    free(cpu->claims);
+    free(cpu->config);
+    free(cpu);
 }
 
 Cpu *cpu_new(const Guest *guest, const void *config, unsigned index, CpuGroup *group, const CpuBus *bus, void *bus_data,
@@ -54,7 +71,7 @@ Cpu *cpu_new(const Guest *guest, const void *config, unsigned index, CpuGroup *g
     list_init(&cpu->work);
     group_add(group, cpu);
     if (guest->init && !guest->init(cpu, error)) {
-        cpu_free(cpu);
+        destroy(cpu);
         return NULL;
     }
     cpu_reset(cpu);
@@ -69,18 +86,7 @@ void cpu_free(Cpu *cpu)
     if (cpu->guest->finalize) {
         cpu->guest->finalize(cpu);
     }
-    group_remove(cpu->group, cpu);
-    LIST_FOREACH_SAFE (&cpu->work, work, CpuWork, link) {
-        free(work);
-    }
-    condition_destroy(&cpu->wake);
-    mutex_destroy(&cpu->lock);
-    block_cache_free(cpu->blocks);
-    tlb_free(cpu);
-    free(cpu->exec.jumps);
-    free(cpu->claims);
-    free(cpu->config);
-    free(cpu);
+    destroy(cpu);
 }
 
 static void log_reset(Cpu *cpu)
@@ -122,16 +128,44 @@ void cpu_stop(Cpu *cpu)
     cpu_kick(cpu, CPU_ATTENTION_STOP);
 }
 
-void cpu_post(Cpu *cpu, void (*function)(Cpu *cpu, void *data), void *data)
+static void post(Cpu *cpu, void (*function)(Cpu *cpu, void *data), void *data, bool power_on)
 {
     CpuWork *work = NEW(CpuWork);
 
     work->function = function;
     work->data = data;
+    work->power_on = power_on;
     mutex_lock(&cpu->lock);
     list_append(&cpu->work, &work->link);
     mutex_unlock(&cpu->lock);
     cpu_kick(cpu, CPU_ATTENTION_WORK);
+}
+
+void cpu_post(Cpu *cpu, void (*function)(Cpu *cpu, void *data), void *data)
+{
+    post(cpu, function, data, false);
+}
+
+void cpu_power_on(Cpu *cpu, void (*prepare)(Cpu *cpu, void *data), void *data)
+{
+    post(cpu, prepare, data, true);
+}
+
+void cpu_power_off(Cpu *cpu)
+{
+    cpu->powered_off = true;
+    cpu_kick(cpu, CPU_ATTENTION_INTERRUPT); /* its block goes on no further */
+}
+
+static void do_work(Cpu *cpu, const CpuWork *work)
+{
+    if (work->power_on) {
+        cpu_reset(cpu);
+        cpu->powered_off = false;
+    }
+    if (work->function) {
+        work->function(cpu, work->data);
+    }
 }
 
 void cpu_run_work(Cpu *cpu)
@@ -141,7 +175,7 @@ void cpu_run_work(Cpu *cpu)
         CpuWork *work = list_item(cpu->work.next, CpuWork, link);
         list_remove(&work->link);
         mutex_unlock(&cpu->lock);
-        work->function(cpu, work->data);
+        do_work(cpu, work);
         free(work);
         mutex_lock(&cpu->lock);
     }
@@ -177,40 +211,6 @@ void cpu_wait(Cpu *cpu, int64_t deadline)
         }
     }
     mutex_unlock(&cpu->lock);
-}
-
-/* Power. */
-
-typedef struct PowerOn {
-    void (*prepare)(Cpu *cpu, void *data);
-    void *data;
-} PowerOn;
-
-static void power_on(Cpu *cpu, void *data)
-{
-    PowerOn *request = data;
-
-    cpu_reset(cpu);
-    cpu->powered_off = false;
-    if (request->prepare) {
-        request->prepare(cpu, request->data);
-    }
-    free(request);
-}
-
-void cpu_power_on(Cpu *cpu, void (*prepare)(Cpu *cpu, void *data), void *data)
-{
-    PowerOn *request = NEW(PowerOn);
-
-    request->prepare = prepare;
-    request->data = data;
-    cpu_post(cpu, power_on, request);
-}
-
-void cpu_power_off(Cpu *cpu)
-{
-    cpu->powered_off = true;
-    cpu_kick(cpu, CPU_ATTENTION_INTERRUPT); /* its block goes on no further */
 }
 
 /* For the guest's own functions. */
@@ -250,7 +250,13 @@ void cpu_timer_set(Cpu *cpu, unsigned timer, uint64_t deadline)
 void cpu_run_timers(Cpu *cpu)
 {
     for (unsigned i = 0; i < CPU_TIMERS; i++) {
-        if (cpu->timer_deadlines[i] != UINT64_MAX && cpu->timer_deadlines[i] <= cpu_time(cpu)) {
+        uint64_t deadline = cpu->timer_deadlines[i];
+        if (deadline == UINT64_MAX) {
+            continue;
+        }
+        if (deadline > cpu_time(cpu)) { /* not this one, or too early */
+            cpu_timer_set(cpu, i, deadline);
+        } else {
             cpu->timer_deadlines[i] = UINT64_MAX;
             cpu->guest->timer(cpu, i);
         }

@@ -129,7 +129,8 @@ void cpu_group_tlb_flush(CpuGroup *group);
 void cpu_code_changed(Cpu *cpu);
 void cpu_group_code_changed(CpuGroup *group); /* any thread; as cpu_group_tlb_flush */
 
-/* Runs `body` while no other vCPU of the group executes; also within another exclusive section of the same vCPU. */
+/* Runs `body` while no other vCPU of the group executes; also within another exclusive section of the same vCPU.
+ * For the thread that runs `cpu`, or has it parked. */
 void cpu_exclusive(Cpu *cpu, void (*body)(Cpu *cpu, void *data), void *data);
 
 uint64_t cpu_time(Cpu *cpu);
