@@ -157,6 +157,18 @@ static void test_exceptions(void)
     }
 }
 
+/* A handler that cannot be fetched traps for ever, without an instruction: the budget ends it all the same. */
+static void test_endless_traps(void)
+{
+    ToyMachine *machine = toy_new(1);
+
+    toy_state(machine, 0)->vector = 0x300000;
+    toy_state(machine, 0)->pc = 0x300000;
+    g_assert_cmpint(cpu_run(machine->cpus[0], 1000), ==, CPU_EXIT_BUDGET);
+    g_assert_cmpuint(machine->cpus[0]->exec.insns, ==, 0);
+    toy_free(machine);
+}
+
 /* The instruction at the end of a page goes on to the next one: only when it is due is that page looked at. */
 static void test_fetch_across_pages(void)
 {
@@ -462,6 +474,7 @@ int main(int argc, char **argv)
     ADD("count", test_count);
     ADD("six-arguments", test_six_arguments);
     ADD("exceptions", test_exceptions);
+    ADD("endless-traps", test_endless_traps);
     ADD("fetch-across-pages", test_fetch_across_pages);
     ADD("fetch-from-device", test_fetch_from_device);
     ADD("self-modifying", test_self_modifying);
