@@ -51,7 +51,7 @@ void disk_detach(Disk *disk);
 
 /* What is outside the disk, or a write to a read-only one, is done with EIO or EPERM. */
 void disk_submit(Disk *disk, DiskRequest *request);
-/* Returns when no request is left; their `done` were called. */
+/* Returns when no request is left; their `done`, and whatever else was posted to the loop, were called. */
 void disk_drain(Disk *disk);
 /* The first `count` bytes at once, for firmware in flash; what lies behind the end reads as zero. */
 bool disk_read_first(Disk *disk, void *bytes, uint64_t count, Error **error);

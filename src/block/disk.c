@@ -37,9 +37,8 @@ struct Disk {
     unsigned in_flight; /* submitted and not yet done; the loop's thread alone */
 
     Mutex lock; /* of what follows */
-    Condition work, idle;
+    Condition work;
     DiskRequest *first, **last;
-    unsigned unfinished; /* queued or being worked on */
     bool stopping;
     Thread workers[WORKERS];
     unsigned worker_count;
@@ -99,9 +98,6 @@ static int write_vectors(const Disk *disk, struct iovec *vectors, unsigned count
 
 static int transfer(const Disk *disk, const DiskRequest *request)
 {
-    if (request->vector_count == 0) {
-        return 0;
-    }
     struct iovec *vectors = mem_copy(request->vectors, request->vector_count * sizeof *vectors);
     int error = request->operation == DISK_READ
                     ? read_vectors(disk, vectors, request->vector_count, request->offset)
@@ -138,14 +134,26 @@ static int discard(const Disk *disk, const DiskRequest *request)
     return result == EOPNOTSUPP ? 0 : result;
 }
 
+static int flush(const Disk *disk)
+{
+    int result = 0;
+    do {
+        result = disk->read_only ? 0 : fdatasync(disk->fd);
+    } while (result < 0 && errno == EINTR);
+    return result < 0 ? errno : 0;
+}
+
 static int perform(const Disk *disk, const DiskRequest *request)
 {
+    if (request->bytes == 0 && request->operation != DISK_FLUSH) {
+        return 0;
+    }
     switch (request->operation) {
     case DISK_READ:
     case DISK_WRITE:
         return transfer(disk, request);
     case DISK_FLUSH:
-        return disk->read_only || fdatasync(disk->fd) == 0 ? 0 : errno;
+        return flush(disk);
     case DISK_DISCARD:
         return discard(disk, request);
     case DISK_WRITE_ZEROES:
@@ -181,9 +189,6 @@ static void *work(void *data)
         request->error = perform(disk, request);
         loop_post(disk->loop, complete, request);
         mutex_lock(&disk->lock);
-        if (--disk->unfinished == 0) {
-            condition_broadcast(&disk->idle);
-        }
     }
     mutex_unlock(&disk->lock);
     return NULL;
@@ -214,7 +219,6 @@ void disk_submit(Disk *disk, DiskRequest *request)
     mutex_lock(&disk->lock);
     *disk->last = request;
     disk->last = &request->next;
-    disk->unfinished++;
     condition_signal(&disk->work);
     mutex_unlock(&disk->lock);
 }
@@ -222,12 +226,7 @@ void disk_submit(Disk *disk, DiskRequest *request)
 void disk_drain(Disk *disk)
 {
     while (disk->in_flight > 0) {
-        mutex_lock(&disk->lock);
-        while (disk->unfinished > 0) {
-            condition_wait(&disk->idle, &disk->lock);
-        }
-        mutex_unlock(&disk->lock);
-        loop_drain(disk->loop);
+        loop_wait_posted(disk->loop);
     }
 }
 
@@ -277,7 +276,6 @@ static void disk_init(Object *object)
     disk->last = &disk->first;
     mutex_init(&disk->lock);
     condition_init(&disk->work);
-    condition_init(&disk->idle);
 }
 
 static void disk_finalize(Object *object)
@@ -293,7 +291,6 @@ static void disk_finalize(Object *object)
     if (disk->fd >= 0) {
         close(disk->fd);
     }
-    condition_destroy(&disk->idle);
     condition_destroy(&disk->work);
     mutex_destroy(&disk->lock);
     free(disk->path);
@@ -301,7 +298,8 @@ static void disk_finalize(Object *object)
 
 static bool open_file(Disk *disk, Files *files, Error **error)
 {
-    disk->fd = files_open(files, disk->path, disk->read_only ? O_RDONLY : O_RDWR, 0, error);
+    /* O_NONBLOCK: a FIFO is told from a file without waiting for its other end. */
+    disk->fd = files_open(files, disk->path, (disk->read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK, 0, error);
     return disk->fd >= 0 && find_size(disk, error) && start_workers(disk, error);
 }
 

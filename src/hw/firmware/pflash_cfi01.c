@@ -7,7 +7,8 @@
  * With a drive, its first bytes are what the flash holds, and what the guest changes is written back by the loop, one
  * write at a time. Operations are done at once: suspend and resume find nothing to do.
  *
- * Not here: protection registers, enhanced factory programming, partitions.
+ * Not here: protection registers, enhanced factory programming, partitions; commands to one chip of a bank alone: the
+ * lowest chip's byte of a write is the command for all.
  */
 #include "api/type.h"
 #include "base/bytes.h"
@@ -34,6 +35,7 @@ enum {
     COMMAND_SUSPEND = 0xb0,
     COMMAND_CONFIRM = 0xd0,
     COMMAND_PROGRAM_BUFFER = 0xe8,
+    COMMAND_RESET_OTHER = 0xf0, /* of another command set: drivers that do not know yet which it is send both */
     COMMAND_READ_ARRAY = 0xff,
     LOCK_SET = 0x01,
 };
@@ -59,7 +61,12 @@ typedef enum FlashStep {
     STEP_COUNT,
 } FlashStep;
 
-enum { CHIP_BUFFER_SHIFT = 10, BUFFER_LIMIT = 8 << CHIP_BUFFER_SHIFT, QUERY_BYTES = 0x40 };
+/* A chip's buffer has as many bytes as its count of words can ask for, 1 KiB at most. A block's size is 16 bits of 256
+ * bytes in the query table. */
+enum { BUFFER_SHIFT_BYTE = 8, BUFFER_SHIFT = 10, BUFFER_LIMIT = 2 << BUFFER_SHIFT, QUERY_BYTES = 0x40 };
+enum { BLOCK_SIZE_MINIMUM = 64 * 1024, CHIP_BLOCK_SIZE_LIMIT = 8 * 1024 * 1024 };
+#define FLASH_LIMIT (2 * GIB)
+#define BLOCK_LIMIT (FLASH_LIMIT / BLOCK_SIZE_MINIMUM)
 
 typedef struct Pflash {
     Device device;
@@ -77,12 +84,13 @@ typedef struct Pflash {
     uint32_t buffer_words; /* still to come */
     uint64_t buffer_base;  /* offset in the flash; UINT64_MAX before the first word */
     uint8_t buffer[BUFFER_LIMIT];
-    uint8_t *locked; /* a byte for each block */
+    uint8_t locked[BLOCK_LIMIT / 8]; /* a bit for each block */
     uint8_t query[QUERY_BYTES];
 
     /* What is to be written back: the loop's thread works on it, the lock guards it. */
     uint64_t dirty_first, dirty_end;
     bool posted, writing;
+    bool loaded; /* from saved state, which the drive does not hold yet */
     DiskRequest request;
     struct iovec vector;
 } Pflash;
@@ -90,7 +98,17 @@ typedef struct Pflash {
 static Pflash *flash_of(Device *device) { return (Pflash *)device; }
 static unsigned chip_count(const Pflash *flash) { return flash->width / flash->device_width; }
 static uint64_t flash_size(const Pflash *flash) { return flash->num_blocks * flash->sector_length; }
-static uint32_t buffer_size(const Pflash *flash) { return chip_count(flash) << CHIP_BUFFER_SHIFT; }
+static unsigned buffer_shift(const Pflash *flash)
+{
+    return flash->device_width == 1 ? BUFFER_SHIFT_BYTE : BUFFER_SHIFT;
+}
+static uint32_t buffer_size(const Pflash *flash) { return chip_count(flash) << buffer_shift(flash); }
+
+static bool is_locked(const Pflash *flash, uint64_t offset)
+{
+    uint64_t block = offset / flash->sector_length;
+    return flash->locked[block / 8] >> block % 8 & 1;
+}
 
 /* Writing back. */
 
@@ -184,7 +202,7 @@ static bool check_changeable(Pflash *flash, uint64_t offset, uint8_t operation)
         flash->status |= STATUS_PROGRAMMING_VOLTAGE | operation;
         return false;
     }
-    if (flash->locked[offset / flash->sector_length]) {
+    if (is_locked(flash, offset)) {
         flash->status |= STATUS_LOCKED | operation;
         return false;
     }
@@ -224,6 +242,7 @@ static void take_command(Pflash *flash, uint8_t command)
 {
     switch (command) {
     case COMMAND_READ_ARRAY:
+    case COMMAND_RESET_OTHER:
         set_mode(flash, MODE_ARRAY);
         break;
     case COMMAND_PROGRAM:
@@ -262,10 +281,11 @@ static void take_command(Pflash *flash, uint8_t command)
 
 static void set_lock(Pflash *flash, uint64_t offset, uint8_t command)
 {
+    uint64_t block = offset / flash->sector_length;
     if (command == LOCK_SET) {
-        flash->locked[offset / flash->sector_length] = 1;
+        flash->locked[block / 8] |= (uint8_t)(1u << block % 8);
     } else if (command == COMMAND_CONFIRM) { /* J3: unlocks every block */
-        memset(flash->locked, 0, flash->num_blocks);
+        memset(flash->locked, 0, sizeof flash->locked);
     } else {
         flash->status |= STATUS_SEQUENCE;
     }
@@ -357,7 +377,7 @@ static uint16_t chip_answer(const Pflash *flash, uint64_t offset)
         case 1:
             return flash->id[1];
         case 2:
-            return flash->locked[offset / flash->sector_length];
+            return is_locked(flash, offset);
         default:
             return 0;
         }
@@ -403,7 +423,7 @@ static void fill_query(Pflash *flash)
         { 0x23, 4 }, { 0x24, 4 }, { 0x25, 4 }, /* 2^n times as much at worst */
         { 0x27, (uint8_t)__builtin_ctzll(chip_size) },
         { 0x28, flash->device_width == 1 ? 0 : flash->device_width == 2 ? 1 : 3 }, /* x8, x16, x32 */
-        { 0x2a, CHIP_BUFFER_SHIFT },
+        { 0x2a, (uint8_t)buffer_shift(flash) },
         { 0x2c, 1 }, /* erase regions */
         { 0x2d, (uint8_t)(flash->num_blocks - 1) }, { 0x2e, (uint8_t)((flash->num_blocks - 1) >> 8) },
         { 0x2f, (uint8_t)block }, { 0x30, (uint8_t)(block >> 8) },
@@ -425,10 +445,11 @@ static bool check_geometry(Pflash *flash, Error **error)
     if (!is_width(flash->width) || !is_width(flash->device_width) || flash->device_width > flash->width) {
         return error_set(error, "'width' and 'device-width' must be 1, 2 or 4, and the latter not the larger");
     }
-    if (!is_power_of_2(flash->sector_length) || flash->sector_length < 64 * KIB || flash->sector_length > 64 * MIB) {
-        return error_set(error, "'sector-length' must be a power of two from 64 KiB to 64 MiB");
+    uint64_t block = flash->sector_length;
+    if (!is_power_of_2(block) || block < BLOCK_SIZE_MINIMUM || block / chip_count(flash) > CHIP_BLOCK_SIZE_LIMIT) {
+        return error_set(error, "'sector-length' must be a power of two from 64 KiB to 8 MiB a chip");
     }
-    if (!is_power_of_2(flash->num_blocks) || flash_size(flash) > 2 * GIB) {
+    if (!is_power_of_2(flash->num_blocks) || flash_size(flash) > FLASH_LIMIT) {
         return error_set(error, "'num-blocks' must be a power of two, and the whole at most 2 GiB");
     }
     if (!flash->name || !flash->name[0]) {
@@ -447,8 +468,8 @@ static bool load_drive(Pflash *flash, Error **error)
         return error_set(error, "flash '%s' has %" PRIu64 " bytes, and '%s' %" PRIu64 ": the file must be of that size",
                          flash->name, flash_size(flash), disk_path(flash->disk), disk_size(flash->disk));
     }
-    return disk_attach(flash->disk, &flash->device.object, error) &&
-           disk_read_first(flash->disk, flash->storage->host, flash->storage->size, error);
+    return disk_read_first(flash->disk, flash->storage->host, flash->storage->size, error) &&
+           disk_attach(flash->disk, &flash->device.object, error);
 }
 
 static bool flash_realize(Device *device, Error **error)
@@ -463,7 +484,6 @@ static bool flash_realize(Device *device, Error **error)
         return false;
     }
     flash->dirty_first = UINT64_MAX;
-    flash->locked = mem_alloc0(flash->num_blocks);
     fill_query(flash);
     flash->region = region_new_rom_device(&device->object, device->machine, flash->name, flash->storage, &flash_ops,
                                           flash, device->lock);
@@ -485,10 +505,7 @@ static void flash_unrealize(Device *device)
 static void flash_finalize(Object *object)
 {
     Pflash *flash = (Pflash *)object;
-    free(flash->locked);
-    if (flash->storage) {
-        ram_block_unref(flash->storage);
-    }
+    ram_block_unref(flash->storage);
 }
 
 static void flash_reset(Device *device, ResetKind kind)
@@ -503,6 +520,10 @@ static void flash_settle(Device *device)
 {
     Pflash *flash = flash_of(device);
     set_mode(flash, flash->mode);
+    if (flash->loaded && !(flash->disk && disk_read_only(flash->disk))) {
+        mark_dirty(flash, 0, flash_size(flash));
+    }
+    flash->loaded = false;
 }
 
 static void flash_write_fdt(Device *device, FdtWriter *fdt)
@@ -517,9 +538,16 @@ static void flash_write_fdt(Device *device, FdtWriter *fdt)
 
 static bool check_loaded(void *state, uint32_t version, Error **error)
 {
-    const Pflash *flash = state;
-    return flash->step != STEP_BUFFER_DATA || flash->buffer_words > 0 ||
-           error_set(error, "a buffered write of no words");
+    Pflash *flash = state;
+    bool filling = flash->step == STEP_BUFFER_DATA, begun = flash->buffer_base != UINT64_MAX;
+    if ((filling && flash->buffer_words == 0) || (flash->step == STEP_BUFFER_CONFIRM && !begun)) {
+        return error_set(error, "a buffered write of no words");
+    }
+    if (begun && (flash->buffer_base % buffer_size(flash) || flash->buffer_base >= flash_size(flash))) {
+        return error_set(error, "a buffer at 0x%" PRIx64, flash->buffer_base);
+    }
+    flash->loaded = true;
+    return true;
 }
 
 static const StateField state_fields[] = {
@@ -529,14 +557,9 @@ static const StateField state_fields[] = {
     STATE_FIELD(Pflash, buffer_words, STATE_UNSIGNED, .maximum = BUFFER_LIMIT),
     STATE_FIELD(Pflash, buffer_base, STATE_UNSIGNED),
     STATE_FIELD(Pflash, buffer, STATE_BYTES),
-    STATE_FIELD_NOT_SAVED(Pflash, locked, "lock bits are the chip's, as its contents are the drive's"),
+    STATE_FIELD(Pflash, locked, STATE_BYTES),
+    STATE_FIELD_NOT_SAVED(Pflash, loaded, "settle looks at it"),
     STATE_FIELD_NOT_SAVED(Pflash, disk, "a handle"),
-    STATE_FIELD_NOT_SAVED(Pflash, name, "a property"),
-    STATE_FIELD_NOT_SAVED(Pflash, num_blocks, "a property"),
-    STATE_FIELD_NOT_SAVED(Pflash, sector_length, "a property"),
-    STATE_FIELD_NOT_SAVED(Pflash, width, "a property"),
-    STATE_FIELD_NOT_SAVED(Pflash, device_width, "a property"),
-    STATE_FIELD_NOT_SAVED(Pflash, id, "properties"),
     STATE_FIELD_NOT_SAVED(Pflash, storage, "saved as RAM"),
     STATE_FIELD_NOT_SAVED(Pflash, region, "a handle"),
     STATE_FIELD_NOT_SAVED(Pflash, query, "made from properties"),

@@ -25,10 +25,18 @@ static uint64_t ordered(const VirtQueue *queue, uint64_t value, unsigned size)
     return virtio_is_big_endian(queue->device) ? swap_bytes(value, size) : value;
 }
 
+static bool check(const VirtQueue *queue, uint64_t address, AccessResult result)
+{
+    if (result != ACCESS_OK) {
+        virtio_error(queue->device, "queue %u: its ring at 0x%" PRIx64 " is not in memory", queue->index, address);
+    }
+    return result == ACCESS_OK;
+}
+
 uint16_t ring_load16(const VirtQueue *queue, uint64_t address)
 {
     uint64_t value = 0;
-    address_space_load(space_of(queue), NULL, address, 2, &value);
+    check(queue, address, address_space_load(space_of(queue), NULL, address, 2, &value));
     atomic_thread_fence(memory_order_acquire);
     return (uint16_t)ordered(queue, value, 2);
 }
@@ -36,21 +44,17 @@ uint16_t ring_load16(const VirtQueue *queue, uint64_t address)
 void ring_store16(const VirtQueue *queue, uint64_t address, uint16_t value)
 {
     atomic_thread_fence(memory_order_release);
-    address_space_store(space_of(queue), NULL, address, 2, ordered(queue, value, 2));
+    check(queue, address, address_space_store(space_of(queue), NULL, address, 2, ordered(queue, value, 2)));
 }
 
 void ring_store32(const VirtQueue *queue, uint64_t address, uint32_t value)
 {
-    address_space_store(space_of(queue), NULL, address, 4, ordered(queue, value, 4));
+    check(queue, address, address_space_store(space_of(queue), NULL, address, 4, ordered(queue, value, 4)));
 }
 
 bool ring_load_bytes(const VirtQueue *queue, uint64_t address, uint8_t bytes[VIRT_DESCRIPTOR_SIZE])
 {
-    if (address_space_read(space_of(queue), NULL, address, bytes, VIRT_DESCRIPTOR_SIZE) == ACCESS_OK) {
-        return true;
-    }
-    virtio_error(queue->device, "queue %u: a descriptor at 0x%" PRIx64 " is outside memory", queue->index, address);
-    return false;
+    return check(queue, address, address_space_read(space_of(queue), NULL, address, bytes, VIRT_DESCRIPTOR_SIZE));
 }
 
 uint64_t ring_field(const VirtQueue *queue, const uint8_t *bytes, unsigned size)
@@ -60,13 +64,12 @@ uint64_t ring_field(const VirtQueue *queue, const uint8_t *bytes, unsigned size)
 
 /* Elements. */
 
-static void unmap(VirtQueue *queue, VirtElement *element, size_t written)
+/* `used`: the device may have written to any of the chain's writable buffers, beyond what it tells the driver. */
+static void unmap(VirtQueue *queue, VirtElement *element, bool used)
 {
     for (unsigned i = 0; i < element->map_count; i++) {
         RamMap *map = &element->maps[i];
-        size_t used = map->write ? MIN(written, map->count) : 0;
-        address_space_unmap(space_of(queue), map, used);
-        written -= used;
+        address_space_unmap(space_of(queue), map, used && map->write ? map->count : 0);
     }
     free(element->maps);
     free(element->out);
@@ -95,10 +98,14 @@ bool virt_element_add(VirtQueue *queue, VirtElement *element, const VirtDescript
         virtio_error(queue->device, "queue %u: a readable buffer follows a writable one", queue->index);
         return false;
     }
+    if (element->in_bytes + element->out_bytes + descriptor->length > UINT32_MAX ||
+        element->map_count >= 2 * VIRTIO_QUEUE_SIZE_LIMIT) {
+        virtio_error(queue->device, "queue %u: a chain that is too long", queue->index);
+        return false;
+    }
     for (size_t left = descriptor->length; left > 0;) {
         RamMap map;
-        if (element->map_count >= 2 * VIRTIO_QUEUE_SIZE_LIMIT ||
-            !address_space_map(space_of(queue), address, left, write, &map)) {
+        if (!address_space_map(space_of(queue), address, left, write, &map)) {
             virtio_error(queue->device, "queue %u: the buffer at 0x%" PRIx64 " is not in memory", queue->index, address);
             return false;
         }
@@ -127,20 +134,28 @@ bool virt_enter_indirect(VirtQueue *queue, const VirtDescriptor *descriptor, uin
     return true;
 }
 
+/* Legacy drivers use a device before they say DRIVER_OK. */
+static bool can_pop(const VirtQueue *queue)
+{
+    const VirtioDevice *device = queue->device;
+    bool started = device->status & VIRTIO_STATUS_DRIVER_OK || !virtio_has(device, VIRTIO_F_VERSION_1);
+    return started && queue->ready && !device->broken && !device->stopped && !device->resets;
+}
+
 VirtElement *virtqueue_pop(VirtQueue *queue)
 {
-    VirtioDevice *device = queue->device;
-    if (!queue->ready || device->broken || !(device->status & VIRTIO_STATUS_DRIVER_OK)) {
+    if (!can_pop(queue)) {
+        return NULL;
+    }
+    if (queue->in_flight >= queue->size) {
+        if (!ring_of(queue)->is_empty(queue)) {
+            virtio_error(queue->device, "queue %u: more buffers than entries", queue->index);
+        }
         return NULL;
     }
     VirtElement *element = NEW(VirtElement);
     if (!ring_of(queue)->pop(queue, element)) {
-        unmap(queue, element, 0);
-        return NULL;
-    }
-    if (queue->in_flight >= queue->size) {
-        virtio_error(device, "queue %u: more buffers than entries", queue->index);
-        unmap(queue, element, 0);
+        unmap(queue, element, false);
         return NULL;
     }
     queue->in_flight++;
@@ -149,24 +164,26 @@ VirtElement *virtqueue_pop(VirtQueue *queue)
 
 void virtqueue_push(VirtQueue *queue, VirtElement *element, uint32_t written)
 {
-    uint16_t id = element->id, descriptors = element->descriptors;
-    unmap(queue, element, written);
-    if (queue->ready && !queue->device->broken && queue->in_flight > 0) {
-        queue->in_flight--;
-        ring_of(queue)->push(queue, id, descriptors, written);
+    assert(queue->in_flight > 0);
+    queue->in_flight--;
+    if (queue->ready && !queue->device->broken) {
+        ring_of(queue)->push(queue, element, written);
     }
+    unmap(queue, element, true);
 }
 
 void virtqueue_unpop(VirtQueue *queue, VirtElement *element)
 {
-    if (queue->ready && queue->in_flight > 0) {
-        queue->in_flight--;
-        ring_of(queue)->unpop(queue, element->descriptors);
-    }
-    unmap(queue, element, 0);
+    ring_of(queue)->unpop(queue, element->descriptors);
+    virtqueue_discard(queue, element);
 }
 
-void virtqueue_discard(VirtQueue *queue, VirtElement *element) { unmap(queue, element, 0); }
+void virtqueue_discard(VirtQueue *queue, VirtElement *element)
+{
+    assert(queue->in_flight > 0);
+    queue->in_flight--;
+    unmap(queue, element, false);
+}
 
 void virtqueue_interrupt(VirtQueue *queue)
 {
@@ -175,8 +192,9 @@ void virtqueue_interrupt(VirtQueue *queue)
         return;
     }
     atomic_thread_fence(memory_order_seq_cst);
-    bool wanted = ring_of(queue)->wants_interrupt(queue) ||
-                  (virtio_has(device, VIRTIO_F_NOTIFY_ON_EMPTY) && queue->in_flight == 0);
+    bool out_of_buffers = virtio_has(device, VIRTIO_F_NOTIFY_ON_EMPTY) && queue->in_flight == 0 &&
+                          ring_of(queue)->is_empty(queue);
+    bool wanted = ring_of(queue)->wants_interrupt(queue) || out_of_buffers;
     if (wanted && device->transport) {
         device->isr |= VIRTIO_ISR_QUEUE;
         device->transport->interrupt(device->transport_data, queue);
@@ -185,6 +203,7 @@ void virtqueue_interrupt(VirtQueue *queue)
 
 void virtqueue_set_notification(VirtQueue *queue, bool wanted)
 {
+    queue->quiet = !wanted;
     if (queue->ready && !queue->device->broken) {
         ring_of(queue)->set_notification(queue, wanted);
         atomic_thread_fence(memory_order_seq_cst);
@@ -204,13 +223,19 @@ VirtQueue *virtio_add_queue(VirtioDevice *device, uint16_t maximum, void (*handl
     return queue;
 }
 
+void virtio_queue_stop(VirtQueue *queue)
+{
+    assert(queue->in_flight == 0);
+    queue->ready = queue->kicked = queue->quiet = queue->resetting = queue->signalled_valid = false;
+    queue->next_available = queue->next_used = queue->signalled = 0;
+    queue->available_wrap = queue->used_wrap = true;
+}
+
 void virtio_queue_reset(VirtQueue *queue)
 {
+    virtio_queue_stop(queue);
     queue->size = queue->maximum;
-    queue->ready = queue->kicked = queue->signalled_valid = false;
     queue->descriptors = queue->driver = queue->used = 0;
-    queue->next_available = queue->next_used = queue->signalled = queue->in_flight = 0;
-    queue->available_wrap = queue->used_wrap = true;
 }
 
 static bool is_size_legal(const VirtQueue *queue)
@@ -219,18 +244,34 @@ static bool is_size_legal(const VirtQueue *queue)
     return queue->size > 0 && queue->size <= queue->maximum && (packed || is_power_of_2(queue->size));
 }
 
+static bool is_in_memory(const VirtQueue *queue, uint64_t address, uint64_t size, bool write)
+{
+    while (size > 0) {
+        RamMap map;
+        if (!address_space_map(space_of(queue), address, size, write, &map)) {
+            return false;
+        }
+        address += map.count;
+        size -= map.count;
+        address_space_unmap(space_of(queue), &map, 0);
+    }
+    return true;
+}
+
 void virtio_queue_enable(VirtQueue *queue)
 {
     uint64_t sizes[3];
     const uint64_t addresses[3] = { queue->descriptors, queue->driver, queue->used };
+    const bool written[3] = { virtio_has(queue->device, VIRTIO_F_RING_PACKED), false, true };
     if (!is_size_legal(queue)) {
         virtio_error(queue->device, "queue %u cannot have %u entries", queue->index, queue->size);
         return;
     }
     ring_of(queue)->area_sizes(queue->device, queue->size, sizes);
     for (unsigned i = 0; i < 3; i++) {
-        if (addresses[i] + sizes[i] < addresses[i]) {
-            virtio_error(queue->device, "queue %u: a ring at 0x%" PRIx64 " wraps", queue->index, addresses[i]);
+        if (!is_in_memory(queue, addresses[i], sizes[i], written[i])) {
+            virtio_error(queue->device, "queue %u: its ring at 0x%" PRIx64 " is not in memory", queue->index,
+                         addresses[i]);
             return;
         }
     }

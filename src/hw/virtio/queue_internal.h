@@ -13,10 +13,11 @@ typedef struct VirtDescriptor {
 enum { VIRT_DESCRIPTOR_NEXT = 1, VIRT_DESCRIPTOR_WRITE = 2, VIRT_DESCRIPTOR_INDIRECT = 4, VIRT_DESCRIPTOR_SIZE = 16 };
 
 typedef struct VirtRing {
+    bool (*is_empty)(const VirtQueue *queue);
     /* Collects the next chain's descriptors into the element. False: none there, or the driver broke a rule. */
     bool (*pop)(VirtQueue *queue, VirtElement *element);
     void (*unpop)(VirtQueue *queue, uint16_t descriptors);
-    void (*push)(VirtQueue *queue, uint16_t id, uint16_t descriptors, uint32_t written);
+    void (*push)(VirtQueue *queue, const VirtElement *element, uint32_t written);
     bool (*wants_interrupt)(VirtQueue *queue);
     void (*set_notification)(VirtQueue *queue, bool wanted);
     /* Bytes of the three areas of a ring of `size` entries. */
@@ -24,11 +25,15 @@ typedef struct VirtRing {
 } VirtRing;
 extern const VirtRing virt_ring_split, virt_ring_packed;
 
-/* Ring fields in guest memory, in the device's byte order. */
+/* The queue as it is after a reset, or unused with its size and addresses as they are. Nothing of it may be in flight. */
+void virtio_queue_reset(VirtQueue *queue);
+void virtio_queue_stop(VirtQueue *queue);
+
+/* Ring fields in guest memory, in the device's byte order. Where there is no memory the device is stopped. */
 uint16_t ring_load16(const VirtQueue *queue, uint64_t address);
 void ring_store16(const VirtQueue *queue, uint64_t address, uint16_t value);
 void ring_store32(const VirtQueue *queue, uint64_t address, uint32_t value);
-/* False where there is no memory: the device is stopped then. */
+/* False where there is no memory. */
 bool ring_load_bytes(const VirtQueue *queue, uint64_t address, uint8_t bytes[VIRT_DESCRIPTOR_SIZE]);
 uint64_t ring_field(const VirtQueue *queue, const uint8_t *bytes, unsigned size);
 

@@ -2,7 +2,7 @@
 #include "hw/virtio/queue_internal.h"
 
 enum { FLAG_AVAILABLE = 1 << 7, FLAG_USED = 1 << 15 };
-enum { EVENT_ENABLE = 0, EVENT_DISABLE = 1, EVENT_DESCRIPTOR = 2 };
+enum { EVENT_ENABLE = 0, EVENT_DISABLE = 1, EVENT_DESCRIPTOR = 2, EVENT_MASK = 3 };
 enum { EVENT_SIZE = 4, WRAP_SHIFT = 15 };
 
 static bool load_descriptor(const VirtQueue *queue, uint64_t table, uint32_t index, VirtDescriptor *descriptor)
@@ -23,10 +23,10 @@ static uint64_t descriptor_address(const VirtQueue *queue, uint16_t position)
     return queue->descriptors + (uint64_t)position * VIRT_DESCRIPTOR_SIZE;
 }
 
-static bool is_available(const VirtQueue *queue)
+static bool packed_is_empty(const VirtQueue *queue)
 {
     uint16_t flags = ring_load16(queue, descriptor_address(queue, queue->next_available) + 14);
-    return !!(flags & FLAG_AVAILABLE) == queue->available_wrap && !!(flags & FLAG_USED) != queue->available_wrap;
+    return !!(flags & FLAG_AVAILABLE) != queue->available_wrap || !!(flags & FLAG_USED) == queue->available_wrap;
 }
 
 static bool collect_indirect(VirtQueue *queue, VirtElement *element, const VirtDescriptor *head)
@@ -57,7 +57,7 @@ static void advance(const VirtQueue *queue, uint16_t *position, bool *wrap, uint
 
 static bool packed_pop(VirtQueue *queue, VirtElement *element)
 {
-    if (!is_available(queue)) {
+    if (packed_is_empty(queue)) {
         return false;
     }
     uint16_t position = queue->next_available, count = 0;
@@ -95,21 +95,21 @@ static void packed_unpop(VirtQueue *queue, uint16_t descriptors)
     queue->next_available = (uint16_t)(queue->next_available - descriptors);
 }
 
-static void packed_push(VirtQueue *queue, uint16_t id, uint16_t descriptors, uint32_t written)
+static void packed_push(VirtQueue *queue, const VirtElement *element, uint32_t written)
 {
     uint64_t entry = descriptor_address(queue, queue->next_used);
     uint16_t flags = (uint16_t)((queue->used_wrap ? FLAG_AVAILABLE | FLAG_USED : 0) |
-                                (written ? VIRT_DESCRIPTOR_WRITE : 0));
+                                (element->in_bytes ? VIRT_DESCRIPTOR_WRITE : 0));
     ring_store32(queue, entry + 8, written);
-    ring_store16(queue, entry + 12, id);
+    ring_store16(queue, entry + 12, element->id);
     ring_store16(queue, entry + 14, flags);
-    advance(queue, &queue->next_used, &queue->used_wrap, descriptors);
+    advance(queue, &queue->next_used, &queue->used_wrap, element->descriptors);
 }
 
 static bool packed_wants_interrupt(VirtQueue *queue)
 {
     uint16_t offset_wrap = ring_load16(queue, queue->driver);
-    uint16_t flags = ring_load16(queue, queue->driver + 2);
+    uint16_t flags = ring_load16(queue, queue->driver + 2) & EVENT_MASK;
     uint16_t before = queue->signalled;
     bool first = !queue->signalled_valid;
     queue->signalled = queue->next_used;
@@ -145,6 +145,7 @@ static void packed_area_sizes(const VirtioDevice *device, uint32_t size, uint64_
 }
 
 const VirtRing virt_ring_packed = {
+    .is_empty = packed_is_empty,
     .pop = packed_pop,
     .unpop = packed_unpop,
     .push = packed_push,

@@ -1,6 +1,8 @@
 /* Split virtqueues: VIRTIO 1.2, section 2.7. */
 #include "hw/virtio/queue_internal.h"
 
+#include <stdatomic.h>
+
 enum { FLAG_NO_INTERRUPT = 1, FLAG_NO_NOTIFY = 1 };
 
 /* The available ring is flags, index, entries, used_event; the used ring is flags, index, entries, avail_event. */
@@ -72,6 +74,18 @@ static bool collect(VirtQueue *queue, VirtElement *element)
            follow(queue, element, indirect.address, count, 0, NULL);
 }
 
+static bool split_is_empty(const VirtQueue *queue)
+{
+    return ring_load16(queue, queue->driver + 2) == queue->next_available;
+}
+
+/* The driver notifies the device of what goes beyond this. */
+static void ask_for_next(const VirtQueue *queue)
+{
+    ring_store16(queue, available_event(queue), queue->next_available);
+    atomic_thread_fence(memory_order_seq_cst); /* before the look at what is available by now */
+}
+
 static bool split_pop(VirtQueue *queue, VirtElement *element)
 {
     uint16_t available = ring_load16(queue, queue->driver + 2);
@@ -86,18 +100,18 @@ static bool split_pop(VirtQueue *queue, VirtElement *element)
     element->id = ring_load16(queue, available_entry(queue, queue->next_available));
     element->descriptors = 1;
     queue->next_available++;
-    if (virtio_has(queue->device, VIRTIO_F_EVENT_IDX)) {
-        ring_store16(queue, available_event(queue), queue->next_available);
+    if (virtio_has(queue->device, VIRTIO_F_EVENT_IDX) && !queue->quiet) {
+        ask_for_next(queue);
     }
     return collect(queue, element);
 }
 
 static void split_unpop(VirtQueue *queue, uint16_t descriptors) { queue->next_available--; }
 
-static void split_push(VirtQueue *queue, uint16_t id, uint16_t descriptors, uint32_t written)
+static void split_push(VirtQueue *queue, const VirtElement *element, uint32_t written)
 {
     uint64_t entry = used_entry(queue, queue->next_used);
-    ring_store32(queue, entry, id);
+    ring_store32(queue, entry, element->id);
     ring_store32(queue, entry + 4, written);
     ring_store16(queue, queue->used + 2, ++queue->next_used);
 }
@@ -119,7 +133,7 @@ static void split_set_notification(VirtQueue *queue, bool wanted)
     if (!virtio_has(queue->device, VIRTIO_F_EVENT_IDX)) {
         ring_store16(queue, queue->used, wanted ? 0 : FLAG_NO_NOTIFY);
     } else if (wanted) {
-        ring_store16(queue, available_event(queue), queue->next_available);
+        ask_for_next(queue);
     }
 }
 
@@ -132,6 +146,7 @@ static void split_area_sizes(const VirtioDevice *device, uint32_t size, uint64_t
 }
 
 const VirtRing virt_ring_split = {
+    .is_empty = split_is_empty,
     .pop = split_pop,
     .unpop = split_unpop,
     .push = split_push,

@@ -2,7 +2,7 @@
  * Virtio devices beside their queues: bus, features, status, configuration space, work on the loop, saved state.
  * VIRTIO 1.2, sections 2 and 3; "legacy interface" paragraphs for drivers from before 1.0.
  */
-#include "hw/virtio/virtio.h"
+#include "hw/virtio/queue_internal.h"
 
 #include "api/type.h"
 #include "base/error.h"
@@ -71,16 +71,81 @@ uint32_t virtio_features(const VirtioDevice *device, uint32_t select, bool moder
     return select < 2 ? (uint32_t)(features >> 32 * select) : 0;
 }
 
+static void features_changed(VirtioDevice *device)
+{
+    if (virtio_class_of(device)->features_changed) {
+        virtio_class_of(device)->features_changed(device);
+    }
+}
+
 void virtio_set_driver_features(VirtioDevice *device, uint32_t select, uint32_t value, bool modern)
 {
-    if (select >= 2 || device->status & VIRTIO_STATUS_FEATURES_OK) {
+    if (select >= 2 || device->status & (VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK)) {
         return;
     }
     uint32_t accepted = value & virtio_features(device, select, modern);
     device->driver_features = bits_deposit(device->driver_features, 32 * select, 32, accepted);
+    if (!modern) {
+        features_changed(device);
+    }
 }
 
-/* Resets. With requests in flight they are finished on the loop first, which the driver waits for. */
+/* Queues: the vCPU's part sets a mark, the loop's does the work. */
+
+VirtQueue *virtio_queue(VirtioDevice *device, uint32_t index)
+{
+    return index < device->queue_count ? &device->queues[index] : NULL;
+}
+
+static void handle_queues(void *data)
+{
+    VirtioDevice *device = data;
+    device_lock(device->device.lock);
+    device->posted = false;
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        VirtQueue *queue = &device->queues[i];
+        if (queue->kicked) {
+            queue->kicked = false;
+            queue->handle(device, queue);
+        }
+    }
+    device_unlock(device->device.lock);
+    object_unref(&device->device.object);
+}
+
+static void kick(VirtQueue *queue)
+{
+    VirtioDevice *device = queue->device;
+    if (!queue->ready || device->broken) {
+        return;
+    }
+    queue->kicked = true;
+    if (!device->posted) {
+        device->posted = true;
+        object_ref(&device->device.object);
+        loop_post(device->device.machine->loop, handle_queues, device);
+    }
+}
+
+/* What was made available while the device could not look. */
+static void kick_all(VirtioDevice *device)
+{
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        kick(&device->queues[i]);
+    }
+}
+
+void virtio_queue_notify(VirtioDevice *device, uint32_t index)
+{
+    VirtQueue *queue = virtio_queue(device, index);
+    if (queue) {
+        kick(queue);
+    }
+}
+
+void virtqueue_again(VirtQueue *queue) { kick(queue); }
+
+/* Resets. Requests in flight are finished on the loop first, which the driver waits for; no new ones begin meanwhile. */
 
 static void reset(VirtioDevice *device)
 {
@@ -90,44 +155,55 @@ static void reset(VirtioDevice *device)
     device->driver_features = 0;
     device->status = device->isr = 0;
     device->broken = false;
+    features_changed(device);
     if (device->transport) {
         device->transport->interrupt(device->transport_data, NULL);
     }
 }
 
-typedef struct ResetRequest {
-    VirtioDevice *device;
-    VirtQueue *queue; /* NULL: the device */
-} ResetRequest;
-
-static void drain_and_reset(void *data)
+static void drain(VirtioDevice *device)
 {
-    const ResetRequest *request = data;
-    VirtioDevice *device = request->device;
     if (virtio_class_of(device)->drain) {
         virtio_class_of(device)->drain(device);
     }
-    device_lock(device->device.lock);
-    if (request->queue) {
-        virtio_queue_reset(request->queue);
-    } else {
-        reset(device);
-    }
-    device_unlock(device->device.lock);
 }
 
 enum { WHOLE_DEVICE = UINT32_MAX };
 
-static void reset_later(void *data, uint64_t index, uint64_t unused)
+typedef struct ResetRequest {
+    VirtioDevice *device;
+    uint64_t index; /* of a queue, or WHOLE_DEVICE */
+    bool stop;      /* the queue keeps its size and addresses */
+} ResetRequest;
+
+static void carry_out(const ResetRequest *request)
+{
+    VirtQueue *queue = virtio_queue(request->device, (uint32_t)request->index);
+    if (!queue) {
+        reset(request->device);
+    } else if (request->stop) {
+        virtio_queue_stop(queue);
+    } else {
+        virtio_queue_reset(queue);
+    }
+}
+
+static void drain_and_carry_out(void *data)
+{
+    const ResetRequest *request = data;
+    VirtioDevice *device = request->device;
+    drain(device);
+    device_lock(device->device.lock);
+    carry_out(request);
+    device->resets--;
+    kick_all(device);
+    device_unlock(device->device.lock);
+}
+
+static void carry_out_later(void *data, uint64_t index, uint64_t stop)
 {
     VirtioDevice *device = data;
-    ResetRequest request = { device, index == WHOLE_DEVICE ? NULL : &device->queues[index] };
-    Loop *loop = device->device.machine->loop;
-    if (loop_is_self(loop)) {
-        drain_and_reset(&request);
-    } else {
-        loop_post_wait(loop, drain_and_reset, &request);
-    }
+    loop_post_wait(device->device.machine->loop, drain_and_carry_out, &(ResetRequest){ device, index, stop });
 }
 
 static bool is_busy(const VirtioDevice *device)
@@ -140,40 +216,50 @@ static bool is_busy(const VirtioDevice *device)
     return false;
 }
 
-static void request_reset(VirtioDevice *device)
+static void request_reset(VirtioDevice *device, uint64_t index, bool stop, bool busy)
 {
-    if (is_busy(device)) {
-        device_defer(device->device.lock, reset_later, device, WHOLE_DEVICE, 0);
+    if (busy) {
+        device->resets++;
+        device_defer(device->device.lock, carry_out_later, device, index, stop);
     } else {
-        reset(device);
+        carry_out(&(ResetRequest){ device, index, stop });
     }
 }
 
-void virtio_request_queue_reset(VirtQueue *queue)
+static void request_queue_reset(VirtQueue *queue, bool stop)
 {
-    if (queue->in_flight) {
-        device_defer(queue->device->device.lock, reset_later, queue->device, queue->index, 0);
-    } else {
-        virtio_queue_reset(queue);
-    }
+    queue->resetting = queue->in_flight;
+    request_reset(queue->device, queue->index, stop, queue->in_flight);
+}
+
+void virtio_request_queue_reset(VirtQueue *queue) { request_queue_reset(queue, false); }
+void virtio_request_queue_stop(VirtQueue *queue) { request_queue_reset(queue, true); }
+
+/* VERSION_1 is what tells a driver of today from a legacy one, which does not say FEATURES_OK. */
+static bool can_agree(const VirtioDevice *device)
+{
+    uint64_t needed = BIT(VIRTIO_F_VERSION_1) | (device->host_features & BIT(VIRTIO_F_ACCESS_PLATFORM));
+    return !(needed & ~device->driver_features);
 }
 
 void virtio_set_status(VirtioDevice *device, uint8_t status)
 {
-    const VirtioDeviceClass *class = virtio_class_of(device);
-    uint8_t before = device->status;
+    uint8_t before = device->status, news = status & (uint8_t)~before;
     if (status == 0) {
-        request_reset(device);
+        request_reset(device, WHOLE_DEVICE, false, is_busy(device));
         return;
     }
-    /* A modern driver says FEATURES_OK when it has accepted features, a legacy one DRIVER_OK alone. */
-    uint8_t agreed = VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK;
-    if (!(before & agreed) && status & agreed && class->features_changed) {
-        class->features_changed(device);
+    if (news & VIRTIO_STATUS_FEATURES_OK) {
+        if (can_agree(device)) {
+            features_changed(device);
+        } else {
+            status &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
+        }
     }
-    device->status = (uint8_t)(status | (before & VIRTIO_STATUS_NEEDS_RESET));
-    if (status & ~before & VIRTIO_STATUS_DRIVER_OK && class->started) {
-        class->started(device);
+    device->status = (uint8_t)((status & ~VIRTIO_STATUS_NEEDS_RESET) |
+                               (before & (VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_NEEDS_RESET)));
+    if (news & VIRTIO_STATUS_DRIVER_OK) {
+        kick_all(device);
     }
 }
 
@@ -244,47 +330,6 @@ void virtio_config_write(VirtioDevice *device, uint32_t offset, const void *byte
     virtio_class_of(device)->set_config(device, config, offset, size);
 }
 
-/* Queues: the vCPU's part sets a mark, the loop's does the work. */
-
-VirtQueue *virtio_queue(VirtioDevice *device, uint32_t index)
-{
-    return index < device->queue_count ? &device->queues[index] : NULL;
-}
-
-static void handle_queues(void *data)
-{
-    VirtioDevice *device = data;
-    device_lock(device->device.lock);
-    device->posted = false;
-    for (unsigned i = 0; i < device->queue_count; i++) {
-        VirtQueue *queue = &device->queues[i];
-        if (queue->kicked) {
-            queue->kicked = false;
-            queue->handle(device, queue);
-        }
-    }
-    device_unlock(device->device.lock);
-    object_unref(&device->device.object);
-}
-
-static void post(VirtioDevice *device)
-{
-    if (!device->posted) {
-        device->posted = true;
-        object_ref(&device->device.object);
-        loop_post(device->device.machine->loop, handle_queues, device);
-    }
-}
-
-void virtio_queue_notify(VirtioDevice *device, uint32_t index)
-{
-    VirtQueue *queue = virtio_queue(device, index);
-    if (queue && queue->ready && !device->broken) {
-        queue->kicked = true;
-        post(device);
-    }
-}
-
 /* The class. */
 
 static void add_ring_features(VirtioDevice *device)
@@ -303,31 +348,54 @@ static void add_ring_features(VirtioDevice *device)
     }
 }
 
+/* A machine that stands still, to be saved or looked at, has nothing in flight. */
+static void run_state_changed(void *data, bool running)
+{
+    VirtioDevice *device = data;
+    device_lock(device->device.lock);
+    device->stopped = !running;
+    if (running) {
+        kick_all(device);
+    }
+    device_unlock(device->device.lock);
+    if (!running) {
+        drain(device);
+    }
+}
+
 static bool virtio_realize(Device *device, Error **error)
 {
     VirtioDevice *vdev = (VirtioDevice *)device;
     add_ring_features(vdev);
+    vdev->stopped = !machine_is_running(device->machine);
+    machine_add_run_state_listener(device->machine, run_state_changed, vdev);
     return true;
 }
 
-static void virtio_unrealize(Device *device) { drain_and_reset(&(ResetRequest){ (VirtioDevice *)device, NULL }); }
+/* Parked: nothing new can begin but what is waiting in the queues. */
+static void drain_and_reset(VirtioDevice *device)
+{
+    device_lock(device->device.lock);
+    device->resets++;
+    device_unlock(device->device.lock);
+    drain(device);
+    device_lock(device->device.lock);
+    reset(device);
+    device_unlock(device->device.lock);
+}
+
+static void virtio_unrealize(Device *device) { drain_and_reset((VirtioDevice *)device); }
+
+/* Also of a device that was not realized. */
+static void virtio_finalize(Object *object)
+{
+    machine_remove_run_state_listener(((Device *)object)->machine, run_state_changed, object);
+}
 
 static void virtio_reset_hold(Device *device, ResetKind kind)
 {
-    drain_and_reset(&(ResetRequest){ (VirtioDevice *)device, NULL });
-}
-
-/* Buffers that were made available before a save are looked at after the load. */
-static void virtio_settle(Device *device)
-{
-    VirtioDevice *vdev = (VirtioDevice *)device;
-    for (unsigned i = 0; i < vdev->queue_count; i++) {
-        VirtQueue *queue = &vdev->queues[i];
-        if (queue->ready && vdev->status & VIRTIO_STATUS_DRIVER_OK) {
-            queue->kicked = true;
-            post(vdev);
-        }
-    }
+    drain_and_reset((VirtioDevice *)device);
+    ((VirtioDevice *)device)->resets = 0;
 }
 
 static const StateField queue_fields[] = {
@@ -342,7 +410,9 @@ static const StateField queue_fields[] = {
     STATE_FIELD(VirtQueue, used_wrap, STATE_BOOL),
     STATE_FIELD(VirtQueue, signalled, STATE_UNSIGNED),
     STATE_FIELD(VirtQueue, signalled_valid, STATE_BOOL),
-    STATE_FIELD_NOT_SAVED(VirtQueue, kicked, "settle looks at every queue"),
+    STATE_FIELD_NOT_SAVED(VirtQueue, kicked, "every queue is looked at when the machine runs"),
+    STATE_FIELD_NOT_SAVED(VirtQueue, quiet, "not between two calls of `handle`"),
+    STATE_FIELD_NOT_SAVED(VirtQueue, resetting, "resets are finished before saving"),
     STATE_FIELD_NOT_SAVED(VirtQueue, in_flight, "requests are finished before saving"),
     STATE_FIELD_NOT_SAVED(VirtQueue, device, "a handle"),
     STATE_FIELD_NOT_SAVED(VirtQueue, handle, "a function"),
@@ -351,12 +421,11 @@ static const StateField queue_fields[] = {
     STATE_FIELDS_END,
 };
 
-/* A loaded queue that no driver could have set up is not ready. */
 static bool check_queue(void *state, uint32_t version, Error **error)
 {
     const VirtQueue *queue = state;
     if (queue->size > queue->maximum || (queue->ready && queue->size == 0)) {
-        return error_set(error, "queue of %u entries, %u at most", queue->size, queue->maximum);
+        return error_set(error, "a queue of %u entries, where %u is the most", queue->size, queue->maximum);
     }
     return true;
 }
@@ -394,13 +463,8 @@ static const StateField device_fields[] = {
     STATE_FIELD_NOT_SAVED(VirtioDevice, transport, "a handle"),
     STATE_FIELD_NOT_SAVED(VirtioDevice, transport_data, "a handle"),
     STATE_FIELD_NOT_SAVED(VirtioDevice, posted, "the loop is drained before saving"),
-    STATE_FIELD_NOT_SAVED(VirtioDevice, indirect_desc, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioDevice, event_idx, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioDevice, notify_on_empty, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioDevice, any_layout, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioDevice, iommu_platform, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioDevice, packed, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioDevice, queue_reset, "a property"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, stopped, "the machine's run state says so"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, resets, "they are finished before saving"),
     STATE_FIELDS_END,
 };
 
@@ -427,12 +491,12 @@ const VirtioDeviceClass virtio_device_class = {
             .abstract = true,
             .size = sizeof(VirtioDevice),
             .properties = properties,
+            .finalize = virtio_finalize,
         },
         .bus_type = "virtio-bus",
         .state = &device_state,
         .realize = virtio_realize,
         .unrealize = virtio_unrealize,
         .reset_hold = virtio_reset_hold,
-        .settle = virtio_settle,
     },
 };

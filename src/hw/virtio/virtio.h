@@ -54,6 +54,8 @@ struct VirtQueue {
     uint16_t size;
     bool ready;
     bool kicked; /* notified and not yet handled */
+    bool quiet;  /* the device looks by itself: virtqueue_set_notification */
+    bool resetting; /* the driver waits for its end */
     /* Guest addresses of the descriptor table or ring, the driver's and the device's area. */
     uint64_t descriptors, driver, used;
     /* Split: free-running indices. Packed: positions, with their wrap counters. */
@@ -82,11 +84,10 @@ typedef struct VirtioDeviceClass {
     void (*get_config)(VirtioDevice *device, uint8_t *config);
     /* The driver wrote `size` bytes at `offset`; `config` holds them. May be NULL: writes are lost. */
     void (*set_config)(VirtioDevice *device, const uint8_t *config, uint32_t offset, uint32_t size);
-    /* Features were agreed on. May be NULL. */
+    /* Features were agreed on; a legacy driver may write them several times. May be NULL. */
     void (*features_changed)(VirtioDevice *device);
-    /* DRIVER_OK was set. May be NULL. */
-    void (*started)(VirtioDevice *device);
-    /* Returns when nothing is in flight. On the loop's thread, without the lock. May be NULL. */
+    /* Finishes what is in flight or gives it back (virtqueue_unpop); nothing new can be popped. On the loop's thread,
+     * without the lock. May be NULL. */
     void (*drain)(VirtioDevice *device);
 } VirtioDeviceClass;
 
@@ -96,6 +97,8 @@ struct VirtioDevice {
     uint64_t driver_features; /* accepted */
     uint8_t status, isr;
     bool broken;
+    bool stopped;    /* the machine stands still */
+    unsigned resets; /* that wait for what is in flight; while there are some, or it is stopped, nothing is popped */
     uint32_t config_generation;
     uint32_t config_size;
     VirtQueue queues[VIRTIO_QUEUES];
@@ -123,18 +126,18 @@ typedef struct VirtioBus {
 } VirtioBus;
 extern const Class virtio_bus_class; /* "virtio-bus", abstract: takes one device */
 
-/* All under the virtio device's lock. What is in flight when the driver resets the device or a queue is finished first:
- * after the lock is released, before the guest's next instruction. */
+/* All under the virtio device's lock. What is in flight when the driver resets the device, or resets or stops a queue, is
+ * finished first: after the lock is released, before the guest's next instruction. */
 void virtio_set_status(VirtioDevice *device, uint8_t status); /* 0 resets */
 void virtio_request_queue_reset(VirtQueue *queue);
+void virtio_request_queue_stop(VirtQueue *queue); /* not ready any more; size and addresses stay */
 /* 32 bits of the features; a legacy driver (`modern` false) sees those below VERSION_1. */
 uint32_t virtio_features(const VirtioDevice *device, uint32_t select, bool modern);
 void virtio_set_driver_features(VirtioDevice *device, uint32_t select, uint32_t value, bool modern);
 void virtio_config_read(VirtioDevice *device, uint32_t offset, void *bytes, uint32_t size);
 void virtio_config_write(VirtioDevice *device, uint32_t offset, const void *bytes, uint32_t size);
 VirtQueue *virtio_queue(VirtioDevice *device, uint32_t index); /* NULL where there is none */
-void virtio_queue_reset(VirtQueue *queue); /* nothing of it may be in flight */
-/* Checks the addresses and size that the driver gave. */
+/* Checks the addresses and size that the driver gave: bad ones stop the device. */
 void virtio_queue_enable(VirtQueue *queue);
 void virtio_queue_notify(VirtioDevice *device, uint32_t index);
 /* Bytes from the start of a legacy ring of `size` entries to its used ring; `alignment` is a power of two. */
@@ -162,6 +165,9 @@ void virtqueue_unpop(VirtQueue *queue, VirtElement *element);
 void virtqueue_discard(VirtQueue *queue, VirtElement *element);
 /* Interrupts the driver if it wants to hear of what was pushed. */
 void virtqueue_interrupt(VirtQueue *queue);
+/* Has `handle` called again, after others had their turn: it leaves off after so many buffers as the queue has entries,
+ * for a driver can add more for ever. */
+void virtqueue_again(VirtQueue *queue);
 /* Asks the driver for notifications, or spares it them while the device looks by itself. */
 void virtqueue_set_notification(VirtQueue *queue, bool wanted);
 

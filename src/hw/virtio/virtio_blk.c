@@ -89,10 +89,10 @@ static VirtioBlock *block_of(VirtioDevice *device) { return (VirtioBlock *)devic
 static void finish(BlockRequest *request, uint8_t status)
 {
     VirtElement *element = request->element;
-    size_t written = status == S_OK ? request->data_bytes : 0;
-    virt_write(element, element->in_bytes - 1, &status, 1);
-    /* The status is the last byte, so the driver hears of all before it, too. */
-    virtqueue_push(request->queue, element, (uint32_t)(written + 1));
+    size_t written = status == S_OK ? request->data_bytes : 0, end = element->in_bytes - 1;
+    virt_write(element, end, &status, 1);
+    /* The driver hears of what was written from the start on without a gap: of the status, too, where all before it was. */
+    virtqueue_push(request->queue, element, (uint32_t)(written == end ? written + 1 : written));
     virtqueue_interrupt(request->queue);
     free(request->vectors);
     free(request);
@@ -107,16 +107,25 @@ static void flush_done(DiskRequest *disk_request, int error)
     device_unlock(lock);
 }
 
+/* Section 5.2.6.2: what a driver sees as stable once it is written. */
+static bool is_write_through(const VirtioBlock *block)
+{
+    return !block->writeback || !(virtio_has(&block->virtio, F_FLUSH) || virtio_has(&block->virtio, F_CONFIG_WCE));
+}
+
 static void request_done(DiskRequest *disk_request, int error)
 {
     BlockRequest *request = disk_request->data;
+    VirtioBlock *block = request->block;
     bool changes = disk_request->operation == DISK_WRITE || disk_request->operation == DISK_WRITE_ZEROES;
-    if (!error && changes && !request->block->writeback) {
+    device_lock(block->virtio.device.lock);
+    if (!error && changes && is_write_through(block)) {
         *disk_request = (DiskRequest){ .operation = DISK_FLUSH, .done = flush_done, .data = request };
-        disk_submit(request->block->disk, disk_request);
-        return;
+        disk_submit(block->disk, disk_request);
+    } else {
+        finish(request, error ? S_IOERR : S_OK);
     }
-    flush_done(disk_request, error);
+    device_unlock(block->virtio.device.lock);
 }
 
 static void submit(BlockRequest *request, DiskOperation operation)
@@ -251,20 +260,28 @@ static void handle_element(VirtioBlock *block, VirtQueue *queue, VirtElement *el
     start(request, (uint32_t)header_field(&block->virtio, header, 4), header_field(&block->virtio, header + 8, 8));
 }
 
+static bool handle_next(VirtioDevice *device, VirtQueue *queue)
+{
+    VirtElement *element = virtqueue_pop(queue);
+    if (element) {
+        handle_element(block_of(device), queue, element);
+    }
+    return element;
+}
+
 static void handle(VirtioDevice *device, VirtQueue *queue)
 {
-    VirtElement *element;
-    do {
-        virtqueue_set_notification(queue, false);
-        while ((element = virtqueue_pop(queue))) {
-            handle_element(block_of(device), queue, element);
+    virtqueue_set_notification(queue, false);
+    for (unsigned i = 0; i < queue->size; i++) {
+        if (!handle_next(device, queue)) {
+            virtqueue_set_notification(queue, true);
+            if (!handle_next(device, queue)) { /* made available before the driver could see that it is to notify */
+                return;
+            }
+            virtqueue_set_notification(queue, false);
         }
-        virtqueue_set_notification(queue, true);
-        element = virtqueue_pop(queue);
-        if (element) {
-            handle_element(block_of(device), queue, element);
-        }
-    } while (element);
+    }
+    virtqueue_again(queue);
 }
 
 /* Configuration and life. */
@@ -313,25 +330,18 @@ static void set_config(VirtioDevice *device, const uint8_t *config, uint32_t off
     }
 }
 
-/* A driver that knows of neither field nor flush gets a disk that writes through. */
+/* Section 5.2.5.2: a driver that can switch the cache but not flush it begins without. */
 static void features_changed(VirtioDevice *device)
 {
     VirtioBlock *block = block_of(device);
-    bool knows = virtio_has(device, F_FLUSH) || virtio_has(device, F_CONFIG_WCE);
-    block->writeback = block->write_cache && knows;
+    bool cannot_flush = virtio_has(device, F_CONFIG_WCE) && !virtio_has(device, F_FLUSH);
+    block->writeback = block->write_cache && !cannot_flush;
 }
 
 static void drain(VirtioDevice *device)
 {
     if (block_of(device)->disk) {
         disk_drain(block_of(device)->disk);
-    }
-}
-
-static void run_state_changed(void *data, bool running)
-{
-    if (!running) {
-        drain(data);
     }
 }
 
@@ -416,44 +426,14 @@ static bool block_realize(Device *device, Error **error)
     for (unsigned i = 0; i < block->num_queues; i++) {
         virtio_add_queue(&block->virtio, block->queue_size, handle);
     }
-    machine_add_run_state_listener(device->machine, run_state_changed, block);
     return true;
 }
 
-static void block_unrealize(Device *device)
-{
-    VirtioBlock *block = (VirtioBlock *)device;
-    machine_remove_run_state_listener(device->machine, run_state_changed, block);
-    disk_detach(block->disk);
-}
-
-static void block_reset(Device *device, ResetKind kind)
-{
-    VirtioBlock *block = (VirtioBlock *)device;
-    block->writeback = block->write_cache;
-}
+static void block_unrealize(Device *device) { disk_detach(((VirtioBlock *)device)->disk); }
 
 static const StateField state_fields[] = {
     STATE_FIELD(VirtioBlock, writeback, STATE_BOOL),
     STATE_FIELD_NOT_SAVED(VirtioBlock, disk, "a handle"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, serial, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, logical_block_size, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, physical_block_size, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, min_io_size, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, opt_io_size, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, discard_granularity, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, cylinders, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, heads, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, sectors, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, max_discard_sectors, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, max_write_zeroes_sectors, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, num_queues, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, queue_size, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, write_cache, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, config_wce, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, discard, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, write_zeroes, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioBlock, seg_max_adjust, "a property"),
     STATE_FIELDS_END,
 };
 
@@ -499,7 +479,6 @@ const VirtioDeviceClass virtio_blk_class = {
         .state = &state_table,
         .realize = block_realize,
         .unrealize = block_unrealize,
-        .reset = block_reset,
     },
     .virtio_id = VIRTIO_ID_BLOCK,
     .get_config = get_config,

@@ -8,6 +8,7 @@
  */
 #include "api/type.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "core/fdt.h"
 #include "core/machine.h"
 #include "hw/virtio/virtio.h"
@@ -126,7 +127,7 @@ static AccessResult queue_size_write(Device *device, const Register *reg, const 
 {
     VirtQueue *queue = selected(device);
     if (queue && !queue->ready) {
-        queue->size = value <= UINT16_MAX ? (uint16_t)value : 0; /* 0 is refused when it is enabled */
+        queue->size = value <= queue->maximum ? (uint16_t)value : 0; /* 0 is refused when it is enabled */
     }
     return ACCESS_OK;
 }
@@ -142,9 +143,15 @@ static AccessResult queue_ready_write(Device *device, const Register *reg, const
     VirtQueue *queue = selected(device);
     if (queue && (value & 1) && !queue->ready) {
         virtio_queue_enable(queue);
-    } else if (queue && !(value & 1)) {
-        queue->ready = false;
+    } else if (queue && !(value & 1) && queue->ready) {
+        virtio_request_queue_stop(queue);
     }
+    return ACCESS_OK;
+}
+
+static AccessResult queue_reset_read(Device *device, const Register *reg, const Access *access, uint64_t *value)
+{
+    *value = selected(device) && selected(device)->resetting;
     return ACCESS_OK;
 }
 
@@ -217,7 +224,12 @@ static AccessResult queue_pfn_write(Device *device, const Register *reg, const A
         return ACCESS_OK;
     }
     if (value == 0) { /* the driver gives the queue up */
-        virtio_queue_reset(queue);
+        virtio_request_queue_reset(queue);
+        return ACCESS_OK;
+    }
+    if (queue->ready) {
+        log_guest_error(device_log(device), "%s: queue %u is in use and cannot be moved\n", device_name(device),
+                        queue->index);
         return ACCESS_OK;
     }
     queue->descriptors = value * mmio_of(device)->guest_page_size;
@@ -290,7 +302,7 @@ static const Register registers[] = {
     REG_HOOK(SHMLenHigh, 0x0b4, .present = is_modern, .reset = UINT32_MAX, .read_only = true),
     REG_HOOK(SHMBaseLow, 0x0b8, .present = is_modern, .reset = UINT32_MAX, .read_only = true),
     REG_HOOK(SHMBaseHigh, 0x0bc, .present = is_modern, .reset = UINT32_MAX, .read_only = true),
-    REG_HOOK(QueueReset, 0x0c0, .present = is_modern, .write = queue_reset_write),
+    REG_HOOK(QueueReset, 0x0c0, .present = is_modern, .read = queue_reset_read, .write = queue_reset_write),
     REG_HOOK(ConfigGeneration, 0x0fc, .present = is_modern, .read = generation_read, .read_only = true),
     REG_HOOK(Config, CONFIG, .size = 1, .count = REGION_SIZE - CONFIG, .read = config_read, .write = config_write),
 };
@@ -301,7 +313,6 @@ static const RegisterBank banks[] = {
 
 static const StateField state_fields[] = {
     STATE_FIELD_ARRAY(VirtioMmio, queue_alignment, STATE_UNSIGNED, .maximum = LEGACY_ALIGNMENT_LIMIT),
-    STATE_FIELD_NOT_SAVED(VirtioMmio, legacy, "a property"),
     STATE_FIELD_NOT_SAVED(VirtioMmio, bus, "a handle"),
     STATE_FIELD_NOT_SAVED(VirtioMmio, irq, "a handle; settle drives it"),
     STATE_FIELDS_END,

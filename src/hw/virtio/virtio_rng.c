@@ -4,9 +4,12 @@
  */
 #include "api/type.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "core/machine.h"
 #include "hw/virtio/rng_backend.h"
 #include "hw/virtio/virtio.h"
+
+#include <inttypes.h>
 
 enum { VIRTIO_ID_ENTROPY = 4, QUEUE_SIZE = 8, NS_PER_MS = 1000000 };
 
@@ -24,8 +27,6 @@ typedef struct VirtioRng {
     RngRequest request;
 } VirtioRng;
 
-static void fill_next(VirtioRng *rng);
-
 static RngBackend *backend_of(const VirtioRng *rng)
 {
     return (RngBackend *)(rng->source ? rng->source : rng->builtin);
@@ -33,12 +34,19 @@ static RngBackend *backend_of(const VirtioRng *rng)
 
 static VirtQueue *queue_of(VirtioRng *rng) { return &rng->virtio.queues[0]; }
 
-/* Called on the loop; within fill_next where the source answers at once. */
+/* A source that has nothing is asked again in the next period: the driver is promised a byte at least. */
 static void filled(RngRequest *request, const void *bytes, size_t count)
 {
     VirtioRng *rng = request->data;
     VirtElement *element = rng->element;
     rng->element = NULL;
+    if (count == 0) {
+        log_write(device_log(&rng->virtio.device), "%s: its source of random bytes fails\n",
+                  device_name(&rng->virtio.device));
+        rng->quota = 0;
+        virtqueue_unpop(queue_of(rng), element);
+        return;
+    }
     rng->quota -= MIN(rng->quota, count);
     virtqueue_push(queue_of(rng), element, (uint32_t)virt_write(element, 0, bytes, count));
     virtqueue_interrupt(queue_of(rng));
@@ -51,7 +59,7 @@ static void filled_later(RngRequest *request, const void *bytes, size_t count)
     DeviceLock *lock = rng->virtio.device.lock;
     device_lock(lock);
     filled(request, bytes, count);
-    fill_next(rng);
+    virtqueue_again(queue_of(rng));
     device_unlock(lock);
 }
 
@@ -63,9 +71,10 @@ static bool start_one(VirtioRng *rng)
     }
     if (element->in_bytes == 0) {
         virtqueue_push(queue_of(rng), element, 0);
+        virtqueue_interrupt(queue_of(rng));
         return true;
     }
-    if (rng->max_bytes <= INT64_MAX && !timer_is_set(&rng->timer)) {
+    if (!timer_is_set(&rng->timer)) {
         timer_set(&rng->timer, clock_now(rng->virtio.device.machine->clocks, CLOCK_VIRTUAL) +
                                    (int64_t)rng->period * NS_PER_MS);
     }
@@ -76,51 +85,43 @@ static bool start_one(VirtioRng *rng)
     return true;
 }
 
-static void fill_next(VirtioRng *rng)
+static void handle(VirtioDevice *device, VirtQueue *queue)
 {
-    while (start_one(rng)) {
+    for (unsigned i = 0; i < queue->size; i++) {
+        if (!start_one((VirtioRng *)device)) {
+            return;
+        }
     }
+    virtqueue_again(queue);
 }
-
-static void handle(VirtioDevice *device, VirtQueue *queue) { fill_next((VirtioRng *)device); }
 
 static void period_ended(void *data)
 {
     VirtioRng *rng = data;
     rng->quota = rng->max_bytes;
-    fill_next(rng);
+    virtqueue_again(queue_of(rng));
 }
 
 static void drain(VirtioDevice *device)
 {
     VirtioRng *rng = (VirtioRng *)device;
+    device_lock(device->device.lock);
     if (rng->element) {
-        rng_cancel(backend_of(rng), &rng->request);
-        virtqueue_discard(queue_of(rng), rng->element);
-        rng->element = NULL;
-    }
-}
-
-/* A stopped machine has nothing in flight; the buffer is looked at again when it goes on. */
-static void run_state_changed(void *data, bool running)
-{
-    VirtioRng *rng = data;
-    device_lock(rng->virtio.device.lock);
-    if (running) {
-        fill_next(rng);
-    } else if (rng->element) {
         rng_cancel(backend_of(rng), &rng->request);
         virtqueue_unpop(queue_of(rng), rng->element);
         rng->element = NULL;
     }
-    device_unlock(rng->virtio.device.lock);
+    device_unlock(device->device.lock);
 }
 
 static bool rng_realize(Device *device, Error **error)
 {
     VirtioRng *rng = (VirtioRng *)device;
     if (rng->period == 0) {
-        return error_set(error, "Property 'period' of virtio-rng-device must be at least 1 (ms)");
+        return error_set(error, "'period' must be at least 1 (ms)");
+    }
+    if (rng->max_bytes > INT64_MAX) {
+        return error_set(error, "'max-bytes' must be less than 2^63");
     }
     if (!rng->source) {
         rng->builtin = object_new(&rng_builtin_class.class, device->machine, NULL, error);
@@ -130,16 +131,10 @@ static bool rng_realize(Device *device, Error **error)
     }
     timer_init(&rng->timer, device->machine->clocks, CLOCK_VIRTUAL, device->lock, period_ended, rng);
     virtio_add_queue(&rng->virtio, QUEUE_SIZE, handle);
-    machine_add_run_state_listener(device->machine, run_state_changed, rng);
     return true;
 }
 
-static void rng_unrealize(Device *device)
-{
-    VirtioRng *rng = (VirtioRng *)device;
-    machine_remove_run_state_listener(device->machine, run_state_changed, rng);
-    timer_destroy(&rng->timer);
-}
+static void rng_unrealize(Device *device) { timer_destroy(&((VirtioRng *)device)->timer); }
 
 static void rng_finalize(Object *object) { object_unref(((VirtioRng *)object)->builtin); }
 
@@ -150,20 +145,24 @@ static void rng_reset(Device *device, ResetKind kind)
     rng->quota = rng->max_bytes;
 }
 
+static bool check_loaded(void *state, uint32_t version, Error **error)
+{
+    const VirtioRng *rng = state;
+    return rng->quota <= rng->max_bytes ||
+           error_set(error, "%" PRIu64 " bytes are left of %" PRIu64, rng->quota, rng->max_bytes);
+}
+
 static const StateField state_fields[] = {
     STATE_FIELD(VirtioRng, quota, STATE_UNSIGNED),
     STATE_FIELD(VirtioRng, timer, STATE_TIMER),
-    STATE_FIELD_NOT_SAVED(VirtioRng, source, "a property"),
     STATE_FIELD_NOT_SAVED(VirtioRng, builtin, "a handle"),
-    STATE_FIELD_NOT_SAVED(VirtioRng, max_bytes, "a property"),
-    STATE_FIELD_NOT_SAVED(VirtioRng, period, "a property"),
     STATE_FIELD_NOT_SAVED(VirtioRng, element, "given back to the queue when the machine stops"),
     STATE_FIELD_NOT_SAVED(VirtioRng, request, "goes with the element"),
     STATE_FIELDS_END,
 };
 
 static const StateTable state_table = {
-    .name = "virtio-rng", .version = 1, .minimum_version = 1, .fields = state_fields,
+    .name = "virtio-rng", .version = 1, .minimum_version = 1, .fields = state_fields, .check = check_loaded,
 };
 
 static const Property properties[] = {

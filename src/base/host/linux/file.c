@@ -26,10 +26,18 @@ static int outcome(int result)
     return errno == ENOTTY || errno == EINVAL || errno == ENOSYS ? EOPNOTSUPP : errno;
 }
 
+static int allocate(int fd, int mode, uint64_t offset, uint64_t bytes)
+{
+    int result;
+    do {
+        result = fallocate(fd, mode, (off_t)offset, (off_t)bytes);
+    } while (result < 0 && errno == EINTR);
+    return outcome(result);
+}
+
 int host_file_zero(int fd, uint64_t offset, uint64_t bytes, bool may_unmap)
 {
-    int mode = may_unmap ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : FALLOC_FL_ZERO_RANGE;
-    return outcome(fallocate(fd, mode, (off_t)offset, (off_t)bytes));
+    return allocate(fd, may_unmap ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : FALLOC_FL_ZERO_RANGE, offset, bytes);
 }
 
 int host_file_discard(int fd, bool is_device, uint64_t offset, uint64_t bytes)
@@ -38,5 +46,5 @@ int host_file_discard(int fd, bool is_device, uint64_t offset, uint64_t bytes)
         uint64_t range[2] = { offset, bytes };
         return outcome(ioctl(fd, BLKDISCARD, range));
     }
-    return outcome(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes));
+    return allocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes);
 }
