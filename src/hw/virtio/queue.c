@@ -106,7 +106,8 @@ bool virt_element_add(VirtQueue *queue, VirtElement *element, const VirtDescript
     for (size_t left = descriptor->length; left > 0;) {
         RamMap map;
         if (!address_space_map(space_of(queue), address, left, write, &map)) {
-            virtio_error(queue->device, "queue %u: the buffer at 0x%" PRIx64 " is not in memory", queue->index, address);
+            virtio_error(queue->device, "queue %u: the buffer at 0x%" PRIx64 " is not in memory", queue->index,
+                         address);
             return false;
         }
         element->maps = room_for_next(element->maps, element->map_count, sizeof *element->maps);

@@ -25,7 +25,7 @@ typedef struct VirtRing {
 } VirtRing;
 extern const VirtRing virt_ring_split, virt_ring_packed;
 
-/* The queue as it is after a reset, or unused with its size and addresses as they are. Nothing of it may be in flight. */
+/* The queue as it is after a reset, or unused with its size and addresses as they are. Nothing of it is in flight. */
 void virtio_queue_reset(VirtQueue *queue);
 void virtio_queue_stop(VirtQueue *queue);
 

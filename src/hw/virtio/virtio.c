@@ -145,7 +145,7 @@ void virtio_queue_notify(VirtioDevice *device, uint32_t index)
 
 void virtqueue_again(VirtQueue *queue) { kick(queue); }
 
-/* Resets. Requests in flight are finished on the loop first, which the driver waits for; no new ones begin meanwhile. */
+/* Resets. Requests in flight are finished on the loop first, which the driver waits for; none begin meanwhile. */
 
 static void reset(VirtioDevice *device)
 {

@@ -126,8 +126,8 @@ typedef struct VirtioBus {
 } VirtioBus;
 extern const Class virtio_bus_class; /* "virtio-bus", abstract: takes one device */
 
-/* All under the virtio device's lock. What is in flight when the driver resets the device, or resets or stops a queue, is
- * finished first: after the lock is released, before the guest's next instruction. */
+/* All under the virtio device's lock. What is in flight when the driver resets the device, or resets or stops a queue,
+ * is finished first: after the lock is released, before the guest's next instruction. */
 void virtio_set_status(VirtioDevice *device, uint8_t status); /* 0 resets */
 void virtio_request_queue_reset(VirtQueue *queue);
 void virtio_request_queue_stop(VirtQueue *queue); /* not ready any more; size and addresses stay */

@@ -5,8 +5,8 @@
  * disk; several queues are served alike. With the write cache off (property write-cache, or the driver's WCE field) a
  * write is done when it has been flushed.
  *
- * Not here: SCSI commands (legacy VIRTIO_BLK_F_SCSI is not offered), secure erase, zoned disks, lifetime; error policies
- * other than reporting to the guest.
+ * Not here: SCSI commands (legacy VIRTIO_BLK_F_SCSI is not offered), secure erase, zoned disks, lifetime; error
+ * policies other than reporting to the guest.
  */
 #include "api/type.h"
 #include "base/bytes.h"
@@ -91,7 +91,7 @@ static void finish(BlockRequest *request, uint8_t status)
     VirtElement *element = request->element;
     size_t written = status == S_OK ? request->data_bytes : 0, end = element->in_bytes - 1;
     virt_write(element, end, &status, 1);
-    /* The driver hears of what was written from the start on without a gap: of the status, too, where all before it was. */
+    /* What was written from the start on without a gap: with the status where all before it was. */
     virtqueue_push(request->queue, element, (uint32_t)(written == end ? written + 1 : written));
     virtqueue_interrupt(request->queue);
     free(request->vectors);
