@@ -27,7 +27,7 @@ FP_INLINE FpCompare compare_parts(Parts a, Parts b)
 }
 
 FP_INLINE FpCompare compare_bits(Significand a_bits, Significand b_bits, bool signalling, const FpFormat *format,
-                            FpContext *fp)
+                                 FpContext *fp)
 {
     Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp);
 
@@ -67,7 +67,7 @@ static Significand minmax_nan(Parts a, Parts b, Significand a_bits, Significand 
 }
 
 static inline Significand minmax_bits(Significand a_bits, Significand b_bits, bool maximum, FpMinMax rule,
-                                 const FpFormat *format, FpContext *fp)
+                                      const FpFormat *format, FpContext *fp)
 {
     Parts a = unpack(a_bits, format, fp), b = unpack(b_bits, format, fp);
 

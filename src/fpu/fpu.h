@@ -58,7 +58,8 @@ typedef struct FpContext {
     bool default_nan_negative;    /* x86 */
     bool default_nan_all_ones;    /* the whole fraction but what the next makes zero: SPARC, 68000, old MIPS */
     bool nan_signal_bit_inverted; /* old MIPS, HP-PA: a set top bit of the fraction signals */
-    bool fma_invalid_keeps_nan;   /* 0 * inf + NaN raises no invalid (Arm raises it, x86 does not) */
+    bool fma_invalid_keeps_nan;   /* 0 * inf + NaN raises no invalid (x86). Where it does, the NaN rule chooses the
+                                     result, but that a quiet one makes the default NaN under FP_NAN_ARM */
     bool int_invalid_zero_nan;    /* a NaN converts to integer 0 (Arm) */
     bool int_invalid_indefinite;  /* what does not fit converts to the minimum, for unsigned to all ones (x86) */
 } FpContext;
@@ -101,8 +102,8 @@ typedef unsigned __int128 Float128; /* the bit pattern */
  * A conversion to an integer rounds by `fp->rounding`. What does not fit then, infinities and NaNs raise invalid and
  * nothing else, and give the nearest that fits (a NaN the maximum) unless the context says otherwise.
  *
- * f80's unsupported encodings (FP_CLASS_UNSUPPORTED) are invalid operands as a signalling NaN is, and make the default
- * NaN; a pseudo-denormal is the number that it stands for.
+ * f80's unsupported encodings (FP_CLASS_UNSUPPORTED) are invalid operands as a signalling NaN is; the NaN that comes of
+ * one is the default one. A pseudo-denormal is the number that it stands for.
  */
 #define FP_DECLARE(name, T) \
     T name##_add(T a, T b, FpContext *fp); \
