@@ -460,9 +460,8 @@ static bool check_geometry(Pflash *flash, Error **error)
 
 static bool load_drive(Pflash *flash, Error **error)
 {
-    memset(flash->storage->host, 0xff, flash->storage->size);
     if (!flash->disk) {
-        return true;
+        return true; /* zeroes: it takes no memory of the host's until something is erased */
     }
     if (disk_size(flash->disk) != flash_size(flash)) {
         return error_set(error, "flash '%s' has %" PRIu64 " bytes, and '%s' %" PRIu64 ": the file must be of that size",
