@@ -14,6 +14,16 @@ static void bus_init(Object *object)
     list_init(&bus->devices);
 }
 
+/* What is still plugged in stands alone from here on. */
+static void bus_unparent(Object *object)
+{
+    LIST_FOREACH_SAFE(&((Bus *)object)->devices, device, Device, sibling)
+    {
+        list_remove(&device->sibling);
+        device->bus = NULL;
+    }
+}
+
 const Class bus_class = {
     .name = "bus",
     .parent = &object_class,
@@ -21,6 +31,7 @@ const Class bus_class = {
     .size = sizeof(Bus),
     .abstract = true,
     .init = bus_init,
+    .unparent = bus_unparent,
 };
 
 const Class system_bus_class = {

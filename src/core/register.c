@@ -38,9 +38,8 @@ void *register_field(const Device *device, const Register *reg, unsigned index, 
     if (!reg->field_size) {
         return NULL;
     }
-    const DeviceClass *class = device_class_of(device);
     size_t stride = reg->field_stride ? reg->field_stride : reg->field_size;
-    size_t bank_offset = reg->banked ? (size_t)bank * class->bank_stride : 0;
+    size_t bank_offset = reg->banked ? (size_t)bank * device_banks_of(device_class_of(device))->bank_stride : 0;
     return (uint8_t *)device + reg->offset + index * stride + bank_offset;
 }
 
@@ -79,8 +78,7 @@ void register_store(Device *device, const Register *reg, unsigned index, uint64_
 
 static unsigned access_bank(Device *device, const Register *reg, const Access *access)
 {
-    const DeviceClass *class = device_class_of(device);
-    return reg->banked && class->bank_number ? class->bank_number(device, access) : 0;
+    return reg->banked ? device_banks_of(device_class_of(device))->bank_number(device, access) : 0;
 }
 
 /* One register. `access` lies within it. */
@@ -304,7 +302,7 @@ static void reset_register(const RegisterBank *bank, const Register *reg, void *
     if (!reg->field_size || reg->survives & 1u << context->kind || !is_first(context->device, reg)) {
         return;
     }
-    unsigned banks = reg->banked ? device_class_of(context->device)->banked_count : 1;
+    unsigned banks = reg->banked ? device_banks_of(device_class_of(context->device))->banked_count : 1;
     for (unsigned n = 0; n < banks; n++) {
         for (uint32_t i = 0; i < MAX(reg->count, 1u); i++) {
             store_bank(context->device, reg, i, n, reg->reset);

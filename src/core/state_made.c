@@ -101,7 +101,7 @@ StateMade *state_of_registers(const DeviceClass *class)
         return NULL;
     }
     StateMade *made = made_new("registers");
-    RegisterContext context = { made, class };
+    RegisterContext context = { made, banks };
     for (size_t i = 0; i < banks->bank_count; i++) {
         for (size_t j = 0; j < banks->banks[i].count; j++) {
             add_register(&context, &banks->banks[i], &banks->banks[i].registers[j]);
