@@ -77,11 +77,6 @@ static bool set_usb(Object *object, const Property *property, const Json *value,
 
 static Json *get_usb(Object *object, const Property *property, Error **error) { return json_bool(false); }
 
-static Json *get_type(Object *object, const Property *property, Error **error)
-{
-    return json_string(object->class->name);
-}
-
 static const Property machine_properties[] = {
     PROP("kernel", type_string, Machine, options.kernel, NULL, "Linux kernel image file"),
     PROP("initrd", type_string, Machine, options.initrd, NULL, "Linux initial ramdisk file"),
@@ -98,8 +93,6 @@ static const Property machine_properties[] = {
     PROP("mem-merge", type_bool, Machine, mem_merge, "on", "let the host share equal pages of guest memory"),
     PROP("phandle-start", type_uint32, Machine, phandle_start, "1", "first handle in a device tree that is made"),
     { .name = "usb", .type = &type_bool, .get = get_usb, .set = set_usb, .description = "USB controllers: none yet" },
-    { .name = "type", .type = &type_string, .when = PROPERTY_READ_ONLY, .get = get_type,
-      .description = "class of the machine" },
     PROP_END,
 };
 

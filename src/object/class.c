@@ -1,14 +1,27 @@
 /* Classes: the tree, the list of all, their properties. */
 #include "object/object.h"
 
+#include "api/json.h"
+#include "api/type.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "base/vec.h"
+
+static Json *get_type(Object *object, const Property *property, Error **error)
+{
+    return json_string(object->class->name);
+}
+
+static const Property object_properties[] = {
+    { .name = "type", .type = &type_string, .type_name = "string", .when = PROPERTY_READ_ONLY, .get = get_type },
+    PROP_END,
+};
 
 const Class object_class = {
     .name = "object",
     .size = sizeof(Object),
     .abstract = true,
+    .properties = object_properties,
 };
 
 const Class container_class = {

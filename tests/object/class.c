@@ -104,10 +104,10 @@ static void test_each_property(void)
 {
     g_autoptr(GString) names = g_string_new("");
     class_each_property(&duck_class, append_name, names);
-    g_assert_cmpstr(names->str, ==, "animal.sound bird.legs ");
+    g_assert_cmpstr(names->str, ==, "object.type animal.sound bird.legs ");
     g_string_truncate(names, 0);
     class_each_property(&dog_class, append_name, names);
-    g_assert_cmpstr(names->str, ==, "animal.legs animal.sound ");
+    g_assert_cmpstr(names->str, ==, "object.type animal.legs animal.sound ");
 }
 
 static uint32_t legs_of(const Class *class)
