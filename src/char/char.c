@@ -3,6 +3,7 @@
 
 #include "api/json.h"
 #include "base/error.h"
+#include "base/strbuf.h"
 #include "core/loop.h"
 #include "core/machine.h"
 
@@ -226,6 +227,18 @@ int char_take_fd(CharFrontend *frontend)
 }
 
 void char_send_break(CharDevice *device) { char_event(device, CHAR_EVENT_BREAK); }
+
+void char_message(CharDevice *device, const char *kind, const char *format, ...)
+{
+    AUTO_STRBUF(text);
+    va_list arguments;
+    va_start(arguments, format);
+    strbuf_vprintf(&text, format, arguments);
+    va_end(arguments);
+    if (device->host->message) {
+        device->host->message(device->host->data, kind, strbuf_text(&text));
+    }
+}
 
 size_t char_can_receive(CharDevice *device)
 {

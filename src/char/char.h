@@ -70,7 +70,8 @@ typedef struct CharHost {
     bool no_terminal; /* -daemonize: stdio cannot be used */
     bool (*interrupted)(void *data); /* asked while waiting for a peer: whether to give up; may be NULL */
     void (*exit_requested)(void *data); /* a mux's "x" */
-    void (*save_requested)(void *data); /* a mux's "s" */
+    /* What the user may want to know; `kind` NULL: a program that reads the output, too. May be NULL. */
+    void (*message)(void *data, const char *kind, const char *text);
     void *data;
 } CharHost;
 

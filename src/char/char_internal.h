@@ -46,6 +46,8 @@ extern const CharClass char_class, char_file_class, char_memory_class, char_mux_
     char_pty_class, char_ringbuf_class, char_socket_class, char_stdio_class, char_vc_class;
 #define char_class_of(device) ((const CharClass *)((const CharDevice *)(device))->object.class)
 
+/* Tells the user something: CharHost's `message`. */
+void char_message(CharDevice *device, const char *kind, const char *format, ...) PRINTF(3, 4);
 /* Bytes that the front-end takes now; 0 without one. */
 size_t char_can_receive(CharDevice *device);
 void char_receive(CharDevice *device, const uint8_t *bytes, size_t count);

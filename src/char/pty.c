@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -93,8 +92,7 @@ static bool pty_open(CharDevice *device, const ChardevOptions *options, Error **
         }
         pty->link = string_copy(link);
     }
-    printf("char device redirected to %s (label %s)\n", pty->name, char_id(device));
-    fflush(stdout);
+    char_message(device, NULL, "char device redirected to %s (label %s)", pty->name, char_id(device));
     loop_timer_set(&pty->look, host_monotonic_ns() + LOOK_EVERY_NS);
     return true;
 }

@@ -17,7 +17,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -334,7 +333,7 @@ static bool socket_open_server(SocketChar *socket, bool wait, Error **error)
         return true;
     }
     AUTO_FREE char *name = char_filename(&socket->device);
-    fprintf(stderr, "info: waiting for connection on: %s\n", name);
+    char_message(&socket->device, "info", "waiting for connection on: %s", name);
     return socket_wait(socket, error);
 }
 

@@ -50,6 +50,8 @@ void instance_message(Instance *instance, const char *kind, const char *format, 
     }
 }
 
+static void tell_user(void *data, const char *kind, const char *text) { instance_message(data, kind, "%s", text); }
+
 char *instance_keep(Instance *instance, char *text)
 {
     vec_push(&instance->strings, text);
@@ -67,6 +69,7 @@ Instance *instance_new(const Guest *guest, Error **error)
     }
     instance->files = files_new();
     instance->log = log_new();
+    instance->log->files = instance->files;
     instance->trace = trace_new(trace_events, trace_event_count, instance->log);
     instance->log->trace = instance->trace;
     control_init(&instance->control);
@@ -98,6 +101,7 @@ static bool create_machine(Instance *instance, Error **error)
         .no_terminal = instance->background,
         .interrupted = is_interrupted,
         .exit_requested = mux_exit,
+        .message = tell_user,
         .data = instance,
     };
     instance->control.machine = machine;

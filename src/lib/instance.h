@@ -34,7 +34,7 @@ struct Instance {
     bool interrupted;            /* gives up waiting for peers */
     /* The machine asks to end. */
     void (*shutdown)(void *data, ShutdownCause cause, int status);
-    /* A warning or information, without a newline; NULL: none is shown. */
+    /* A "warning" or "info", or (kind NULL) a line of output, without a newline; NULL: none is shown. */
     void (*message)(void *data, const char *kind, const char *text);
     void *data;
 };

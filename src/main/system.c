@@ -40,7 +40,12 @@ static void program_shutdown(void *data, ShutdownCause cause, int status)
 
 static void program_message(void *data, const char *kind, const char *text)
 {
-    message_print(&((Program *)data)->messages, kind, text);
+    if (kind) {
+        message_print(&((Program *)data)->messages, kind, text);
+    } else {
+        printf("%s\n", text);
+        fflush(stdout);
+    }
 }
 
 /* A second SIGINT while the first is not answered (a peer is waited for) does no harm. */
