@@ -126,7 +126,9 @@ static bool supervisor_timer_enabled(const Cpu *cpu)
 
 void riscv_latch_edges(Cpu *cpu)
 {
-    riscv_state(cpu)->mip |= atomic_fetch_and(&cpu->edges, ~EDGES) & EDGES;
+    if (atomic_load_explicit(&cpu->edges, memory_order_relaxed) & EDGES) {
+        riscv_state(cpu)->mip |= atomic_fetch_and(&cpu->edges, ~EDGES) & EDGES;
+    }
 }
 
 uint64_t riscv_pending(const Cpu *cpu)

@@ -9,8 +9,10 @@
 _start:
     la t0, trap_handler
     csrw mtvec, t0
+#ifndef MACHINE_ONLY
     la t0, supervisor_trap_handler
     csrw stvec, t0
+#endif
     li t0, -1
     csrw pmpaddr0, t0
     li t0, 0x1f /* all addresses, read, write and execute */

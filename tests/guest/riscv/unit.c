@@ -1,0 +1,415 @@
+/* The RISC-V guest's tables: decoding, registers, configurations; lines and claimed registers, which need a caller. */
+#include "machine.h"
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/strbuf.h"
+#include "guest/riscv/csr.h"
+#include "guest/riscv/decode_table.h"
+
+#include <glib.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* Decoding: random operands of each line give its instruction, or that of a line that is a special case of it. */
+
+static bool conditions_hold(const DecodeRow *row, const RiscvConfig *config)
+{
+    /* Both processors here have everything, so that only the width is left; zcf exists on RV32 alone. */
+    bool only_64 = g_str_has_prefix(row->conditions, "rv64"), only_32 = g_str_has_prefix(row->conditions, "!rv64");
+    return config->xlen == 64 ? !only_32 : !only_64;
+}
+
+static bool is_special_case(const DecodeRow *row, unsigned opcode, uint32_t bits)
+{
+    for (size_t i = 0; i < riscv_decode_table.row_count; i++) {
+        const DecodeRow *other = &riscv_decode_table.rows[i];
+        if (other != row && other->opcode == opcode && (bits & other->mask) == other->value) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_row(const DecodeRow *row, const RiscvConfig *config)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        uint32_t bits = row->value | (g_test_rand_int() & ~row->mask);
+        RiscvInsn insn = { 0 };
+        bits &= row->length == 2 ? 0xffff : UINT32_MAX;
+        unsigned opcode = riscv_decode(config, bits, &insn);
+        found += opcode == row->opcode && insn.length == row->length;
+        if (opcode != row->opcode && opcode != RISCV_UNDEFINED && !is_special_case(row, opcode, bits)) {
+            g_error("%s: %08" PRIx32 " is %s", row->mnemonic, bits, riscv_decode_table.instructions[opcode].mnemonic);
+        }
+    }
+    g_test_message("%s: %u of 1000", row->mnemonic, found);
+    g_assert_cmpuint(found, >, 0);
+}
+
+static void test_decode(const void *model)
+{
+    TestMachine *machine = test_machine_new(model);
+
+    for (size_t i = 0; i < riscv_decode_table.row_count; i++) {
+        if (conditions_hold(&riscv_decode_table.rows[i], machine->cpu->config)) {
+            check_row(&riscv_decode_table.rows[i], machine->cpu->config);
+        }
+    }
+    test_machine_free(machine);
+}
+
+/* An extension that is off takes its instructions along. */
+static void test_decode_conditions(void)
+{
+    static const struct {
+        const char *model;
+        uint32_t bits;
+        RiscvOpcode opcode;
+    } rows[] = {
+        { "rv64,m=off", 0x02b50533, RISCV_UNDEFINED },        /* mul */
+        { "rv64,m=off,zmmul=on", 0x02b50533, RISCV_MUL },
+        { "rv64,m=off,zmmul=on", 0x02b54533, RISCV_UNDEFINED }, /* div */
+        { "rv64,a=off", 0x00b5252f, RISCV_UNDEFINED },        /* amoadd.w */
+        { "rv64,a=off,zaamo=on", 0x00b5252f, RISCV_AMOADD_W },
+        { "rv64,zaamo=off", 0x00b5252f, RISCV_UNDEFINED },
+        { "rv64,zaamo=off", 0x1005252f, RISCV_LR_W },
+        { "rv64,d=off", 0x02b57553, RISCV_UNDEFINED },        /* fadd.d */
+        { "rv64,d=off", 0x00b57553, RISCV_FADD_S },
+        { "rv64,f=off,d=off", 0x00b57553, RISCV_UNDEFINED },
+        { "rv64,c=off", 0x4505, RISCV_UNDEFINED },            /* c.li */
+        { "rv64,d=off", 0x2108, RISCV_UNDEFINED },            /* c.fld */
+        { "rv64,zba=off", 0x20b52533, RISCV_UNDEFINED },      /* sh1add */
+        { "rv64,zbb=off", 0x60051513, RISCV_UNDEFINED },      /* clz */
+        { "rv64,zbc=off", 0x0ab51533, RISCV_UNDEFINED },      /* clmul */
+        { "rv64,zbs=off", 0x28b51533, RISCV_UNDEFINED },      /* bset */
+        { "rv64,zba=off,zbb=off,zbs=off,b=on", 0x20b52533, RISCV_UNDEFINED },
+        { "rv64,zifencei=off", 0x0000100f, RISCV_UNDEFINED },
+        { "rv64i", 0x30001073, RISCV_UNDEFINED },             /* csrw */
+        { "rv64i,zicsr=on", 0x30001073, RISCV_CSRRW },
+        { "rv64i,b=on", 0x20b52533, RISCV_SH1ADD },
+        { "rv64i,g=on", 0x02b57553, RISCV_FADD_D },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        TestMachine *machine = test_machine_new(rows[i].model);
+        RiscvInsn insn;
+        g_test_message("%s %08" PRIx32, rows[i].model, rows[i].bits);
+        g_assert_cmpuint(riscv_decode(machine->cpu->config, rows[i].bits, &insn), ==, rows[i].opcode);
+        test_machine_free(machine);
+    }
+}
+
+/* Configurations: what they come to, or why they cannot be. */
+static void test_config_rules(void)
+{
+    static const struct {
+        const char *model, *isa, *error;
+    } rows[] = {
+        { "rv64i", "rv64i", NULL },
+        { "rv32i,m=on", "rv32im_zmmul", NULL },
+        { "rv64i,zicsr=on,f=on,c=on", "rv64ifc_zicsr_zca", NULL },
+        { "rv32i,zicsr=on,f=on,d=on,c=on", "rv32ifdc_zicsr_zca_zcf_zcd", NULL },
+        { "rv64i,i=off,e=on", "rv64e", NULL },
+        { "rv64i,g=on", "rv64imafd_zicsr_zifencei_zmmul_zaamo_zalrsc", NULL },
+        { "rv64i,g=on,m=off", "rv64iafd_zicsr_zifencei_zaamo_zalrsc", NULL },
+        { "rv64i,b=on", "rv64ib_zba_zbb_zbs", NULL },
+        { "rv64,e=on", NULL, "exclude each other" },
+        { "rv64,i=off", NULL, "must be on" },
+        { "rv64,f=off", NULL, "extension d needs extension f" },
+        { "rv64,zicsr=off", NULL, "extension f needs extension zicsr" },
+        { "rv64,zca=off", NULL, "extension zcd needs extension zca" },
+        { "rv64,u=off", NULL, "extension s needs extension u" },
+        { "rv64,s=off", NULL, "extension sstc needs extension s" },
+        { "rv64,zcf=on", NULL, "zcf exists on RV32 alone" },
+        { "rv64,sv39=off,sv48=on", NULL, "sv39 cannot be off while sv48 is on" },
+        { "rv64,priv_spec=v1.11.0,sstc=on", NULL, "extension sstc needs priv_spec=v1.12.0" },
+        { "rv32,resetvec=0x100000000", NULL, "beyond 32 bits" },
+        { "rv64,m=maybe", NULL, "" },
+        { "rv64,priv_spec=v9", NULL, "v1.10.0" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        RiscvConfig config;
+        const Guest *guest;
+        AUTO_ERROR(error);
+        g_test_message("%s", rows[i].model);
+        bool ok = test_config(rows[i].model, &guest, &config, &error);
+        if (rows[i].isa) {
+            g_assert_true(ok);
+            g_autofree char *isa = guest->isa_string(&config);
+            g_assert_cmpstr(isa, ==, rows[i].isa);
+        } else {
+            g_assert_false(ok);
+            g_assert_nonnull(strstr(error_message(error), rows[i].error));
+        }
+    }
+}
+
+static void test_paging_modes(void)
+{
+    static const struct {
+        const char *model, *type;
+    } rows[] = {
+        { "rv64", "riscv,sv57" },          { "rv64,sv39=on", "riscv,sv39" },  { "rv64,sv48=on", "riscv,sv48" },
+        { "rv64,sv57=off", "riscv,sv48" }, { "rv64,sv39=off", "riscv,none" }, { "rv64,mmu=off", "riscv,none" },
+        { "rv32", "riscv,sv32" },          { "rv32,sv32=off", "riscv,none" }, { "rv64i", "riscv,none" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        RiscvConfig config;
+        const Guest *guest;
+        g_test_message("%s", rows[i].model);
+        g_assert_true(test_config(rows[i].model, &guest, &config, NULL));
+        g_assert_cmpstr(riscv_mmu_type(&config), ==, rows[i].type);
+    }
+}
+
+static void test_isa_strings(void)
+{
+    RiscvConfig config;
+    const Guest *guest;
+    size_t size;
+
+    g_assert_true(test_config("rv64", &guest, &config, NULL));
+    g_autofree char *isa = guest->isa_string(&config);
+    g_assert_cmpstr(isa, ==,
+                    "rv64imafdc_ziccamoa_ziccif_zicclsm_ziccrse_zicntr_zicsr_zifencei_zihintntl_zihintpause_zihpm_zmmul_"
+                    "za64rs_zaamo_zalrsc_zca_zcd_zba_zbb_zbc_zbs_ssccptr_sscounterenw_sstc_sstvala_sstvecd_ssu64xl_svadu_"
+                    "svvptc");
+    g_assert_true(test_config("rv32i,m=on", &guest, &config, NULL));
+    g_autofree char *list = riscv_isa_extensions(&config, &size);
+    g_assert_cmpmem(list, size, "i\0m\0zmmul", 10);
+    g_assert_cmpstr(riscv_isa_base(&config), ==, "rv32i");
+}
+
+/* RV32E and RV64E: the upper registers are not there. */
+static void test_embedded(void)
+{
+    static const struct {
+        uint32_t bits;
+        bool illegal;
+    } rows[] = {
+        { 0x00000833, true },  /* add x16, x0, x0 */
+        { 0x00080033, true },  /* add x0, x16, x0 */
+        { 0x01000033, true },  /* add x0, x0, x16 */
+        { 0x000007b3, false }, /* add x15, x0, x0 */
+        { 0x01f01013, false }, /* slli x0, x0, 31 */
+        { 0x00000837, true },  /* lui x16, 0 */
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        TestMachine *machine = test_machine_new("rv64i,i=off,e=on");
+        test_machine_write(machine, TEST_RAM_BASE, &rows[i].bits, sizeof rows[i].bits);
+        machine->cpu->exceptions_exit = true;
+        g_assert_cmpint(cpu_run(machine->cpu, 1), ==, rows[i].illegal ? CPU_EXIT_EXCEPTION : CPU_EXIT_BUDGET);
+        if (rows[i].illegal) {
+            g_assert_cmpuint(machine->cpu->exec.exception.code, ==, CAUSE_ILLEGAL_INSTRUCTION);
+            g_assert_cmpuint(machine->cpu->exec.exception.value, ==, rows[i].bits);
+        }
+        test_machine_free(machine);
+    }
+}
+
+/* The register tables cover each byte of the state once, but for the parts of the FP context that never change. */
+static void test_registers(const void *model)
+{
+    TestMachine *machine = test_machine_new(model);
+    const IrGuest *guest = &machine->cpu->guest->ir;
+    uint8_t covered[sizeof(RiscvState)] = { 0 };
+    size_t constant = offsetof(RiscvState, fp) + offsetof(FpContext, nan_rule);
+
+    for (unsigned i = 0; i < guest->register_count; i++) {
+        const GuestRegister *reg = &guest->registers[i];
+        bool wide = riscv_config(machine->cpu)->xlen == 32 && i <= RISCV_REGISTER_PC; /* upper halves are zero */
+        for (unsigned byte = 0; byte < (wide ? 64 : reg->bits) / 8u; byte++) {
+            g_assert_cmpuint(reg->offset + byte, <, sizeof covered);
+            g_assert_cmpuint(covered[reg->offset + byte]++, ==, 0);
+        }
+    }
+    memset(covered + constant, 1, offsetof(RiscvState, fp) + sizeof(FpContext) - constant);
+    /* The compiler's padding behind the bytes. */
+    memset(covered + offsetof(RiscvState, stimer) + 1, 1, offsetof(RiscvState, mstatus) - offsetof(RiscvState, stimer) - 1);
+    for (size_t i = 0; i < sizeof covered; i++) {
+        g_assert_cmpuint(covered[i], ==, 1);
+    }
+    g_assert_cmpstr(guest->registers[RISCV_REGISTER_X0 + 2].name, ==, "sp");
+    g_assert_cmpstr(guest->registers[RISCV_REGISTER_PC].name, ==, "pc");
+    g_assert_cmpstr(guest->registers[RISCV_REGISTER_F0].name, ==, "ft0");
+    g_assert_cmpstr(guest->registers[RISCV_REGISTER_FS].name, ==, "mstatus.fs");
+    test_machine_free(machine);
+}
+
+static void test_csr_rows(void)
+{
+    for (unsigned i = 1; i < riscv_csr_row_count; i++) {
+        const CsrRow *row = &riscv_csr_rows[i], *before = row - 1;
+        g_assert_cmpuint(before->number + MAX(before->count, 1u), <=, row->number);
+        g_assert_cmpuint(row->offset, <, sizeof(RiscvState));
+    }
+}
+
+/* Every register, whatever is written to it: reading gives what a second write of the same leaves. */
+static void test_csr_writes(const void *model)
+{
+    TestMachine *machine = test_machine_new(model);
+
+    for (unsigned number = 0; number < 4096; number++) {
+        for (unsigned i = 0; i < 50; i++) {
+            uint64_t value = (uint64_t)g_test_rand_int() << 32 | (uint32_t)g_test_rand_int(), first, second;
+            bool exists = riscv_csr_read(machine->cpu, number, &first);
+            g_assert_cmpint(exists && number >> 10 != 3, ==, riscv_csr_write(machine->cpu, number, value));
+            bool counts = number >> 8 == 0xb || number >> 8 == 0xc;
+            if (exists && number >> 10 != 3 && !counts) {
+                riscv_csr_read(machine->cpu, number, &first);
+                riscv_csr_write(machine->cpu, number, first);
+                riscv_csr_read(machine->cpu, number, &second);
+                g_assert_cmpuint(first, ==, second);
+            }
+        }
+    }
+    test_machine_free(machine);
+}
+
+static void test_info_registers(void)
+{
+    TestMachine *machine = test_machine_new("rv64");
+    AUTO_STRBUF(text);
+
+    riscv_state(machine->cpu)->x[10] = 0x123456789abcdef0;
+    machine->cpu->guest->print_registers(machine->cpu, true, &text);
+    g_assert_true(g_str_has_prefix(strbuf_text(&text), " pc       0000000080000000\n"
+                                                       " mhartid  0000000000000000\n"
+                                                       " mstatus  0000000a00000000\n"
+                                                       " mip      0000000000000000\n"));
+    g_assert_nonnull(strstr(strbuf_text(&text), " satp     0000000000000000\n"
+                                                " x0/zero  0000000000000000 x1/ra    0000000000000000"));
+    g_assert_nonnull(strstr(strbuf_text(&text), " x8/s0    0000000000000000 x9/s1    0000000000000000"
+                                                " x10/a0   123456789abcdef0 x11/a1   0000000000000000\n"));
+    g_assert_nonnull(strstr(strbuf_text(&text), " fcsr     0000000000000000\n f0/ft0   0000000000000000"));
+    g_assert_true(g_str_has_suffix(strbuf_text(&text), " f30/ft10 0000000000000000 f31/ft11 0000000000000000\n"));
+    test_machine_free(machine);
+}
+
+/* Input lines: what they show as, and that an external interrupt ends waiting. */
+static void test_lines(void)
+{
+    static const struct {
+        unsigned line;
+        bool edge; /* stays until software clears it */
+    } rows[] = { { 1, true }, { 3, false }, { 9, false }, { 11, false } };
+    static const uint32_t code[] = { 0x10500073, 0x0000006f }; /* wfi; j . */
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        TestMachine *machine = test_machine_new("rv64");
+        RiscvState *state = riscv_state(machine->cpu);
+        uint64_t pending;
+        test_machine_write(machine, TEST_RAM_BASE, code, sizeof code);
+        state->mie = state->mideleg | 0xaaa;
+        state->mtvec = TEST_RAM_BASE + 0x100;
+        g_assert_cmpint(cpu_run(machine->cpu, 100), ==, CPU_EXIT_HALTED);
+        cpu_line_set(machine->cpu, rows[i].line, true);
+        g_assert_true(cpu_has_work(machine->cpu));
+        riscv_csr_read(machine->cpu, 0x344, &pending);
+        g_assert_cmpuint(pending, ==, BIT(rows[i].line));
+        g_assert_cmpint(cpu_run(machine->cpu, 2), ==, CPU_EXIT_BUDGET);
+        g_assert_cmpuint(state->pc, ==, TEST_RAM_BASE + 4);
+        state->mstatus |= MSTATUS_MIE;
+        state->pc = TEST_RAM_BASE + 4;
+        cpu_kick(machine->cpu, CPU_ATTENTION_INTERRUPT);
+        g_assert_cmpint(cpu_run(machine->cpu, 0), ==, CPU_EXIT_BUDGET);
+        machine->cpu->exceptions_exit = true;
+        cpu_run(machine->cpu, 1);
+        g_assert_cmpuint(state->mcause, ==, BIT(63) | rows[i].line);
+        g_assert_cmpuint(state->mepc, ==, TEST_RAM_BASE + 4);
+        cpu_line_set(machine->cpu, rows[i].line, false);
+        riscv_csr_read(machine->cpu, 0x344, &pending);
+        g_assert_cmpuint(pending, ==, rows[i].edge ? BIT(rows[i].line) : 0);
+        test_machine_free(machine);
+    }
+}
+
+/* Registers that a device claimed. */
+
+static bool read_claimed(Cpu *cpu, void *owner, uint32_t number, uint64_t *value)
+{
+    *value = *(uint64_t *)owner + number;
+    return number != 0x7c2;
+}
+
+static bool write_claimed(Cpu *cpu, void *owner, uint32_t number, uint64_t value)
+{
+    *(uint64_t *)owner = value;
+    return true;
+}
+
+static void test_claimed(void)
+{
+    static const uint32_t code[] = {
+        0x7c0022f3, /* csrr t0, 0x7c0 */
+        0x7c131373, /* csrrw t1, 0x7c1, t1 */
+        0x7c2023f3, /* csrr t2, 0x7c2: refused */
+    };
+    TestMachine *machine = test_machine_new("rv64");
+    RiscvState *state = riscv_state(machine->cpu);
+    uint64_t owned = 0x10000;
+    const CpuRegisterClaim claim = { 0x7c0, 0x7c3, read_claimed, write_claimed, &owned };
+
+    test_machine_write(machine, TEST_RAM_BASE, code, sizeof code);
+    cpu_claim_registers(machine->cpu, &claim);
+    state->x[6] = 0xff;
+    machine->cpu->exceptions_exit = true;
+    g_assert_cmpint(cpu_run(machine->cpu, 10), ==, CPU_EXIT_EXCEPTION);
+    g_assert_cmpuint(machine->cpu->exec.pc, ==, TEST_RAM_BASE + 8);
+    g_assert_cmpuint(machine->cpu->exec.exception.code, ==, CAUSE_ILLEGAL_INSTRUCTION);
+    g_assert_cmpuint(state->x[5], ==, 0x107c0);
+    g_assert_cmpuint(state->x[6], ==, 0x107c1);
+    g_assert_cmpuint(owned, ==, 0xff);
+    test_machine_free(machine);
+}
+
+/* Random words as code: nothing but what an instruction may do happens, and the interpreter's verifier stays content. */
+static void test_random_code(const void *model)
+{
+    for (unsigned round = 0; round < 60; round++) {
+        TestMachine *machine = test_machine_new(model);
+        uint32_t words[256];
+        for (unsigned i = 0; i < G_N_ELEMENTS(words); i++) {
+            const DecodeRow *row = &riscv_decode_table.rows[(uint32_t)g_test_rand_int() % riscv_decode_table.row_count];
+            words[i] = g_test_rand_int() & 7 ? row->value | ((uint32_t)g_test_rand_int() & ~row->mask) : (uint32_t)g_test_rand_int();
+        }
+        test_machine_write(machine, TEST_RAM_BASE, words, sizeof words);
+        riscv_state(machine->cpu)->mtvec = TEST_RAM_BASE + 4 * ((uint32_t)g_test_rand_int() % G_N_ELEMENTS(words));
+        riscv_state(machine->cpu)->fs = g_test_rand_int() & 3;
+        for (unsigned i = 1; i < 32; i++) {
+            riscv_state(machine->cpu)->x[i] = TEST_RAM_BASE + (uint64_t)(g_test_rand_int() & 0xffff);
+        }
+        test_machine_run(machine, 5000);
+        test_machine_free(machine);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_data_func("/guest/riscv/decode/rv64", "max", test_decode);
+    g_test_add_data_func("/guest/riscv/decode/rv32", "rv32", test_decode);
+    g_test_add_func("/guest/riscv/decode/conditions", test_decode_conditions);
+    g_test_add_func("/guest/riscv/config/rules", test_config_rules);
+    g_test_add_func("/guest/riscv/config/paging", test_paging_modes);
+    g_test_add_func("/guest/riscv/config/isa", test_isa_strings);
+    g_test_add_func("/guest/riscv/embedded", test_embedded);
+    g_test_add_data_func("/guest/riscv/registers/rv64", "rv64", test_registers);
+    g_test_add_data_func("/guest/riscv/registers/rv32", "rv32", test_registers);
+    g_test_add_func("/guest/riscv/csr/rows", test_csr_rows);
+    g_test_add_data_func("/guest/riscv/csr/writes/rv64", "rv64", test_csr_writes);
+    g_test_add_data_func("/guest/riscv/csr/writes/rv32", "rv32", test_csr_writes);
+    g_test_add_func("/guest/riscv/info-registers", test_info_registers);
+    g_test_add_func("/guest/riscv/lines", test_lines);
+    g_test_add_func("/guest/riscv/claimed", test_claimed);
+    g_test_add_data_func("/guest/riscv/random/rv64", "rv64", test_random_code);
+    g_test_add_data_func("/guest/riscv/random/rv32", "rv32", test_random_code);
+    return g_test_run();
+}
