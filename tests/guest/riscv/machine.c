@@ -180,7 +180,7 @@ static bool skip_time(TestMachine *machine)
 
 void test_machine_run(TestMachine *machine, uint64_t limit)
 {
-    while (!machine->finished && machine->cpu->exec.insns < limit) {
+    for (uint64_t used = 0; !machine->finished && used < limit; used += SLICE) {
         CpuExit exit = cpu_run(machine->cpu, SLICE);
         if (exit == CPU_EXIT_HALTED && !skip_time(machine)) {
             break;
