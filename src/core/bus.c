@@ -59,6 +59,29 @@ bool bus_takes(const Bus *bus, const char *type)
     return !strcmp(bus->type, type);
 }
 
+typedef struct BusCount {
+    const Class *class;
+    size_t count;
+} BusCount;
+
+static bool count_bus(Object *object, void *data)
+{
+    BusCount *count = data;
+    count->count += object->class == count->class;
+    return true;
+}
+
+/* "ID.N" by its owner's id, the N-th of that owner; else "CLASS.N", the N-th of its class in the machine. */
+static char *default_name(const Class *class, const Device *owner, Machine *machine)
+{
+    if (owner && owner->id) {
+        return string_format("%s.%zu", owner->id, owner->buses.count);
+    }
+    BusCount count = { class, 0 };
+    object_each_descendant(&machine->object, count_bus, &count);
+    return string_format("%s.%zu", class->name, count.count);
+}
+
 Bus *bus_new(const Class *class, Device *owner, Machine *machine, const char *name, Error **error)
 {
     Bus *bus = (Bus *)object_new(class, machine, NULL, error);
@@ -67,9 +90,7 @@ Bus *bus_new(const Class *class, Device *owner, Machine *machine, const char *na
     }
     AUTO_FREE char *own_name = NULL;
     if (!name) {
-        const char *stem = owner && owner->id ? owner->id : class->name;
-        own_name = string_format("%s.%zu", stem, owner ? owner->buses.count : 0);
-        name = own_name;
+        name = own_name = default_name(class, owner, machine);
     }
     bus->owner = owner;
     Object *parent = owner ? &owner->object : object_container(&machine->object, "unattached");
