@@ -149,7 +149,7 @@ static void test_exclusive(void)
     }
     machine->cpu_count = CPUS - 1; /* the last one is this thread's */
     start(machine, runners, true);
-    for (unsigned round = 0; round < 300; round++) {
+    for (unsigned round = 0; round < 100; round++) {
         for (unsigned i = 0; i < CPUS - 1; i++) {
             cpu_post(machine->cpus[i], post_section, &section);
         }
@@ -162,7 +162,7 @@ static void test_exclusive(void)
     for (unsigned i = 0; i < CPUS - 1; i++) { /* what was posted last may have met the stop */
         cpu_run(machine->cpus[i], 0);
     }
-    g_assert_cmpuint(section.runs, ==, CPUS * 300 * 2);
+    g_assert_cmpuint(section.runs, ==, CPUS * 100 * 2);
     machine->cpu_count = CPUS;
     toy_free(machine);
 }
@@ -185,7 +185,7 @@ static void test_flush(void)
     }
     machine->pages[0x20] = 0xa000 | 7;
     start(machine, runners, false);
-    for (uint64_t round = 1; round < 100; round++) {
+    for (uint64_t round = 1; round < 40; round++) {
         machine->pages[0x20] = (0xa000 + round % 2 * TOY_PAGE) | 7;
         cpu_group_tlb_flush(machine->group);
         for (unsigned i = 0; i < CPUS; i++) {
@@ -215,7 +215,7 @@ static void test_code(void)
     TOY_CODE(machine, 0x1000, TOY(TOY_ADDI, 3, 0, 1), TOY(TOY_STORE, 3, 8, TOY_ACCESS(0, 3)), TOY(TOY_BEQ, 0, 0, -4));
     toy_state(machine, 0)->r[8] = toy_state(machine, 1)->r[8] = 0x8000;
     start(machine, runners, false);
-    for (unsigned round = 1; round < 50; round++) {
+    for (unsigned round = 1; round < 20; round++) {
         __atomic_store_n((uint32_t *)(machine->ram + 0x1000), TOY(TOY_ADDI, 3, 0, round), __ATOMIC_RELEASE);
         cpu_group_code_changed(machine->group);
         while (__atomic_load_n(seen, __ATOMIC_ACQUIRE) != round) {
@@ -247,7 +247,7 @@ static void test_wake(void)
     }
     start(machine, runners, true);
     uint64_t *count = (uint64_t *)(machine->ram + 0x8000), *done = (uint64_t *)(machine->ram + 0x8008);
-    for (uint64_t round = 1; round <= 50; round++) {
+    for (uint64_t round = 1; round <= 20; round++) {
         for (unsigned i = 0; i < CPUS; i++) {
             cpu_line_set(machine->cpus[i], i, true);
         }
@@ -274,7 +274,7 @@ static void test_stop(void)
 
     TOY_CODE(machine, 0x1000, TOY(TOY_BEQ, 0, 0, 0));
     TOY_CODE(machine, 0x2000, TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
-    for (unsigned round = 0; round < 100; round++) {
+    for (unsigned round = 0; round < 30; round++) {
         for (unsigned i = 0; i < CPUS; i++) {
             toy_state(machine, i)->pc = i % 2 ? 0x1000 : 0x2000;
         }
