@@ -300,6 +300,7 @@ void machine_free(Machine *machine)
     machine_park(machine); /* for good */
     machine_note_globals(machine);
     machine->events = (MachineEvents){ 0 };
+    machine_hold(machine, RESET_POWER_ON); /* requests in flight still want the memory */
     memory_begin(machine); /* nobody looks at the map any more */
     object_unparent(&machine->object);
     object_unref(root); /* objects, chardevs, backends */

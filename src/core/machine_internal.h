@@ -48,6 +48,8 @@ typedef struct MachineStep {
     uint64_t ran;   /* in its slice: virtual time follows at the end of it */
 } MachineStep;
 
+/* Has all devices finish or drop what is in flight: the beginning of a reset, and of a machine's end. */
+void machine_hold(Machine *machine, ResetKind kind);
 /* Settles all devices and tells all inputs their levels: the end of a reset and of a load. */
 void machine_settle(Machine *machine, bool loaded);
 

@@ -68,10 +68,12 @@ void machine_settle(Machine *machine, bool loaded)
     machine_refresh_irqs(machine);
 }
 
+void machine_hold(Machine *machine, ResetKind kind) { machine_each_device(machine, hold, &kind); }
+
 void machine_reset(Machine *machine, ResetKind kind)
 {
     machine_park(machine);
-    machine_each_device(machine, hold, &kind);
+    machine_hold(machine, kind);
     machine_each_device(machine, reset, &kind);
     for (size_t i = 0; i < machine->listeners.count; i++) {
         MachineListener *listener = &machine->listeners.items[i];
