@@ -10,6 +10,8 @@
 #include "base/trace.h"
 #include "core/loop.h"
 
+#include <inttypes.h>
+
 /* A device with lines in both directions. */
 typedef struct BenchLines {
     Device device;
@@ -156,6 +158,21 @@ uint64_t bench_read(Bench *bench, uint64_t address, unsigned size)
 void bench_write(Bench *bench, uint64_t address, unsigned size, uint64_t value)
 {
     g_assert_cmpint(address_space_store(bench->machine->address_space, NULL, address, size, value), ==, ACCESS_OK);
+}
+
+uint8_t *bench_add_ram(Bench *bench, uint64_t address, uint64_t size)
+{
+    AUTO_ERROR(error);
+    AUTO_FREE char *id = string_format("bench-ram-%" PRIx64, address);
+    RamBlock *block = ram_block_new(id, size, NULL, &error);
+
+    if (!block) {
+        g_error("memory: %s", error_message(error));
+    }
+    Region *region = region_new_ram(&bench->machine->object, bench->machine, id, block, 0, size, false);
+    region_map(bench->machine->memory, address, region, 0);
+    ram_block_unref(block);
+    return block->host;
 }
 
 void bench_watch(Bench *bench, Device *device, const char *group, unsigned n, unsigned line)

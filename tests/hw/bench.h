@@ -35,6 +35,9 @@ uint64_t bench_address(const Device *device, unsigned bank);
 uint64_t bench_read(Bench *bench, uint64_t address, unsigned size);
 void bench_write(Bench *bench, uint64_t address, unsigned size, uint64_t value);
 
+/* Memory of the machine at `address`; returns the host's side of it. */
+uint8_t *bench_add_ram(Bench *bench, uint64_t address, uint64_t size);
+
 /* Lines: the device's output `n` goes to the bench's line; the bench's output goes to the device's input `n`. */
 void bench_watch(Bench *bench, Device *device, const char *group, unsigned n, unsigned line);
 void bench_drive(Bench *bench, Device *device, unsigned n, unsigned line);
