@@ -136,7 +136,8 @@ static MemoryBackend *find_backend(Machine *machine, const char *id, Error **err
     Object *object = *id == '/' ? object_resolve(machine->root, id, NULL)
                                 : object_child(object_container(machine->root, "objects"), id);
     if (!object || !object_is(object, &memory_backend_class) || !((MemoryBackend *)object)->block) {
-        error_set(error, "there is no memory backend '%s'; -object memory-backend-ram,id=%s,size=... makes one", id, id);
+        error_set(error, "there is no memory backend '%s'", id);
+        error_add_hint(error, "-object memory-backend-ram,id=%s,size=... makes one", id);
         return NULL;
     }
     return (MemoryBackend *)object;

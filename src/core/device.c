@@ -253,7 +253,8 @@ static bool check_request(const Json *options, const char *driver, const char *i
         return false;
     }
     if (!((const DeviceClass *)class)->user_pluggable) {
-        return error_set(error, "Parameter 'driver' expects a pluggable device type; '%s' is part of a machine", driver);
+        return error_set(error, "Parameter 'driver' expects a pluggable device type; '%s' is part of a machine",
+                         driver);
     }
     if (json_get(options, "id") && (!id || !id_is_well_formed(id))) {
         return error_set(error, "Parameter 'id' expects an identifier");

@@ -76,8 +76,8 @@ struct Register {
     bool banked;           /* its field stands in each of the class's banks */
     bool write_only;       /* does not answer reads; where no other row does: as `reset` */
     bool read_only;        /* does not answer writes; where no other row does: they are lost */
-    bool (*present)(const Device *device, const Register *reg); /* by a property or by state; asked at each access; absent
-                                                                   is unmapped. Reset and saved state do not ask */
+    /* By a property or by state; asked at each access; absent is unmapped. Reset and saved state do not ask. */
+    bool (*present)(const Device *device, const Register *reg);
     RegisterRead *read;    /* in place of the field: gets the field's value in *value */
     RegisterWrite *write;  /* in place of storing; `value` is as the guest wrote it */
     RegisterWrite *written; /* after storing, with the value as the guest wrote it */
@@ -100,7 +100,8 @@ typedef struct RegisterBank {
     size_t count;
     uint8_t valid_minimum, valid_maximum; /* access sizes that the guest may use; 0: 1 to 8 */
     ByteOrder order;
-    bool unmapped_error; /* an address without a register: a device error, else reads as zero, writes are lost; logged */
+    bool unmapped_error; /* an address without a register: a device error, else reads as zero, writes are lost; logged
+                          * either way */
     uint64_t (*size_of)(const Device *device); /* where properties decide; NULL: `size` */
 } RegisterBank;
 
@@ -110,7 +111,7 @@ typedef struct FdtWriter FdtWriter; /* core/fdt.h */
 struct DeviceClass {
     Class class;
     const char *bus_type;   /* bus that it plugs into: "virtio-bus", "PCI"; NULL: none (sysbus: "System") */
-    const char *category;   /* -device help's heading: "Storage", "Network", "Input", "Display", "Sound", "Misc", "CPU" */
+    const char *category;   /* -device help's heading: "Storage", "Network", "Input", "Display", "Sound", "Misc" ... */
     bool interrupt_controller;
     bool user_pluggable;    /* by -device */
     bool hot_pluggable;

@@ -45,7 +45,7 @@ char *machine_find_firmware(Machine *machine, const char *name, Error **error)
     path = path ? path : search(known_directories, name, &looked);
     if (!path) {
         error_set(error, "the firmware '%s' is neither here nor in %s", name, strbuf_text(&looked));
-        error_add_hint(error, "-L DIRECTORY adds a place to look; Debian has it in a package such as opensbi or seabios");
+        error_add_hint(error, "-L DIRECTORY adds a place to look; packages such as opensbi and seabios have firmware");
     }
     return path;
 }

@@ -1,7 +1,7 @@
 /*
  * Interrupt lines: an opaque handle from an output to one or more inputs. Setting a line from a device that holds its
- * lock reaches an interrupt controller or vCPU at once (one lock inside another); any other device's input, and its own,
- * is set after the setter's lock is released, before the guest's next instruction.
+ * lock reaches an interrupt controller or vCPU at once (one lock inside another); any other device's input, and its
+ * own, is set after the setter's lock is released, before the guest's next instruction.
  */
 #pragma once
 

@@ -22,8 +22,8 @@ void loop_run(Loop *loop);
 bool loop_iterate(Loop *loop, int64_t timeout_ns);
 void loop_quit(Loop *loop);                                                /* any thread */
 void loop_post(Loop *loop, void (*function)(void *data), void *data);      /* any thread, in order */
-/* Any thread; returns when it has run: at once on the loop's own thread. Not under a lock that a handler of the loop may
- * want. What a vCPU posts so may not park the machine. */
+/* Any thread; returns when it has run: at once on the loop's own thread. Not under a lock that a handler of the loop
+ * may want. What a vCPU posts so may not park the machine. */
 void loop_post_wait(Loop *loop, void (*function)(void *data), void *data);
 bool loop_is_self(const Loop *loop);
 /* Runs until nothing posted is left; used while the machine is parked. On another thread than the loop's: waits. */

@@ -338,15 +338,16 @@ static bool complete_smp(Machine *machine, Error **error)
     o->maximum_cpus = wanted ? wanted : product > UINT32_MAX ? UINT32_MAX : (unsigned)product;
     if (product != o->maximum_cpus) {
         return error_set(error,
-                         "Invalid CPU topology: product of the hierarchy must match maxcpus: sockets (%u) * cores (%u) * "
-                         "threads (%u) != maxcpus (%u)", o->sockets, o->cores, o->threads, o->maximum_cpus);
+                         "Invalid CPU topology: product of the hierarchy must match maxcpus: "
+                         "sockets (%u) * cores (%u) * threads (%u) != maxcpus (%u)",
+                         o->sockets, o->cores, o->threads, o->maximum_cpus);
     }
     o->cpus = o->cpus ? o->cpus : o->maximum_cpus;
     if (o->cpus > o->maximum_cpus) {
         return error_set(error,
-                         "Invalid CPU topology: maxcpus must be equal to or greater than smp: sockets (%u) * cores (%u) * "
-                         "threads (%u) == maxcpus (%u) < smp_cpus (%u)", o->sockets, o->cores, o->threads,
-                         o->maximum_cpus, o->cpus);
+                         "Invalid CPU topology: maxcpus must be equal to or greater than smp: "
+                         "sockets (%u) * cores (%u) * threads (%u) == maxcpus (%u) < smp_cpus (%u)",
+                         o->sockets, o->cores, o->threads, o->maximum_cpus, o->cpus);
     }
     return true;
 }

@@ -154,13 +154,13 @@ void machine_add_reset_function(Machine *machine, void (*reset)(void *data), voi
  * lock; posted calls run meanwhile. */
 void machine_park(Machine *machine);
 void machine_unpark(Machine *machine);
-/* Parks and resets devices and vCPUs by kind: reset_hold of all, registers and reset of each, reset functions, settle of
- * all. */
+/* Parks and resets devices and vCPUs by kind: reset_hold of all, registers and reset of each, reset functions, settle
+ * of all. */
 void machine_reset(Machine *machine, ResetKind kind);
 
-/* single_threaded: runs each vCPU in turn for slices until `instructions` were run in all, or nothing can go on; virtual
- * time follows (1 ns an instruction; idle time is skipped to the next deadline). Returns how many were run; a delivered
- * exception counts as one. */
+/* single_threaded: runs each vCPU in turn for slices until `instructions` were run in all, or nothing can go on;
+ * virtual time follows (1 ns an instruction; idle time is skipped to the next deadline). Returns how many were run; a
+ * delivered exception counts as one. */
 uint64_t machine_step(Machine *machine, uint64_t instructions);
 
 void machine_event(Machine *machine, const char *name, Json *arguments); /* any thread */

@@ -28,10 +28,10 @@ enum { REQUESTER_CPU, REQUESTER_PCI, REQUESTER_STREAM, REQUESTER_DEVICE, REQUEST
 
 typedef enum ByteOrder { BYTE_ORDER_LITTLE, BYTE_ORDER_BIG } ByteOrder;
 
-/* Registers of a device as memory. The mapping adapts access sizes: what the guest may use (`valid`; others are a device
- * error), what the hooks take (`impl`); wider ones are split, narrower ones are widened by reading the whole (reads) or
- * refused (writes). Hooks run under the region's lock. A device's own DMA into its own registers, or a read of another
- * device's, is a device error; its write to another device's runs once its lock is released. */
+/* Registers of a device as memory. The mapping adapts access sizes: what the guest may use (`valid`; others are a
+ * device error), what the hooks take (`impl`); wider ones are split, narrower ones are widened by reading the whole
+ * (reads) or refused (writes). Hooks run under the region's lock. A device's own DMA into its own registers, or a read of
+ * another device's, is a device error; its write to another device's runs once its lock is released. */
 typedef struct RegionOps {
     AccessResult (*read)(void *owner, const Access *access, uint64_t *value);
     AccessResult (*write)(void *owner, const Access *access, uint64_t value);
@@ -105,8 +105,8 @@ struct Region {
 };
 extern const Class region_class;
 
-/* `name` is shown by info mtree; owner is the device (NULL: the machine). Regions are children of `owner`'s object. Each
- * returns a borrowed pointer. A `size` of UINT64_MAX is the whole space of 2^64 bytes. */
+/* `name` is shown by info mtree; owner is the device (NULL: the machine). Regions are children of `owner`'s object.
+ * Each returns a borrowed pointer. A `size` of UINT64_MAX is the whole space of 2^64 bytes. */
 Region *region_new_container(Object *owner, Machine *machine, const char *name, uint64_t size);
 Region *region_new_ram(Object *owner, Machine *machine, const char *name, RamBlock *block, uint64_t offset,
                        uint64_t size, bool rom); /* takes its own reference of the block */

@@ -31,7 +31,8 @@ static const char *kind_name(const Region *region)
 static void print_region(const Region *region, uint64_t base, unsigned depth, StrBuf *buffer)
 {
     uint64_t first = base + region->address;
-    const char *name = region->object.name ? region->object.name : "?", *disabled = region->enabled ? "" : " [disabled]";
+    const char *name = region->object.name ? region->object.name : "?";
+    const char *disabled = region->enabled ? "" : " [disabled]";
     strbuf_printf(buffer, "%*s%016" PRIx64 "-%016" PRIx64 " (prio %d, %s): ", (int)(2 * depth), "", first,
                   first + region->size_minus_1, region->priority,
                   region->kind == REGION_ALIAS ? kind_name(region->alias) : kind_name(region));

@@ -94,7 +94,8 @@ static bool map_file(RamBlock *block, const RamOptions *options, Error **error)
         return false;
     }
     block->fd_offset = options->offset;
-    block->host = host_memory_map(block->fd, block->fd_offset, host_size(block->size), map_flags(block, options), error);
+    unsigned flags = map_flags(block, options);
+    block->host = host_memory_map(block->fd, block->fd_offset, host_size(block->size), flags, error);
     return block->host != NULL;
 }
 

@@ -144,8 +144,8 @@ static unsigned bytes_at(const Device *device, const Register *reg, uint64_t add
     return size - (unsigned)inside;
 }
 
-/* The row that answers, and how many bytes from `address` on are its. The second choice is a row of the other direction:
- * it is what decides that the address is known. */
+/* The row that answers, and how many bytes from `address` on are its. The second choice is a row of the other
+ * direction: it is what decides that the address is known. */
 static const Register *find_register(const BankView *view, uint64_t address, bool write, unsigned *bytes)
 {
     const Register *other = NULL;

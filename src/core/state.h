@@ -20,8 +20,8 @@ typedef enum StateKind {
     STATE_SIGNED,
     STATE_TIMER,  /* a Timer: its deadline, or what is left of it on a clock that differs between hosts; set on load */
     STATE_BYTES,  /* `size` bytes as they are, of no byte order */
-    STATE_BUFFER, /* a pointer to as many bytes as the uint32_t at `count_offset` says, which this row covers too; at most
-                   * `maximum` (not 0); freed and allocated on load */
+    STATE_BUFFER, /* a pointer to as many bytes as the uint32_t at `count_offset` says, which this row covers too; at
+                   * most `maximum` (not 0); freed and allocated on load */
     STATE_STRUCT, /* `table` of a struct in place */
     STATE_ALIAS,  /* not in the stream: covered by another row (registers, timers) */
     STATE_NOT_SAVED, /* properties, handles, caches: the name says why in `reason` */

@@ -294,7 +294,8 @@ static bool read_class_name(const DeviceClass *class, StateCursor *cursor, Error
         return error_set(error, "it is cut short");
     }
     if (length != strlen(class->class.name) || memcmp(name, class->class.name, length)) {
-        return error_set(error, "it is of a '%.*s', and here is a '%s'", (int)MIN(length, 80u), name, class->class.name);
+        return error_set(error, "it is of a '%.*s', and here is a '%s'", (int)MIN(length, 80u), name,
+                         class->class.name);
     }
     return true;
 }

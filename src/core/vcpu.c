@@ -207,7 +207,8 @@ static bool vcpu_realize(Device *device, Error **error)
         vcpu->timer_ticks[n] = UINT64_MAX;
         timer_init(&vcpu->timers[n].timer, machine->clocks, CLOCK_VIRTUAL, NULL, timer_expired, &vcpu->timers[n]);
     }
-    vcpu->cpu = cpu_new(class->guest, vcpu->config, vcpu->index, machine->cpu_group, &vcpu_bus, vcpu, machine->log, error);
+    vcpu->cpu = cpu_new(class->guest, vcpu->config, vcpu->index, machine->cpu_group, &vcpu_bus, vcpu, machine->log,
+                        error);
     if (!vcpu->cpu) {
         return false;
     }

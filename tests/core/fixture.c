@@ -85,7 +85,8 @@ Fixture *fixture_new_raw(const MachineOptions *options)
     fixture->trace = trace_new(trace_events, trace_event_count, fixture->log);
     fixture->events = g_string_new(NULL);
     Error *error = NULL;
-    fixture->machine = machine_new(&test_machine_class, &copy, fixture->loop, NULL, fixture->log, fixture->trace, &error);
+    fixture->machine =
+        machine_new(&test_machine_class, &copy, fixture->loop, NULL, fixture->log, fixture->trace, &error);
     g_assert_null(error);
     fixture->machine->events = (MachineEvents){ record_event, record_shutdown, fixture };
     return fixture;

@@ -46,7 +46,7 @@ static inline uint32_t rv_i(uint32_t opcode, uint32_t funct3, uint32_t rd, uint3
     return opcode | rd << 7 | funct3 << 12 | rs1 << 15 | (uint32_t)immediate << 20;
 }
 static inline uint32_t rv_addi(uint32_t rd, uint32_t rs1, int32_t value) { return rv_i(0x13, 0, rd, rs1, value); }
-static inline uint32_t rv_slli(uint32_t rd, uint32_t rs1, uint32_t bits) { return rv_i(0x13, 1, rd, rs1, (int32_t)bits); }
+static inline uint32_t rv_slli(uint32_t rd, uint32_t rs1, int32_t bits) { return rv_i(0x13, 1, rd, rs1, bits); }
 static inline uint32_t rv_add(uint32_t rd, uint32_t rs1, uint32_t rs2)
 {
     return 0x33 | rd << 7 | rs1 << 15 | rs2 << 20;
@@ -70,6 +70,6 @@ static inline uint32_t rv_csrw(uint32_t csr, uint32_t rs1) { return rv_i(0x73, 1
 static inline uint32_t rv_csrs(uint32_t csr, uint32_t rs1) { return rv_i(0x73, 2, ZERO, rs1, (int32_t)csr); }
 static inline uint32_t rv_csrr(uint32_t rd, uint32_t csr) { return rv_i(0x73, 2, rd, ZERO, (int32_t)csr); }
 enum { RV_WFI = 0x10500073, RV_MRET = 0x30200073 };
-enum { CSR_MSTATUS = 0x300, CSR_MIE = 0x304, CSR_MTVEC = 0x305, CSR_MEPC = 0x341, CSR_MHARTID = 0xf14, CSR_TIME = 0xc01 };
+enum { CSR_MSTATUS = 0x300, CSR_MIE = 0x304, CSR_MTVEC = 0x305, CSR_MHARTID = 0xf14, CSR_TIME = 0xc01 };
 #define FIXTURE_CODE(fixture, offset, ...) \
     fixture_code(fixture, offset, (const uint32_t[]){ __VA_ARGS__ }, G_N_ELEMENTS(((const uint32_t[]){ __VA_ARGS__ })))

@@ -342,7 +342,8 @@ static bool dma_realize(Device *device, Error **error)
 static void dma_finalize(Object *object) { g_string_free(((Dma *)object)->order, TRUE); }
 
 const DeviceClass dma_class = {
-    .class = { .name = "test-dma", .parent = &sysbus_device_class.class, .size = sizeof(Dma), .finalize = dma_finalize },
+    .class = { .name = "test-dma", .parent = &sysbus_device_class.class, .size = sizeof(Dma),
+               .finalize = dma_finalize },
     .banks = dma_banks,
     .bank_count = 1,
     .realize = dma_realize,
@@ -449,7 +450,8 @@ static const Property slot_properties[] = {
 };
 
 const DeviceClass slot_class = {
-    .class = { .name = "test-slot", .parent = &device_class.class, .size = sizeof(Slot), .properties = slot_properties },
+    .class = { .name = "test-slot", .parent = &device_class.class, .size = sizeof(Slot),
+               .properties = slot_properties },
     .bus_type = "test-bus",
     .user_pluggable = true,
     .hot_pluggable = true,

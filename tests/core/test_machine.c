@@ -122,7 +122,8 @@ static void test_actions(void)
     fixture_free(f);
 }
 
-static void check_panic(const char *action, const char *shutdown, const char *events, RunState state, unsigned shutdowns)
+static void check_panic(const char *action, const char *shutdown, const char *events, RunState state,
+                        unsigned shutdowns)
 {
     Fixture *f = fixture_new(NULL);
     g_assert_true(machine_set_action(f->machine, "panic", action, NULL));
@@ -359,7 +360,8 @@ static void test_memory_file(void)
     g_assert_null(add_object(f, "memory-backend-file", "d",
                              TEXTS("size", "1M", "mem-path", path, "readonly", "on"), &error));
     expect_error(&error, "has 0x10000 bytes, but 0x100000 are needed");
-    g_assert_null(add_object(f, "memory-backend-file", "e", TEXTS("size", "4k", "mem-path", path, "offset", "1"), &error));
+    g_assert_null(add_object(f, "memory-backend-file", "e",
+                             TEXTS("size", "4k", "mem-path", path, "offset", "1"), &error));
     expect_error(&error, "multiple of");
     g_assert_null(add_object(f, "memory-backend-file", "f", TEXTS("size", "4k"), &error));
     expect_error(&error, "mem-path");

@@ -161,7 +161,8 @@ static void test_io_in_io(void)
 
 static void test_sizes(void)
 {
-    static const RegionOps words = { .read = record_read, .write = record_write, .valid_minimum = 4, .valid_maximum = 4 };
+    static const RegionOps words = { .read = record_read, .write = record_write, .valid_minimum = 4,
+                                     .valid_maximum = 4 };
     static const RegionOps bytes = { .read = record_read, .write = record_write, .impl_maximum = 1 };
     static const RegionOps wide = { .read = record_read, .write = record_write, .impl_minimum = 4, .impl_maximum = 4 };
     Fixture *f = fixture_new(NULL);

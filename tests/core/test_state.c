@@ -384,14 +384,15 @@ static void refuse(Fixture *f, const StrBuf *stream, const char *message)
 static void test_other_machine(void)
 {
     Fixture *a = new_machine(1, true), *two = new_machine(2, true), *bare = new_machine(1, false);
-    Fixture *large = fixture_new(&(MachineOptions){ .cpu_model = "rv64", .single_threaded = true, .ram_size = 2 << 20 });
+    MachineOptions options = { .cpu_model = "rv64", .single_threaded = true, .ram_size = 2 << 20 };
+    Fixture *large = fixture_new(&options);
     Fixture *other = fixture_new(&(MachineOptions){ .cpu_model = "rv64,zba=off", .single_threaded = true });
     AUTO_STRBUF(stream);
     g_assert_true(state_save(a->machine, &stream, NULL));
     refuse(two, &stream, "section 'machine': it was saved from a machine with a CPU count of 1, and this one has 2");
     refuse(large, &stream, "RAM size of 1048576, and this one has 2097152");
     refuse(other, &stream, "the CPU model 'rv64', and this is 'rv64,zba=off'");
-    refuse(bare, &stream, "section 'device//machine/unattached/device[1]' is of something that this machine does not have");
+    refuse(bare, &stream, "'device//machine/unattached/device[1]' is of something that this machine does not have");
     strbuf_clear(&stream);
     g_assert_true(state_save(bare->machine, &stream, NULL));
     refuse(a, &stream, "section 'device//machine/unattached/device[1]' is missing");

@@ -192,7 +192,7 @@ static void test_map_change(void)
     machine_step(f->machine, 5);
     Cpu *cpu = f->machine->vcpus.items[0]->cpu;
     g_assert_cmphex(cpu->guest->pc(cpu), ==, TEST_RAM + 20);
-    g_assert_cmpuint(machine_step(f->machine, 10000), ==, 10000); /* comes to an end, though it only traps from here on */
+    g_assert_cmpuint(machine_step(f->machine, 10000), ==, 10000); /* ends, though it only traps from here on */
     g_assert_cmphex(cpu->guest->pc(cpu), ==, 0); /* the trap vector: nothing answered at SECOND any more */
     fixture_free(f);
 }
