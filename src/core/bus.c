@@ -105,47 +105,65 @@ Bus *bus_new(const Class *class, Device *owner, Machine *machine, const char *na
     return bus;
 }
 
-typedef struct BusSearch {
-    const char *name, *type;
+typedef struct NameSearch {
+    const char *name;
     Bus *found;
-    bool any_full;
-} BusSearch;
+} NameSearch;
 
-static bool visit_bus(Object *object, void *data)
+static bool match_name(Object *object, void *data)
 {
-    BusSearch *search = data;
-    if (!object_is(object, &bus_class)) {
-        return true;
-    }
-    Bus *bus = (Bus *)object;
-    bool fits = search->name ? !strcmp(object->name, search->name) : bus_takes(bus, search->type);
-    if (fits && !search->name && bus->maximum && bus_device_count(bus) >= bus->maximum) {
-        search->any_full = true;
-        fits = false;
-    }
-    search->found = fits ? bus : NULL;
+    NameSearch *search = data;
+    bool fits = object_is(object, &bus_class) && !strcmp(object->name, search->name);
+    search->found = fits ? (Bus *)object : NULL;
     return !fits;
+}
+
+static Bus *find_named(Machine *machine, const char *path_or_name, Error **error)
+{
+    NameSearch search = { path_or_name, NULL };
+    if (*path_or_name == '/') {
+        Object *object = object_resolve(machine->root, path_or_name, NULL);
+        search.found = object && object_is(object, &bus_class) ? (Bus *)object : NULL;
+    } else {
+        object_each_descendant(&machine->object, match_name, &search);
+    }
+    if (!search.found) {
+        error_set(error, "Bus '%s' not found", path_or_name);
+    }
+    return search.found;
+}
+
+/* A bus itself before those of its devices, and of these the newest first: users' devices find their places as they do
+ * with QEMU. */
+static Bus *find_fitting(Bus *bus, const char *type, bool *any_full)
+{
+    if (bus_takes(bus, type)) {
+        if (!bus->maximum || bus_device_count(bus) < bus->maximum) {
+            return bus;
+        }
+        *any_full = true;
+    }
+    for (ListNode *node = bus->devices.previous; node != &bus->devices; node = node->previous) {
+        Device *device = list_item(node, Device, sibling);
+        for (size_t i = device->buses.count; i-- > 0;) {
+            Bus *found = find_fitting(device->buses.items[i], type, any_full);
+            if (found) {
+                return found;
+            }
+        }
+    }
+    return NULL;
 }
 
 Bus *machine_find_bus(Machine *machine, const char *path_or_name, const char *type, Error **error)
 {
-    if (path_or_name && *path_or_name == '/') {
-        Object *object = object_resolve(machine->root, path_or_name, NULL);
-        if (!object || !object_is(object, &bus_class)) {
-            error_set(error, "Bus '%s' not found", path_or_name);
-            return NULL;
-        }
-        return (Bus *)object;
+    if (path_or_name) {
+        return find_named(machine, path_or_name, error);
     }
-    if (!path_or_name && machine->system_bus && bus_takes(machine->system_bus, type)) {
-        return machine->system_bus;
+    bool any_full = false;
+    Bus *found = machine->system_bus ? find_fitting(machine->system_bus, type, &any_full) : NULL;
+    if (!found) {
+        error_set(error, any_full ? "No '%s' bus has room" : "No '%s' bus found", type);
     }
-    BusSearch search = { path_or_name, type, NULL, false };
-    object_each_descendant(&machine->object, visit_bus, &search);
-    if (!search.found && path_or_name) {
-        error_set(error, "Bus '%s' not found", path_or_name);
-    } else if (!search.found) {
-        error_set(error, search.any_full ? "No '%s' bus has room" : "No '%s' bus found", type);
-    }
-    return search.found;
+    return found;
 }

@@ -186,7 +186,7 @@ extern const Class system_bus_class; /* "System" */
 /* A bus takes devices whose bus_type is its class's name or an ancestor's; `type` is its class's name at first.
  * A bus of class `class` (derived from bus_class) that `owner` provides, named as given, "OWNER-ID.N", or "CLASS.N". */
 Bus *bus_new(const Class *class, Device *owner, Machine *machine, const char *name, Error **error);
-/* By path or name, or (NULL) the first one with room that takes devices of `type`; the order is that of creation. */
+/* By path or name, or (NULL) one with room that takes devices of `type`: from the system bus down, the newest first. */
 Bus *machine_find_bus(Machine *machine, const char *path_or_name, const char *type, Error **error);
 bool bus_takes(const Bus *bus, const char *type);
 unsigned bus_device_count(const Bus *bus);
