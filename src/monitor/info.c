@@ -156,6 +156,9 @@ static void print_regions(const Device *device, const TreePrinter *printer)
     for (size_t i = 0; i < device->regions.count; i++) {
         const Region *region = device->regions.items[i];
         uint64_t address;
+        if (region->container && region->container->object.parent == region->object.parent) {
+            continue; /* a part of another one */
+        }
         bool mapped = absolute_address(region, device->machine->memory, &address);
         indent(printer, 4);
         strbuf_printf(printer->out, "mmio %016" PRIx64 "/%016" PRIx64 "\n", mapped ? address : UINT64_MAX,
