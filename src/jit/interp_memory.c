@@ -70,6 +70,16 @@ static bool run_fence(InterpFrame *f, const InterpInst *i)
     return true;
 }
 
+/* Where memory lies that may be read and written in place: aligned, and in the TLB for both. NULL: ask exec->memory. */
+static void *find_direct(const InterpFrame *f, uint64_t address, MemOp op)
+{
+    const TlbTable *table = &f->exec->tlb[mem_mode(op)];
+    const TlbEntry *entry = &table->entries[address >> f->exec->page_bits & table->index_mask];
+    uint64_t wanted = address & (~mask_bits(f->exec->page_bits) | (mem_size(op) - 1));
+
+    return entry->read == wanted && entry->write == wanted ? (void *)(entry->addend + address) : NULL;
+}
+
 static bool run_load_linked(InterpFrame *f, const InterpInst *i)
 {
     uint64_t address = plain_address_of(f, i), value[8] = { 0 };
@@ -215,10 +225,13 @@ static bool run_atomic(const InterpFrame *f, Atomic *atomic)
 {
     Exec *exec = f->exec;
     unsigned size = mem_size(atomic->access);
-    void *host = exec->memory->atomic(f->cpu, atomic->address, atomic->access);
+    void *host = find_direct(f, atomic->address, atomic->access);
 
-    if (exec->exception.pending) {
-        return false;
+    if (!host) {
+        host = exec->memory->atomic(f->cpu, atomic->address, atomic->access);
+        if (exec->exception.pending) {
+            return false;
+        }
     }
     if (size < 8) {
         atomic->operand[0] &= mask_bits(size * 8);

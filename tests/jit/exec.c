@@ -160,6 +160,7 @@ static void test_reservation(Fixture *f, gconstpointer data)
 
     for (int io = 0; io < 2; io++) {
         f->machine->io = io;
+        machine_map(f->machine, !io);
         s->x[0] = s->x[1] = TEST_BASE + 0x104;
         *word = 0x80000001;
         g_assert_cmpint(run_pair(f, 0, MEM_32 | MEM_ALIGNED), ==, IR_EXIT_CONTINUE);
