@@ -216,8 +216,10 @@ def struct_table(w, struct):
       f'    .kind = TYPE_{struct.kind.upper()}, .size = sizeof({struct.name}),' + features(struct))
     if rows:
         w(f'    .members = {struct.name}_members, .member_count = {len(rows)},')
+    if struct.kind == 'union':
+        w(f'    .tag = {struct.members.index(struct.tag)},')
     if branches:
-        w(f'    .tag = {struct.members.index(struct.tag)}, .branches = {struct.name}_branches,')
+        w(f'    .branches = {struct.name}_branches,')
     w(f'    .count = {len(branches) if struct.kind == "union" else len(rows)},')
     if struct.implied_key:
         w(f'    .implied_key = {quote(struct.implied_key)},')
