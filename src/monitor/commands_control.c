@@ -17,6 +17,7 @@
 bool qmp_quit(Monitor *monitor, Error **error)
 {
     Control *control = monitor->control;
+    control->quitting = true;
     if (control->quit) {
         control->quit(control->data, SHUTDOWN_HOST_QMP_QUIT);
     }

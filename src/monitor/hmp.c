@@ -26,7 +26,9 @@ static void line_accept(void *data, const char *text)
     AUTO_STRBUF(out);
     hmp_run_line(monitor, text, &out);
     monitor_print(monitor, strbuf_text(&out));
-    readline_prompt(monitor->line);
+    if (!monitor->control->quitting) {
+        readline_prompt(monitor->line);
+    }
 }
 
 static void line_complete(void *data, const char *text, TextList *candidates, size_t *word_length)

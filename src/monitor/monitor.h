@@ -22,6 +22,7 @@ struct Control {
     void (*quit)(void *data, ShutdownCause cause);
     void *data;
     ListNode monitors; /* in order of making */
+    bool quitting;     /* "quit" was given */
 };
 
 typedef enum MonitorKind { MONITOR_QMP, MONITOR_QMP_PRETTY, MONITOR_HMP } MonitorKind;
