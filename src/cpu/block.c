@@ -191,7 +191,7 @@ static Block *make(Cpu *cpu, const BlockKey *key, const TlbSource *first)
         if (!translate(cpu, from, limit)) {
             return NULL;
         }
-        code = interp_prepare(&from->ir, &cpu->guest->ir, NULL);
+        code = interp_prepare(&from->ir, &cpu->guest->ir);
     }
     Block *block = mem_alloc0(sizeof *block + from->ir.bytes);
     block->key = *key;

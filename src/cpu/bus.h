@@ -9,7 +9,7 @@ typedef enum AccessResult {
     ACCESS_OK,
     ACCESS_DECODE_ERROR, /* nothing answers there */
     ACCESS_DEVICE_ERROR, /* what answers refuses */
-    ACCESS_RETRY,        /* try again: the map is changing */
+    ACCESS_RETRY,        /* not now: the instruction is begun anew */
 } AccessResult;
 
 typedef struct BusPage {

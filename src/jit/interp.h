@@ -7,10 +7,9 @@
 
 #include "jit/exec.h"
 
-/* `owner` is the caller's. NULL: the block has more values at a time than EXEC_SCRATCH holds; make it shorter. */
-InterpCode *interp_prepare(const IrBlock *block, const IrGuest *guest, void *owner);
+/* NULL: the block has more values at a time than EXEC_SCRATCH holds; make it shorter. */
+InterpCode *interp_prepare(const IrBlock *block, const IrGuest *guest);
 void interp_free(InterpCode *code);
-void *interp_owner(const InterpCode *code);
 unsigned interp_insn_count(const InterpCode *code); /* guest instructions, at most */
 size_t interp_size(const InterpCode *code);         /* bytes of memory it takes */
 

@@ -40,7 +40,6 @@ typedef struct InterpMark {
 } InterpMark;
 
 struct InterpCode {
-    void *owner;
     uint64_t address_mask;
     uint32_t insn_count, size;
     InterpMark *marks;

@@ -441,7 +441,7 @@ static void prepare_inst(Prepare *p, IrRef ref)
     }
 }
 
-static InterpCode *finish(Prepare *p, void *owner)
+static InterpCode *finish(Prepare *p)
 {
     size_t insts = p->insts.count * sizeof(InterpInst), marks = p->marks.count * sizeof(InterpMark);
     size_t size = sizeof(InterpCode) + insts + marks + p->links * sizeof(ExecLink);
@@ -451,7 +451,6 @@ static InterpCode *finish(Prepare *p, void *owner)
         InterpInst *inst = &p->insts.items[p->fixups.items[i]];
         inst->c = (int32_t)p->label_index[inst->c];
     }
-    code->owner = owner;
     code->address_mask = mask_bits(p->places.block->address_bits);
     code->insn_count = p->places.block->insn_count;
     code->size = (uint32_t)size;
@@ -462,7 +461,7 @@ static InterpCode *finish(Prepare *p, void *owner)
     return code;
 }
 
-InterpCode *interp_prepare(const IrBlock *block, const IrGuest *guest, void *owner)
+InterpCode *interp_prepare(const IrBlock *block, const IrGuest *guest)
 {
     size_t labels = (size_t)block->label_count + 1;
     Prepare p = {
@@ -476,7 +475,7 @@ InterpCode *interp_prepare(const IrBlock *block, const IrGuest *guest, void *own
     for (IrRef ref = 1; ref < block->count && !p.places.failed; ref++) {
         prepare_inst(&p, ref);
     }
-    InterpCode *code = p.places.failed ? NULL : finish(&p, owner);
+    InterpCode *code = p.places.failed ? NULL : finish(&p);
     places_free(&p.places);
     vec_free(&p.insts);
     vec_free(&p.marks);
@@ -492,6 +491,5 @@ void interp_free(InterpCode *code)
     free(code);
 }
 
-void *interp_owner(const InterpCode *code) { return code->owner; }
 unsigned interp_insn_count(const InterpCode *code) { return code->insn_count; }
 size_t interp_size(const InterpCode *code) { return code->size; }

@@ -220,7 +220,7 @@ int machine_run(TestMachine *machine, const IrBlock *block)
     if (!ir_verify(block, &test_guest, &error)) {
         g_error("%s", error_message(error));
     }
-    InterpCode *code = interp_prepare(block, &test_guest, NULL);
+    InterpCode *code = interp_prepare(block, &test_guest);
     machine->exec.budget = block->insn_count;
     uint64_t before = machine->exec.insns;
     int reason = interp_run(&machine->exec, machine_cpu(machine), code);
