@@ -2,6 +2,7 @@
 #include "core/device.h"
 
 #include "api/json.h"
+#include "api/type.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "core/device_internal.h"
@@ -119,6 +120,37 @@ static void device_finalize(Object *object)
     free(device->id);
 }
 
+enum { FACT_REALIZED, FACT_HOT_PLUGGED, FACT_HOT_PLUGGABLE };
+
+static Json *get_fact(Object *object, const Property *property, Error **error)
+{
+    const Device *device = (const Device *)object;
+    const bool facts[] = {
+        [FACT_REALIZED] = device->realized,
+        [FACT_HOT_PLUGGED] = device->hotplugged,
+        [FACT_HOT_PLUGGABLE] = device_class_of(device)->hot_pluggable,
+    };
+    return json_bool(facts[property->data]);
+}
+
+static Json *get_parent_bus(Object *object, const Property *property, Error **error)
+{
+    const Device *device = (const Device *)object;
+    AUTO_FREE char *path = device->bus ? object_path(&device->bus->object) : NULL;
+    return json_string(path ? path : "");
+}
+
+static const Property device_properties[] = {
+    { .name = "parent_bus", .type = &type_string, .type_name = "link<bus>", .when = PROPERTY_READ_ONLY,
+      .get = get_parent_bus },
+    { .name = "realized", .type = &type_bool, .when = PROPERTY_READ_ONLY, .data = FACT_REALIZED, .get = get_fact },
+    { .name = "hotplugged", .type = &type_bool, .when = PROPERTY_READ_ONLY, .data = FACT_HOT_PLUGGED,
+      .get = get_fact },
+    { .name = "hotpluggable", .type = &type_bool, .when = PROPERTY_READ_ONLY, .data = FACT_HOT_PLUGGABLE,
+      .get = get_fact },
+    PROP_END,
+};
+
 const DeviceClass device_class = {
     .class = {
         .name = "device",
@@ -126,6 +158,7 @@ const DeviceClass device_class = {
         .description = "The base of all devices",
         .size = sizeof(Device),
         .abstract = true,
+        .properties = device_properties,
         .init = device_init,
         .complete = device_complete,
         .unparent = device_unparent,
