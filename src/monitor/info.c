@@ -193,9 +193,8 @@ static void print_bus(Bus *bus, TreePrinter *printer)
     strbuf_printf(printer->out, "bus: %s\n", bus->object.name);
     indent(printer, 2);
     strbuf_printf(printer->out, "type %s\n", bus->type);
-    LIST_FOREACH(&bus->devices, device, Device, sibling)
-    {
-        print_device(device, printer);
+    for (ListNode *node = bus->devices.previous; node != &bus->devices; node = node->previous) {
+        print_device(list_item(node, Device, sibling), printer);
     }
 }
 
