@@ -368,6 +368,10 @@ static bool check_cpus(Machine *machine, Error **error)
 static bool check_memory(const Machine *machine, Error **error)
 {
     const MachineOptions *options = &machine->options;
+    if (options->maximum_ram && options->maximum_ram < options->ram_size) {
+        return error_set(error, "invalid value of maxmem: maximum memory size (0x%" PRIx64 ") must be at least the "
+                                "initial memory size (0x%" PRIx64 ")", options->maximum_ram, options->ram_size);
+    }
     if (options->ram_slots || options->maximum_ram > options->ram_size) {
         return error_set(error, "-m: memory cannot be plugged into machine '%s' (slots, maxmem)", machine->class->name);
     }

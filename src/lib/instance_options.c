@@ -335,6 +335,12 @@ static bool apply_mon(Instance *instance, const GivenOption *option, const void 
     return device && monitor_new(&instance->control, device, kind, error);
 }
 
+/* There is one display, "none": to read the option is to refuse all others. */
+static bool apply_display(Instance *instance, const GivenOption *option, const void *value, Error **error)
+{
+    return true;
+}
+
 /* -- the table -------------------------------------------------------------------------------------------------- */
 
 static const OptionAction actions[] = {
@@ -344,6 +350,7 @@ static const OptionAction actions[] = {
     { OPTION_DFILTER, PHASE_FIRST, false, apply_log_ranges },
     { OPTION_TRACE, PHASE_FIRST, true, apply_trace },
     { OPTION_ECHR, PHASE_FIRST, false, apply_escape },
+    { OPTION_DISPLAY, PHASE_MACHINE, true, apply_display },
     { OPTION_CPU, PHASE_MACHINE, false, apply_cpu },
     { OPTION_NAME, PHASE_MACHINE, true, apply_name },
     { OPTION_UUID, PHASE_MACHINE, false, apply_uuid },
