@@ -109,6 +109,7 @@ enum { ELF_MACHINE_RISCV = 243 };
         .settle = riscv_settle, \
         .disassemble = riscv_disassemble, \
         .print_registers = riscv_print_registers, \
+        .print_mappings = riscv_print_mappings, \
         .isa_string = riscv_isa_string, \
     }
 

@@ -34,6 +34,8 @@ unsigned riscv_fetch_mmu_mode(const Cpu *cpu);
 bool riscv_walk(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mmu_mode, bool probe, MmuResult *result);
 void riscv_bus_error(Cpu *cpu, uint64_t address, uint64_t physical, MmuAccess access);
 void riscv_misaligned(Cpu *cpu, uint64_t address, MmuAccess access);
+/* info mem: what satp's tables map, whatever mode the hart is in. */
+void riscv_print_mappings(Cpu *cpu, StrBuf *buffer);
 bool riscv_satp_mode_supported(const RiscvConfig *config, unsigned mode);
 
 /* pmp.c */

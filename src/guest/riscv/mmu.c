@@ -5,6 +5,10 @@
  */
 #include "guest/riscv/internal.h"
 
+#include "base/strbuf.h"
+
+#include <inttypes.h>
+
 enum {
     PTE_VALID = 1 << 0,
     PTE_READ = 1 << 1,
@@ -88,18 +92,23 @@ bool riscv_satp_mode_supported(const RiscvConfig *config, unsigned mode)
     return mode >= SATP_SV39 && mode <= SATP_SV57 && mode - SATP_SV39 + 3 <= config->paging_levels;
 }
 
-/* NULL: addresses are physical. */
-static const Scheme *current_scheme(const Cpu *cpu, unsigned mmu_mode)
+/* What satp says; NULL: addresses are physical. */
+static const Scheme *satp_scheme(const Cpu *cpu)
 {
     uint64_t satp = riscv_state(cpu)->satp;
 
-    if (mode_privilege(mmu_mode) == RISCV_MACHINE || !riscv_config(cpu)->s) {
+    if (!riscv_config(cpu)->s) {
         return NULL;
     }
     if (riscv_config(cpu)->xlen == 32) {
         return satp >> 31 ? &sv32 : NULL;
     }
     return satp >> 60 >= SATP_SV39 ? &sv39_and_up[(satp >> 60) - SATP_SV39] : NULL;
+}
+
+static const Scheme *current_scheme(const Cpu *cpu, unsigned mmu_mode)
+{
+    return mode_privilege(mmu_mode) == RISCV_MACHINE ? NULL : satp_scheme(cpu);
 }
 
 static uint64_t table_root(const Cpu *cpu)
@@ -296,4 +305,94 @@ void riscv_misaligned(Cpu *cpu, uint64_t address, MmuAccess access)
 {
     static const RiscvCause causes[] = { CAUSE_LOAD_MISALIGNED, CAUSE_STORE_MISALIGNED, CAUSE_FETCH_MISALIGNED };
     cpu_raise(cpu, causes[access], address);
+}
+
+/* info mem */
+
+/* Tables that point to each other list more than anyone lives to see: the list ends at either limit. */
+enum { LISTED_LINES = 16384, LISTED_TABLES = 16384 };
+
+typedef struct Mappings {
+    Walk walk;
+    StrBuf *buffer;
+    uint64_t address, physical, size, flags; /* the stretch that grows; size 0: none */
+    unsigned lines, tables;
+} Mappings;
+
+static void print_stretch(Mappings *map)
+{
+    static const char letters[] = "rwxugad"; /* from PTE_READ up */
+    int digits = riscv_config(map->walk.cpu)->xlen / 4;
+    char text[sizeof letters] = "";
+
+    if (!map->size) {
+        return;
+    }
+    for (unsigned i = 0; letters[i]; i++) {
+        text[i] = map->flags & (uint64_t)PTE_READ << i ? letters[i] : '-';
+    }
+    strbuf_printf(map->buffer, "%0*" PRIx64 " %016" PRIx64 " %0*" PRIx64 " %s\n", digits, map->address, map->physical,
+                  digits, map->size, text);
+    map->size = 0;
+    map->lines++;
+}
+
+static void list_page(Mappings *map, uint64_t address, uint64_t size, uint64_t entry)
+{
+    uint64_t physical = entry_physical(map->walk.scheme, entry), flags = entry & (mask_bits(8) & ~PTE_VALID);
+    bool follows = map->size && map->address + map->size == address && map->physical + map->size == physical &&
+                   map->flags == flags;
+
+    if (!follows) {
+        print_stretch(map);
+        map->address = address;
+        map->physical = physical;
+        map->flags = flags;
+    }
+    map->size += size;
+}
+
+static void list_table(Mappings *map, uint64_t table, int level, uint64_t address)
+{
+    const Scheme *scheme = map->walk.scheme;
+    unsigned shift = PAGE_BITS + (unsigned)level * scheme->index_bits;
+    unsigned top_bit = shift + scheme->index_bits;
+
+    map->tables++;
+    for (uint64_t i = 0; i < UINT64_C(1) << scheme->index_bits; i++) {
+        uint64_t entry, at = address | i << shift;
+        if (map->lines >= LISTED_LINES || map->tables >= LISTED_TABLES) {
+            return;
+        }
+        if (level == scheme->levels - 1 && scheme->entry_bytes == 8) {
+            at = (uint64_t)sign_extend(at, top_bit);
+        }
+        if (load_entry(&map->walk, table + i * scheme->entry_bytes, &entry) != WALK_OK) {
+            continue;
+        }
+        if (entry & (PTE_READ | PTE_EXECUTE)) {
+            list_page(map, at, UINT64_C(1) << shift, entry);
+        } else if (level > 0) {
+            list_table(map, entry_physical(scheme, entry), level - 1, at);
+        }
+    }
+}
+
+void riscv_print_mappings(Cpu *cpu, StrBuf *buffer)
+{
+    Mappings map = { .walk = { .cpu = cpu, .scheme = satp_scheme(cpu), .probe = true }, .buffer = buffer };
+    int digits = riscv_config(cpu)->xlen / 4;
+
+    if (!map.walk.scheme) {
+        strbuf_append(buffer, "No translation or protection\n");
+        return;
+    }
+    strbuf_printf(buffer, "%-*s %-16s %-*s %s\n", digits, "vaddr", "paddr", digits, "size", "attr");
+    strbuf_printf(buffer, "%.*s %.16s %.*s -------\n", digits, "----------------", "----------------", digits,
+                  "----------------");
+    list_table(&map, table_root(cpu), map.walk.scheme->levels - 1, 0);
+    print_stretch(&map);
+    if (map.lines >= LISTED_LINES || map.tables >= LISTED_TABLES) {
+        strbuf_append(buffer, "(there is more)\n");
+    }
 }
