@@ -178,6 +178,41 @@ static uint64_t physical_entry(const Elf *elf)
     return elf->entry;
 }
 
+static bool is_memory(Loader *loader, uint64_t address)
+{
+    AddressSpace *space = loader->machine->address_space;
+    RamMap map;
+
+    if (!address_space_map(space, address, 1, false, &map)) {
+        return false;
+    }
+    address_space_unmap(space, &map, 0);
+    return true;
+}
+
+/* A linker that is only told where code begins puts a page with the file's own headers in front of it. Where memory
+ * begins with the code, these headers are left out: nothing of the program is in them. */
+static void leave_out_headers(Loader *loader, const Elf *elf, ElfSegment *segment)
+{
+    enum { PAGE = 4096, LARGEST = 64 * 1024 };
+    uint64_t skip = 0;
+
+    if (segment->offset != 0) {
+        return;
+    }
+    while (skip < LARGEST && skip < segment->file_size && !is_memory(loader, segment->physical + skip)) {
+        skip += PAGE - (segment->physical + skip) % PAGE;
+    }
+    bool enters = elf->entry - segment->virtual < skip;
+    if (skip < segment->file_size && !enters && is_memory(loader, segment->physical + skip)) {
+        segment->offset += skip;
+        segment->physical += skip;
+        segment->virtual += skip;
+        segment->file_size -= skip;
+        segment->memory_size -= skip;
+    }
+}
+
 bool loader_add_elf(Loader *loader, ImageFile *file, LoadedImage *loaded, Error **error)
 {
     const Guest *guest = loader->machine->guest;
@@ -189,7 +224,8 @@ bool loader_add_elf(Loader *loader, ImageFile *file, LoadedImage *loaded, Error 
     }
     ok = elf_check_machine(file, &elf, guest->elf_machine, guest->elf_class, guest->big_endian, error);
     for (size_t i = 0; ok && i < elf.segment_count; i++) {
-        const ElfSegment *segment = &elf.segments[i];
+        ElfSegment *segment = &elf.segments[i];
+        leave_out_headers(loader, &elf, segment);
         ok = loader_add_file(loader, file, segment->offset, segment->file_size, segment->memory_size,
                              segment->physical, error);
     }
