@@ -112,11 +112,14 @@ bool given_add(GivenOptions *given, const char *name, const char *argument, Erro
     return add_option(given, &option, error);
 }
 
+/* -global's own text takes two forms; in a file it has keys. */
+static bool takes_section(const Option *row) { return has_keys(row) || row - schema_options == OPTION_GLOBAL; }
+
 /* The option that a section of a file stands for. */
 static const Option *find_group(const char *group)
 {
     for (size_t i = 0; i < schema_option_count; i++) {
-        if (!strcmp(schema_options[i].group, group) && has_keys(&schema_options[i])) {
+        if (!strcmp(schema_options[i].group, group) && takes_section(&schema_options[i])) {
             return &schema_options[i];
         }
     }
@@ -126,7 +129,7 @@ static const Option *find_group(const char *group)
 static const char *group_candidate(const void *context, size_t i)
 {
     for (size_t at = 0; at < schema_option_count; at++) {
-        if (has_keys(&schema_options[at]) && i-- == 0) {
+        if (takes_section(&schema_options[at]) && i-- == 0) {
             return schema_options[at].group;
         }
     }

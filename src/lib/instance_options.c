@@ -159,18 +159,25 @@ static bool apply_short_global(Instance *instance, const char *text, Error **err
     return true;
 }
 
+static bool global_has_keys(const char *text)
+{
+    static const char *const keys[] = { "driver=", "property=", "value=" };
+    bool found = false;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        found |= text_starts_with(text, keys[i]);
+    }
+    return found;
+}
+
+/* A section of a file comes as values, the option as text. */
 static bool apply_global(Instance *instance, const GivenOption *option, const void *value, Error **error)
 {
-    static const char *const long_keys[] = { "driver=", "property=", "value=" };
-    bool long_form = false;
-    for (size_t i = 0; i < ARRAY_SIZE(long_keys); i++) {
-        long_form |= text_starts_with(option->text, long_keys[i]);
-    }
-    if (!long_form) {
+    GlobalOptions given = { 0 };
+    if (option->text && !global_has_keys(option->text)) {
         return apply_short_global(instance, option->text, error);
     }
-    GlobalOptions given = { 0 };
-    if (!options_to_value(&GlobalOptions_type, option->text, &given, NULL, error)) {
+    if (!(option->text ? options_to_value(&GlobalOptions_type, option->text, &given, NULL, error)
+                       : type_from_options(&GlobalOptions_type, option->values, &given, error))) {
         return false;
     }
     add_global(instance, given.driver, given.property, given.value);
