@@ -228,7 +228,7 @@ static void make_parts(Machine *machine)
     object_container(object, "unattached");
     machine->memory = region_new_container(NULL, machine, "system", UINT64_MAX);
     machine->address_space = address_space_new(machine, "memory", machine->memory);
-    machine->system_bus = bus_new(&system_bus_class, NULL, machine, "main-system-bus", NULL);
+    machine->system_bus = bus_new(&system_bus_class, NULL, machine, "sysbus", NULL);
 }
 
 Machine *machine_new(const MachineClass *class, const MachineOptions *options, Loop *loop, Files *files, Log *log,
