@@ -310,6 +310,23 @@ static void test_bare(void)
     }
 }
 
+/* A linker without a script puts the page with the file's headers below the code, and below memory. */
+static void test_headers_below_memory(void)
+{
+    uint8_t elf[4096 + 4 + sizeof hello], *segment = elf + 64;
+    size_t size = make_elf(elf, true, RAM - 4096, hello, sizeof hello);
+    uint64_t length = sizeof elf;
+
+    memmove(elf + 4096, elf + size - 4 - sizeof hello, 4 + sizeof hello);
+    memset(elf + 64 + 56, 0, 4096 - 64 - 56);
+    store_le64(elf + 24, UINT64_C(0xffffffff80001004));
+    store_le64(segment + 8, 0);
+    store_le64(segment + 32, length);
+    store_le64(segment + 40, length);
+    g_autofree char *path = rig_file(elf, sizeof elf);
+    assert_runs("riscv64", &(MachineOptions){ .bios = "none", .kernel = path });
+}
+
 static void test_gzip(void)
 {
     g_autofree char *raw = rig_file(hello, sizeof hello);
@@ -503,6 +520,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virt/chosen", test_chosen);
     g_test_add_func("/virt/dump", test_dump);
     g_test_add_func("/virt/bare", test_bare);
+    g_test_add_func("/virt/headers-below-memory", test_headers_below_memory);
     g_test_add_func("/virt/gzip", test_gzip);
     g_test_add_func("/virt/finish", test_finish);
     g_test_add_func("/virt/reset", test_reset);
