@@ -293,6 +293,39 @@ static void test_info_registers(void)
     test_machine_free(machine);
 }
 
+/* Two pages that follow each other are one line; another right begins the next; a large page high up. */
+static void test_info_mem(void)
+{
+    enum { ROOT = TEST_RAM_BASE + 0x1000, MIDDLE = ROOT + 0x1000, LEAVES = MIDDLE + 0x1000 };
+    static const struct {
+        uint64_t table, index, entry;
+    } entries[] = {
+        { ROOT, 0, MIDDLE >> 2 | 1 },          { MIDDLE, 1, LEAVES >> 2 | 1 },
+        { LEAVES, 2, 0x80004000 >> 2 | 0xc7 }, { LEAVES, 3, 0x80005000 >> 2 | 0xc7 },
+        { LEAVES, 4, 0x80006000 >> 2 | 0x5b }, { ROOT, 511, 0x40000000 >> 2 | 0xef },
+    };
+    TestMachine *machine = test_machine_new("rv64");
+    AUTO_STRBUF(bare);
+    AUTO_STRBUF(paged);
+
+    machine->cpu->guest->print_mappings(machine->cpu, &bare);
+    g_assert_cmpstr(strbuf_text(&bare), ==, "No translation or protection\n");
+    for (unsigned i = 0; i < ARRAY_SIZE(entries); i++) {
+        test_machine_write(machine, entries[i].table + entries[i].index * 8, &entries[i].entry, 8);
+    }
+    g_assert_true(riscv_csr_write(machine->cpu, 0x3b0, UINT64_MAX)); /* pmpaddr0, pmpcfg0: all is allowed */
+    g_assert_true(riscv_csr_write(machine->cpu, 0x3a0, 0x1f));
+    g_assert_true(riscv_csr_write(machine->cpu, 0x180, UINT64_C(8) << 60 | ROOT >> 12));
+    machine->cpu->guest->print_mappings(machine->cpu, &paged);
+    g_assert_cmpstr(strbuf_text(&paged), ==,
+                    "vaddr            paddr            size             attr\n"
+                    "---------------- ---------------- ---------------- -------\n"
+                    "0000000000202000 0000000080004000 0000000000002000 rw---ad\n"
+                    "0000000000204000 0000000080006000 0000000000001000 r-xu-a-\n"
+                    "ffffffffc0000000 0000000040000000 0000000040000000 rwx-gad\n");
+    test_machine_free(machine);
+}
+
 /* Input lines: what they show as, and that an external interrupt ends waiting. */
 static void test_lines(void)
 {
@@ -407,6 +440,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/guest/riscv/csr/writes/rv64", "rv64", test_csr_writes);
     g_test_add_data_func("/guest/riscv/csr/writes/rv32", "rv32", test_csr_writes);
     g_test_add_func("/guest/riscv/info-registers", test_info_registers);
+    g_test_add_func("/guest/riscv/info-mem", test_info_mem);
     g_test_add_func("/guest/riscv/lines", test_lines);
     g_test_add_func("/guest/riscv/claimed", test_claimed);
     g_test_add_data_func("/guest/riscv/random/rv64", "rv64", test_random_code);
