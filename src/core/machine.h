@@ -31,6 +31,7 @@ struct MachineClass {
     bool is_default;
     unsigned maximum_cpus;
     const char *default_cpu; /* model */
+    bool no_cpus; /* unless -cpu names a model */
     uint64_t default_ram;    /* bytes */
     const char *default_ram_id;
     bool no_serial, no_cdrom;

@@ -37,6 +37,7 @@ const MachineClass none_machine_class = {
     },
     .name = "none",
     .maximum_cpus = 1,
+    .no_cpus = true,
     .default_ram_id = "ram",
     .build = none_build,
     .load = none_load,

@@ -49,7 +49,7 @@ static MachineInfo machine_info(const MachineClass *class, const Guest *guest)
         .default_ram_id = string_copy(class->default_ram_id),
     };
     const char *model = class->default_cpu ? class->default_cpu : guest->default_model;
-    const VcpuClass *cpu = class->build ? vcpu_class_find(guest, model, NULL) : NULL;
+    const VcpuClass *cpu = class->build && !class->no_cpus ? vcpu_class_find(guest, model, NULL) : NULL;
     info.default_cpu_type = cpu ? string_copy(cpu->device.class.name) : NULL;
     return info;
 }
