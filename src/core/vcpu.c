@@ -52,6 +52,19 @@ static bool config_set(Object *object, const Property *property, const Json *val
     return true;
 }
 
+void device_class_each_property(const Class *class,
+                                void (*visit)(const Class *owner, const Property *property, void *context),
+                                void *context)
+{
+    class_each_property(class, visit, context);
+    if (class->abstract || !class_is(class, &cpu_class.class)) {
+        return;
+    }
+    for (const Property *row = ((const VcpuClass *)class)->guest->properties; row && row->name; row++) {
+        visit(class, row, context);
+    }
+}
+
 static void vcpu_init(Object *object)
 {
     Vcpu *vcpu = (Vcpu *)object;

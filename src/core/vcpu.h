@@ -50,6 +50,10 @@ typedef struct Vcpu {
 /* From -cpu's text (model and properties) for every vCPU alike: NULL with an error that names the nearest model or
  * property. Not yet realized: device_realize makes the Cpu. */
 Vcpu *vcpu_new(Machine *machine, const char *model_and_properties, unsigned index, Error **error);
+/* class_each_property, and for a class of vCPUs the rows of the guest's configuration, which each object gets. */
+void device_class_each_property(const Class *class,
+                                void (*visit)(const Class *owner, const Property *property, void *context),
+                                void *context);
 const VcpuClass *vcpu_class_find(const Guest *guest, const char *model, Error **error);
 /* Ticks a second of the guest's timebase; set by the board before the vCPUs are realized. */
 void vcpu_set_timebase(Machine *machine, uint64_t hz);

@@ -178,7 +178,7 @@ bool qmp_qom_list_properties(Monitor *monitor, const QomListPropertiesArguments 
     if (!class) {
         return false;
     }
-    class_each_property(class, add_class_property, &list);
+    device_class_each_property(class, add_class_property, &list);
     result->items = list.items;
     result->count = list.count;
     return true;
@@ -221,7 +221,7 @@ bool qmp_device_list_properties(Monitor *monitor, const DeviceListPropertiesArgu
     if (!class_is(class, &device_class.class) || class->abstract) {
         return error_set(error, "Parameter 'typename' expects a non-abstract device type");
     }
-    class_each_property(class, add_settable, &list);
+    device_class_each_property(class, add_settable, &list);
     result->items = list.items;
     result->count = list.count;
     return true;

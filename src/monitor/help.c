@@ -166,7 +166,7 @@ static int compare_lines(const void *a, const void *b) { return strcmp(*(char *c
 void help_class(const Class *class, StrBuf *out)
 {
     Lines lines = { 0 };
-    class_each_property(class, add_line, &lines);
+    device_class_each_property(class, add_line, &lines);
     if (!lines.count) {
         strbuf_printf(out, "There are no options for %s.\n", class->name);
         return;
