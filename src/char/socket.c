@@ -291,7 +291,8 @@ static void socket_connect_next(SocketChar *socket)
         }
         if (fd >= 0) {
             socket->connecting = fd;
-            socket->connecting_watch = loop_fd_add(socket->device.host->loop, fd, HOST_POLL_OUT, socket_connected, socket);
+            socket->connecting_watch =
+                loop_fd_add(socket->device.host->loop, fd, HOST_POLL_OUT, socket_connected, socket);
             return;
         }
     }
@@ -328,7 +329,8 @@ static bool socket_open_server(SocketChar *socket, bool wait, Error **error)
     if (socket->listener < 0) {
         return false;
     }
-    socket->listener_watch = loop_fd_add(socket->device.host->loop, socket->listener, HOST_POLL_IN, socket_accept, socket);
+    socket->listener_watch =
+        loop_fd_add(socket->device.host->loop, socket->listener, HOST_POLL_IN, socket_accept, socket);
     if (!wait) {
         return true;
     }

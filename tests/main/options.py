@@ -1,0 +1,294 @@
+"""What the options of the program do: processes, files, signals, messages, help."""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+
+from client import Client, Test, main, read_until, run, wait_for
+
+NONE = ('-M', 'none', '-display', 'none', '-nodefaults')
+VIRT = ('-M', 'virt', '-display', 'none', '-nodefaults', '-bios', 'none')
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+class Options(Test):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder_path = folder.name
+
+    def path(self, name):
+        return os.path.join(self.folder_path, name)
+
+    def write(self, name, text):
+        with open(self.path(name), 'w', encoding='utf-8') as file:
+            file.write(text)
+        return self.path(name)
+
+    def connect(self, path):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(path)
+        return Client(sock)
+
+    # -- the probe of a management program
+
+    def test_probe(self):
+        """Returns when the socket listens and the file is written; what it asks is answered; it goes in order."""
+        for target in ('riscv64', 'riscv32'):
+            qmp, pid_file = self.path(f'{target}.qmp'), self.path(f'{target}.pid')
+            status, output = run(self.program(target), '-S', '-no-user-config', '-nodefaults', '-nographic', '-machine',
+                                 'none,accel=kvm:tcg', '-qmp', f'unix:{qmp},server=on,wait=off', '-pidfile', pid_file,
+                                 '-daemonize')
+            self.assertEqual((status, output), (0, ''))
+            with open(pid_file, encoding='ascii') as file:
+                pid = int(file.read())
+            client = self.connect(qmp)
+            for name in ('query-version', 'query-target', 'query-qmp-schema', 'query-commands', 'query-machines',
+                         'query-cpu-definitions', 'query-kvm', 'qom-list-types', 'query-command-line-options'):
+                client.command(name)
+            self.assertEqual(client.command('query-status'), {'running': False, 'status': 'prelaunch'})
+            self.assertEqual(os.readlink(f'/proc/{pid}/cwd'), '/')
+            self.assertEqual(os.readlink(f'/proc/{pid}/fd/0'), '/dev/null')
+            self.assertEqual(os.getsid(pid) == pid, False)
+            client.command('quit')
+            client.wait_event('SHUTDOWN')
+            wait_for(lambda: not alive(pid), 'the end of the daemon')
+            self.assertFalse(os.path.exists(qmp) or os.path.exists(pid_file))
+            client.close()
+
+    def test_three_commands_in_one_write(self):
+        process = subprocess.Popen([self.program(), *NONE, '-qmp', 'stdio'], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE)
+        output = process.communicate(b'{"execute":"qmp_capabilities"}{"execute":"query-status"}{"execute":"quit"}')[0]
+        lines = [json.loads(line) for line in output.splitlines()]
+        self.assertEqual(process.returncode, 0)
+        self.assertEqual([list(line)[0] for line in lines if 'event' not in line], ['QMP', 'return', 'return', 'return'])
+
+    # -- ends
+
+    def test_signals(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            pid_file = self.path('pid')
+            vm = self.start(*NONE, '-pidfile', pid_file)
+            vm.process.send_signal(number)
+            self.assertEqual(vm.wait_event('SHUTDOWN')['data'], {'guest': False, 'reason': 'host-signal'})
+            self.assertEqual(vm.wait(), 0)
+            self.assertIn(f'terminating on signal {int(number)} from pid {os.getpid()}', vm.output())
+            self.assertFalse(os.path.exists(pid_file))
+
+    def test_signal_while_waiting(self):
+        path = self.path('socket')
+        vm = self.start(*NONE, '-serial', f'unix:{path},server=on', qmp=False, stderr=subprocess.PIPE)
+        self.assertIn(b'info: waiting for connection on: disconnected:unix:',
+                      read_until(vm.process.stderr.fileno(), '\n'))
+        vm.process.terminate()
+        self.assertEqual(vm.wait(), 1)
+        self.assertFalse(os.path.exists(path))
+
+    def finisher(self, value):
+        """A guest that writes to the test finisher at once."""
+        code = (0x00100537).to_bytes(4, 'little')  # lui a0, 0x100
+        code += (0x000005b7 | (value + 0x800 & 0xfffff000)).to_bytes(4, 'little')  # lui a1
+        code += (0x00058593 | (value & 0xfff) << 20).to_bytes(4, 'little')  # addi a1, a1
+        code += (0x00b52023).to_bytes(4, 'little') + (0x0000006f).to_bytes(4, 'little')  # sw a1, (a0); j .
+        with open(self.path('guest'), 'wb') as file:
+            file.write(code)
+        return ('-M', 'virt', '-display', 'none', '-nodefaults', '-bios', self.path('guest'))
+
+    def test_guest_ends(self):
+        for value, status in ((0x5555, 0), (0x33333, 3), (0x23333, 2)):
+            self.assertEqual(run(self.program(), *self.finisher(value))[0], status)
+
+    def test_guest_resets(self):
+        vm = self.start(*self.finisher(0x7777), '-S', '-no-reboot')
+        vm.command('cont')
+        self.assertEqual(vm.wait_event('SHUTDOWN')['data'], {'guest': True, 'reason': 'guest-reset'})
+        self.assertEqual(vm.wait(), 0)
+        vm = self.start(*self.finisher(0x7777), '-S')
+        vm.command('cont')
+        for _ in range(3):
+            self.assertEqual(vm.wait_event('RESET')['data'], {'guest': True, 'reason': 'guest-reset'})
+
+    def test_no_shutdown(self):
+        for option in (['-no-shutdown'], ['-action', 'shutdown=pause']):
+            vm = self.start(*self.finisher(0x5555), '-S', *option)
+            vm.command('cont')
+            self.assertEqual(vm.wait_event('SHUTDOWN')['data'], {'guest': True, 'reason': 'guest-shutdown'})
+            vm.wait_event('STOP')
+            self.assertEqual(vm.command('query-status'), {'running': False, 'status': 'shutdown'})
+            vm.command('quit')
+            self.assertEqual(vm.wait(), 0)
+
+    # -- configuration
+
+    def test_readconfig(self):
+        config = self.write('config', '''
+            # a comment
+            [machine]
+              type = "virt"
+              firmware = "none"
+            [smp-opts]
+              cpus = "3"
+            [memory]
+              size = "64M"
+            [chardev "ring"]
+              backend = "ringbuf"
+              size = "128"
+            [device "random"]
+              driver = "virtio-rng-device"
+            [object "r0"]
+              qom-type = "rng-random"
+            [global]
+              driver = "virtio-rng-device"
+              property = "queue-size"
+              value = "32"
+            [name]
+              guest = "configured"
+        ''')
+        vm = self.start('-readconfig', config, '-display', 'none', '-nodefaults', '-S', '-m', '96M')
+        self.assertEqual(len(vm.command('query-cpus-fast')), 3)
+        self.assertEqual(vm.command('query-name'), {'name': 'configured'})
+        self.assertEqual(vm.command('qom-get', {'path': '/objects/r0', 'property': 'type'}), 'rng-random')
+        self.assertIn('virtio-rng-device, id "random"', vm.hmp('info qtree'))
+        self.assertIn('0000000080000000-0000000085ffffff', vm.hmp('info mtree'))
+        self.assertIn('ring', [c['label'] for c in vm.command('query-chardev')])
+
+    def test_globals(self):
+        vm = self.start(*NONE, '-global', 'nothing.here=1', '-global', 'rng-random.filename=/dev/zero')
+        vm.command('object-add', {'qom-type': 'rng-random', 'id': 'r'})
+        self.assertEqual(vm.command('qom-get', {'path': 'r', 'property': 'filename'}), '/dev/zero')
+        vm.command('quit')
+        vm.wait()
+        self.assertIn('warning: global nothing.here=1 has not been used', vm.output())
+
+    def test_machine_and_accelerators(self):
+        for option in (['-M', 'virt,accel=tcg'], ['-M', 'virt,accel=kvm:tcg'], ['-M', 'virt', '-accel', 'kvm', '-accel',
+                       'tcg,thread=multi'], ['-machine', 'type=virt', '-machine', 'aclint=off', '-accel', 'interp']):
+            vm = self.start(*option, '-display', 'none', '-nodefaults', '-bios', 'none', '-S')
+            self.assertEqual(vm.command('qom-get', {'path': '/machine', 'property': 'type'}), 'virt-10.0-machine')
+
+    def test_dumpdtb(self):
+        status, output = run(self.program(), '-M', f"virt,dumpdtb={self.path('tree')}", '-display', 'none', '-nodefaults')
+        self.assertEqual(status, 0, output)
+        with open(self.path('tree'), 'rb') as file:
+            self.assertEqual(file.read(4), b'\xd0\x0d\xfe\xed')
+
+    def test_drives(self):
+        with open(self.path('disk'), 'wb') as file:
+            file.truncate(1 << 20)
+        vm = self.start(*VIRT, '-S', '-drive', f"file={self.path('disk')},format=raw,if=none,id=d0",
+                        '-device', 'virtio-blk-device,drive=d0', '-drive', f"file={self.path('disk')},readonly=on",
+                        self.path('disk'))
+        self.assertEqual(vm.hmp('info qtree').count('virtio-blk-device'), 3)
+        self.assertEqual(vm.hmp('info block').count('1048576'), 3)
+
+    def test_descriptors(self):
+        with open(self.path('log'), 'wb') as file:
+            number = file.fileno()
+            vm = self.start(*NONE, '-add-fd', f'fd={number},set=4,opaque=log', '-D', '/dev/fdset/4', '-d', 'exec',
+                            pass_fds=[number])
+            sets = vm.command('query-fdsets')
+        self.assertEqual([(s['fdset-id'], [f['opaque'] for f in s['fds']]) for s in sets], [(4, ['log'])])
+
+    # -- output
+
+    def test_serial_to_file(self):
+        """A guest that prints through its serial port."""
+        code = b''.join(word.to_bytes(4, 'little') for word in (
+            0x10000537, 0x04d00593, 0x00b50023, 0x0000006f))  # lui a0; li a1,'M'; sb a1,(a0); j .
+        with open(self.path('guest'), 'wb') as file:
+            file.write(code)
+        self.start('-M', 'virt', '-bios', self.path('guest'), '-display', 'none', '-nodefaults', '-serial',
+                   f"file:{self.path('out')}")
+        wait_for(lambda: os.path.exists(self.path('out')) and open(self.path('out'), 'rb').read() == b'M', 'the output')
+
+    def test_messages(self):
+        stamp = r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z '
+        status, output = run(self.program(), *NONE, '-msg', 'timestamp=on,guest-name=on', '-name', 'me', '-serial', 'nul')
+        self.assertEqual(status, 1)
+        self.assertRegex(output, f'^{stamp}me qemu-system-riscv64: -serial nul: ')
+        status, output = run(self.program(), *NONE, '-name', 'me', '-serial', 'nul')
+        self.assertRegex(output, '^qemu-system-riscv64: -serial nul: ')
+
+    def test_process_name(self):
+        vm = self.start(*NONE, '-name', 'guest=g,process=renamed,debug-threads=on')
+        with open(f'/proc/{vm.process.pid}/comm', encoding='ascii') as file:
+            self.assertEqual(file.read(), 'renamed\n')
+
+    def test_help(self):
+        for arguments, words in (
+                (['-help'], ['-machine', '-smp', '-chardev', 'usage: qemu-system-riscv64']),
+                (['-h'], ['-readconfig']),
+                (['--help'], ['-readconfig']),
+                (['-version'], ['QEMU emulator version 10.', 'Myna']),
+                (['-M', 'help'], ['virt-10.0', '(alias of virt-10.0)', 'none']),
+                (['-machine', 'virt,help'], ['aclint=<bool>', 'pflash0=<str>']),
+                (['-cpu', 'help'], ['rv64', 'max']),
+                (['-device', 'help'], ['name "virtio-blk-device", bus virtio-bus']),
+                (['-device', 'virtio-blk-device,help'], ['drive=<str>', 'queue-size=<uint16>']),
+                (['-object', 'help'], ['rng-random', 'memory-backend-ram']),
+                (['-object', 'rng-random,help'], ['filename=<str']),
+                (['-chardev', 'help'], ['socket', 'ringbuf']),
+                (['-chardev', 'socket,help'], ['reconnect-ms']),
+                (['-accel', 'help'], ['tcg']),
+                (['-d', 'help'], ['in_asm']),
+                (['-smp', 'help'], ['cpus=']),
+                (['-display', 'help'], ['none'])):
+            with self.subTest(arguments):
+                status, output = run(self.program(), *arguments)
+                self.assertEqual(status, 0, output)
+                for word in words:
+                    self.assertIn(word, output)
+        self.assertNotIn('rv32', run(self.program('riscv64'), '-cpu', 'help')[1])
+        self.assertIn('rv32', run(self.program('riscv32'), '-cpu', 'help')[1])
+
+    def test_names(self):
+        for name in ('qemu-system-riscv64', 'myna-system-riscv64'):
+            self.assertEqual(run(os.path.join(self.folder, name), '-version')[0], 0)
+        myna = os.path.join(self.folder, 'myna')
+        status, output = run(myna, 'system', 'riscv32', '-M', 'nothing')
+        self.assertEqual(status, 1)
+        self.assertTrue(output.startswith('myna-system-riscv32: '))
+        self.assertRegex(run(myna, '--version')[1], r'^Myna \d')
+        self.assertIn('riscv64', run(myna, 'help')[1])
+
+    def test_trace(self):
+        names = run(self.program(), '-trace', 'help')[1].split()
+        self.assertGreater(len(names), 0)
+        run_with = self.start(*VIRT, '-S', '-trace', f"enable={names[0]},file={self.path('trace')}")
+        run_with.command('query-status')
+        self.assertTrue(os.path.exists(self.path('trace')))
+
+    def test_run_with(self):
+        if os.getuid():
+            self.skipTest('only root can change its root directory and user')
+        vm = self.start(*NONE, '-run-with', f'chroot={self.folder_path},user=65534:65534')
+        pid = vm.process.pid
+        self.assertEqual(os.readlink(f'/proc/{pid}/root'), self.folder_path)
+        with open(f'/proc/{pid}/status', encoding='ascii') as file:
+            ids = dict(re.findall(r'(?m)^(Uid|Gid|Groups):\s+(.*?)\s*$', file.read()))
+        self.assertEqual(set(' '.join(ids.values()).split()), {'65534'})
+
+    def test_pty(self):
+        vm = self.start(*NONE, '-monitor', 'pty', qmp=False)
+        name = re.search(rb'redirected to (/dev/pts/\d+) \(label compat_monitor0\)',
+                         read_until(vm.process.stdout.fileno(), '\n')).group(1)
+        terminal = os.open(name, os.O_RDWR | os.O_NOCTTY)
+        self.addCleanup(os.close, terminal)
+        read_until(terminal, '(qemu) ')
+        os.write(terminal, b'quit\r')
+        self.assertEqual(vm.wait(), 0)
+
+
+if __name__ == '__main__':
+    main()
