@@ -17,6 +17,8 @@ The files of one guest are read in order as one text. `#` starts a comment; a li
     format I = {rd},{rs1},{imm}          operands as assemblers write them; {f:rd} prints rd in kind f
     format AMO = {rd},{rs2},({rs1}) ; suffix {aq}{rl}     ... more text behind the mnemonic
     format CVT = {f:rd},{rs1} ; also rm                   ... operands that the text does not show
+    alias mv {rd},{rs1} = addi imm=0     shorter text of an instruction whose operands have these values (or, rs1=rs2,
+                                         are equal); the first that fits is shown
 
 An encoding is one line, most significant bit first: literal bits, fields, slices of fields (imm[4:1|11]), fields that
 share their bits (rd/rs1), `_5` for five bits that the processor ignores:
@@ -49,6 +51,12 @@ class Format:
         self.used = False
 
 
+class Alias:
+    def __init__(self, where, mnemonic, operands, target, conditions):
+        self.where, self.mnemonic, self.operands, self.target, self.conditions = \
+            where, mnemonic, operands, target, conditions
+
+
 class Line:
     def __init__(self, where, mnemonic, length):
         self.where, self.mnemonic, self.length = where, mnemonic, length
@@ -71,7 +79,7 @@ def fail(where, message):
 class Decoder:
     def __init__(self):
         self.guest = self.context = None
-        self.includes, self.lines = [], []
+        self.includes, self.lines, self.aliases = [], [], []
         self.fields, self.formats, self.conditions, self.opposites = {}, {}, {}, {}
         self.length = 32
 
@@ -88,7 +96,7 @@ class Decoder:
                 word, _, rest = line.partition(' ')
                 {'guest': self.read_guest, 'include': self.read_include, 'context': self.read_context,
                  'length': self.read_length, 'condition': self.read_condition, 'field': self.read_field,
-                 'format': self.read_format}.get(word, lambda w, r, l=line: self.read_encoding(w, l))(where, rest.strip())
+                 'format': self.read_format, 'alias': self.read_alias}.get(word, lambda w, r, l=line: self.read_encoding(w, l))(where, rest.strip())
 
     def read_guest(self, _where, rest):
         self.guest = rest
@@ -140,6 +148,14 @@ class Decoder:
                 fail(where, f'{field} is not a field')
             result.fields.add(field)
         self.formats[result.name] = result
+
+    def read_alias(self, where, rest):
+        match = re.fullmatch(r'(\S+)(?: +(\S+))? += +(\S+)((?: +\w+=-?\w+)+)', rest)
+        if not match:
+            fail(where, 'alias MNEMONIC [OPERANDS] = MNEMONIC FIELD=VALUE...')
+        mnemonic, operands, target, conditions = match.groups()
+        self.aliases.append(Alias(where, mnemonic, operands or '', target,
+                                  [condition.split('=') for condition in conditions.split()]))
 
     def read_encoding(self, where, text):
         match = re.fullmatch(r"(\S+) +(.+?) +([:=]) +(\w[\w.]*)((?: +\w+=\d+)*)(?: +\[([^\]]*)\])?"
@@ -230,6 +246,8 @@ class Decoder:
         for index, line in enumerate(self.lines):
             for other in self.lines[index + 1:]:
                 self.check_overlap(line, other)
+        for alias in self.aliases:
+            self.check_alias(alias)
         unused = [f.name for f in self.fields.values() if not f.used and f.target != f.name]
         unused += [f.name for f in self.formats.values() if not f.used]
         given = {self.fields[name].target for line in self.lines for name in [*line.slices, *line.constants]}
@@ -249,6 +267,15 @@ class Decoder:
             if given.count(name) != 1 or name not in wanted.fields:
                 what = 'missing' if name not in given else 'given twice' if name in wanted.fields else 'not used'
                 fail(line.where, f'operand {name} is {what}')
+
+    def check_alias(self, alias):
+        if alias.target not in self.instructions:
+            fail(alias.where, f'{alias.target} is not an instruction')
+        fields = self.formats[self.instructions[alias.target]].fields
+        used = re.findall(r'\{(?:\w:)?(\w+)\}', alias.operands)
+        for name in used + [n for condition in alias.conditions for n in condition if n[0].isalpha()]:
+            if name not in fields:
+                fail(alias.where, f'{alias.target} has no operand {name}')
 
     def check_overlap(self, a, b):
         if a.mask & b.mask & (a.value ^ b.value) or self.excludes(a, b) or self.excludes(b, a):
@@ -397,6 +424,19 @@ class Decoder:
             return f'%{kind}{chr(ord("A") + names.index(match[2]))}'
         return re.sub(r'\{(?:(\w):)?(\w+)\}', replace, text)
 
+    def alias_rows(self):
+        names = [field.name for field in self.operands()]
+        text = ['static const DecodeAlias aliases[] = {']
+        for alias in self.aliases:
+            if len(alias.conditions) > 3:
+                fail(alias.where, 'too many conditions')
+            tests = [f"{{ '{chr(ord('A') + names.index(name))}', " +
+                     (f"'{chr(ord('A') + names.index(value))}', 0 }}" if value in names else f"0, {value} }}")
+                     for name, value in alias.conditions]
+            text.append(f'    {{ {self.enumerator(alias.target)}, "{alias.mnemonic}", "{self.template(alias.operands)}", '
+                        f'{{ {", ".join(tests)} }} }},')
+        return text + ['};', '']
+
     def table_rows(self):
         guest, camel = self.guest, self.guest.capitalize()
         text = ['static const DecodeInstruction instructions[] = {']
@@ -410,11 +450,12 @@ class Decoder:
             conditions = ' '.join('|'.join(('' if w else '!') + n for n, w in sorted(c)) for c in line.conditions)
             text.append(f'    {{ "{line.mnemonic}", "{conditions}", {line.mask:#x}, {line.value:#x}, '
                         f'{self.opcode(line)}, {line.length // 8} }},')
-        text += ['};', '', 'static const uint16_t operand_offsets[] = {']
+        text += ['};', '', *self.alias_rows(), 'static const uint16_t operand_offsets[] = {']
         text += [f'    offsetof({camel}Insn, {field.name}),' for field in self.operands()]
         text += ['};', '', f'const DecodeTable {guest}_decode_table = {{',
                  '    .rows = rows, .row_count = ARRAY_SIZE(rows),',
                  '    .instructions = instructions, .instruction_count = ARRAY_SIZE(instructions),',
+                 '    .aliases = aliases, .alias_count = ARRAY_SIZE(aliases),',
                  '    .operand_offsets = operand_offsets, .operand_count = ARRAY_SIZE(operand_offsets),', '};']
         return text
 

@@ -12,6 +12,18 @@ typedef struct DecodeInstruction {
     const char *operands;
 } DecodeInstruction;
 
+/* Shorter text for an instruction whose operands are such; letters as above. */
+typedef struct DecodeAlias {
+    uint16_t opcode;
+    const char *mnemonic;
+    const char *operands;
+    struct {
+        char operand;  /* 0: no condition */
+        char same_as;  /* the operand that it equals; 0: it has the value */
+        int32_t value;
+    } conditions[3];
+} DecodeAlias;
+
 /* A line of a decode file. */
 typedef struct DecodeRow {
     const char *mnemonic;
@@ -26,6 +38,8 @@ typedef struct DecodeTable {
     size_t row_count;
     const DecodeInstruction *instructions;
     size_t instruction_count;
+    const DecodeAlias *aliases; /* in order of preference */
+    size_t alias_count;
     const uint16_t *operand_offsets; /* of int32_t in the guest's decoded instruction */
     size_t operand_count;
 } DecodeTable;
@@ -33,8 +47,8 @@ typedef struct DecodeTable {
 /* Appends one operand; `insn` is the guest's decoded instruction. */
 typedef void DecodePrintOperand(const void *insn, char kind, int32_t value, const void *context, StrBuf *buffer);
 
-/* Appends "mnemonic operands". */
-void decode_print(const DecodeTable *table, unsigned opcode, const void *insn, DecodePrintOperand *print,
+/* Appends "mnemonic operands"; with `aliases`, by the first alias that fits if there is one. */
+void decode_print(const DecodeTable *table, unsigned opcode, const void *insn, bool aliases, DecodePrintOperand *print,
                   const void *context, StrBuf *buffer);
 /* Calls `visit` for each operand that the instruction's text shows: its kind and value. */
 void decode_each_operand(const DecodeTable *table, unsigned opcode, const void *insn,

@@ -10,8 +10,11 @@ enum {
     CSR_NUMBER_SHIFT = 20,
     FUNCT3_SHIFT = 12,
     RS1_SHIFT = 15,
-    FUNCT3_WRITE = 1, /* the low two bits of funct3 */
+    FUNCT3_IMMEDIATE = 4,
+    FUNCT3_OPERATION = 3, /* mask of the following */
+    FUNCT3_WRITE = 1,
     FUNCT3_SET = 2,
+    FUNCT3_CLEAR = 3,
     ROW_CLAIMED = 0xffff, /* no row: a device's register, if any */
 };
 
@@ -44,16 +47,28 @@ static RiscvPrivilege lowest_privilege(unsigned number)
     return level == 2 ? RISCV_MACHINE : (RiscvPrivilege)level;
 }
 
-RiscvCsrUse riscv_csr_use(const Cpu *cpu, unsigned number, RiscvPrivilege privilege, bool write)
+static unsigned operation_of(uint32_t bits)
 {
-    unsigned index;
+    return bits >> FUNCT3_SHIFT & FUNCT3_OPERATION;
+}
+
+/* Setting and clearing write where the operand is another register than x0, or another immediate than 0. */
+static bool writes(uint32_t bits)
+{
+    return operation_of(bits) == FUNCT3_WRITE || bits >> RS1_SHIFT & 31;
+}
+
+RiscvCsrUse riscv_csr_use(const Cpu *cpu, uint32_t bits, RiscvPrivilege privilege)
+{
+    unsigned index, number = bits >> CSR_NUMBER_SHIFT;
     const CsrRow *row = find_row(riscv_config(cpu), number, &index);
-    bool claimable = !row && cpu->claim_count;
+    bool claimable = !row && cpu->claim_count, write = writes(bits);
+    bool clears_low = bits >> FUNCT3_SHIFT & FUNCT3_IMMEDIATE && operation_of(bits) == FUNCT3_CLEAR;
 
     return (RiscvCsrUse){
         .row = row ? (unsigned)(row - riscv_csr_rows) : ROW_CLAIMED,
         .exists = (row || claimable) && privilege >= lowest_privilege(number) && !(write && is_read_only(number)),
-        .ends = write && (!row || row->flags & CSR_ENDS),
+        .ends = write && (!row || (row->flags & CSR_ENDS && !(row->flags & CSR_DISABLES && clears_low))),
     };
 }
 
@@ -113,14 +128,12 @@ typedef struct CsrChange {
 
 static CsrChange decode_change(const RiscvConfig *config, uint32_t bits, uint64_t operand)
 {
-    unsigned operation = bits >> FUNCT3_SHIFT & 3;
-    bool source = bits >> RS1_SHIFT & 31; /* a register other than x0, or an immediate other than 0 */
     uint64_t all = mask_bits(config->xlen);
 
-    if (operation == FUNCT3_WRITE) {
+    if (operation_of(bits) == FUNCT3_WRITE) {
         return (CsrChange){ true, operand, all };
     }
-    return (CsrChange){ source, operation == FUNCT3_SET ? all : 0, operand };
+    return (CsrChange){ writes(bits), operation_of(bits) == FUNCT3_SET ? all : 0, operand };
 }
 
 static bool access_claimed(Cpu *cpu, unsigned number, const CsrChange *change, uint64_t *old)

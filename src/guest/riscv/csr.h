@@ -6,9 +6,10 @@
 typedef struct CsrRow CsrRow;
 
 enum {
-    CSR_ENDS = 1,   /* a write may change the mode word, or which interrupts are taken */
-    CSR_UPPER = 2,  /* bits 63:32 of what its storage or hooks hold; RV32 alone */
-    CSR_HOOKED = 4, /* partial writes merge with what the read hook says, not with the storage; no hook: zero */
+    CSR_ENDS = 1,     /* a write may change the mode word, or which interrupts are taken */
+    CSR_DISABLES = 2, /* ... but not where it clears some of the low five bits: that only keeps interrupts off */
+    CSR_UPPER = 4,    /* bits 63:32 of what its storage or hooks hold; RV32 alone */
+    CSR_HOOKED = 8,   /* partial writes merge with what the read hook says, not with the storage; no hook: zero */
 };
 
 /* Hooks see the whole of a register pair at once; `index` counts within the row. */

@@ -387,8 +387,8 @@ const CsrRow riscv_csr_rows[] = {
     { 0x003, 0, CSR_HOOKED | CSR_ENDS, "fcsr", .exists = has_f, .allowed = fp_is_on, HOOKS(fcsr) },
 
     /* Supervisor */
-    { 0x100, 0, CSR_HOOKED | CSR_ENDS, "sstatus", .exists = has_s, HOOKS(sstatus) },
-    { 0x104, 0, CSR_HOOKED | CSR_ENDS, "sie", .exists = has_s, HOOKS(sie) },
+    { 0x100, 0, CSR_HOOKED | CSR_ENDS | CSR_DISABLES, "sstatus", .exists = has_s, HOOKS(sstatus) },
+    { 0x104, 0, CSR_HOOKED | CSR_ENDS | CSR_DISABLES, "sie", .exists = has_s, HOOKS(sie) },
     { 0x105, 0, 0, "stvec", .exists = has_s, AT(stvec), .write = write_tvec },
     { 0x106, 0, 0, "scounteren", .exists = has_s, AT(scounteren), .writable = UINT32_MAX },
     { 0x10a, 0, 0, "senvcfg", .exists = is_1_12_s, AT(senvcfg), .writable = ENVCFG_FIOM },
@@ -396,7 +396,7 @@ const CsrRow riscv_csr_rows[] = {
     { 0x141, 0, 0, "sepc", .exists = has_s, AT(sepc), .writable = ~UINT64_C(1), .read = read_epc },
     { 0x142, 0, 0, "scause", .exists = has_s, AT(scause), ALL_BITS },
     { 0x143, 0, 0, "stval", .exists = has_s, AT(stval), ALL_BITS },
-    { 0x144, 0, CSR_ENDS, "sip", .exists = has_s, AT(mip), HOOKS(sip) },
+    { 0x144, 0, CSR_ENDS | CSR_DISABLES, "sip", .exists = has_s, AT(mip), HOOKS(sip) },
     { 0x14d, 0, CSR_ENDS, "stimecmp", .exists = has_sstc, .allowed = stimecmp_allowed, AT(stimecmp),
       .write = write_stimecmp },
     { 0x15d, 0, CSR_ENDS | CSR_UPPER, "stimecmph", .exists = has_sstc, .allowed = stimecmp_allowed, AT(stimecmp),
@@ -404,11 +404,11 @@ const CsrRow riscv_csr_rows[] = {
     { 0x180, 0, CSR_ENDS, "satp", .exists = has_s, .allowed = satp_allowed, AT(satp), .write = write_satp },
 
     /* Machine */
-    { 0x300, 0, CSR_HOOKED | CSR_ENDS, "mstatus", HOOKS(mstatus) },
+    { 0x300, 0, CSR_HOOKED | CSR_ENDS | CSR_DISABLES, "mstatus", HOOKS(mstatus) },
     { 0x301, 0, CSR_HOOKED, "misa", .read = read_misa },
     { 0x302, 0, 0, "medeleg", .exists = has_s, AT(medeleg), .writable = DELEGABLE },
     { 0x303, 0, CSR_ENDS, "mideleg", .exists = has_s, AT(mideleg), .writable = SUPERVISOR_IRQS },
-    { 0x304, 0, CSR_ENDS, "mie", AT(mie), .write = write_mie },
+    { 0x304, 0, CSR_ENDS | CSR_DISABLES, "mie", AT(mie), .write = write_mie },
     { 0x305, 0, 0, "mtvec", AT(mtvec), .write = write_tvec },
     { 0x306, 0, 0, "mcounteren", .exists = has_u, AT(mcounteren), .writable = UINT32_MAX },
     { 0x30a, 0, CSR_ENDS, "menvcfg", .exists = is_1_12_u, AT(menvcfg), .write = write_menvcfg },
@@ -421,7 +421,7 @@ const CsrRow riscv_csr_rows[] = {
     { 0x341, 0, 0, "mepc", AT(mepc), .writable = ~UINT64_C(1), .read = read_epc },
     { 0x342, 0, 0, "mcause", AT(mcause), ALL_BITS },
     { 0x343, 0, 0, "mtval", AT(mtval), ALL_BITS },
-    { 0x344, 0, CSR_ENDS, "mip", AT(mip), HOOKS(mip) },
+    { 0x344, 0, CSR_ENDS | CSR_DISABLES, "mip", AT(mip), HOOKS(mip) },
     { 0x3a0, 16, CSR_HOOKED | CSR_ENDS, "pmpcfg", .exists = has_pmp_config, HOOKS(pmp_config) },
     { 0x3b0, 64, CSR_ENDS, "pmpaddr", .exists = has_pmp_address, AT(pmpaddr), .write = write_pmp_address },
 

@@ -73,9 +73,14 @@ static void print_operand(const void *insn, char kind, int32_t value, const void
     }
 }
 
+void riscv_print_insn(const RiscvConfig *config, uint64_t pc, const RiscvInsn *insn, bool aliases, StrBuf *buffer)
+{
+    const Place place = { config, pc };
+    decode_print(&riscv_decode_table, insn->opcode, insn, aliases, print_operand, &place, buffer);
+}
+
 unsigned riscv_disassemble(const Cpu *cpu, uint64_t pc, const uint8_t *bytes, unsigned count, StrBuf *buffer)
 {
-    const Place place = { cpu->config, pc };
     RiscvInsn insn;
 
     if (count < 2) {
@@ -90,7 +95,7 @@ unsigned riscv_disassemble(const Cpu *cpu, uint64_t pc, const uint8_t *bytes, un
     if (opcode < RISCV_LUI) {
         strbuf_printf(buffer, wide ? ".insn           0x%08" PRIx32 : ".insn           0x%04" PRIx32, bits);
     } else {
-        decode_print(&riscv_decode_table, opcode, &insn, print_operand, &place, buffer);
+        riscv_print_insn(cpu->config, pc, &insn, true, buffer);
     }
     return wide ? 4 : 2;
 }

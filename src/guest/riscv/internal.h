@@ -66,13 +66,13 @@ uint64_t riscv_helper_sret(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t 
 /* mstatus with the members that are kept apart. */
 uint64_t riscv_mstatus(const Cpu *cpu);
 void riscv_set_frm(RiscvState *state, unsigned frm);
-/* What a CSR instruction needs to know of `number` when it is translated. */
+/* What the CSR instruction `bits` is, when it is translated for `privilege`. */
 typedef struct RiscvCsrUse {
     unsigned row;   /* for the helper */
     bool exists;    /* for this processor and privilege, and writable where it is written; it may still be refused later */
-    bool ends;      /* a write changes how code is translated, or which interrupts are taken */
+    bool ends;      /* it changes how code is translated, or which interrupts are taken */
 } RiscvCsrUse;
-RiscvCsrUse riscv_csr_use(const Cpu *cpu, unsigned number, RiscvPrivilege privilege, bool write);
+RiscvCsrUse riscv_csr_use(const Cpu *cpu, uint32_t bits, RiscvPrivilege privilege);
 /* Appends the name, or the number where there is no such register. */
 void riscv_csr_name(const RiscvConfig *config, unsigned number, StrBuf *buffer);
 /* For monitors and tests: no side effects but those of the register itself; false where there is no such register. */

@@ -13,9 +13,9 @@ void riscv_translate_ebreak(Translator *t, const RiscvInsn *insn)
     riscv_translate_raise(t, CAUSE_BREAKPOINT, t->pc);
 }
 
-static void access_csr(Translator *t, const RiscvInsn *insn, bool write, IrRef operand)
+static void access_csr(Translator *t, const RiscvInsn *insn, IrRef operand)
 {
-    RiscvCsrUse use = riscv_csr_use(t->cpu, (unsigned)insn->csr, translator_privilege(t), write);
+    RiscvCsrUse use = riscv_csr_use(t->cpu, insn->bits, translator_privilege(t));
 
     if (!use.exists) {
         riscv_translate_illegal(t, insn);
@@ -28,50 +28,40 @@ static void access_csr(Translator *t, const RiscvInsn *insn, bool write, IrRef o
     }
 }
 
-static void access_csr_by_register(Translator *t, const RiscvInsn *insn, bool write)
-{
-    access_csr(t, insn, write, get_x(t, insn->rs1));
-}
-
-static void access_csr_by_immediate(Translator *t, const RiscvInsn *insn, bool write)
-{
-    access_csr(t, insn, write, x_const(t, insn->zimm));
-}
-
 /* csrrw rd, csr, rs1 */
 void riscv_translate_csrrw(Translator *t, const RiscvInsn *insn)
 {
-    access_csr_by_register(t, insn, true);
+    access_csr(t, insn, get_x(t, insn->rs1));
 }
 
 /* csrrs rd, csr, rs1 */
 void riscv_translate_csrrs(Translator *t, const RiscvInsn *insn)
 {
-    access_csr_by_register(t, insn, insn->rs1);
+    access_csr(t, insn, get_x(t, insn->rs1));
 }
 
 /* csrrc rd, csr, rs1 */
 void riscv_translate_csrrc(Translator *t, const RiscvInsn *insn)
 {
-    access_csr_by_register(t, insn, insn->rs1);
+    access_csr(t, insn, get_x(t, insn->rs1));
 }
 
 /* csrrwi rd, csr, uimm */
 void riscv_translate_csrrwi(Translator *t, const RiscvInsn *insn)
 {
-    access_csr_by_immediate(t, insn, true);
+    access_csr(t, insn, x_const(t, insn->zimm));
 }
 
 /* csrrsi rd, csr, uimm */
 void riscv_translate_csrrsi(Translator *t, const RiscvInsn *insn)
 {
-    access_csr_by_immediate(t, insn, insn->zimm);
+    access_csr(t, insn, x_const(t, insn->zimm));
 }
 
 /* csrrci rd, csr, uimm */
 void riscv_translate_csrrci(Translator *t, const RiscvInsn *insn)
 {
-    access_csr_by_immediate(t, insn, insn->zimm);
+    access_csr(t, insn, x_const(t, insn->zimm));
 }
 
 static void return_from_trap(Translator *t, const RiscvInsn *insn, unsigned helper, RiscvPrivilege lowest)

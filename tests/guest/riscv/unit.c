@@ -213,6 +213,63 @@ static void test_embedded(void)
     }
 }
 
+/* The text that logs and monitors show. */
+static void test_disassembly(void)
+{
+    static const struct {
+        uint32_t bits;
+        const char *text;
+    } rows[] = {
+        { 0x00000013, "nop" },
+        { 0x0001, "nop" },
+        { 0x00500513, "li              a0,5" },
+        { 0x4515, "li              a0,5" },
+        { 0x00058513, "mv              a0,a1" },
+        { 0x852e, "mv              a0,a1" },
+        { 0x00b50533, "add             a0,a0,a1" },
+        { 0xfff54513, "not             a0,a0" },
+        { 0x40b00533, "neg             a0,a1" },
+        { 0x0005051b, "sext.w          a0,a0" },
+        { 0x00008067, "ret" },
+        { 0x8082, "ret" },
+        { 0x8502, "jr              a0" },
+        { 0x00c50067, "jr              12(a0)" },
+        { 0x008000ef, "jal             0x1008" },
+        { 0x0080006f, "j               0x1008" },
+        { 0x00050463, "beqz            a0,0x1008" },
+        { 0xfeb54ee3, "blt             a0,a1,0xffc" },
+        { 0xff853783, "ld              a5,-8(a0)" },
+        { 0x12345537, "lui             a0,0x12345" },
+        { 0x30002573, "csrr            a0,mstatus" },
+        { 0x30051073, "csrw            mstatus,a0" },
+        { 0x10017073, "csrci           sstatus,2" },
+        { 0x3b902573, "csrr            a0,pmpaddr9" },
+        { 0x0ff0000f, "fence" },
+        { 0x0330000f, "fence           rw,rw" },
+        { 0x12000073, "sfence.vma" },
+        { 0x1605252f, "lr.w.aqrl       a0,(a0)" },
+        { 0x04b5252f, "amoadd.w.aq     a0,a1,(a0)" },
+        { 0x02b5252f, "amoadd.w.rl     a0,a1,(a0)" },
+        { 0x00b57553, "fadd.s          fa0,fa0,fa1" },
+        { 0x00b51553, "fadd.s          fa0,fa0,fa1,rtz" },
+        { 0x20b58553, "fmv.s           fa0,fa1" },
+        { 0x0000, ".insn           0x0000" },
+        { 0xffffffff, ".insn           0xffffffff" },
+    };
+    TestMachine *machine = test_machine_new("rv64");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        AUTO_STRBUF(text);
+        uint8_t bytes[4];
+        unsigned length = (rows[i].bits & 3) == 3 ? 4 : 2;
+        store_le32(bytes, rows[i].bits);
+        g_assert_cmpuint(machine->cpu->guest->disassemble(machine->cpu, 0x1000, bytes, 4, &text), ==, length);
+        g_assert_cmpstr(strbuf_text(&text), ==, rows[i].text);
+        g_assert_cmpuint(machine->cpu->guest->disassemble(machine->cpu, 0x1000, bytes, length - 1, &text), ==, 0);
+    }
+    test_machine_free(machine);
+}
+
 /* The register tables cover each byte of the state once, but for the parts of the FP context that never change. */
 static void test_registers(const void *model)
 {
@@ -434,6 +491,7 @@ int main(int argc, char **argv)
     g_test_add_func("/guest/riscv/config/paging", test_paging_modes);
     g_test_add_func("/guest/riscv/config/isa", test_isa_strings);
     g_test_add_func("/guest/riscv/embedded", test_embedded);
+    g_test_add_func("/guest/riscv/disassembly", test_disassembly);
     g_test_add_data_func("/guest/riscv/registers/rv64", "rv64", test_registers);
     g_test_add_data_func("/guest/riscv/registers/rv32", "rv32", test_registers);
     g_test_add_func("/guest/riscv/csr/rows", test_csr_rows);
