@@ -41,6 +41,7 @@ struct Loop {
     Condition changed; /* something was posted, or a waited-for post is done */
     ListNode posts, timers;
     uint64_t timer_order;
+    int64_t waits_until; /* while it waits; a timer set to later needs no wake-up. INT64_MIN: it does not wait */
     ListNode watches, removed; /* LoopFd */
     unsigned depth;            /* of loop_iterate */
     LoopGlib *glib;
@@ -56,6 +57,7 @@ Loop *loop_new(bool attach_glib, Error **error)
     list_init(&loop->watches);
     list_init(&loop->removed);
     atomic_store(&loop->owner, pthread_self());
+    loop->waits_until = INT64_MIN;
     loop->wake_fd = -1;
     loop->poller = host_poller_new(error);
     if (!loop->poller || (loop->wake_fd = host_event_new(error)) < 0 ||
@@ -248,9 +250,9 @@ void loop_timer_set(LoopTimer *timer, int64_t deadline)
     if (deadline != INT64_MAX) {
         link_timer(timer, deadline);
     }
-    bool first = loop->timers.next == &timer->node;
+    bool earlier = deadline < loop->waits_until;
     mutex_unlock(&loop->mutex);
-    if (first) {
+    if (earlier) {
         wake(loop);
     }
 }
@@ -349,6 +351,7 @@ static int64_t wait_time(Loop *loop, int64_t limit)
     mutex_lock(&loop->mutex);
     int64_t deadline = list_empty(&loop->timers) ? INT64_MAX : list_item(loop->timers.next, LoopTimer, node)->deadline;
     bool posted = !list_empty(&loop->posts);
+    loop->waits_until = deadline;
     mutex_unlock(&loop->mutex);
     if (posted || atomic_load(&loop->quit)) {
         return 0;
@@ -360,16 +363,22 @@ static int64_t wait_time(Loop *loop, int64_t limit)
     return limit;
 }
 
+static void end_wait(Loop *loop)
+{
+    mutex_lock(&loop->mutex);
+    loop->waits_until = INT64_MIN;
+    mutex_unlock(&loop->mutex);
+}
+
 bool loop_iterate(Loop *loop, int64_t timeout_ns)
 {
     HostPollEvent events[EVENTS_AT_ONCE];
     atomic_store(&loop->owner, pthread_self());
     loop->depth++;
-    int64_t timeout = wait_time(loop, timeout_ns);
-    if (loop->glib) {
-        timeout = loop_glib_prepare(loop->glib, timeout);
-    }
+    int64_t timeout = loop->glib ? loop_glib_prepare(loop->glib, timeout_ns) : timeout_ns;
+    timeout = wait_time(loop, timeout);
     int count = host_poller_wait(loop->poller, events, EVENTS_AT_ONCE, timeout);
+    end_wait(loop);
     bool any = dispatch(loop, events, count);
     any |= run_timers(loop);
     any |= run_posts(loop);
