@@ -1,7 +1,10 @@
 /* Reset of a machine, by kinds and in phases; and the last phase, which a load has too. */
+#include "base/vec.h"
 #include "core/device_internal.h"
 #include "core/machine_internal.h"
 #include "core/vcpu.h"
+
+#include <stdatomic.h>
 
 /* Calls a hook of each class of the device, base classes first; what a class takes over from its parent runs once. */
 static void call_hooks(Device *device, const DeviceClass *class, size_t offset, ResetKind kind)
@@ -52,20 +55,38 @@ static void settle(Device *device, void *unused)
     }
 }
 
-void machine_settle(Machine *machine, bool loaded)
+static void settle_vcpu(Cpu *cpu, bool loaded)
 {
-    for (size_t i = 0; i < machine->vcpus.count; i++) {
-        Cpu *cpu = machine->vcpus.items[i]->cpu;
-        if (loaded) {
-            cpu_tlb_flush(cpu, UINT32_MAX);
-        }
-        if (loaded && cpu->guest->settle) {
+    if (loaded) {
+        cpu_tlb_flush(cpu, UINT32_MAX);
+        if (cpu->guest->settle) {
             cpu->guest->settle(cpu);
         }
-        cpu_code_changed(cpu);
+    }
+    cpu_code_changed(cpu);
+}
+
+/* A line that was high in the state that was loaded rises here from nothing: that is no edge. */
+static void forget_edges(Machine *machine, const uint64_t *edges)
+{
+    for (size_t i = 0; i < machine->vcpus.count; i++) {
+        atomic_store(&machine->vcpus.items[i]->cpu->edges, edges[i]);
+    }
+}
+
+void machine_settle(Machine *machine, bool loaded)
+{
+    AUTO_FREE uint64_t *edges = mem_alloc_array(machine->vcpus.count + 1, sizeof *edges);
+    for (size_t i = 0; i < machine->vcpus.count; i++) {
+        Cpu *cpu = machine->vcpus.items[i]->cpu;
+        edges[i] = atomic_load(&cpu->edges);
+        settle_vcpu(cpu, loaded);
     }
     machine_each_device(machine, settle, NULL);
     machine_refresh_irqs(machine);
+    if (loaded) {
+        forget_edges(machine, edges);
+    }
 }
 
 void machine_hold(Machine *machine, ResetKind kind) { machine_each_device(machine, hold, &kind); }

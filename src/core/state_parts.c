@@ -219,6 +219,7 @@ bool state_read_clocks(Machine *machine, StateCursor *cursor, Error **error)
 static const StateField cpu_fields[] = {
     STATE_FIELD(Cpu, halted, STATE_BOOL),
     STATE_FIELD(Cpu, powered_off, STATE_BOOL),
+    STATE_FIELD(Cpu, edges, STATE_UNSIGNED),
     STATE_FIELD(Cpu, exec.insns, STATE_UNSIGNED),
     STATE_FIELD(Cpu, exec.reservation_address, STATE_UNSIGNED),
     STATE_FIELD_ARRAY(Cpu, exec.reservation_value, STATE_UNSIGNED),
@@ -254,8 +255,10 @@ void state_write_vcpu(Vcpu *vcpu, StrBuf *stream)
 bool state_read_vcpu(Vcpu *vcpu, StateCursor *cursor, Error **error)
 {
     StateMade *registers = state_of_guest(vcpu->cpu->guest);
+    const Guest *guest = vcpu->cpu->guest;
     bool done = state_read_table(&cpu_table, vcpu->cpu, cursor, error) &&
-                state_read_table(&registers->table, cpu_state(vcpu->cpu), cursor, error);
+                state_read_table(&registers->table, cpu_state(vcpu->cpu), cursor, error) &&
+                (!guest->check_state || guest->check_state(vcpu->cpu, error));
     state_made_free(registers);
     return done;
 }

@@ -78,6 +78,9 @@ struct Guest {
     bool (*has_work)(const Cpu *cpu);
     /* A timer set by cpu_timer_set ran out. */
     void (*timer)(Cpu *cpu, unsigned timer);
+    /* Registers came out of a file: false with an error where they are not such as this processor can have. NULL: it
+     * can have any. */
+    bool (*check_state)(const Cpu *cpu, Error **error);
     /* Saved state was loaded: derive what is not saved. */
     void (*settle)(Cpu *cpu);
     /* Text of one instruction into `buffer`; returns its length in bytes, 0 where there are too few. */

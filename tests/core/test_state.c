@@ -467,6 +467,10 @@ static void test_damaged_machine(void)
     section.data[control] = 'K';
     refuse(a, &bad, "section 'device//machine/unattached/device[1]': 'KONTROL' is not known here");
     section.data[control] = 'C';
+    size_t privilege = place_of(&bad, "privilege");
+    bad.data[privilege + 9 + HEAD] = 50;
+    refuse(a, &bad, "section 'cpu/0000': 'privilege' cannot be 0x32 in this processor");
+    bad.data[privilege + 9 + HEAD] = 3;
     size_t step = place_of(&bad, "step_vcpu");
     bad.data[step + 9 + HEAD] = 1;
     refuse(a, &bad, "section 'clocks': 'step_vcpu' is 1, and there are 1 vCPUs");

@@ -106,6 +106,7 @@ enum { ELF_MACHINE_RISCV = 243 };
         .interrupt = riscv_interrupt, \
         .has_work = riscv_has_work, \
         .timer = riscv_timer, \
+        .check_state = riscv_check_state, \
         .settle = riscv_settle, \
         .disassemble = riscv_disassemble, \
         .print_registers = riscv_print_registers, \

@@ -28,6 +28,9 @@ static inline uint64_t riscv_truncate(const RiscvConfig *config, uint64_t value)
 extern const GuestModel riscv64_models[], riscv32_models[];
 extern const Property riscv64_properties[], riscv32_properties[];
 
+/* check.c */
+bool riscv_check_state(const Cpu *cpu, Error **error);
+
 /* mmu.c */
 unsigned riscv_data_mmu_mode(const Cpu *cpu);
 unsigned riscv_fetch_mmu_mode(const Cpu *cpu);
