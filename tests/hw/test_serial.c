@@ -1,10 +1,13 @@
 /* The NS16550A by its registers: identification, FIFOs, interrupts, timeout, loopback, modem lines. */
 #include "bench.h"
 
-#include "api/options.h"
 #include "base/error.h"
+#include "core/loop.h"
+#include "schema/char.h"
 
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { RBR, IER, IIR, LCR, MCR, LSR, MSR, SCR, THR = RBR, DLL = RBR, DLM = IER, FCR = IIR };
 enum { IRQ_LINE = 0, DLAB = 0x80, LOOP = 0x10 };
@@ -199,6 +202,131 @@ static void test_modem(void)
     bench_free(uart.bench);
 }
 
+/* With a host on the other side: a socket pair. */
+
+typedef struct Line {
+    Uart uart;
+    CharHost host;
+    CharDevice *device;
+    int peer;
+} Line;
+
+static Line *line_new(void)
+{
+    AUTO_ERROR(error);
+    Line *line = g_new0(Line, 1);
+    int ends[2];
+
+    line->uart.bench = bench_new();
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), ==, 0);
+    line->peer = ends[0];
+    line->host = (CharHost){ .container = object_container(line->uart.bench->machine->root, "chardevs"),
+                            .loop = line->uart.bench->loop, .files = line->uart.bench->files };
+    g_autofree char *fd = g_strdup_printf("%d", ends[1]);
+    ChardevOptions options = { .id = (char *)"line", .backend = CHARDEV_BACKEND_SOCKET, .u.socket = { .fd = fd } };
+    line->device = char_new(&line->host, &options, &error);
+    if (!line->device) {
+        g_error("%s", error_message(error));
+    }
+    line->uart.device = bench_add(line->uart.bench, "serial-mm", "chardev=line");
+    line->uart.base = bench_address(line->uart.device, 0);
+    bench_watch(line->uart.bench, line->uart.device, IRQ_SYSBUS, 0, IRQ_LINE);
+    bench_reset(line->uart.bench, RESET_POWER_ON);
+    bench_drain(line->uart.bench);
+    put(&line->uart, LCR, 0x03);
+    return line;
+}
+
+static void line_free(Line *line)
+{
+    Bench *bench = line->uart.bench;
+
+    device_unrealize(line->uart.device);
+    char_remove_all(&line->host);
+    close(line->peer);
+    bench_free(bench);
+    g_free(line);
+}
+
+static bool irq_is_high(void *data) { return bench_level(data, IRQ_LINE); }
+
+/* What does not fit into the FIFO waits at the host, and comes as room is made: nothing is lost. */
+static void test_input(void)
+{
+    Line *line = line_new();
+    Uart *uart = &line->uart;
+    char text[100], got[sizeof text + 1] = { 0 };
+
+    for (unsigned i = 0; i < sizeof text; i++) {
+        text[i] = (char)('0' + i % 75);
+    }
+    put(uart, FCR, 0x07);
+    put(uart, IER, 0x05);
+    g_assert_cmpint(write(line->peer, text, sizeof text), ==, sizeof text);
+    for (unsigned n = 0; n < sizeof text; n++) {
+        g_assert_true(bench_wait(uart->bench, irq_is_high, uart->bench));
+        g_assert_cmphex(get(uart, LSR) & 0x03, ==, 0x01); /* data, no overrun */
+        got[n] = (char)get(uart, RBR);
+    }
+    g_assert_cmpmem(text, sizeof text, got, sizeof text);
+    bench_drain(uart->bench);
+    g_assert_cmphex(get(uart, LSR), ==, 0x60);
+    line_free(line);
+}
+
+/* A host that does not read: characters stay, THRE stays clear, until it does. */
+static void test_output(void)
+{
+    Line *line = line_new();
+    Uart *uart = &line->uart;
+    size_t sent = 0, got = 0;
+
+    put(uart, FCR, 0x07);
+    for (; sent < 4 * MIB && get(uart, LSR) & 0x20; sent++) {
+        put(uart, THR, (uint8_t)(sent % 251));
+    }
+    g_assert_cmpuint(sent, <, 4 * MIB);
+    g_assert_cmphex(get(uart, LSR) & 0x60, ==, 0);
+    put(uart, IER, 0x02);
+    g_assert_cmpint(irq(uart), ==, 0);
+    while (got < sent) {
+        uint8_t bytes[4096];
+        ssize_t count = recv(line->peer, bytes, sizeof bytes, MSG_DONTWAIT);
+        for (ssize_t i = 0; i < count; i++) {
+            g_assert_cmphex(bytes[i], ==, (got + (size_t)i) % 251);
+        }
+        got += count > 0 ? (size_t)count : 0;
+        bench_drain(uart->bench);
+    }
+    g_assert_true(bench_wait(uart->bench, irq_is_high, uart->bench));
+    g_assert_cmphex(get(uart, IIR), ==, 0xc2);
+    g_assert_cmphex(get(uart, LSR), ==, 0x60);
+    line_free(line);
+}
+
+/* A break is a character of zeroes with a mark, which shows when it comes to the front. */
+static void test_break(void)
+{
+    Line *line = line_new();
+    Uart *uart = &line->uart;
+
+    put(uart, FCR, 0x07);
+    put(uart, IER, 0x05);
+    g_assert_cmpint(write(line->peer, "a", 1), ==, 1);
+    g_assert_true(bench_wait(uart->bench, irq_is_high, uart->bench));
+    char_send_break(line->device);
+    bench_drain(uart->bench);
+    g_assert_cmphex(get(uart, IIR), ==, 0xc4);
+    g_assert_cmphex(get(uart, LSR), ==, 0xe1); /* somewhere in the FIFO there is an error */
+    g_assert_cmphex(get(uart, RBR), ==, 'a');
+    g_assert_cmphex(get(uart, IIR), ==, 0xc6);
+    g_assert_cmphex(get(uart, LSR), ==, 0xf1);
+    g_assert_cmphex(get(uart, LSR), ==, 0x61);
+    g_assert_cmphex(get(uart, RBR), ==, 0);
+    g_assert_cmphex(get(uart, LSR), ==, 0x60);
+    line_free(line);
+}
+
 static void test_stride(void)
 {
     Uart uart = uart_new("regshift=2");
@@ -240,6 +368,9 @@ int main(int argc, char **argv)
     g_test_add_func("/serial/trigger-levels", test_trigger_levels);
     g_test_add_func("/serial/timeout", test_timeout);
     g_test_add_func("/serial/modem", test_modem);
+    g_test_add_func("/serial/input", test_input);
+    g_test_add_func("/serial/output", test_output);
+    g_test_add_func("/serial/break", test_break);
     g_test_add_func("/serial/stride", test_stride);
     g_test_add_func("/serial/wrong-properties", test_wrong_properties);
     return g_test_run();
