@@ -114,6 +114,9 @@ static bool map_backing(RamBlock *block, const RamOptions *options, Error **erro
     switch (block->backing) {
     case RAM_ANONYMOUS:
         block->host = map_anonymous(host_size(block->size), map_flags(block, options), error);
+        if (block->host) {
+            host_memory_advise(block->host, host_size(block->size), HOST_MEMORY_HUGE);
+        }
         return block->host != NULL;
     case RAM_MEMFD:
         return map_memfd(block, options, error);
