@@ -150,8 +150,8 @@ class Options(Test):
               qom-type = "rng-random"
             [global]
               driver = "virtio-rng-device"
-              property = "queue-size"
-              value = "32"
+              property = "period"
+              value = "1000"
             [name]
               guest = "configured"
         ''')
@@ -159,7 +159,9 @@ class Options(Test):
         self.assertEqual(len(vm.command('query-cpus-fast')), 3)
         self.assertEqual(vm.command('query-name'), {'name': 'configured'})
         self.assertEqual(vm.command('qom-get', {'path': '/objects/r0', 'property': 'type'}), 'rng-random')
-        self.assertIn('virtio-rng-device, id "random"', vm.hmp('info qtree'))
+        tree = vm.hmp('info qtree')
+        self.assertIn('virtio-rng-device, id "random"', tree)
+        self.assertIn('period = 1000', tree)
         self.assertIn('0000000080000000-0000000085ffffff', vm.hmp('info mtree'))
         self.assertIn('ring', [c['label'] for c in vm.command('query-chardev')])
 
