@@ -1,75 +1,12 @@
 /*
- * Virtqueues, split and packed, of legacy and modern drivers: chains, tables, wrapping, interrupts and notifications and
- * their suppression, resets with buffers in flight, broken rings, saved state.
+ * Virtqueues, split and packed, of legacy and modern drivers: chains, tables, wrapping, interrupts and notifications
+ * and their suppression, resets with buffers in flight.
  */
 #include "virtio_driver.h"
 
-#include "base/error.h"
-#include "base/strbuf.h"
-#include "core/loop.h"
-#include "core/state.h"
-
 #include <string.h>
 
-#define PACKED BIT(VIRTIO_F_RING_PACKED)
-#define EVENT BIT(VIRTIO_F_EVENT_IDX)
-#define INDIRECT BIT(VIRTIO_F_INDIRECT_DESC)
-
-/* A kind of driver. */
-typedef struct Kind {
-    const char *name;
-    bool legacy, big_endian;
-    uint64_t features;
-} Kind;
-
-static const Kind kinds[] = {
-    { "legacy", true, false, INDIRECT },
-    { "legacy-event", true, false, INDIRECT | EVENT },
-    { "legacy-big", true, true, INDIRECT | EVENT },
-    { "split", false, false, INDIRECT },
-    { "split-event", false, false, INDIRECT | EVENT },
-    { "packed", false, false, INDIRECT | PACKED },
-    { "packed-event", false, false, INDIRECT | EVENT | PACKED },
-};
-
-static const Guest big_guest = { .target = "big", .word_bits = 64, .page_bits = 12, .big_endian = true };
-
-static Driver *start_with(const Kind *kind, uint64_t features)
-{
-    Driver *driver = driver_new_empty(kind->legacy);
-
-    driver->big_endian = kind->big_endian;
-    if (kind->big_endian) {
-        driver->bench->machine->guest = &big_guest;
-    }
-    driver_add(driver, "bench-virtio", "packed=on");
-    driver_run(driver);
-    driver_negotiate(driver, features);
-    g_assert_cmphex(driver->features & ~BIT(VIRTIO_F_VERSION_1), ==, features & ~BIT(VIRTIO_F_VERSION_1));
-    return driver;
-}
-
-static Driver *start(const void *kind) { return start_with(kind, ((const Kind *)kind)->features); }
-
 static VirtQueue *queue_of(Driver *driver, unsigned index) { return &driver->device->queues[index]; }
-
-static void expect_used(DriverQueue *queue, uint16_t id, uint32_t length)
-{
-    uint16_t used_id;
-    uint32_t used_length;
-
-    g_assert_true(queue_take(queue, &used_id, &used_length));
-    g_assert_cmpuint(used_id, ==, id);
-    g_assert_cmpuint(used_length, ==, length);
-}
-
-static bool nothing_used(DriverQueue *queue)
-{
-    uint16_t id;
-    uint32_t length;
-
-    return !queue_take(queue, &id, &length);
-}
 
 /* Data */
 
@@ -97,7 +34,7 @@ static void expect_text(Driver *driver, const Buffer *buffer, const char *text)
 
 static void test_echo(const void *kind)
 {
-    Driver *driver = start(kind);
+    Driver *driver = driver_start(kind);
     DriverQueue *queue = driver_queue(driver, 0, 8);
 
     test_device(driver)->echo = true;
@@ -106,10 +43,10 @@ static void test_echo(const void *kind)
         Buffer buffers[] = { filled(driver, "abc"), filled(driver, "defgh"), empty(driver, 4), empty(driver, 6) };
         uint16_t id = queue_add(queue, buffers, ARRAY_SIZE(buffers));
         queue_kick(queue);
-        expect_used(queue, id, 8);
+        queue_expect(queue, id, 8);
         expect_text(driver, &buffers[2], "abcd");
         expect_text(driver, &buffers[3], "efgh..");
-        g_assert_true(nothing_used(queue));
+        g_assert_true(queue_nothing_used(queue));
     }
     g_assert_false(driver->device->broken);
     driver_free(driver);
@@ -117,7 +54,7 @@ static void test_echo(const void *kind)
 
 static void test_indirect(const void *kind)
 {
-    Driver *driver = start(kind);
+    Driver *driver = driver_start(kind);
     DriverQueue *queue = driver_queue(driver, 1, 4);
 
     test_device(driver)->echo = true;
@@ -130,7 +67,7 @@ static void test_indirect(const void *kind)
         }
         uint16_t id = queue_add_indirect(queue, buffers, ARRAY_SIZE(buffers));
         queue_kick(queue);
-        expect_used(queue, id, 15);
+        queue_expect(queue, id, 15);
         expect_text(driver, &buffers[10], "zx");
         expect_text(driver, &buffers[11], "yz");
         expect_text(driver, &buffers[17], "y.");
@@ -142,11 +79,12 @@ static void test_indirect(const void *kind)
 /* Plain descriptors, and a table as the last one. */
 static void test_chain_then_table(const void *kind)
 {
-    Driver *driver = start(kind);
+    Driver *driver = driver_start(kind);
     DriverQueue *queue = driver_queue(driver, 0, 8);
     Buffer in = filled(driver, "table"), out = empty(driver, 5);
     uint64_t table = driver_alloc(driver, 16, 16);
-    uint16_t id = 0, head = driver->packed ? DESC_AVAIL : 0, last = DESC_INDIRECT | DESC_WRITE | head; /* WRITE: ignored */
+    uint16_t id = 0, head = driver->packed ? DESC_AVAIL : 0;
+    uint16_t last = DESC_INDIRECT | DESC_WRITE | head; /* WRITE: ignored */
 
     test_device(driver)->echo = true;
     driver_go(driver);
@@ -162,7 +100,7 @@ static void test_chain_then_table(const void *kind)
         driver_put_descriptor(driver, second, table, 16, last, 0);
     }
     queue_kick(queue);
-    expect_used(queue, id, 5);
+    queue_expect(queue, id, 5);
     expect_text(driver, &out, "table");
     driver_free(driver);
 }
@@ -170,7 +108,7 @@ static void test_chain_then_table(const void *kind)
 /* A buffer of no bytes does no harm, nor does a chain of such alone. */
 static void test_no_bytes(const void *kind)
 {
-    Driver *driver = start(kind);
+    Driver *driver = driver_start(kind);
     DriverQueue *queue = driver_queue(driver, 0, 8);
     Buffer buffers[] = { { 0, 0, false }, filled(driver, "q"), { 0, 0, true }, empty(driver, 1) };
 
@@ -178,16 +116,16 @@ static void test_no_bytes(const void *kind)
     driver_go(driver);
     uint16_t id = queue_add(queue, buffers, 4), other = queue_add(queue, buffers, 1);
     queue_kick(queue);
-    expect_used(queue, id, 1);
+    queue_expect(queue, id, 1);
     expect_text(driver, &buffers[3], "q");
-    expect_used(queue, other, 0);
+    queue_expect(queue, other, 0);
     driver_free(driver);
 }
 
 /* In any order, and of different lengths. */
 static void test_out_of_order(const void *kind)
 {
-    Driver *driver = start(kind);
+    Driver *driver = driver_start(kind);
     DriverQueue *queue = driver_queue(driver, 0, 8);
     uint16_t ids[3];
 
@@ -202,9 +140,9 @@ static void test_out_of_order(const void *kind)
         test_device_push(driver, 2, 5);
         test_device_push(driver, 0, 8);
         test_device_push(driver, 0, 16);
-        expect_used(queue, ids[2], 5);
-        expect_used(queue, ids[0], 8);
-        expect_used(queue, ids[1], 16);
+        queue_expect(queue, ids[2], 5);
+        queue_expect(queue, ids[0], 8);
+        queue_expect(queue, ids[1], 16);
     }
     driver_free(driver);
 }
@@ -213,7 +151,7 @@ static void test_out_of_order(const void *kind)
 static void test_full_ring(const void *kind)
 {
     for (uint16_t size = 1; size <= 8; size++) {
-        Driver *driver = start(kind);
+        Driver *driver = driver_start(kind);
         if (!driver->packed && (size & (size - 1))) {
             driver_free(driver);
             continue;
@@ -229,7 +167,7 @@ static void test_full_ring(const void *kind)
             g_assert_cmpuint(test_device(driver)->held_count, ==, size);
             for (unsigned i = 0; i < size; i++) {
                 test_device_push(driver, 0, 1);
-                expect_used(queue, ids[i], 1);
+                queue_expect(queue, ids[i], 1);
             }
         }
         g_assert_false(driver->device->broken);
@@ -240,7 +178,7 @@ static void test_full_ring(const void *kind)
 /* 16 bits of indices overflow. */
 static void test_many(const void *kind)
 {
-    Driver *driver = start(kind);
+    Driver *driver = driver_start(kind);
     DriverQueue *queue = driver_queue(driver, 0, 8);
     Buffer buffers[] = { filled(driver, "0123"), empty(driver, 4) };
 
@@ -249,14 +187,14 @@ static void test_many(const void *kind)
     for (unsigned i = 0; i < 70000; i++) {
         uint16_t id = queue_add(queue, buffers, 2);
         queue_kick(queue);
-        expect_used(queue, id, 4);
+        queue_expect(queue, id, 4);
     }
     driver_free(driver);
 }
 
 static void test_several_queues(const void *kind)
 {
-    Driver *driver = start(kind);
+    Driver *driver = driver_start(kind);
     DriverQueue *first = driver_queue(driver, 0, 8), *second = driver_queue(driver, 1, 4);
     Buffer a[] = { filled(driver, "first"), empty(driver, 5) }, b[] = { filled(driver, "second"), empty(driver, 6) };
 
@@ -265,10 +203,10 @@ static void test_several_queues(const void *kind)
     bench_drain(driver->bench);
     uint16_t id_a = queue_add(first, a, 2), id_b = queue_add(second, b, 2);
     queue_kick(second);
-    g_assert_true(nothing_used(first)); /* it was not notified of */
-    expect_used(second, id_b, 6);
+    g_assert_true(queue_nothing_used(first)); /* it was not notified of */
+    queue_expect(second, id_b, 6);
     queue_kick(first);
-    expect_used(first, id_a, 5);
+    queue_expect(first, id_a, 5);
     expect_text(driver, &a[1], "first");
     expect_text(driver, &b[1], "second");
     driver_free(driver);
@@ -277,7 +215,7 @@ static void test_several_queues(const void *kind)
 /* Before DRIVER_OK: a legacy driver may use its queues, a modern one waits. */
 static void test_before_driver_ok(const void *kind)
 {
-    Driver *driver = start(kind);
+    Driver *driver = driver_start(kind);
     DriverQueue *queue = driver_queue(driver, 0, 8);
 
     queue_add(queue, &(Buffer){ DRIVER_RAM, 1, true }, 1);
@@ -291,24 +229,13 @@ static void test_before_driver_ok(const void *kind)
 
 /* Interrupts */
 
-static uint16_t offer(DriverQueue *queue) { return queue_add(queue, &(Buffer){ DRIVER_RAM, 16, true }, 1); }
-
-static void offer_and_hold(DriverQueue *queue, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        offer(queue);
-    }
-    queue_kick(queue);
-    g_assert_cmpuint(test_device(queue->driver)->held_count, ==, count);
-}
-
 static void test_interrupt(const void *kind)
 {
-    Driver *driver = start(kind);
+    Driver *driver = driver_start(kind);
     DriverQueue *queue = driver_queue(driver, 0, 8);
 
     driver_go(driver);
-    offer_and_hold(queue, 2);
+    queue_offer_and_hold(queue, 2);
     g_assert_false(driver_interrupted(driver));
     test_device_push(driver, 0, 0);
     g_assert_cmphex(driver_get(driver, MMIO_INTERRUPT_STATUS), ==, VIRTIO_ISR_QUEUE);
@@ -319,12 +246,12 @@ static void test_interrupt(const void *kind)
 
 static void test_no_interrupt(const void *data)
 {
-    const Kind *kind = data;
-    Driver *driver = start(kind);
+    const DriverKind *kind = data;
+    Driver *driver = driver_start(kind);
     DriverQueue *queue = driver_queue(driver, 0, 8);
 
     driver_go(driver);
-    offer_and_hold(queue, 3);
+    queue_offer_and_hold(queue, 3);
     queue_want_interrupts(queue, false);
     test_device_push(driver, 0, 0);
     /* With events a split ring's flag says nothing; the first event is that of index 0. */
@@ -340,8 +267,8 @@ static void test_no_interrupt(const void *data)
 /* Interrupts at a place in the ring, over its end. */
 static void test_interrupt_event(const void *data)
 {
-    const Kind *kind = data;
-    Driver *driver = start(kind);
+    const DriverKind *kind = data;
+    Driver *driver = driver_start(kind);
     DriverQueue *queue = driver_queue(driver, 0, 8);
 
     if (!(kind->features & EVENT)) {
@@ -352,7 +279,7 @@ static void test_interrupt_event(const void *data)
     for (unsigned done = 0; done < 60;) {
         unsigned at = done + 2; /* of the next four, the third is to interrupt */
         queue_want_interrupt_at(queue, (uint16_t)(driver->packed ? at % 8 : at), at / 8 % 2 == 0);
-        offer_and_hold(queue, 4);
+        queue_offer_and_hold(queue, 4);
         for (unsigned i = 0; i < 4; i++, done++) {
             test_device_push(driver, 0, 0);
             g_assert_cmpint(driver_interrupted(driver), ==, done == at || done == 0);
@@ -364,20 +291,20 @@ static void test_interrupt_event(const void *data)
 /* Legacy: an interrupt when the device has nothing left, wanted or not. */
 static void test_notify_on_empty(const void *data)
 {
-    const Kind *kind = data;
+    const DriverKind *kind = data;
 
     if (!kind->legacy) {
         return;
     }
-    Driver *driver = start_with(kind, kind->features | BIT(VIRTIO_F_NOTIFY_ON_EMPTY));
+    Driver *driver = driver_start_with(kind, kind->features | BIT(VIRTIO_F_NOTIFY_ON_EMPTY));
     DriverQueue *queue = driver_queue(driver, 0, 8);
     driver_go(driver);
     queue_want_interrupts(queue, false);
     queue_want_interrupt_at(queue, 1000, false);
-    offer_and_hold(queue, 3);
+    queue_offer_and_hold(queue, 3);
     test_device_push(driver, 0, 0);
     driver_interrupted(driver);
-    offer(queue); /* not notified of, but there */
+    queue_offer(queue); /* not notified of, but there */
     test_device_push(driver, 0, 0);
     g_assert_false(driver_interrupted(driver));
     test_device_push(driver, 0, 0);
@@ -407,19 +334,19 @@ static bool wants_notification(DriverQueue *queue, bool event)
 
 static void test_notification(const void *data)
 {
-    const Kind *kind = data;
-    Driver *driver = start(kind);
+    const DriverKind *kind = data;
+    Driver *driver = driver_start(kind);
     DriverQueue *queue = driver_queue(driver, 0, 8);
     bool event = kind->features & EVENT;
 
     driver_go(driver);
     for (unsigned i = 0; i < 20; i++) {
-        offer(queue);
+        queue_offer(queue);
         g_assert_true(wants_notification(queue, event));
         test_device(driver)->suppress = true;
         queue_kick(queue);
         test_device_push(driver, 0, 0);
-        offer(queue);
+        queue_offer(queue);
         g_assert_false(wants_notification(queue, event));
         test_device(driver)->suppress = false;
         queue_kick(queue);
@@ -432,11 +359,11 @@ static void test_notification(const void *data)
 
 static void test_reset_in_flight(const void *kind)
 {
-    Driver *driver = start(kind);
+    Driver *driver = driver_start(kind);
     DriverQueue *queue = driver_queue(driver, 0, 8);
 
     driver_go(driver);
-    offer_and_hold(queue, 3);
+    queue_offer_and_hold(queue, 3);
     unsigned drained = test_device(driver)->drained;
     driver_put(driver, MMIO_STATUS, 0);
     g_assert_cmpuint(test_device(driver)->drained, ==, drained + 1);
@@ -445,10 +372,10 @@ static void test_reset_in_flight(const void *kind)
     g_assert_cmphex(driver_get(driver, MMIO_INTERRUPT_STATUS), ==, 0);
     g_assert_cmpint(bench_level(driver->bench, DRIVER_LINE), ==, 0);
     g_assert_cmpuint(queue_of(driver, 0)->in_flight, ==, 0);
-    driver_negotiate(driver, ((const Kind *)kind)->features);
+    driver_negotiate(driver, ((const DriverKind *)kind)->features);
     queue = driver_queue(driver, 0, 8);
     driver_go(driver);
-    offer_and_hold(queue, 2);
+    queue_offer_and_hold(queue, 2);
     bench_reset(driver->bench, RESET_WARM);
     g_assert_cmpuint(test_device(driver)->held_count, ==, 0);
     g_assert_cmphex(driver_get(driver, MMIO_STATUS), ==, 0);
@@ -469,13 +396,13 @@ static void stop_queue(Driver *driver, unsigned index, bool reset)
     g_assert_cmpuint(driver_get(driver, MMIO_QUEUE_READY), ==, 0);
 }
 
-static void check_stopping(const Kind *kind, bool reset)
+static void check_stopping(const DriverKind *kind, bool reset)
 {
-    Driver *driver = start_with(kind, kind->features | (kind->legacy ? 0 : BIT(VIRTIO_F_RING_RESET)));
+    Driver *driver = driver_start_with(kind, kind->features | (kind->legacy ? 0 : BIT(VIRTIO_F_RING_RESET)));
     DriverQueue *queue = driver_queue(driver, 0, 8), *other = driver_queue(driver, 1, 8);
 
     driver_go(driver);
-    offer_and_hold(queue, 3);
+    queue_offer_and_hold(queue, 3);
     stop_queue(driver, 0, reset);
     g_assert_cmpuint(test_device(driver)->held_count, ==, 0);
     queue_kick(queue); /* nothing there */
@@ -483,14 +410,14 @@ static void check_stopping(const Kind *kind, bool reset)
     g_assert_cmpuint(queue_of(driver, 0)->next_available, ==, 0);
     queue = driver_queue(driver, 0, 4);
     g_assert_cmpuint(queue_of(driver, 0)->size, ==, 4);
-    uint16_t id = offer(queue);
+    uint16_t id = queue_offer(queue);
     queue_kick(queue);
     test_device_push(driver, 0, 3);
-    expect_used(queue, id, 3);
-    id = offer(other);
+    queue_expect(queue, id, 3);
+    id = queue_offer(other);
     queue_kick(other);
     test_device_push(driver, 0, 2);
-    expect_used(other, id, 2);
+    queue_expect(other, id, 2);
     g_assert_false(driver->device->broken);
     driver_free(driver);
 }
@@ -500,7 +427,7 @@ static void test_queue_reset(const void *kind) { check_stopping(kind, true); }
 
 static void test_queue_reset_not_agreed(const void *kind)
 {
-    Driver *driver = start(kind);
+    Driver *driver = driver_start(kind);
 
     driver_queue(driver, 0, 8);
     driver_go(driver);
@@ -509,331 +436,14 @@ static void test_queue_reset_not_agreed(const void *kind)
     driver_free(driver);
 }
 
-/* Drivers that break the rules */
-
-static void expect_broken(Driver *driver)
-{
-    g_assert_true(driver->device->broken);
-    g_assert_cmpuint(test_device(driver)->held_count, ==, 0);
-    if (driver->legacy) {
-        g_assert_cmphex(driver_get(driver, MMIO_STATUS) & VIRTIO_STATUS_NEEDS_RESET, ==, 0);
-        return;
-    }
-    g_assert_cmphex(driver_get(driver, MMIO_STATUS), &, VIRTIO_STATUS_NEEDS_RESET);
-    g_assert_cmphex(driver_get(driver, MMIO_INTERRUPT_STATUS), ==, VIRTIO_ISR_CONFIG);
-    g_assert_cmpint(bench_level(driver->bench, DRIVER_LINE), ==, 1);
-}
-
-/* Each makes one wrong chain available. */
-
-static void write_after_read(DriverQueue *queue)
-{
-    queue_add(queue, (Buffer[]){ { DRIVER_RAM, 4, true }, { DRIVER_RAM, 4, false } }, 2);
-}
-
-static void write_after_read_in_table(DriverQueue *queue)
-{
-    queue_add_indirect(queue, (Buffer[]){ { DRIVER_RAM, 4, true }, { DRIVER_RAM, 4, false } }, 2);
-}
-
-static void not_in_memory(DriverQueue *queue) { queue_add(queue, &(Buffer){ 0x1000, 4, false }, 1); }
-
-static void over_the_end(DriverQueue *queue)
-{
-    queue_add(queue, &(Buffer){ DRIVER_RAM + DRIVER_RAM_SIZE - 4, 5, true }, 1);
-}
-
-static void wraps(DriverQueue *queue) { queue_add(queue, &(Buffer){ UINT64_MAX - 3, 8, true }, 1); }
-
-static void in_registers(DriverQueue *queue) { queue_add(queue, &(Buffer){ queue->driver->base, 4, false }, 1); }
-
-static void too_many_bytes(DriverQueue *queue)
-{
-    static Buffer buffers[1024];
-
-    for (unsigned i = 0; i < ARRAY_SIZE(buffers); i++) {
-        buffers[i] = (Buffer){ DRIVER_RAM, DRIVER_RAM_SIZE, true };
-    }
-    queue_add_indirect(queue, buffers, ARRAY_SIZE(buffers));
-}
-
-static void put_table(DriverQueue *queue, uint64_t address, uint32_t length, uint16_t flags)
-{
-    Driver *driver = queue->driver;
-
-    flags |= DESC_INDIRECT;
-    if (driver->packed) {
-        driver_put_descriptor(driver, queue->descriptors, address, length, 0, flags | DESC_AVAIL);
-    } else {
-        driver_put_descriptor(driver, queue->descriptors, address, length, flags, 1);
-        driver_store(driver, queue->available + 2, 2, 1);
-    }
-}
-
-static void table_of_no_bytes(DriverQueue *queue) { put_table(queue, DRIVER_RAM, 0, 0); }
-static void table_of_odd_length(DriverQueue *queue) { put_table(queue, DRIVER_RAM, 17, 0); }
-static void table_too_long(DriverQueue *queue) { put_table(queue, DRIVER_RAM, 16 * 1025, 0); }
-static void table_and_next(DriverQueue *queue) { put_table(queue, DRIVER_RAM, 16, DESC_NEXT); }
-static void table_not_in_memory(DriverQueue *queue) { put_table(queue, 0x1000, 16, 0); }
-
-static void table_in_table(DriverQueue *queue)
-{
-    Driver *driver = queue->driver;
-    uint64_t table = driver_alloc(driver, 16, 16);
-
-    /* A packed table's descriptors have but one flag, so that this one is a buffer there; put it out of memory. */
-    driver_put_descriptor(driver, table, driver->packed ? 0x1000 : table, 16, DESC_INDIRECT, DESC_INDIRECT);
-    put_table(queue, table, 16, 0);
-}
-
-static void loop(DriverQueue *queue)
-{
-    Driver *driver = queue->driver;
-
-    if (driver->packed) { /* every descriptor says that there is another */
-        for (unsigned i = 0; i < queue->size; i++) {
-            driver_put_descriptor(driver, queue->descriptors + 16u * i, DRIVER_RAM, 1, 0, DESC_NEXT | DESC_AVAIL);
-        }
-        return;
-    }
-    driver_put_descriptor(driver, queue->descriptors, DRIVER_RAM, 1, DESC_NEXT, 1);
-    driver_put_descriptor(driver, queue->descriptors + 16, DRIVER_RAM, 1, DESC_NEXT, 0);
-    driver_store(driver, queue->available + 2, 2, 1);
-}
-
-static void loop_in_table(DriverQueue *queue)
-{
-    Driver *driver = queue->driver;
-    uint64_t table = driver_alloc(driver, 32, 16);
-
-    driver_put_descriptor(driver, table, DRIVER_RAM, 1, DESC_NEXT, 1);
-    driver_put_descriptor(driver, table + 16, DRIVER_RAM, 1, DESC_NEXT, driver->packed ? DESC_INDIRECT : 0);
-    if (driver->packed) { /* there is no order to follow there: another mistake */
-        driver_put_descriptor(driver, table + 16, 0x1000, 1, 0, 0);
-    }
-    put_table(queue, table, 32, 0);
-}
-
-static void out_of_the_table(DriverQueue *queue)
-{
-    if (queue->driver->packed) {
-        loop(queue);
-        return;
-    }
-    driver_put_descriptor(queue->driver, queue->descriptors, DRIVER_RAM, 1, DESC_NEXT, 8);
-    driver_store(queue->driver, queue->available + 2, 2, 1);
-}
-
-static void no_such_head(DriverQueue *queue)
-{
-    if (queue->driver->packed) {
-        loop(queue);
-        return;
-    }
-    driver_store(queue->driver, queue->available + 4, 2, 8);
-    driver_store(queue->driver, queue->available + 2, 2, 1);
-}
-
-static void too_far_ahead(DriverQueue *queue)
-{
-    if (queue->driver->packed) {
-        loop(queue);
-        return;
-    }
-    driver_store(queue->driver, queue->available + 2, 2, 9);
-}
-
-static void (*const mistakes[])(DriverQueue *queue) = {
-    write_after_read, write_after_read_in_table, not_in_memory, over_the_end, wraps, in_registers, too_many_bytes,
-    table_of_no_bytes, table_of_odd_length, table_too_long, table_and_next, table_not_in_memory, table_in_table, loop,
-    loop_in_table, out_of_the_table, no_such_head, too_far_ahead,
-};
-
-static void test_mistakes(const void *kind)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(mistakes); i++) {
-        Driver *driver = start(kind);
-        DriverQueue *queue = driver_queue(driver, 0, 8);
-        driver_go(driver);
-        mistakes[i](queue);
-        queue_kick(queue);
-        g_test_message("mistake %u", i);
-        expect_broken(driver);
-        queue_kick(queue); /* it does nothing any more */
-        g_assert_cmpuint(test_device(driver)->held_count, ==, 0);
-        g_assert_true(nothing_used(queue));
-        driver_negotiate(driver, ((const Kind *)kind)->features); /* but after a reset */
-        queue = driver_queue(driver, 0, 8);
-        driver_go(driver);
-        offer_and_hold(queue, 1);
-        driver_free(driver);
-    }
-}
-
-/* A table where none was agreed on. */
-static void test_table_not_agreed(const void *data)
-{
-    const Kind *kind = data;
-    Driver *driver = start_with(kind, kind->features & ~INDIRECT);
-    DriverQueue *queue = driver_queue(driver, 0, 8);
-
-    driver_go(driver);
-    queue_add_indirect(queue, &(Buffer){ DRIVER_RAM, 4, true }, 1);
-    queue_kick(queue);
-    expect_broken(driver);
-    driver_free(driver);
-}
-
-/* Buffers in flight when another one is wrong: they are not given back to a stopped device. */
-static void test_mistake_in_flight(const void *kind)
-{
-    Driver *driver = start(kind);
-    DriverQueue *queue = driver_queue(driver, 0, 8);
-
-    driver_go(driver);
-    offer_and_hold(queue, 2);
-    not_in_memory(queue);
-    queue_kick(queue);
-    g_assert_true(driver->device->broken);
-    test_device_push(driver, 0, 0);
-    g_assert_true(nothing_used(queue));
-    driver_put(driver, MMIO_STATUS, 0);
-    g_assert_cmpuint(test_device(driver)->held_count, ==, 0);
-    driver_free(driver);
-}
-
-/* More buffers than the ring has entries: one that is used again before it was given back. */
-static void test_more_than_entries(const void *kind)
-{
-    Driver *driver = start(kind);
-    DriverQueue *queue = driver_queue(driver, 0, 2);
-
-    driver_go(driver);
-    offer_and_hold(queue, 2);
-    offer(queue);
-    queue_kick(queue);
-    g_assert_true(driver->device->broken);
-    driver_free(driver);
-}
-
-/* The machine stands still, is saved, and goes on elsewhere. */
-
-static void set_running(Driver *driver, bool running)
-{
-    if (running) {
-        g_assert_true(machine_run(driver->bench->machine, NULL));
-    } else {
-        machine_stop(driver->bench->machine, RUN_STATE_PAUSED);
-    }
-    bench_drain(driver->bench);
-}
-
-static void test_stop(const void *kind)
-{
-    Driver *driver = start(kind);
-    DriverQueue *queue = driver_queue(driver, 0, 8);
-
-    driver_go(driver);
-    offer_and_hold(queue, 2);
-    set_running(driver, false);
-    g_assert_cmpuint(test_device(driver)->held_count, ==, 0); /* nothing is in flight */
-    offer(queue);
-    queue_kick(queue);
-    g_assert_cmpuint(test_device(driver)->held_count, ==, 0);
-    set_running(driver, true);
-    g_assert_cmpuint(test_device(driver)->held_count, ==, 1);
-    driver_free(driver);
-}
-
-static void load(Driver *driver, const StrBuf *stream)
-{
-    AUTO_ERROR(error);
-
-    set_running(driver, false);
-    if (!state_load(driver->bench->machine, stream->data, stream->length, &error)) {
-        g_error("loading: %s", error_message(error));
-    }
-    set_running(driver, true);
-}
-
-static void test_saved_state(const void *data)
-{
-    const Kind *kind = data;
-    Driver *driver = start(kind), *second = start_with(kind, 0);
-    DriverQueue *queue = driver_queue(driver, 0, 8);
-    AUTO_STRBUF(stream);
-
-    driver_go(driver);
-    for (unsigned i = 0; i < 3; i++) { /* into the second round of the ring */
-        offer_and_hold(queue, 4);
-        for (unsigned n = 0; n < 4; n++) {
-            test_device_push(driver, 0, 0);
-            g_assert_false(nothing_used(queue));
-        }
-    }
-    if (kind->features & EVENT) {
-        queue_want_interrupt_at(queue, driver->packed ? 14 % 8 : 14, false); /* in the second round */
-    }
-    driver_interrupted(driver);
-    set_running(driver, false);
-    uint16_t ids[] = { offer(queue), offer(queue), offer(queue) };
-    queue_kick(queue); /* to be looked at where it goes on */
-    g_assert_true(state_save(driver->bench->machine, &stream, NULL));
-    second->packed = driver->packed;
-    load(second, &stream);
-    second->queues[0] = *queue;
-    queue = &second->queues[0];
-    queue->driver = second;
-    g_assert_cmpuint(test_device(second)->held_count, ==, 3);
-    for (unsigned i = 0; i < 3; i++) {
-        test_device_push(second, 0, i);
-        expect_used(queue, ids[i], i);
-        g_assert_cmpint(driver_interrupted(second), ==, !(kind->features & EVENT) || i == 2);
-    }
-    driver_free(driver);
-    driver_free(second);
-}
-
-/* What a stream says that cannot be. */
-static void test_bad_state(void)
-{
-    static const struct {
-        size_t offset, size;
-        uint64_t value;
-    } changes[] = {
-        { offsetof(VirtioDevice, driver_features), 8, BIT(50) },
-        { offsetof(VirtioDevice, isr), 1, 4 },
-        { offsetof(VirtioDevice, queues[0].size), 2, 9 },
-        { offsetof(VirtioDevice, queues[0].size), 2, 0 },
-        { offsetof(VirtioDevice, queues[0].next_available), 2, 8 },
-        { offsetof(VirtioDevice, queues[0].next_used), 2, 8 },
-    };
-
-    for (unsigned i = 0; i < ARRAY_SIZE(changes); i++) {
-        Driver *driver = start(&kinds[ARRAY_SIZE(kinds) - 1]), *second = start(&kinds[ARRAY_SIZE(kinds) - 1]);
-        AUTO_STRBUF(stream);
-        AUTO_ERROR(error);
-        driver_queue(driver, 0, 8);
-        driver_go(driver);
-        set_running(driver, false);
-        memcpy((char *)driver->device + changes[i].offset, &changes[i].value, changes[i].size);
-        g_assert_true(state_save(driver->bench->machine, &stream, NULL));
-        set_running(second, false);
-        g_assert_false(state_load(second->bench->machine, stream.data, stream.length, &error));
-        g_test_message("%s", error_message(error));
-        driver_free(driver);
-        driver_free(second);
-    }
-}
-
 /* A notification is waiting in the loop when the machine ends. */
 static void test_end_when_notified(void)
 {
-    Driver *driver = start(&kinds[0]);
+    Driver *driver = driver_start(&driver_kinds[0]);
     DriverQueue *queue = driver_queue(driver, 0, 8);
 
     driver_go(driver);
-    offer(queue);
+    queue_offer(queue);
     driver_put(driver, MMIO_QUEUE_NOTIFY, 0);
     driver_free(driver);
 }
@@ -841,7 +451,7 @@ static void test_end_when_notified(void)
 /* A chain that was taken and is given back comes again. */
 static void test_unpop(const void *kind)
 {
-    Driver *driver = start(kind);
+    Driver *driver = driver_start(kind);
     DriverQueue *queue = driver_queue(driver, 0, 4);
     VirtQueue *vq = queue_of(driver, 0);
 
@@ -860,17 +470,14 @@ static void test_unpop(const void *kind)
         g_assert_cmpuint(element->in_bytes, ==, 4);
         virtqueue_push(vq, element, 4);
         device_unlock(driver->device->device.lock);
-        expect_used(queue, id, 4);
+        queue_expect(queue, id, 4);
     }
     driver_free(driver);
 }
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*test)(const void *kind);
-    } tests[] = {
+    static const DriverTest tests[] = {
         { "echo", test_echo },
         { "indirect", test_indirect },
         { "chain-then-table", test_chain_then_table },
@@ -889,22 +496,11 @@ int main(int argc, char **argv)
         { "queue-stop", test_queue_stop },
         { "queue-reset", test_queue_reset },
         { "queue-reset-not-agreed", test_queue_reset_not_agreed },
-        { "mistakes", test_mistakes },
-        { "table-not-agreed", test_table_not_agreed },
-        { "mistake-in-flight", test_mistake_in_flight },
-        { "more-than-entries", test_more_than_entries },
-        { "stop", test_stop },
-        { "saved-state", test_saved_state },
         { "unpop", test_unpop },
     };
 
     g_test_init(&argc, &argv, NULL);
-    for (unsigned i = 0; i < ARRAY_SIZE(kinds) * ARRAY_SIZE(tests); i++) {
-        const Kind *kind = &kinds[i / ARRAY_SIZE(tests)];
-        g_autofree char *name = g_strdup_printf("/virtqueue/%s/%s", kind->name, tests[i % ARRAY_SIZE(tests)].name);
-        g_test_add_data_func(name, kind, tests[i % ARRAY_SIZE(tests)].test);
-    }
-    g_test_add_func("/virtqueue/bad-state", test_bad_state);
+    driver_add_tests(tests, ARRAY_SIZE(tests));
     g_test_add_func("/virtqueue/end-when-notified", test_end_when_notified);
     return g_test_run();
 }

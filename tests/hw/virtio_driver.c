@@ -49,8 +49,10 @@ void test_device_push(Driver *driver, unsigned held, uint32_t written)
     virtqueue_push(queue, device->held[held], written);
     virtqueue_interrupt(queue);
     device->held_count--;
-    memmove(&device->held[held], &device->held[held + 1], (device->held_count - held) * sizeof device->held[0]);
-    memmove(&device->held_of[held], &device->held_of[held + 1], (device->held_count - held) * sizeof device->held_of[0]);
+    for (unsigned i = held; i < device->held_count; i++) {
+        device->held[i] = device->held[i + 1];
+        device->held_of[i] = device->held_of[i + 1];
+    }
     device_unlock(lock);
 }
 
@@ -435,4 +437,69 @@ bool driver_interrupted(Driver *driver)
     driver_put(driver, MMIO_INTERRUPT_ACK, driver_get(driver, MMIO_INTERRUPT_STATUS));
     g_assert_cmpint(bench_level(driver->bench, DRIVER_LINE), ==, 0);
     return high;
+}
+
+/* Kinds of drivers. */
+
+const DriverKind driver_kinds[] = {
+    { "legacy", true, false, INDIRECT },
+    { "legacy-event", true, false, INDIRECT | EVENT },
+    { "legacy-big", true, true, INDIRECT | EVENT },
+    { "split", false, false, INDIRECT },
+    { "split-event", false, false, INDIRECT | EVENT },
+    { "packed", false, false, INDIRECT | PACKED },
+    { "packed-event", false, false, INDIRECT | EVENT | PACKED },
+    { NULL },
+};
+
+static const Guest big_guest = { .target = "big", .word_bits = 64, .page_bits = 12, .big_endian = true };
+
+Driver *driver_start_with(const DriverKind *kind, uint64_t features)
+{
+    Driver *driver = driver_new_empty(kind->legacy);
+
+    driver->big_endian = kind->big_endian;
+    if (kind->big_endian) {
+        driver->bench->machine->guest = &big_guest;
+    }
+    driver_add(driver, "bench-virtio", "packed=on");
+    driver_run(driver);
+    driver_negotiate(driver, features);
+    g_assert_cmphex(driver->features & ~BIT(VIRTIO_F_VERSION_1), ==, features & ~BIT(VIRTIO_F_VERSION_1));
+    return driver;
+}
+
+Driver *driver_start(const void *kind) { return driver_start_with(kind, ((const DriverKind *)kind)->features); }
+
+void driver_add_tests(const DriverTest *tests, size_t count)
+{
+    for (const DriverKind *kind = driver_kinds; kind->name; kind++) {
+        for (size_t i = 0; i < count; i++) {
+            g_autofree char *name = g_strdup_printf("/virtqueue/%s/%s", kind->name, tests[i].name);
+            g_test_add_data_func(name, kind, tests[i].test);
+        }
+    }
+}
+
+void queue_expect(DriverQueue *queue, uint16_t id, uint32_t length)
+{
+    uint16_t used_id;
+    uint32_t used_length;
+
+    g_assert_true(queue_take(queue, &used_id, &used_length));
+    g_assert_cmpuint(used_id, ==, id);
+    g_assert_cmpuint(used_length, ==, length);
+}
+
+bool queue_nothing_used(DriverQueue *queue) { return !is_used(queue); }
+
+uint16_t queue_offer(DriverQueue *queue) { return queue_add(queue, &(Buffer){ DRIVER_RAM, 16, true }, 1); }
+
+void queue_offer_and_hold(DriverQueue *queue, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        queue_offer(queue);
+    }
+    queue_kick(queue);
+    g_assert_cmpuint(test_device(queue->driver)->held_count, ==, count);
 }

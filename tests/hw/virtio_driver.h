@@ -1,6 +1,6 @@
 /*
- * A virtio driver for tests: a virtio-mmio transport on the bench with a device behind it, guest memory, and the driver's
- * side of split and packed queues. What a test wants to be wrong it writes into the memory itself.
+ * A virtio driver for tests: a virtio-mmio transport on the bench with a device behind it, guest memory, and the
+ * driver's side of split and packed queues. What a test wants to be wrong it writes into the memory itself.
  */
 #pragma once
 
@@ -96,7 +96,7 @@ uint8_t *driver_host(Driver *driver, uint64_t address);
 uint64_t driver_load(Driver *driver, uint64_t address, unsigned size); /* in the driver's byte order */
 void driver_store(Driver *driver, uint64_t address, unsigned size, uint64_t value);
 
-/* From reset to FEATURES_OK (legacy: DRIVER); what of `wanted` is offered is accepted. VERSION_1 goes without saying. */
+/* From reset to FEATURES_OK (legacy: DRIVER); what of `wanted` is offered is accepted, and VERSION_1. */
 void driver_negotiate(Driver *driver, uint64_t wanted);
 void driver_go(Driver *driver); /* DRIVER_OK */
 /* A ring in memory, and the registers told of it. */
@@ -135,3 +135,30 @@ typedef struct TestDevice {
 } TestDevice;
 static inline TestDevice *test_device(const Driver *driver) { return (TestDevice *)driver->device; }
 void test_device_push(Driver *driver, unsigned held, uint32_t written);
+
+/* Drivers of every kind, with the test device; "legacy-big" is one of a big-endian guest. */
+#define PACKED BIT(VIRTIO_F_RING_PACKED)
+#define EVENT BIT(VIRTIO_F_EVENT_IDX)
+#define INDIRECT BIT(VIRTIO_F_INDIRECT_DESC)
+typedef struct DriverKind {
+    const char *name; /* NULL ends the list */
+    bool legacy, big_endian;
+    uint64_t features;
+} DriverKind;
+extern const DriverKind driver_kinds[];
+/* From a new bench to negotiated features. */
+Driver *driver_start(const void *kind);
+Driver *driver_start_with(const DriverKind *kind, uint64_t features);
+/* A test of each kind, "/virtqueue/KIND/NAME". */
+typedef struct DriverTest {
+    const char *name;
+    void (*test)(const void *kind);
+} DriverTest;
+void driver_add_tests(const DriverTest *tests, size_t count);
+
+/* The next used chain is this one; there is none. */
+void queue_expect(DriverQueue *queue, uint16_t id, uint32_t length);
+bool queue_nothing_used(DriverQueue *queue);
+/* A buffer of 16 bytes to write to; some, notified of and held by the test device. */
+uint16_t queue_offer(DriverQueue *queue);
+void queue_offer_and_hold(DriverQueue *queue, unsigned count);
