@@ -15,7 +15,9 @@
 #include "block/block.h"
 #include "core/machine.h"
 #include "hw/virtio/virtio.h"
+#include "schema/common.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,7 +61,7 @@ enum {
     CONFIG_BYTES = 60,
 };
 
-enum { QUEUES_AUTO = UINT16_MAX };
+enum { QUEUES_AUTO = UINT16_MAX, BLOCK_SIZE_LIMIT = 2 << 20, RANGE_LIMIT = INT32_MAX / 512 };
 
 typedef struct VirtioBlock {
     VirtioDevice virtio;
@@ -68,7 +70,8 @@ typedef struct VirtioBlock {
     uint64_t logical_block_size, physical_block_size, min_io_size, opt_io_size, discard_granularity;
     uint32_t cylinders, heads, sectors, max_discard_sectors, max_write_zeroes_sectors;
     uint16_t num_queues, queue_size;
-    bool write_cache, config_wce, discard, write_zeroes, seg_max_adjust;
+    OnOffAuto write_cache; /* auto: on */
+    bool config_wce, discard, write_zeroes, seg_max_adjust;
     bool writeback; /* as the driver last set it */
 } VirtioBlock;
 
@@ -335,7 +338,7 @@ static void features_changed(VirtioDevice *device)
 {
     VirtioBlock *block = block_of(device);
     bool cannot_flush = virtio_has(device, F_CONFIG_WCE) && !virtio_has(device, F_FLUSH);
-    block->writeback = block->write_cache && !cannot_flush;
+    block->writeback = block->write_cache != ON_OFF_AUTO_OFF && !cannot_flush;
 }
 
 static void drain(VirtioDevice *device)
@@ -345,44 +348,77 @@ static void drain(VirtioDevice *device)
     }
 }
 
+static bool check_block_size(const char *name, uint64_t size, Error **error)
+{
+    return (is_power_of_2(size) && size >= DISK_SECTOR && size <= BLOCK_SIZE_LIMIT) ||
+           error_set(error, "parameter %s must be a power of 2 between %d and %d", name, DISK_SECTOR, BLOCK_SIZE_LIMIT);
+}
+
+static bool check_multiple(const VirtioBlock *block, const char *name, uint64_t size, uint64_t most, Error **error)
+{
+    if (size % block->logical_block_size) {
+        return error_set(error, "%s must be a multiple of logical_block_size", name);
+    }
+    return size / block->logical_block_size <= most ||
+           error_set(error, "%s must not exceed %" PRIu64 " logical blocks", name, most);
+}
+
 static bool check_block_sizes(VirtioBlock *block, Error **error)
 {
-    uint64_t logical = block->logical_block_size, physical = block->physical_block_size;
-    if (!is_power_of_2(logical) || logical < DISK_SECTOR || logical > 2 * MIB) {
-        return error_set(error, "logical_block_size must be a power of two from 512 to 2 MiB");
+    if (!check_block_size("logical_block_size", block->logical_block_size, error) ||
+        !check_block_size("physical_block_size", block->physical_block_size, error)) {
+        return false;
     }
-    if (!is_power_of_2(physical) || physical < logical || physical > 2 * MIB) {
-        return error_set(error, "physical_block_size must be a power of two from logical_block_size to 2 MiB");
+    if (block->logical_block_size > block->physical_block_size) {
+        return error_set(error, "logical_block_size > physical_block_size not supported");
     }
-    if (block->min_io_size % logical || block->min_io_size / logical > UINT16_MAX) {
-        return error_set(error, "min_io_size must be a multiple of logical_block_size, and at most 65535 times it");
-    }
-    if (block->opt_io_size % logical || block->opt_io_size / logical > UINT32_MAX) {
-        return error_set(error, "opt_io_size must be a multiple of logical_block_size");
-    }
-    if (block->discard_granularity % logical || block->discard_granularity > UINT32_MAX) {
-        return error_set(error, "discard_granularity must be a multiple of logical_block_size");
-    }
-    return true;
+    uint64_t most = UINT32_MAX / block->logical_block_size;
+    return check_multiple(block, "min_io_size", block->min_io_size, UINT16_MAX, error) &&
+           check_multiple(block, "opt_io_size", block->opt_io_size, UINT32_MAX, error) &&
+           check_multiple(block, "discard_granularity", block->discard_granularity, most, error);
 }
 
-static bool check_queues(VirtioBlock *block, Error **error)
+static bool check_range(const char *name, uint32_t value, uint32_t most, Error **error)
 {
-    if (block->num_queues == QUEUES_AUTO) {
-        block->num_queues = 1;
-    }
-    if (block->num_queues == 0 || block->num_queues > VIRTIO_QUEUES) {
-        return error_set(error, "num-queues must be from 1 to %d", VIRTIO_QUEUES);
-    }
-    if (!is_power_of_2(block->queue_size) || block->queue_size <= 2 || block->queue_size > VIRTIO_QUEUE_SIZE_LIMIT) {
-        return error_set(error, "queue-size must be a power of two from 4 to %d", VIRTIO_QUEUE_SIZE_LIMIT);
-    }
-    return true;
+    return (value >= 1 && value <= most) ||
+           error_set(error, "%s must be between 1 and %" PRIu32 ", not %" PRIu32, name, most, value);
 }
 
-/* A geometry that old systems accept: 63 sectors, 16 heads. */
-static void guess_geometry(VirtioBlock *block)
+static bool check_numbers(const VirtioBlock *block, Error **error)
 {
+    const struct {
+        const char *name;
+        uint32_t value, most;
+    } numbers[] = {
+        { "cyls", block->cylinders, UINT16_MAX },
+        { "heads", block->heads, UINT8_MAX },
+        { "secs", block->sectors, UINT8_MAX },
+        { "num-queues", block->num_queues, VIRTIO_QUEUES },
+        { "max-discard-sectors", block->max_discard_sectors, RANGE_LIMIT },
+        { "max-write-zeroes-sectors", block->max_write_zeroes_sectors, RANGE_LIMIT },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        if (!check_range(numbers[i].name, numbers[i].value, numbers[i].most, error)) {
+            return false;
+        }
+    }
+    return (is_power_of_2(block->queue_size) && block->queue_size > 2 &&
+            block->queue_size <= VIRTIO_QUEUE_SIZE_LIMIT) ||
+           error_set(error, "queue-size must be a power of 2 between 4 and %d, not %u", VIRTIO_QUEUE_SIZE_LIMIT,
+                     block->queue_size);
+}
+
+/* What was left open. A geometry that old systems accept has 63 sectors and 16 heads. */
+static void choose(VirtioBlock *block)
+{
+    block->logical_block_size = block->logical_block_size ? block->logical_block_size : DISK_SECTOR;
+    if (block->physical_block_size == 0) {
+        block->physical_block_size = block->logical_block_size;
+    }
+    if (block->discard_granularity == UINT32_MAX) {
+        block->discard_granularity = block->logical_block_size;
+    }
+    block->num_queues = block->num_queues == QUEUES_AUTO ? 1 : block->num_queues;
     if (block->cylinders == 0 && block->heads == 0 && block->sectors == 0) {
         block->heads = 16;
         block->sectors = 63;
@@ -410,17 +446,13 @@ static bool block_realize(Device *device, Error **error)
 {
     VirtioBlock *block = (VirtioBlock *)device;
     if (!block->disk) {
-        return error_set(error, "Property 'drive' of virtio-blk-device is missing: it names a -drive");
+        return error_set(error, "drive property not set: it names a -drive by its id");
     }
-    block->physical_block_size = MAX(block->physical_block_size, block->logical_block_size);
-    if (block->discard_granularity == UINT32_MAX) {
-        block->discard_granularity = block->logical_block_size;
-    }
-    if (!check_block_sizes(block, error) || !check_queues(block, error) ||
+    choose(block);
+    if (!check_block_sizes(block, error) || !check_numbers(block, error) ||
         !disk_attach(block->disk, &device->object, error)) {
         return false;
     }
-    guess_geometry(block);
     add_features(block);
     block->virtio.config_size = CONFIG_BYTES;
     for (unsigned i = 0; i < block->num_queues; i++) {
@@ -444,7 +476,7 @@ static const StateTable state_table = {
 static const Property properties[] = {
     PROP_DRIVE("drive", VirtioBlock, disk),
     PROP("serial", type_string, VirtioBlock, serial, NULL, "serial number that the guest sees"),
-    PROP("logical_block_size", type_size, VirtioBlock, logical_block_size, "512", "smallest unit of a request"),
+    PROP("logical_block_size", type_size, VirtioBlock, logical_block_size, "0", "smallest unit of a request; 0: 512"),
     PROP("physical_block_size", type_size, VirtioBlock, physical_block_size, "0", "the disk's own unit; 0: logical"),
     PROP("min_io_size", type_size, VirtioBlock, min_io_size, "0", "suggested smallest request"),
     PROP("opt_io_size", type_size, VirtioBlock, opt_io_size, "0", "suggested best request"),
@@ -456,7 +488,7 @@ static const Property properties[] = {
     PROP("max-write-zeroes-sectors", type_uint32, VirtioBlock, max_write_zeroes_sectors, "4194303", "of one request"),
     PROP("num-queues", type_uint16, VirtioBlock, num_queues, "65535", "queues; 65535: one"),
     PROP("queue-size", type_uint16, VirtioBlock, queue_size, "256", "entries of a queue"),
-    PROP("write-cache", type_bool, VirtioBlock, write_cache, "on", "writes are done before they are flushed"),
+    PROP("write-cache", OnOffAuto_type, VirtioBlock, write_cache, "auto", "writes are done before they are flushed"),
     PROP("config-wce", type_bool, VirtioBlock, config_wce, "on", "the driver may switch the write cache"),
     PROP("discard", type_bool, VirtioBlock, discard, "on", "offer discard"),
     PROP("write-zeroes", type_bool, VirtioBlock, write_zeroes, "on", "offer writing zeroes"),
