@@ -82,6 +82,13 @@ CharDevice *char_new(CharHost *host, const ChardevOptions *options, Error **erro
  * "none" succeeds with NULL in *device. `*monitor` (may be NULL: not allowed) says whether "mon:" was there. */
 bool char_new_legacy(CharHost *host, const char *id, const char *text, CharDevice **device, bool *monitor,
                      Error **error);
+/* One whose other end is the caller: `output` gets what is written (any thread); char_callback_input is what comes in,
+ * of which it takes as much as there is room for. */
+CharDevice *char_new_callback(CharHost *host, const char *id,
+                              void (*output)(void *data, const uint8_t *bytes, size_t count), void *data,
+                              Error **error);
+size_t char_callback_input(CharDevice *device, const uint8_t *bytes, size_t count);
+bool char_is_callback(const CharDevice *device);
 CharDevice *char_find(CharHost *host, const char *id, Error **error);
 /* An error while something is attached. */
 bool char_remove(CharHost *host, const char *id, Error **error);

@@ -42,10 +42,14 @@ struct CharDevice {
     int log_fd;
 };
 
-extern const CharClass char_class, char_file_class, char_memory_class, char_mux_class, char_null_class, char_pipe_class,
-    char_pty_class, char_ringbuf_class, char_socket_class, char_stdio_class, char_vc_class;
+extern const CharClass char_class, char_callback_class, char_file_class, char_memory_class, char_mux_class,
+    char_null_class, char_pipe_class, char_pty_class, char_ringbuf_class, char_socket_class, char_stdio_class,
+    char_vc_class;
 #define char_class_of(device) ((const CharClass *)((const CharDevice *)(device))->object.class)
 
+/* Opens one under a checked id; it hangs in the container when it succeeds. `options` NULL: `open` needs none. */
+CharDevice *char_make(CharHost *host, const char *id, const CharClass *class, const ChardevOptions *options,
+                      Error **error);
 /* Tells the user something: CharHost's `message`. */
 void char_message(CharDevice *device, const char *kind, const char *format, ...) PRINTF(3, 4);
 /* Bytes that the front-end takes now; 0 without one. */

@@ -50,33 +50,42 @@ CharDevice *char_find(CharHost *host, const char *id, Error **error)
     return (CharDevice *)found;
 }
 
-/* Under a checked id; hangs in the container when it succeeds. */
-static CharDevice *char_make(CharHost *host, const char *id, const ChardevOptions *options, Error **error)
+static bool open_log(CharDevice *device, const ChardevOptions *options, Error **error)
 {
-    const char *backend = ChardevBackend_type.names[options->backend];
-    AUTO_FREE char *class_name = string_format("chardev-%s", backend);
-    Object *object = object_new(class_find(class_name), NULL, NULL, error);
+    int flags = O_WRONLY | O_CREAT | (options->has_logappend && options->logappend ? O_APPEND : O_TRUNC);
+    if (options->logfile) {
+        device->log_fd = files_open(device->host->files, options->logfile, flags, 0666, error);
+    }
+    return !options->logfile || device->log_fd >= 0;
+}
+
+CharDevice *char_make(CharHost *host, const char *id, const CharClass *class, const ChardevOptions *options,
+                      Error **error)
+{
+    Object *object = object_new(&class->class, NULL, NULL, error);
     if (!object) {
         return NULL;
     }
     CharDevice *device = (CharDevice *)object;
     device->host = host;
-    device->backend = backend;
+    device->backend = class->class.name + strlen("chardev-");
     bool made = object_add_child(host->container, id, object, error);
     object_unref(object);
     if (!made) {
         return NULL;
     }
-    if (options->logfile) {
-        int flags = O_WRONLY | O_CREAT | (options->has_logappend && options->logappend ? O_APPEND : O_TRUNC);
-        device->log_fd = files_open(host->files, options->logfile, flags, 0666, error);
-        made = device->log_fd >= 0;
-    }
-    if (!made || !char_class_of(device)->open(device, options, error) || !object_complete(object, error)) {
+    if ((options && !open_log(device, options, error)) || !class->open(device, options, error) ||
+        !object_complete(object, error)) {
         object_unparent(object);
         return NULL;
     }
     return device;
+}
+
+static CharDevice *make_of_kind(CharHost *host, const char *id, const ChardevOptions *options, Error **error)
+{
+    AUTO_FREE char *name = string_format("chardev-%s", ChardevBackend_type.names[options->backend]);
+    return char_make(host, id, (const CharClass *)class_find(name), options, error);
 }
 
 static CharDevice *char_make_muxed(CharHost *host, const ChardevOptions *options, Error **error)
@@ -86,12 +95,12 @@ static CharDevice *char_make_muxed(CharHost *host, const ChardevOptions *options
         error_set(error, "the ID '%s', which mux=on needs, is taken", base_id);
         return NULL;
     }
-    CharDevice *base = char_make(host, base_id, options, error);
+    CharDevice *base = make_of_kind(host, base_id, options, error);
     if (!base) {
         return NULL;
     }
     ChardevOptions mux = { .id = options->id, .backend = CHARDEV_BACKEND_MUX, .u.mux.chardev = base_id };
-    CharDevice *device = char_make(host, options->id, &mux, error);
+    CharDevice *device = make_of_kind(host, options->id, &mux, error);
     if (!device) {
         object_unparent(&base->object);
     }
@@ -109,7 +118,7 @@ CharDevice *char_new(CharHost *host, const ChardevOptions *options, Error **erro
         return NULL;
     }
     bool muxed = options->has_mux && options->mux && options->backend != CHARDEV_BACKEND_MUX;
-    return muxed ? char_make_muxed(host, options, error) : char_make(host, options->id, options, error);
+    return muxed ? char_make_muxed(host, options, error) : make_of_kind(host, options->id, options, error);
 }
 
 /* -- the older syntax ------------------------------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /*
  * Several front-ends on one back-end: the serial port and the monitor on a terminal. Output of all goes out; input goes
- * to the one that has the focus, the newest (but for modest ones) until Ctrl-A C hands it on. After the escape character (Ctrl-A, or -echr's)
- * a byte is a command: see the table. What the focused front-end cannot take yet is kept, so that commands work
- * while a guest does not read.
+ * to the one that has the focus, the newest (but for modest ones) until Ctrl-A C hands it on. After the escape
+ * character (Ctrl-A, or -echr's) a byte is a command: see the table. What the focused front-end cannot take yet is
+ * kept, so that commands work while a guest does not read.
  *
  * Not here: Ctrl-A S, which writes the changes of -snapshot back: there is no -snapshot.
  */
@@ -276,7 +276,8 @@ static bool mux_attach(CharDevice *device, CharFrontend *frontend, Error **error
         slot++;
     }
     if (slot == MUX_SLOTS) {
-        return error_set(error, "character device '%s' has %d front-ends, which is the limit", char_id(device), MUX_SLOTS);
+        return error_set(error, "character device '%s' has %d front-ends, which is the limit", char_id(device),
+                         MUX_SLOTS);
     }
     mux->slots[slot].frontend = frontend;
     mux->slots[slot].put = mux->slots[slot].taken = 0;

@@ -15,6 +15,9 @@ enum { DEFAULT_ESCAPE = 1 }; /* Ctrl-A */
 static void instance_event(void *data, const char *name, Json *arguments)
 {
     Instance *instance = data;
+    if (instance->event) {
+        instance->event(instance->data, name, arguments);
+    }
     control_event(&instance->control, name, arguments);
 }
 
@@ -58,11 +61,11 @@ char *instance_keep(Instance *instance, char *text)
     return text;
 }
 
-Instance *instance_new(const Guest *guest, Error **error)
+Instance *instance_new(const Guest *guest, bool attach_glib, Error **error)
 {
     Instance *instance = NEW(Instance);
     instance->guest = guest;
-    instance->loop = loop_new(true, error);
+    instance->loop = loop_new(attach_glib, error);
     if (!instance->loop) {
         free(instance);
         return NULL;

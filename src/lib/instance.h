@@ -32,6 +32,10 @@ struct Instance {
     bool single_threaded;        /* before instance_create: vCPUs run by machine_step alone, time by instructions */
     bool background;             /* before instance_create: standard input and output are not to be used */
     bool interrupted;            /* gives up waiting for peers */
+    /* Before instance_create: the first serial port's output, where no -serial says otherwise; NULL: nowhere. */
+    void (*serial_output)(void *data, const uint8_t *bytes, size_t count);
+    /* Before instance_create: hears of QMP's events, too. `data` may be NULL; not taken. */
+    void (*event)(void *data, const char *name, const Json *arguments);
     /* The machine asks to end. */
     void (*shutdown)(void *data, ShutdownCause cause, int status);
     /* A "warning" or "info", or (kind NULL) a line of output, without a newline; NULL: none is shown. */
@@ -39,8 +43,9 @@ struct Instance {
     void *data;
 };
 
-/* Makes everything but the machine; options are given then. NULL on failure. */
-Instance *instance_new(const Guest *guest, Error **error);
+/* Makes everything but the machine; options are given then. NULL on failure. `attach_glib`: its loop serves GLib's
+ * default context, which one loop of a process can. */
+Instance *instance_new(const Guest *guest, bool attach_glib, Error **error);
 /* Makes the machine from instance->given: ready to run, in state prelaunch. */
 bool instance_create(Instance *instance, Error **error);
 void instance_free(Instance *instance);

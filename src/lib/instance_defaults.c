@@ -174,10 +174,21 @@ static bool default_serial_wanted(const Instance *instance)
            !instance->machine->class->no_serial;
 }
 
+static bool add_serial_callback(Instance *instance, Error **error)
+{
+    CharDevice *device =
+        char_new_callback(&instance->chars, "serial0", instance->serial_output, instance->data, error);
+    vec_push(&instance->machine->serials, device);
+    return device != NULL;
+}
+
 /* Consoles in a window where there is no -nographic; there are no windows, so they are not seen. */
 bool instance_add_default_devices(Instance *instance, Error **error)
 {
     bool terminal = is_given(instance, OPTION_NOGRAPHIC);
+    if (instance->serial_output && !is_given(instance, OPTION_SERIAL)) {
+        return add_serial_callback(instance, error);
+    }
     if (!default_serial_wanted(instance)) {
         return true;
     }

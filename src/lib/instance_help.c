@@ -16,7 +16,8 @@ static void help_enum(const char *heading, const Type *type, StrBuf *out)
 {
     strbuf_printf(out, "%s\n", heading);
     for (uint32_t i = 0; i < type->count; i++) {
-        strbuf_printf(out, "%-10s %s\n", type->names[i], type->descriptions && type->descriptions[i] ? type->descriptions[i] : "");
+        const char *description = type->descriptions ? type->descriptions[i] : NULL;
+        strbuf_printf(out, "%-10s %s\n", type->names[i], description ? description : "");
     }
 }
 
@@ -34,8 +35,8 @@ static bool help_machine(const GivenOption *option, const Guest *guest, StrBuf *
     return class != NULL;
 }
 
-static bool help_class_of(const GivenOption *option, const char *key, bool (*help)(const char *text, StrBuf *out, Error **error),
-                          StrBuf *out, Error **error)
+static bool help_class_of(const GivenOption *option, const char *key,
+                          bool (*help)(const char *text, StrBuf *out, Error **error), StrBuf *out, Error **error)
 {
     AUTO_ERROR(failure);
     const char *name = json_get_text(option->values, key);

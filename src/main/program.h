@@ -24,8 +24,8 @@ void message_error(const Messages *messages, const Error *error);
 /* A program of the name `program` that emulates systems of the guest; its exit status. */
 int system_main(const char *program, const Guest *guest, int count, const char *const *arguments);
 
-/* -daemonize: false in the child, which goes on; true in the parent, once the child is ready or has ended, with the exit
- * status to end with. */
+/* -daemonize: false in the child, which goes on; true in the parent, once the child is ready or has ended, with the
+ * exit status to end with. */
 bool daemon_start(int *status, int *ready, Error **error);
 /* In the child: leaves the terminal, tells the parent. */
 bool daemon_ready(int ready, Error **error);

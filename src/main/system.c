@@ -170,7 +170,7 @@ static int run_instance(Program *program, const Guest *guest, GivenOptions *give
         given_free(given);
         return status;
     }
-    program->instance = instance_new(guest, error);
+    program->instance = instance_new(guest, true, error);
     if (!program->instance) {
         given_free(given);
         return EXIT_FAILURE;

@@ -60,7 +60,8 @@ bool qmp_query_machines(Monitor *monitor, MachineInfoList *result, Error **error
     const Guest *guest = monitor->control->machine->guest;
     for (size_t i = 0; i < object_class_count; i++) {
         const MachineClass *class = (const MachineClass *)object_classes[i];
-        if (class_is(&class->class, &machine_class.class) && !class->class.abstract && machine_class_serves(class, guest)) {
+        bool is_machine = class_is(&class->class, &machine_class.class) && !class->class.abstract;
+        if (is_machine && machine_class_serves(class, guest)) {
             vec_push(&list, machine_info(class, guest));
         }
     }

@@ -1,4 +1,4 @@
-/* Lists of machines, processors, devices and objects, and of a class's properties, in the layout that QEMU's users know. */
+/* Lists of machines, processors, devices, objects and a class's properties, in the layout that QEMU's users know. */
 #include "monitor/help.h"
 
 #include "api/type.h"

@@ -1,6 +1,6 @@
 /*
- * The human monitor: lines of words, whose parameters fill the argument struct of a row of schema_hmp_commands; what the
- * row's function prints, or the text form of its QMP command's result, is the answer.
+ * The human monitor: lines of words, whose parameters fill the argument struct of a row of schema_hmp_commands; what
+ * the row's function prints, or the text form of its QMP command's result, is the answer.
  */
 #include "monitor/monitor_internal.h"
 

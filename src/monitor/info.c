@@ -132,7 +132,8 @@ static void indent(const TreePrinter *printer, unsigned more)
 static void print_property(const Class *owner, const Property *property, void *context)
 {
     TreePrinter *printer = context;
-    if (property->hidden || property->kind == PROPERTY_CHILD || owner == &device_class.class || owner == &object_class) {
+    if (property->hidden || property->kind == PROPERTY_CHILD || owner == &device_class.class ||
+        owner == &object_class) {
         return;
     }
     Json *value = object_get(printer->object, property->name, NULL);

@@ -1,4 +1,4 @@
-/* What object-add's arguments are, for introspection: a union of the classes that users may make, by their properties. */
+/* What object-add's arguments are, for introspection: a union of the classes that users may make, by properties. */
 #pragma once
 
 #include "api/type.h"

@@ -47,7 +47,8 @@ static bool object_make(Machine *machine, const Class *class, const char *id, co
     static const char *const own[] = { "qom-type", "id", NULL };
     Object *container = object_container(machine->root, "objects");
     if (!id_well_formed(id)) {
-        return error_set(error, "'id' expects an identifier: letters, digits, '-', '.' and '_', starting with a letter");
+        return error_set(error,
+                         "'id' expects an identifier: letters, digits, '-', '.' and '_', starting with a letter");
     }
     if (object_child(container, id)) {
         return error_set(error, "there is an object '%s' already", id);

@@ -1,6 +1,6 @@
 /*
- * A line editor for a terminal: movement, killing, history, completion, as readers of Emacs and Bash know them. It is fed
- * bytes and writes to the terminal through a callback.
+ * A line editor for a terminal: movement, killing, history, completion, as readers of Emacs and Bash know them. It is
+ * fed bytes and writes to the terminal through a callback.
  */
 #pragma once
 
@@ -15,8 +15,8 @@ typedef struct ReadLineHost {
     /* A whole line, without its end; `readline_prompt` then asks for the next. */
     void (*accept)(void *data, const char *line);
     /*
-     * What can stand where the cursor is: `text` is the line up to it; the candidates (each owned by the list) stand for
-     * its last `*word_length` bytes. A candidate that ends the word has a space, or what else follows, at its end.
+     * What can stand where the cursor is: `text` is the line up to it; the candidates (each owned by the list) stand
+     * for its last `*word_length` bytes. A candidate that ends the word has a space, or what else follows, at its end.
      */
     void (*complete)(void *data, const char *text, TextList *candidates, size_t *word_length);
     void *data;

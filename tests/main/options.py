@@ -72,7 +72,8 @@ class Options(Test):
         output = process.communicate(b'{"execute":"qmp_capabilities"}{"execute":"query-status"}{"execute":"quit"}')[0]
         lines = [json.loads(line) for line in output.splitlines()]
         self.assertEqual(process.returncode, 0)
-        self.assertEqual([list(line)[0] for line in lines if 'event' not in line], ['QMP', 'return', 'return', 'return'])
+        self.assertEqual([list(line)[0] for line in lines if 'event' not in line],
+                         ['QMP', 'return', 'return', 'return'])
 
     # -- ends
 
@@ -180,7 +181,8 @@ class Options(Test):
             self.assertEqual(vm.command('qom-get', {'path': '/machine', 'property': 'type'}), 'virt-10.0-machine')
 
     def test_dumpdtb(self):
-        status, output = run(self.program(), '-M', f"virt,dumpdtb={self.path('tree')}", '-display', 'none', '-nodefaults')
+        status, output = run(self.program(), '-M', f"virt,dumpdtb={self.path('tree')}", '-display', 'none',
+                             '-nodefaults')
         self.assertEqual(status, 0, output)
         with open(self.path('tree'), 'rb') as file:
             self.assertEqual(file.read(4), b'\xd0\x0d\xfe\xed')
@@ -216,7 +218,8 @@ class Options(Test):
 
     def test_messages(self):
         stamp = r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z '
-        status, output = run(self.program(), *NONE, '-msg', 'timestamp=on,guest-name=on', '-name', 'me', '-serial', 'nul')
+        status, output = run(self.program(), *NONE, '-msg', 'timestamp=on,guest-name=on', '-name', 'me', '-serial',
+                             'nul')
         self.assertEqual(status, 1)
         self.assertRegex(output, f'^{stamp}me qemu-system-riscv64: -serial nul: ')
         status, output = run(self.program(), *NONE, '-name', 'me', '-serial', 'nul')

@@ -284,7 +284,8 @@ class Conversation(Test):
         self.assertEqual(vm.command('ringbuf-read', {'device': 'r', 'size': 3, 'format': 'base64'}), 'eHQA')
         self.assertEqual(vm.command('ringbuf-read', {'device': 'r', 'size': 99}), '\ufffd\ufffdA')
         self.assertEqual(vm.command('ringbuf-read', {'device': 'r', 'size': 99}), '')
-        self.assertIn('base64', vm.ask('ringbuf-write', {'device': 'r', 'data': '', 'format': 'rot13'})['error']['desc'])
+        refused = vm.ask('ringbuf-write', {'device': 'r', 'data': '', 'format': 'rot13'})
+        self.assertIn('base64', refused['error']['desc'])
 
     def test_query_chardev(self):
         vm = self.start(*NONE, '-chardev', 'null,id=n', '-chardev', 'null,id=m,mux=on')
@@ -351,7 +352,8 @@ class Conversation(Test):
 
     def test_command_line_options(self):
         vm = self.start(*NONE)
-        options = {o['option']: {p['name']: p for p in o['parameters']} for o in vm.command('query-command-line-options')}
+        options = {o['option']: {p['name']: p for p in o['parameters']}
+                   for o in vm.command('query-command-line-options')}
         self.assertEqual(options['smp-opts']['cpus']['type'], 'number')
         self.assertEqual(options['memory']['size']['type'], 'size')
         self.assertEqual(options['msg']['timestamp']['type'], 'boolean')

@@ -235,7 +235,8 @@ class Terminal(Test):
 
     def open(self, *arguments):
         master, slave = pty.openpty()
-        vm = self.start('-M', 'none', '-display', 'none', *arguments, qmp=False, stdin=slave, stdout=slave, stderr=slave)
+        vm = self.start('-M', 'none', '-display', 'none', *arguments, qmp=False, stdin=slave, stdout=slave,
+                        stderr=slave)
         os.close(slave)
         self.addCleanup(os.close, master)
         return vm, master
