@@ -19,8 +19,8 @@ typedef struct BoardRow {
     uint64_t stride;        /* bytes from one to the next; 0: the place's size */
     unsigned interrupt;     /* input of the interrupt controller for the first, the next for the next; 0: none */
     const char *properties; /* as on the command line: "regshift=2,endianness=2"; may be NULL */
-    const char *name;       /* of a child of the machine, the first's with a 0 behind it where there are several; NULL: one
-                             * of /machine/unattached */
+    const char *name;       /* of a child of the machine, followed by 0, 1 ... where there are several; NULL: one of
+                             * /machine/unattached */
     unsigned serial;        /* 1: its chardev is the first -serial's; 0: none */
     BoardNode node;         /* where the device tree has it: in /soc, in the root, not at all */
 } BoardRow;

@@ -57,8 +57,9 @@ void image_file_unref(ImageFile *file)
 
 static bool is_too_large(const ImageFile *file, uint64_t size, uint64_t limit, Error **error)
 {
-    return size > limit && !error_set(error, "%s: its %" PRIu64 " bytes do not fit into the %" PRIu64 " there are for it",
-                                      file->name, size, limit);
+    return size > limit &&
+           !error_set(error, "%s: its %" PRIu64 " bytes do not fit into the %" PRIu64 " there are for it", file->name,
+                      size, limit);
 }
 
 /* What cannot be read at an offset: a pipe, a terminal. */

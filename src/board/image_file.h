@@ -18,8 +18,8 @@ typedef struct ImageFile {
     unsigned references;
 } ImageFile;
 
-/* `what` is "kernel", "firmware" ...; messages begin with it. An empty file is an error, and a pipe that gives more than
- * `limit` bytes. */
+/* `what` is "kernel", "firmware" ...; messages begin with it. An empty file is an error, and a pipe that gives more
+ * than `limit` bytes. */
 ImageFile *image_file_open(Files *files, const char *what, const char *path, uint64_t limit, Error **error);
 /* A copy of bytes of our own making. */
 ImageFile *image_file_from_bytes(const char *name, const void *bytes, size_t size);

@@ -20,8 +20,8 @@ typedef struct Rig {
     int status;
 } Rig;
 
-/* Made but not built: the machine's properties can be set. `options` gives what the command line would; guest, clock and
- * threads are filled in. */
+/* Made but not built: the machine's properties can be set. `options` gives what the command line would; guest, clock
+ * and threads are filled in. */
 Rig *rig_new(const char *target, const char *machine, const MachineOptions *options);
 void rig_free(Rig *rig);
 /* Builds and starts up; the message of what failed, owned by the caller, or NULL. */

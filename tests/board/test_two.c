@@ -1,6 +1,6 @@
 /*
- * Two machines of different guests in one process, by turns: saved at instructions that nobody chose, loaded into second
- * machines, run on and compared with the first ones, which ran on too. And streams that are damaged.
+ * Two machines of different guests in one process, by turns: saved at instructions that nobody chose, loaded into
+ * second machines, run on and compared with the first ones, which ran on too. And streams that are damaged.
  */
 #include "code.h"
 #include "rig.h"
@@ -141,7 +141,8 @@ static void test_damaged(void)
         g_autofree char *damaged = g_memdup2(stream.data, stream.length);
         size_t length = i % 2 ? stream.length : (size_t)g_rand_int_range(random, 0, (gint32)stream.length);
         for (unsigned n = 0; i % 2 && n < 4; n++) {
-            damaged[g_rand_int_range(random, 0, (gint32)MIN(stream.length, 20000))] ^= (char)(1 << g_rand_int_range(random, 0, 8));
+            size_t at = (size_t)g_rand_int_range(random, 0, (gint32)MIN(stream.length, 20000));
+            damaged[at] ^= (char)(1 << g_rand_int_range(random, 0, 8));
         }
         rig = start(&subject);
         bool ok = state_load(rig->machine, damaged, length, &error);

@@ -195,7 +195,8 @@ static void test_seed(void)
     machine_unpark(rig->machine);
     g_autofree uint8_t *after = guest_fdt(rig);
     int size;
-    const void *old = property(before, "/chosen", "rng-seed", &size), *new = property(after, "/chosen", "rng-seed", &size);
+    const void *old = property(before, "/chosen", "rng-seed", &size);
+    const void *new = property(after, "/chosen", "rng-seed", &size);
     g_assert_cmpint(size, ==, 32);
     g_assert_cmpint(memcmp(old, new, 32), !=, 0);
     size_t at = (size_t)((const uint8_t *)new - after);
@@ -492,7 +493,8 @@ static void test_refused_options(void)
     expect_refusal("riscv64", &(MachineOptions){ .bios = "none", .dtb = text }, "not a flattened device tree");
     expect_refusal("riscv64", &(MachineOptions){ .bios = "none", .cpus = 513 }, "512");
     expect_refusal("riscv64", &(MachineOptions){ .bios = "none", .cpu_model = "rv65" }, "rv64");
-    expect_refusal("riscv64", &(MachineOptions){ .bios = "none", .ram_size = 4096, .kernel = raw, .initrd = raw }, "-m");
+    expect_refusal("riscv64", &(MachineOptions){ .bios = "none", .ram_size = 4096, .kernel = raw, .initrd = raw },
+                   "-m");
 }
 
 /* Names */

@@ -63,7 +63,8 @@ Bench *bench_new(void)
 {
     AUTO_ERROR(error);
     Bench *bench = g_new0(Bench, 1);
-    MachineOptions options = { .guest = &bench_guest, .clock_source = CLOCK_FROM_INSTRUCTIONS, .single_threaded = true };
+    MachineOptions options = { .guest = &bench_guest, .clock_source = CLOCK_FROM_INSTRUCTIONS,
+                               .single_threaded = true };
 
     bench->loop = loop_new(false, &error);
     bench->files = files_new();

@@ -29,7 +29,11 @@ static Plic plic_new(void)
 }
 
 static uint32_t get(Plic *plic, uint64_t offset) { return (uint32_t)bench_read(plic->bench, plic->base + offset, 4); }
-static void put(Plic *plic, uint64_t offset, uint32_t value) { bench_write(plic->bench, plic->base + offset, 4, value); }
+static void put(Plic *plic, uint64_t offset, uint32_t value)
+{
+    bench_write(plic->bench, plic->base + offset, 4, value);
+}
+
 static void set_priority(Plic *plic, unsigned source, uint32_t value) { put(plic, 4 * source, value); }
 static uint32_t claim(Plic *plic, unsigned context) { return get(plic, CONTEXT + context * CONTEXT_STRIDE + 4); }
 

@@ -1,8 +1,8 @@
 /*
- * Every device that has register tables, tested from its tables: reset values, what writes store, set, clear and toggle,
- * what cannot be written or read, access sizes, addresses without a register, a saved state loaded into another machine,
- * and that every byte of the device's struct is in one table or another (but for what could be padding: less than a
- * word in front of an aligned field).
+ * Every device that has register tables, tested from its tables: reset values, what writes store, set, clear and
+ * toggle, what cannot be written or read, access sizes, addresses without a register, a saved state loaded into another
+ * machine, and that every byte of the device's struct is in one table or another (but for what could be padding: less
+ * than a word in front of an aligned field).
  *
  * Rows with a `read` or `write` hook mean what the hook says: their hooks run here, their values are the matter of the
  * device's own test.
@@ -118,7 +118,10 @@ static void set_field(const Cell *cell, uint64_t value)
     register_store(cell->subject->device, cell->reg, cell->index, value);
 }
 
-static uint64_t read_cell(const Cell *cell) { return bench_read(cell->subject->bench, cell->address, size_of(cell->reg)); }
+static uint64_t read_cell(const Cell *cell)
+{
+    return bench_read(cell->subject->bench, cell->address, size_of(cell->reg));
+}
 
 static void write_cell(const Cell *cell, uint64_t value)
 {
@@ -195,12 +198,13 @@ static void check_read_only(const Cell *cell)
 
 static void check_write_only(const Cell *cell)
 {
-    bool other = false;
+    const Register *reg = cell->reg;
+    bool other = false, present = !reg->present || reg->present(cell->subject->device, reg);
 
     for (size_t i = 0; i < cell->bank->count; i++) {
-        other |= cell->bank->registers[i].address == cell->reg->address && !cell->bank->registers[i].write_only;
+        other |= cell->bank->registers[i].address == reg->address && !cell->bank->registers[i].write_only;
     }
-    if (cell->reg->write_only && !other && (!cell->reg->present || cell->reg->present(cell->subject->device, cell->reg))) {
+    if (reg->write_only && !other && present) {
         g_assert_cmphex(read_cell(cell), ==, cell->reg->reset & mask_of(cell->reg));
     }
 }

@@ -61,7 +61,8 @@ static char *find_default_firmware(Machine *machine, Error **error)
     }
     if (!path) {
         error_propagate(error, error_copy(not_found));
-        error_add_hint(error, "OpenSBI is in Debian's package opensbi; -bios none does without, -bios FILE names another");
+        error_add_hint(error, "OpenSBI is in Debian's package opensbi; -bios none does without it, -bios FILE takes "
+                       "another");
     }
     return path;
 }

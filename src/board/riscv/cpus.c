@@ -17,7 +17,8 @@ extern const Guest riscv32_guest, riscv64_guest;
 
 #define RISCV_PARENT(id_, name_, parent_, description_) \
     const VcpuClass id_##_cpu_class = { \
-        .device.class = { .name = name_, .parent = &parent_.device.class, .description = description_, .abstract = true }, \
+        .device.class = { .name = name_, .parent = &parent_.device.class, .description = description_, \
+                          .abstract = true }, \
     }
 /* classes: riscv_cpu_class riscv_dynamic_cpu_class riscv_bare_cpu_class */
 const VcpuClass riscv_cpu_class = {

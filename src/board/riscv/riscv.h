@@ -24,8 +24,8 @@ typedef struct RiscvHartHandles {
 RiscvHartHandles *riscv_write_harts(Machine *machine, FdtWriter *fdt);
 
 /*
- * Starting firmware and kernel: the firmware at the start of RAM gets the hart's number in a0, the device tree in a1 and
- * OpenSBI's fw_dynamic_info, which names the kernel, in a2.
+ * Starting firmware and kernel: the firmware at the start of RAM gets the hart's number in a0, the device tree in a1
+ * and OpenSBI's fw_dynamic_info, which names the kernel, in a2.
  */
 typedef struct RiscvBoot {
     Machine *machine;

@@ -4,10 +4,10 @@
  * After National Semiconductor's PC16550D data sheet (June 1995): 16-byte FIFOs with trigger levels, the character
  * timeout, priorities of the interrupts, loopback, break in both directions, errors that travel with their characters.
  *
- * Characters are sent as fast as the host takes them, not at the baud rate, which decides the timeout and the settings of
- * a host's serial line. Input waits at the host while the receiver is full or looped back: only loopback can overrun it.
- * The modem's lines are those of a terminal that is always there (CTS, DSR and DCD on, RI off). DMA mode has no pins to
- * act on. Parity and framing errors do not happen.
+ * Characters are sent as fast as the host takes them, not at the baud rate, which decides the timeout and the settings
+ * of a host's serial line. Input waits at the host while the receiver is full or looped back: only loopback can overrun
+ * it. The modem's lines are those of a terminal that is always there (CTS, DSR and DCD on, RI off). DMA mode has no
+ * pins to act on. Parity and framing errors do not happen.
  */
 #include "hw/char/serial.h"
 

@@ -105,7 +105,8 @@ static const StateTable state_table = {
 };
 
 #define PROP_OF_UART(name_, description_) \
-    { .name = name_, .kind = PROPERTY_ALIAS, .alias_object = "serial", .alias_name = name_, .description = description_ }
+    { .name = name_, .kind = PROPERTY_ALIAS, .alias_object = "serial", .alias_name = name_, \
+      .description = description_ }
 static const Property properties[] = {
     PROP_OF_UART("baudbase", "bits a second when the divisor is 1"),
     PROP_OF_UART("chardev", "ID of a character device"),

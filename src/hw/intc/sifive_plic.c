@@ -212,7 +212,10 @@ static uint64_t aperture_bytes(const Device *device) { return MAX(((const Plic *
 static uint64_t priority_bytes(const Device *device) { return ((const Plic *)device)->num_sources * UINT64_C(4); }
 static uint64_t pending_bytes(const Device *device) { return source_words((const Plic *)device) * UINT64_C(4); }
 /* Without a context realize fails; a region is not empty even then. */
-static uint64_t per_context(const Device *device, uint64_t bytes) { return MAX(((const Plic *)device)->contexts, 1) * bytes; }
+static uint64_t per_context(const Device *device, uint64_t bytes)
+{
+    return MAX(((const Plic *)device)->contexts, 1) * bytes;
+}
 static uint64_t enable_bytes(const Device *device) { return per_context(device, ENABLE_STRIDE); }
 static uint64_t context_bytes(const Device *device) { return per_context(device, CONTEXT_STRIDE); }
 
@@ -222,7 +225,8 @@ static uint64_t context_bytes(const Device *device) { return per_context(device,
 /* The aperture reads as zero where nothing else is. */
 enum { BANK_APERTURE, BANK_PRIORITY, BANK_PENDING, BANK_ENABLE, BANK_CONTEXT };
 static const RegisterBank banks[] = {
-    [BANK_APERTURE] = { .name = "riscv.sifive.plic", .size_of = aperture_bytes, .valid_minimum = 4, .valid_maximum = 4 },
+    [BANK_APERTURE] = { .name = "riscv.sifive.plic", .size_of = aperture_bytes, .valid_minimum = 4,
+                        .valid_maximum = 4 },
     [BANK_PRIORITY] = PLIC_BANK("priority", priority_bytes, priority_registers),
     [BANK_PENDING] = PLIC_BANK("pending", pending_bytes, pending_registers),
     [BANK_ENABLE] = PLIC_BANK("enable", enable_bytes, enable_registers),
@@ -380,7 +384,8 @@ static const Property properties[] = {
     PLIC_NUMBER("context-base", context_base, "0x200000", "offset of the first context"),
     PLIC_STRIDE("context-stride", context_stride, "0x1000", CONTEXT_STRIDE, "bytes from a context to the next"),
     PLIC_NUMBER("enable-base", enable_base, "0x2000", "offset of the first context's enable bits"),
-    PLIC_STRIDE("enable-stride", enable_stride, "0x80", ENABLE_STRIDE, "bytes from a context's enable bits to the next's"),
+    PLIC_STRIDE("enable-stride", enable_stride, "0x80", ENABLE_STRIDE,
+                "bytes from a context's enable bits to the next's"),
     { .name = "hart-config", .type = &type_string, .offset = offsetof(Plic, hart_config), .check = check_hart_config,
       .description = "modes of each hart that have a context, as in 'MS,MS'" },
     PLIC_NUMBER("hartid-base", hartid_base, "0", "number of the first hart"),
