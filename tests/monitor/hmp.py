@@ -49,9 +49,9 @@ class Hmp(Test):
         vm = self.machine()
         lines = vm.hmp('xp/6i 0x80000000').splitlines()
         self.assertEqual([re.split(r'\s+', line)[:3] for line in lines],
-                         [['0x80000000:', '00000297', 'auipc'], ['0x80000004:', '02a00513', 'addi'],
-                          ['0x80000008:', '4595', 'addi'], ['0x8000000a:', '0001', 'addi'],
-                          ['0x8000000c:', '10500073', 'wfi'], ['0x80000010:', 'ffdff06f', 'jal']])
+                         [['0x80000000:', '00000297', 'auipc'], ['0x80000004:', '02a00513', 'li'],
+                          ['0x80000008:', '4595', 'li'], ['0x8000000a:', '0001', 'nop'],
+                          ['0x8000000c:', '10500073', 'wfi'], ['0x80000010:', 'ffdff06f', 'j']])
         self.assertEqual(vm.hmp('x/1i $pc').split()[:3], ['0x00001000:', '00000297', 'auipc'])
         self.assertEqual(vm.hmp('x/1i 0'), '0x00000000: Cannot access memory\n')
 
