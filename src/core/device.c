@@ -72,8 +72,7 @@ static bool device_complete(Object *object, Error **error)
     }
     AUTO_FREE char *path = object_path(object);
     device->description = string_format("%s (%s)", object->class->name, path ? path : "nowhere");
-    device_make_banks(device);
-    device->realized = realize_classes(device, device_class_of(device), error);
+    device->realized = device_make_banks(device, error) && realize_classes(device, device_class_of(device), error);
     return device->realized;
 }
 

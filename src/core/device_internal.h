@@ -7,8 +7,8 @@
 const DeviceClass *device_banks_of(const DeviceClass *class);
 const DeviceClass *device_class_parent(const DeviceClass *class); /* NULL above "device" */
 
-/* Makes the regions of the device's banks. */
-void device_make_banks(Device *device);
+/* Makes the regions of the device's banks; false where properties leave nothing of one. */
+bool device_make_banks(Device *device, Error **error);
 void device_reset_registers(Device *device, ResetKind kind);
 /* Resets and settles one that is new in a machine that was started up. */
 void device_start(Device *device);

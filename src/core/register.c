@@ -4,6 +4,7 @@
 #include "core/device_internal.h"
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "core/machine.h"
 #include "trace/core.h"
@@ -238,11 +239,11 @@ const DeviceClass *device_banks_of(const DeviceClass *class)
     return class;
 }
 
-void device_make_banks(Device *device)
+bool device_make_banks(Device *device, Error **error)
 {
     const DeviceClass *class = device_banks_of(device_class_of(device));
     if (!class) {
-        return;
+        return true;
     }
     BankView *views = mem_alloc_array(class->bank_count, sizeof *views);
     device->bank_views = views;
@@ -250,11 +251,16 @@ void device_make_banks(Device *device)
         const RegisterBank *bank = &class->banks[i];
         views[i] = (BankView){ device, bank };
         uint64_t size = bank->size_of ? bank->size_of(device) : bank->size;
+        if (!size) {
+            return error_set(error, "%s: with these properties it has no registers in '%s'", device->object.class->name,
+                             bank->name);
+        }
         Region *region = region_new_io(&device->object, device->machine, bank->name, ops_of(bank), &views[i],
                                        device->lock, size);
         region->order = bank->order;
         vec_push(&device->regions, region);
     }
+    return true;
 }
 
 void device_each_register(const Device *device,
