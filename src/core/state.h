@@ -77,4 +77,6 @@ bool state_read(const StateTable *table, void *state, const void *stream, size_t
  * any kind) or a property. Gaps that alignment makes in front of a named field, or at the end, pass: a field that is
  * smaller than such a gap and lies in it is not missed. */
 typedef struct DeviceClass DeviceClass;
+/* The same byte for byte: 1 for each that is named, or Device's. Owned by the caller. */
+uint8_t *state_coverage(const DeviceClass *class, size_t *size);
 bool state_check_coverage(const DeviceClass *class, Error **error);

@@ -184,20 +184,19 @@ static void cover_class(Coverage *coverage, const DeviceClass *class)
 }
 
 /* Whether what is not covered from `start` to `end` can be what alignment leaves free. */
-static bool is_padding(const Coverage *coverage, size_t start, size_t end)
+static bool is_padding(size_t size, size_t start, size_t end)
 {
-    size_t alignment = end == coverage->size ? 8 : end & -end;
+    size_t alignment = end == size ? 8 : end & -end;
     return end - start < MIN(alignment, 8u);
 }
 
-bool state_check_coverage(const DeviceClass *class, Error **error)
+uint8_t *state_coverage(const DeviceClass *class, size_t *size)
 {
-    size_t size = 0;
-    for (const DeviceClass *at = class; at && !size; at = device_class_parent(at)) {
-        size = at->class.size;
+    *size = 0;
+    for (const DeviceClass *at = class; at && !*size; at = device_class_parent(at)) {
+        *size = at->class.size;
     }
-    Coverage coverage = { mem_alloc0(size), size };
-    AUTO_FREE uint8_t *covered = coverage.covered;
+    Coverage coverage = { mem_alloc0(*size), *size };
     cover(&coverage, 0, sizeof(Device));
     for (const DeviceClass *at = class; at; at = device_class_parent(at)) {
         cover_class(&coverage, at);
@@ -205,10 +204,17 @@ bool state_check_coverage(const DeviceClass *class, Error **error)
     StateMade *registers = state_of_registers(class);
     cover_table(&coverage, registers ? &registers->table : NULL);
     state_made_free(registers);
+    return coverage.covered;
+}
+
+bool state_check_coverage(const DeviceClass *class, Error **error)
+{
+    size_t size;
+    AUTO_FREE uint8_t *covered = state_coverage(class, &size);
     for (size_t start = 0, end; start < size; start = end + 1) {
         for (end = start; end < size && !covered[end]; end++) {
         }
-        if (end > start && !is_padding(&coverage, start, end)) {
+        if (end > start && !is_padding(size, start, end)) {
             return error_set(error, "%s: bytes %zu to %zu of %zu are in no register, row of saved state or property",
                              class->class.name, start, end - 1, size);
         }

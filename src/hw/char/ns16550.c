@@ -476,11 +476,11 @@ static AccessResult msr_read(Device *device, const Register *reg, const Access *
 #define BYTE_REGISTER(name_, address_, field_, ...) REG_FIELD(Serial, name_, address_, field_, .size = 1, __VA_ARGS__)
 static const Register registers[] = {
     BYTE_REGISTER(RBR, 0, rbr, .present = is_divisor_hidden, .read_only = true, .read = rbr_read),
-    REG_HOOK("THR", 0, .size = 1, .present = is_divisor_hidden, .write_only = true, .write = thr_write),
+    REG_HOOK(THR, 0, .size = 1, .present = is_divisor_hidden, .write_only = true, .write = thr_write),
     BYTE_REGISTER(DLL, 0, dll, .present = is_divisor_selected, .writable = 0xff, .reset = 12, .written = line_written),
     BYTE_REGISTER(IER, 1, ier, .present = is_divisor_hidden, .write = ier_write),
     BYTE_REGISTER(DLM, 1, dlm, .present = is_divisor_selected, .writable = 0xff, .written = line_written),
-    REG_HOOK("IIR", 2, .size = 1, .read_only = true, .read = iir_read),
+    REG_HOOK(IIR, 2, .size = 1, .read_only = true, .read = iir_read),
     BYTE_REGISTER(FCR, 2, fcr, .write_only = true, .write = fcr_write),
     BYTE_REGISTER(LCR, 3, lcr, .writable = 0xff, .written = line_written),
     BYTE_REGISTER(MCR, 4, mcr, .writable = 0x1f, .written = mcr_written),

@@ -89,7 +89,7 @@ static AccessResult setssip_write(Device *device, const Register *reg, const Acc
 static const Register swi_registers[] = {
     REG_ARRAY(AclintSwi, MSIP, 0, msip, .count_of = hart_count, .present = is_mswi, .writable = 1,
               .written = msip_written),
-    REG_HOOK("SETSSIP", 0, .count = MAXIMUM_HARTS, .count_of = hart_count, .present = is_sswi, .write_only = true,
+    REG_HOOK(SETSSIP, 0, .count = MAXIMUM_HARTS, .count_of = hart_count, .present = is_sswi, .write_only = true,
              .write = setssip_write),
 };
 
@@ -235,7 +235,7 @@ static const Register mtimecmp_registers[] = {
               .reset = UINT64_MAX, .written = mtimecmp_written),
 };
 static const Register mtime_registers[] = {
-    REG_HOOK("MTIME", 0, .size = 8, .read = mtime_read, .write = mtime_write),
+    REG_HOOK(MTIME, 0, .size = 8, .read = mtime_read, .write = mtime_write),
 };
 
 static uint64_t aperture_size(const Device *device) { return MAX(((const AclintMtimer *)device)->aperture_size, 8); }

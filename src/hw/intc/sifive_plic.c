@@ -204,7 +204,7 @@ static const Register enable_registers[] = {
 static const Register context_registers[] = {
     REG_ARRAY(Plic, THRESHOLD, 0, threshold, .stride = CONTEXT_STRIDE, .count_of = count_contexts,
               .write = threshold_write),
-    REG_HOOK("CLAIM", 4, .stride = CONTEXT_STRIDE, .count = MAXIMUM_CONTEXTS, .count_of = count_contexts,
+    REG_HOOK(CLAIM, 4, .stride = CONTEXT_STRIDE, .count = MAXIMUM_CONTEXTS, .count_of = count_contexts,
              .read = claim_read, .write = complete_write),
 };
 

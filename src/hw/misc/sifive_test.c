@@ -35,7 +35,7 @@ static AccessResult finish_write(Device *device, const Register *reg, const Acce
 }
 
 static const Register registers[] = {
-    REG_HOOK("FINISH", 0, .write_only = true, .write = finish_write),
+    REG_HOOK(FINISH, 0, .write_only = true, .write = finish_write),
 };
 
 static const RegisterBank banks[] = {

@@ -118,14 +118,14 @@ static AccessResult clear_interrupt_write(Device *device, const Register *reg, c
 }
 
 static const Register registers[] = {
-    REG_HOOK("TIME_LOW", 0x00, .read = time_low_read, .write = time_write, .data = 0),
+    REG_HOOK(TIME_LOW, 0x00, .read = time_low_read, .write = time_write, .data = 0),
     REG_FIELD(GoldfishRtc, TIME_HIGH, 0x04, time_high, .write = time_write, .data = 32),
     REG_FIELD(GoldfishRtc, ALARM_LOW, 0x08, alarm, .writable = UINT32_MAX, .written = alarm_low_written),
     REG_FIELD(GoldfishRtc, ALARM_HIGH, 0x0c, alarm, .shift = 32, .writable = UINT32_MAX),
     REG_FIELD(GoldfishRtc, IRQ_ENABLED, 0x10, interrupt_enabled, .writable = 1, .written = interrupt_enabled_written),
-    REG_HOOK("CLEAR_ALARM", 0x14, .write_only = true, .write = clear_alarm_write),
+    REG_HOOK(CLEAR_ALARM, 0x14, .write_only = true, .write = clear_alarm_write),
     REG_FIELD(GoldfishRtc, ALARM_STATUS, 0x18, alarm_running, .read_only = true),
-    REG_HOOK("CLEAR_INTERRUPT", 0x1c, .write_only = true, .write = clear_interrupt_write),
+    REG_HOOK(CLEAR_INTERRUPT, 0x1c, .write_only = true, .write = clear_interrupt_write),
 };
 
 static const RegisterBank banks[] = {
