@@ -92,11 +92,17 @@ class Decoder:
         for number, line in enumerate(text.split('\n'), 1):
             line = line.split('#')[0].strip()
             if line:
-                where = f'{name}:{number}'
-                word, _, rest = line.partition(' ')
-                {'guest': self.read_guest, 'include': self.read_include, 'context': self.read_context,
-                 'length': self.read_length, 'condition': self.read_condition, 'field': self.read_field,
-                 'format': self.read_format, 'alias': self.read_alias}.get(word, lambda w, r, l=line: self.read_encoding(w, l))(where, rest.strip())
+                self.read_line(f'{name}:{number}', line)
+
+    def read_line(self, where, line):
+        word, _, rest = line.partition(' ')
+        declarations = {'guest': self.read_guest, 'include': self.read_include, 'context': self.read_context,
+                        'length': self.read_length, 'condition': self.read_condition, 'field': self.read_field,
+                        'format': self.read_format, 'alias': self.read_alias}
+        if word in declarations:
+            declarations[word](where, rest.strip())
+        else:
+            self.read_encoding(where, line)
 
     def read_guest(self, _where, rest):
         self.guest = rest
@@ -128,7 +134,8 @@ class Decoder:
         name, width, signed, target, add, kind = match.groups()
         if name in self.fields or (target and target not in self.fields) or bool(kind) == bool(target):
             fail(where, f'{name}: declared twice, as an unknown field, or without a kind')
-        self.fields[name] = Field(name, int(width) if width else None, bool(signed), kind, target or name, int(add or 0))
+        width = int(width) if width else None
+        self.fields[name] = Field(name, width, bool(signed), kind, target or name, int(add or 0))
 
     def read_format(self, where, rest):
         name, _, text = rest.partition('=')
@@ -433,8 +440,8 @@ class Decoder:
             tests = [f"{{ '{chr(ord('A') + names.index(name))}', " +
                      (f"'{chr(ord('A') + names.index(value))}', 0 }}" if value in names else f"0, {value} }}")
                      for name, value in alias.conditions]
-            text.append(f'    {{ {self.enumerator(alias.target)}, "{alias.mnemonic}", "{self.template(alias.operands)}", '
-                        f'{{ {", ".join(tests)} }} }},')
+            text.append(f'    {{ {self.enumerator(alias.target)}, "{alias.mnemonic}", '
+                        f'"{self.template(alias.operands)}", {{ {", ".join(tests)} }} }},')
         return text + ['};', '']
 
     def table_rows(self):

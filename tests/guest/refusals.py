@@ -20,7 +20,11 @@ format I = {rd},{imm}
 format N =
 length 16
 '''
-USES = "use.r 0000 0000 rd rs : R\nuse.i 0001 imm[7:0] rd : I\nuse.n 0010000000000000 : N\nuse.c 0011 0000 00 rs' rd = use.r\n"
+USES = '''use.r 0000 0000 rd rs : R
+use.i 0001 imm[7:0] rd : I
+use.n 0010000000000000 : N
+use.c 0011 0000 00 rs' rd = use.r
+'''
 
 # Lines, and what the message must hold; None: nothing is wrong.
 CASES = [

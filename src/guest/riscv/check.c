@@ -8,7 +8,7 @@
 
 #include <inttypes.h>
 
-static bool privilege_exists(const RiscvConfig *config, uint64_t privilege)
+bool riscv_privilege_exists(const RiscvConfig *config, uint64_t privilege)
 {
     return privilege == RISCV_MACHINE || (privilege == RISCV_SUPERVISOR && config->s) ||
            (privilege == RISCV_USER && config->u);
@@ -16,14 +16,14 @@ static bool privilege_exists(const RiscvConfig *config, uint64_t privilege)
 
 static bool satp_is_legal(const RiscvConfig *config, uint64_t satp)
 {
-    unsigned mode = (unsigned)(config->xlen == 32 ? satp >> 31 & 1 : satp >> 60);
-    return riscv_satp_mode_supported(config, mode);
+    return riscv_satp_mode_supported(config, riscv_satp_mode(config, satp));
 }
 
 bool riscv_check_state(const Cpu *cpu, Error **error)
 {
     const RiscvConfig *config = riscv_config(cpu);
     const RiscvState *state = riscv_state(cpu);
+    uint64_t previous = (state->mstatus & MSTATUS_MPP) >> MSTATUS_MPP_SHIFT;
     const struct {
         const char *name;
         uint64_t value;
@@ -31,8 +31,8 @@ bool riscv_check_state(const Cpu *cpu, Error **error)
     } registers[] = {
         { "zero", state->x[0], !state->x[0] },
         { "pc", state->pc, !(state->pc & 1) },
-        { "privilege", state->privilege, privilege_exists(config, state->privilege) },
-        { "mstatus", state->mstatus, privilege_exists(config, (state->mstatus & MSTATUS_MPP) >> MSTATUS_MPP_SHIFT) },
+        { "privilege", state->privilege, riscv_privilege_exists(config, state->privilege) },
+        { "mstatus", state->mstatus, riscv_privilege_exists(config, previous) },
         { "mstatus.fs", state->fs, state->fs <= FS_DIRTY && (config->f || !state->fs) },
         { "frm", state->frm, state->frm <= 7 },
         { "satp", state->satp, satp_is_legal(config, state->satp) },

@@ -1,6 +1,6 @@
 /*
- * Access to control and status registers: existence, privilege, reading and writing by the rows of csr_table.c. Registers
- * that no row has may have been claimed by a device of the machine.
+ * Access to control and status registers: existence, privilege, reading and writing by the rows of csr_table.c.
+ * Registers that no row has may have been claimed by a device of the machine.
  */
 #include "guest/riscv/csr.h"
 

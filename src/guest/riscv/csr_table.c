@@ -1,7 +1,8 @@
 /*
- * The control and status registers of the base, F, the counters and the privileged architecture 1.13: one row each, with
- * what a plain register cannot say in hooks. Performance-event counters and triggers are there and read as zero, as the
- * manual lets them. Not here: the registers of the hypervisor extension, Smepmp, Smstateen, Sscofpmf, AIA and vectors.
+ * The control and status registers of the base, F, the counters and the privileged architecture 1.13: one row each,
+ * with what a plain register cannot say in hooks. Performance-event counters and triggers are there and read as zero,
+ * as the manual lets them. Not here: the registers of the hypervisor extension, Smepmp, Smstateen, Sscofpmf, AIA and
+ * vectors.
  */
 #include "guest/riscv/csr.h"
 
@@ -193,22 +194,16 @@ static uint64_t read_mstatus(Cpu *cpu, const CsrRow *row, unsigned index)
     return riscv_mstatus(cpu);
 }
 
-static bool mpp_exists(const RiscvConfig *config, unsigned privilege)
-{
-    return privilege == RISCV_MACHINE || (privilege == RISCV_SUPERVISOR && config->s) ||
-           (privilege == RISCV_USER && config->u);
-}
-
 static void write_mstatus(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
 {
     const RiscvConfig *config = riscv_config(cpu);
     RiscvState *state = riscv_state(cpu);
-    uint64_t writable = MSTATUS_MIE | MSTATUS_MPIE;
+    uint64_t writable = MSTATUS_MIE | MSTATUS_MPIE, previous = (value & MSTATUS_MPP) >> MSTATUS_MPP_SHIFT;
 
     writable |= config->s ? MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_MXR | MSTATUS_TVM | MSTATUS_TSR : 0;
     writable |= config->paging_levels ? MSTATUS_SUM : 0;
     writable |= config->u ? MSTATUS_MPRV | MSTATUS_TW : 0;
-    writable |= mpp_exists(config, (value & MSTATUS_MPP) >> MSTATUS_MPP_SHIFT) ? MSTATUS_MPP : 0;
+    writable |= riscv_privilege_exists(config, previous) ? MSTATUS_MPP : 0;
     state->mstatus = (state->mstatus & ~writable) | (value & writable);
     if (config->f) {
         state->fs = (value & MSTATUS_FS) >> MSTATUS_FS_SHIFT;
@@ -335,10 +330,10 @@ static void write_menvcfg(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t 
 static void write_satp(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
 {
     const RiscvConfig *config = riscv_config(cpu);
-    unsigned mode = (unsigned)(config->xlen == 32 ? value >> 31 & 1 : value >> 60);
+    bool supported = riscv_satp_mode_supported(config, riscv_satp_mode(config, value));
     uint64_t *satp = &riscv_state(cpu)->satp;
 
-    if (config->paging_levels && riscv_satp_mode_supported(config, mode) && *satp != value) {
+    if (config->paging_levels && supported && *satp != value) {
         *satp = value;
         cpu_tlb_flush(cpu, MMU_MODES_TRANSLATED);
     }
@@ -437,9 +432,11 @@ const CsrRow riscv_csr_rows[] = {
     { 0xb80, 0, CSR_HOOKED | CSR_UPPER, "mcycleh", AT(mcycle), HOOKS(counter) },
     { 0xb82, 0, CSR_HOOKED | CSR_UPPER, "minstreth", AT(minstret), HOOKS(counter) },
     { 0xb83, 29, CSR_HOOKED | CSR_UPPER, "mhpmcounter", 3 },
-    { 0xc00, 0, CSR_HOOKED, "cycle", .exists = has_zicntr, .allowed = counter_allowed, AT(mcycle), .read = read_counter },
+    { 0xc00, 0, CSR_HOOKED, "cycle", .exists = has_zicntr, .allowed = counter_allowed, AT(mcycle),
+      .read = read_counter },
     { 0xc01, 0, CSR_HOOKED, "time", .exists = has_zicntr, .allowed = counter_allowed, .read = read_time },
-    { 0xc02, 0, CSR_HOOKED, "instret", .exists = has_zicntr, .allowed = counter_allowed, AT(minstret), .read = read_counter },
+    { 0xc02, 0, CSR_HOOKED, "instret", .exists = has_zicntr, .allowed = counter_allowed, AT(minstret),
+      .read = read_counter },
     { 0xc03, 29, CSR_HOOKED, "hpmcounter", 3, .exists = has_zihpm, .allowed = counter_allowed },
     { 0xc80, 0, CSR_HOOKED | CSR_UPPER, "cycleh", .exists = has_zicntr, .allowed = counter_allowed, AT(mcycle),
       .read = read_counter },

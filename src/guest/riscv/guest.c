@@ -1,8 +1,8 @@
 /*
- * RISC-V: RV32 and RV64 with I, M, A, F, D, C, Zicsr, Zifencei, the counters, Zba, Zbb, Zbc and Zbs; machine, supervisor
- * and user mode. After "The RISC-V Instruction Set Manual", volumes I and II, version 20240411. The width is a fact of
- * the configuration: both guests are this code. Not here: the hypervisor extension, vectors, and the further scalar
- * extensions; instructions and registers of theirs are illegal.
+ * RISC-V: RV32 and RV64 with I, M, A, F, D, C, Zicsr, Zifencei, the counters, Zba, Zbb, Zbc and Zbs; machine,
+ * supervisor and user mode. After "The RISC-V Instruction Set Manual", volumes I and II, version 20240411. The width is
+ * a fact of the configuration: both guests are this code. Not here: the hypervisor extension, vectors, and the further
+ * scalar extensions; instructions and registers of theirs are illegal.
  */
 #include "guest/riscv/internal.h"
 
@@ -38,7 +38,7 @@ static void riscv_reset(Cpu *cpu)
 
 static void riscv_settle(Cpu *cpu)
 {
-    riscv_set_frm(riscv_state(cpu), riscv_state(cpu)->frm & 7);
+    riscv_set_frm(riscv_state(cpu), riscv_state(cpu)->frm);
     riscv_pmp_derive(cpu);
     riscv_update_timer(cpu);
 }

@@ -29,6 +29,7 @@ extern const GuestModel riscv64_models[], riscv32_models[];
 extern const Property riscv64_properties[], riscv32_properties[];
 
 /* check.c */
+bool riscv_privilege_exists(const RiscvConfig *config, uint64_t privilege);
 bool riscv_check_state(const Cpu *cpu, Error **error);
 
 /* mmu.c */
@@ -39,11 +40,12 @@ void riscv_bus_error(Cpu *cpu, uint64_t address, uint64_t physical, MmuAccess ac
 void riscv_misaligned(Cpu *cpu, uint64_t address, MmuAccess access);
 /* info mem: what satp's tables map, whatever mode the hart is in. */
 void riscv_print_mappings(Cpu *cpu, StrBuf *buffer);
+unsigned riscv_satp_mode(const RiscvConfig *config, uint64_t satp);
 bool riscv_satp_mode_supported(const RiscvConfig *config, unsigned mode);
 
 /* pmp.c */
-/* What `privilege` may do at `physical`, as MMU_PERM bits; *page_bits is lowered to the size of the block around it that
- * has one answer. */
+/* What `privilege` may do at `physical`, as MMU_PERM bits; *page_bits is lowered to the size of the block around it
+ * that has one answer. */
 uint8_t riscv_pmp_permissions(const Cpu *cpu, uint64_t physical, RiscvPrivilege privilege, uint8_t *page_bits);
 uint8_t riscv_pmp_config(const Cpu *cpu, unsigned entry);
 void riscv_pmp_set_config(Cpu *cpu, unsigned entry, uint8_t value);
@@ -71,9 +73,9 @@ uint64_t riscv_mstatus(const Cpu *cpu);
 void riscv_set_frm(RiscvState *state, unsigned frm);
 /* What the CSR instruction `bits` is, when it is translated for `privilege`. */
 typedef struct RiscvCsrUse {
-    unsigned row;   /* for the helper */
-    bool exists;    /* for this processor and privilege, and writable where it is written; it may still be refused later */
-    bool ends;      /* it changes how code is translated, or which interrupts are taken */
+    unsigned row; /* for the helper */
+    bool exists;  /* for this processor and privilege, and writable where it is written; may still be refused later */
+    bool ends;    /* it changes how code is translated, or which interrupts are taken */
 } RiscvCsrUse;
 RiscvCsrUse riscv_csr_use(const Cpu *cpu, uint32_t bits, RiscvPrivilege privilege);
 /* Appends the name, or the number where there is no such register. */

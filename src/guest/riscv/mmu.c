@@ -81,6 +81,11 @@ unsigned riscv_data_mmu_mode(const Cpu *cpu)
     return mode | (state->mstatus & MSTATUS_MXR ? MMU_MODE_MXR : 0);
 }
 
+unsigned riscv_satp_mode(const RiscvConfig *config, uint64_t satp)
+{
+    return (unsigned)(config->xlen == 32 ? satp >> 31 & 1 : satp >> 60);
+}
+
 bool riscv_satp_mode_supported(const RiscvConfig *config, unsigned mode)
 {
     if (mode == SATP_BARE) {
@@ -95,15 +100,9 @@ bool riscv_satp_mode_supported(const RiscvConfig *config, unsigned mode)
 /* What satp says; NULL: addresses are physical. */
 static const Scheme *satp_scheme(const Cpu *cpu)
 {
-    uint64_t satp = riscv_state(cpu)->satp;
+    unsigned mode = riscv_satp_mode(riscv_config(cpu), riscv_state(cpu)->satp);
 
-    if (!riscv_config(cpu)->s) {
-        return NULL;
-    }
-    if (riscv_config(cpu)->xlen == 32) {
-        return satp >> 31 ? &sv32 : NULL;
-    }
-    return satp >> 60 >= SATP_SV39 ? &sv39_and_up[(satp >> 60) - SATP_SV39] : NULL;
+    return mode == SATP_BARE ? NULL : mode == SATP_SV32 ? &sv32 : &sv39_and_up[mode - SATP_SV39];
 }
 
 static const Scheme *current_scheme(const Cpu *cpu, unsigned mmu_mode)

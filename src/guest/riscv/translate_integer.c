@@ -526,15 +526,13 @@ enum { FENCE_DEVICE = 12, FENCE_READS = 8 | 2, FENCE_WRITES = 4 | 1 };
 /* fence pred, succ; reserved values of fm are the plain fence */
 void riscv_translate_fence(Translator *t, const RiscvInsn *insn)
 {
-    unsigned bits = 0;
+    bool reads_before = insn->pred & FENCE_READS, writes_before = insn->pred & FENCE_WRITES;
+    bool reads_after = insn->succ & FENCE_READS, writes_after = insn->succ & FENCE_WRITES;
+    unsigned bits = (reads_before && reads_after ? IR_FENCE_READ_READ : 0) |
+                    (reads_before && writes_after ? IR_FENCE_READ_WRITE : 0) |
+                    (writes_before && reads_after ? IR_FENCE_WRITE_READ : 0) |
+                    (writes_before && writes_after ? IR_FENCE_WRITE_WRITE : 0);
 
-    if (insn->pred & FENCE_READS) {
-        bits |= (insn->succ & FENCE_READS ? IR_FENCE_READ_READ : 0) | (insn->succ & FENCE_WRITES ? IR_FENCE_READ_WRITE : 0);
-    }
-    if (insn->pred & FENCE_WRITES) {
-        bits |=
-            (insn->succ & FENCE_READS ? IR_FENCE_WRITE_READ : 0) | (insn->succ & FENCE_WRITES ? IR_FENCE_WRITE_WRITE : 0);
-    }
     if (bits) {
         ir_fence(&t->ir, bits | ((insn->pred | insn->succ) & FENCE_DEVICE ? IR_FENCE_IO : 0));
     }

@@ -1,6 +1,6 @@
 /*
- * Traps: delivery of exceptions and interrupts, returns from them, and the supervisor's timer (Sstc). After "Machine-Level
- * ISA" and "Supervisor-Level ISA" of the privileged manual.
+ * Traps: delivery of exceptions and interrupts, returns from them, and the supervisor's timer (Sstc). After
+ * "Machine-Level ISA" and "Supervisor-Level ISA" of the privileged manual.
  */
 #include "guest/riscv/internal.h"
 

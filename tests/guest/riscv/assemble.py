@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes a test program: assemble.py XLEN GCC OBJCOPY NM SOURCE OUTPUT.elf OUTPUT.bin OUTPUT.symbols [OPTION...]
 
-SOURCE is assembly, or rows (rows.py); the options are for gcc. The .bin starts at the first byte of RAM; the .symbols are nm's lines.
+SOURCE is assembly, or rows (rows.py); the options are for gcc. The .bin starts at the first byte of RAM; the .symbols
+are nm's lines.
 """
 import pathlib
 import subprocess
@@ -18,8 +19,9 @@ def main():
         assembly = elf + '.S'
         subprocess.run([sys.executable, here / 'rows.py', xlen, source, assembly], check=True)
         source = assembly
-    subprocess.run([gcc, *ARCHITECTURES[xlen], *options, f'-I{here}', '-nostdlib', '-static', f'-Wl,-T,{here}/program.ld',
-                    '-Wl,--build-id=none', '-Wl,--no-warn-rwx-segments', here / 'start.S', source, '-o', elf], check=True)
+    subprocess.run([gcc, *ARCHITECTURES[xlen], *options, f'-I{here}', '-nostdlib', '-static',
+                    f'-Wl,-T,{here}/program.ld', '-Wl,--build-id=none', '-Wl,--no-warn-rwx-segments', here / 'start.S',
+                    source, '-o', elf], check=True)
     subprocess.run([objcopy, '-O', 'binary', elf, binary], check=True)
     with open(symbols, 'w', encoding='utf-8') as file:
         subprocess.run([nm, elf], check=True, stdout=file)

@@ -55,8 +55,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; argc > 2 && i < riscv_decode_table.row_count; i++) {
         const DecodeRow *row = &riscv_decode_table.rows[i];
         g_autofree char *conditions = g_strdelimit(g_strdup(row->conditions), " ", ',');
-        printf("%08" PRIx32 " %08" PRIx32 " %u %s %s\n", row->mask, row->value, row->length, *conditions ? conditions : "-",
-               row->mnemonic);
+        printf("%08" PRIx32 " %08" PRIx32 " %u %s %s\n", row->mask, row->value, row->length,
+               *conditions ? conditions : "-", row->mnemonic);
     }
     while (argc == 2 && scanf("%" SCNx32, &bits) == 1) {
         dump(machine, bits);

@@ -22,8 +22,8 @@ def symbols(path):
 
 
 def run(emulator, image, cpu):
-    command = [emulator, '-M', 'virt', '-cpu', cpu, '-m', '16', '-bios', 'none', '-nographic', '-monitor', 'none', '-serial',
-               'none', '-kernel', image]
+    command = [emulator, '-M', 'virt', '-cpu', cpu, '-m', '16', '-bios', 'none', '-nographic', '-monitor', 'none',
+               '-serial', 'none', '-kernel', image]
     try:
         return subprocess.run(command, timeout=10, check=False, stdout=subprocess.DEVNULL).returncode
     except subprocess.TimeoutExpired:

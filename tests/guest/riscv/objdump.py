@@ -68,11 +68,11 @@ def theirs(gcc, objdump, xlen, values):
         with open(source, 'w', encoding='ascii') as file:
             file.write('.option norelax\n.text\n')
             file.writelines(f'.4byte {v}\n' if is_long(v) else f'.2byte {v}\n' for v in values)
-        subprocess.run([gcc, f'-march={ARCHITECTURES[xlen]}', '-mabi=' + ('lp64d' if xlen == '64' else 'ilp32d'), '-c', source,
-                        '-o', image], check=True)
+        subprocess.run([gcc, f'-march={ARCHITECTURES[xlen]}', '-mabi=' + ('lp64d' if xlen == '64' else 'ilp32d'), '-c',
+                        source, '-o', image], check=True)
         subprocess.run([objdump.replace('objdump', 'strip'), image], check=True)
-        lines = subprocess.run([objdump, '-D', '-j', '.text', '-M', 'no-aliases', image], check=True, capture_output=True,
-                               text=True).stdout.splitlines()
+        lines = subprocess.run([objdump, '-D', '-j', '.text', '-M', 'no-aliases', image], check=True,
+                               capture_output=True, text=True).stdout.splitlines()
     rows = [line.split('\t') for line in lines if re.match(r' *[0-9a-f]+:\t', line)]
     return [(int(row[0].strip()[:-1], 16), int(row[1].strip(), 16), row[2].strip(),
              re.sub(r' *(<.*>|#.*)$', '', row[3]).strip() if len(row) > 3 else '') for row in rows]

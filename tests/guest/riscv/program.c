@@ -77,7 +77,8 @@ static unsigned add_tests(Program *program, const char *file, char **lines)
         uint64_t address = g_ascii_strtoull(words[0], NULL, 16);
         if (!strcmp(words[2], "selected")) {
             program->selected = address;
-        } else if (g_str_has_prefix(words[2], "test_") && strcmp(words[2], "test_pass") && strcmp(words[2], "test_fail")) {
+        } else if (g_str_has_prefix(words[2], "test_") && strcmp(words[2], "test_pass") &&
+                   strcmp(words[2], "test_fail")) {
             add_test(program, file, words[2] + strlen("test_"), address);
             count++;
         }

@@ -21,14 +21,15 @@ SPECIAL = [0, 1, 2, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x80
            0xffffffff7f800000, 0xffffffff7fc00000, 0xffffffff7f800001, 0xffffffff00000001, 0xffffffff00800000,
            0xffffffff7f7fffff, 0xffffffff80000000, 0x41dfffffffc00000, 0x43e0000000000000, 0xc3e0000000000000]
 # Jumps, system instructions and what depends on addresses that differ; c.addi16sp moves the stack pointer.
-LEFT_OUT = re.compile(r'jalr?|b(eq|ne|lt|ge)u?|c\.(j|jal|jr|jalr|beqz|bnez|ebreak|addi16sp|lw|ld|flw|fld|sw|sd|fsw|fsd)|csr.*|'
-                      r'ecall|ebreak|[ms]ret|wfi|sfence\.vma|sc\..*|fence\.i|pause|c\.unimp')
+LEFT_OUT = re.compile(r'jalr?|b(eq|ne|lt|ge)u?|c\.(j|jal|jr|jalr|beqz|bnez|ebreak|addi16sp|lw|ld|flw|fld|sw|sd|fsw|'
+                      r'fsd)|csr.*|ecall|ebreak|[ms]ret|wfi|sfence\.vma|sc\..*|fence\.i|pause|c\.unimp')
 LOADS, STORES, ATOMICS = {0x03, 0x07}, {0x23, 0x27}, {0x2f}
 STACK, RD_SHIFT, RS1_SHIFT = 2, 7, 15
 
 
 def rows(dump, xlen):
-    for line in subprocess.run([dump, 'rv' + xlen, 'rows'], check=True, capture_output=True, text=True).stdout.splitlines():
+    result = subprocess.run([dump, 'rv' + xlen, 'rows'], check=True, capture_output=True, text=True)
+    for line in result.stdout.splitlines():
         mask, value, length, conditions, mnemonic = line.split()
         if not LEFT_OUT.fullmatch(mnemonic) and ('!rv64' if xlen == '64' else 'rv64') not in conditions.split(','):
             yield int(mask, 16), int(value, 16), int(length), mnemonic
@@ -93,9 +94,10 @@ def main():
         with tempfile.TemporaryDirectory() as directory:
             pathlib.Path(directory, 'random.inc').write_text(program(random.Random(number), table), encoding='ascii')
             image = f'{directory}/random.elf'
-            subprocess.run([gcc, f'-march=rv{xlen}gc', '-mabi=' + ('lp64d' if xlen == '64' else 'ilp32d'), f'-I{directory}',
-                            f'-I{here}', '-nostdlib', '-static', f'-Wl,-T,{here}/program.ld', '-Wl,--build-id=none',
-                            '-Wl,--no-warn-rwx-segments', here / 'random.S', '-o', image], check=True)
+            abi = 'lp64d' if xlen == '64' else 'ilp32d'
+            subprocess.run([gcc, f'-march=rv{xlen}gc', f'-mabi={abi}', f'-I{directory}', f'-I{here}', '-nostdlib',
+                            '-static', f'-Wl,-T,{here}/program.ld', '-Wl,--build-id=none', '-Wl,--no-warn-rwx-segments',
+                            here / 'random.S', '-o', image], check=True)
             left, right = (output(emulator, image) for emulator in emulators)
         if left != right or len(left) < 1000:
             different += 1

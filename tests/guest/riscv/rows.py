@@ -11,13 +11,13 @@ each row `OPERAND... = RESULT`, which a width may precede: `64: min -1 = min`. N
 min, max are the least and the greatest signed one; min32, max32 and the like those of fewer bits.
 
 Other forms are of floating point: `[fcvt.w.s x=s]`, the kind of the result, then those of the operands: s and d are
-numbers of that format, r the 64 bits of a floating-point register, x an integer register. Rows of instructions that round
-begin with the rounding mode, or `all` where it does not matter; all rows may end with the flags that are raised. Numbers
-of a format are exact decimals, bits in hexadecimal, or inf, nan (the default one), snan, tiny (the least), normal (the
-least normal one), huge (the greatest), with an optional minus.
+numbers of that format, r the 64 bits of a floating-point register, x an integer register. Rows of instructions that
+round begin with the rounding mode, or `all` where it does not matter; all rows may end with the flags that are raised.
+Numbers of a format are exact decimals, bits in hexadecimal, or inf, nan (the default one), snan, tiny (the least),
+normal (the least normal one), huge (the greatest), with an optional minus.
 
-Every integer row is tried with separate registers, with the result in the first source, and with x0 as the result; every
-floating-point row that rounds with the mode in the instruction, and in frm.
+Every integer row is tried with separate registers, with the result in the first source, and with x0 as the result;
+every floating-point row that rounds with the mode in the instruction, and in frm.
 """
 import re
 import struct
@@ -135,7 +135,8 @@ class Program:
             else:
                 self.text += ['    la t4, scratch', '    fsd ft4, (t4)']
                 for half in (0, 4):
-                    self.text += [f'    lw a2, {half}(t4)', f'    lw t5, {expected + half}(s0)', '    CHECK_SAME a2, t5']
+                    self.text += [f'    lw a2, {half}(t4)', f'    lw t5, {expected + half}(s0)',
+                                  '    CHECK_SAME a2, t5']
 
 
 def main():

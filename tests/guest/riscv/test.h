@@ -1,6 +1,6 @@
 /*
- * For test programs in assembly. A program is a set of tests; each ends by reporting to the finisher of the machine, and
- * starts on a fresh one: in machine mode, floating point on, all of memory open to lower privileges, traps going to
+ * For test programs in assembly. A program is a set of tests; each ends by reporting to the finisher of the machine,
+ * and starts on a fresh one: in machine mode, floating point on, all of memory open to lower privileges, traps going to
  * trap_handler (see start.S). gp counts the checks of a test, and is reported where one fails.
  */
 #if __riscv_xlen == 64
