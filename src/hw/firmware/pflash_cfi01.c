@@ -464,8 +464,8 @@ static bool load_drive(Pflash *flash, Error **error)
         return true; /* zeroes: it takes no memory of the host's until something is erased */
     }
     if (disk_size(flash->disk) != flash_size(flash)) {
-        return error_set(error, "flash '%s' has %" PRIu64 " bytes, and '%s' %" PRIu64 ": the file must be of that size",
-                         flash->name, flash_size(flash), disk_path(flash->disk), disk_size(flash->disk));
+        return error_set(error, "flash '%s' requires %" PRIu64 " bytes, '%s' provides %" PRIu64 " bytes", flash->name,
+                         flash_size(flash), disk_path(flash->disk), disk_size(flash->disk));
     }
     return disk_read_first(flash->disk, flash->storage->host, flash->storage->size, error) &&
            disk_attach(flash->disk, &flash->device.object, error);
