@@ -29,8 +29,9 @@ static char *path_in(const Rig *rig, const char *name) { return g_build_filename
 
 static Rig rig_empty(void)
 {
-    Rig rig = { .folder = g_dir_make_tmp("myna-disk-XXXXXX", NULL), .files = files_new(), .loop = loop_new(false, NULL) };
+    Rig rig = { .folder = g_dir_make_tmp("myna-disk-XXXXXX", NULL), .files = files_new() };
 
+    rig.loop = loop_new(false, NULL);
     rig.root = object_new(&container_class, NULL, NULL, NULL);
     rig.path = path_in(&rig, "disk");
     return rig;
@@ -89,7 +90,8 @@ static void finished(DiskRequest *request, int error)
     waiting->thread = pthread_self();
 }
 
-static void begin(const Rig *rig, Waiting *waiting, DiskOperation operation, uint64_t offset, void *bytes, uint64_t count)
+static void begin(const Rig *rig, Waiting *waiting, DiskOperation operation, uint64_t offset, void *bytes,
+                  uint64_t count)
 {
     waiting->vector = (struct iovec){ bytes, count };
     waiting->done = false;

@@ -258,7 +258,7 @@ static void test_dma_descriptors(void)
     }
     bench_write(rig.bench, rig.base + DMA, 8, __builtin_bswap64(rig.base)); /* its own registers */
     g_assert_cmphex(dma_at(&rig, RAM + RAM_SIZE - 16, DMA_READ | DMA_SELECT | KEY << 16, 4, RAM), ==, 0);
-    g_assert_cmphex(dma_at(&rig, RAM + 3, DMA_READ | DMA_SELECT | KEY << 16, 4, RAM + 64), ==, 0); /* of any alignment */
+    g_assert_cmphex(dma_at(&rig, RAM + 3, DMA_READ | DMA_SELECT | KEY << 16, 4, RAM + 64), ==, 0); /* at any place */
     g_assert_cmpmem(rig.ram + 64, 4, "0123", 4);
     rig_free(&rig);
 }

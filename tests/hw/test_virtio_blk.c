@@ -2,13 +2,12 @@
  * virtio-blk: requests and their ends, the write cache, ranges, several queues, features, configuration, properties,
  * resets, stops and a second thread in the driver's place.
  */
-#include "virtio_driver.h"
+#include "blk_rig.h"
 
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/host/host.h"
 #include "base/strbuf.h"
-#include "block/block.h"
 #include "core/loop.h"
 #include "core/state.h"
 
@@ -16,144 +15,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { F_SEG_MAX = 2, F_GEOMETRY = 4, F_RO = 5, F_BLK_SIZE = 6, F_FLUSH = 9, F_TOPOLOGY = 10, F_CONFIG_WCE = 11,
-       F_MQ = 12, F_DISCARD = 13, F_WRITE_ZEROES = 14 };
-enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
-enum { S_OK, S_IOERR, S_UNSUPP, S_NONE = 0xee };
-enum { SIZE = 64 * 1024, SECTOR = 512 };
 
 /* Fields of the configuration space. */
 enum { CAPACITY = 0x100, SEG_MAX = 0x10c, GEOMETRY = 0x110, BLK_SIZE = 0x114, TOPOLOGY = 0x118, WRITEBACK = 0x120,
        NUM_QUEUES = 0x122, MAX_DISCARD = 0x124, MAX_WRITE_ZEROES = 0x130, MAY_UNMAP = 0x138 };
-
-#define BASIC (BIT(F_FLUSH) | BIT(F_CONFIG_WCE) | BIT(F_DISCARD) | BIT(F_WRITE_ZEROES))
-
-typedef struct Rig {
-    Driver *driver;
-    DriverQueue *queue;
-    char *path;
-    Disk *disk;
-} Rig;
-
-static uint8_t pattern(uint64_t offset) { return (uint8_t)(offset * 7 + offset / SECTOR + 1); }
-
-static char *make_file(size_t size)
-{
-    char *path = NULL;
-    g_autofree char *bytes = g_malloc(size + 1);
-    int fd = g_file_open_tmp("myna-blk-XXXXXX", &path, NULL);
-
-    for (size_t i = 0; i < size; i++) {
-        bytes[i] = (char)pattern(i);
-    }
-    g_assert_cmpint(write(fd, bytes, size), ==, size);
-    close(fd);
-    return path;
-}
-
-static Disk *open_disk(Bench *bench, const char *id, const char *path, bool read_only)
-{
-    AUTO_ERROR(error);
-    Disk *disk = disk_open(bench->machine->root, bench->files, bench->loop, id, path, read_only, &error);
-
-    if (!disk) {
-        g_error("%s", error_message(error));
-    }
-    return disk;
-}
-
-/* A disk of SIZE bytes, a device with `properties` and one running queue. */
-static Rig rig_with(const char *properties, bool legacy, bool read_only, size_t size, uint64_t features)
-{
-    Rig rig = { .driver = driver_new_empty(legacy), .path = make_file(size) };
-    g_autofree char *all = g_strdup_printf("drive=d0,%s", properties ? properties : "packed=off");
-
-    rig.disk = open_disk(rig.driver->bench, "d0", rig.path, read_only);
-    driver_add(rig.driver, "virtio-blk-device", all);
-    driver_run(rig.driver);
-    driver_negotiate(rig.driver, features);
-    rig.queue = driver_queue(rig.driver, 0, 16);
-    driver_go(rig.driver);
-    return rig;
-}
-
-static Rig rig_new(void) { return rig_with(NULL, false, false, SIZE, BASIC); }
-
-static void rig_free(Rig *rig)
-{
-    driver_free(rig->driver);
-    g_remove(rig->path);
-    g_free(rig->path);
-}
-
-/* Requests */
-
-typedef struct Request {
-    uint64_t header, data, status;
-    uint16_t id;
-} Request;
-
-static Request begin(Rig *rig, DriverQueue *queue, uint32_t type, uint64_t sector, uint32_t bytes, bool write)
-{
-    Driver *driver = rig->driver;
-    Request request = { .header = driver_alloc(driver, 16, 16), .status = driver_alloc(driver, 1, 1) };
-
-    request.data = driver_alloc(driver, MAX(bytes, 1u), 16);
-    memset(driver_host(driver, request.data), 0xc3, bytes);
-    *driver_host(driver, request.status) = S_NONE;
-    driver_store(driver, request.header, 4, type);
-    driver_store(driver, request.header + 4, 4, 0);
-    driver_store(driver, request.header + 8, 8, sector);
-    return request;
-}
-
-static void offer(Rig *rig, DriverQueue *queue, Request *request, uint32_t bytes, bool write)
-{
-    Buffer buffers[] = { { request->header, 16, false }, { request->data, bytes, write }, { request->status, 1, true } };
-
-    if (bytes == 0) {
-        buffers[1] = buffers[2];
-    }
-    request->id = queue_add(queue, buffers, bytes ? 3 : 2);
-}
-
-static uint8_t end(Rig *rig, DriverQueue *queue, const Request *request, uint32_t length)
-{
-    uint16_t id;
-    uint32_t used;
-
-    if (rig->driver->features & EVENT && !rig->driver->packed) {
-        queue_want_interrupt_at(queue, queue->last_used, false);
-    }
-    queue_kick(queue);
-    g_assert_true(queue_wait(queue));
-    g_assert_true(queue_take(queue, &id, &used));
-    g_assert_cmpuint(id, ==, request->id);
-    uint8_t status = *driver_host(rig->driver, request->status);
-    if (length != UINT32_MAX) {
-        g_assert_cmpuint(used, ==, length);
-    }
-    g_assert_true(driver_interrupted(rig->driver));
-    return status;
-}
-
-/* The driver's data are those of `bytes` for a write. Returns the status. */
-static uint8_t perform(Rig *rig, uint32_t type, uint64_t sector, void *bytes, uint32_t count, bool write)
-{
-    Request request = begin(rig, rig->queue, type, sector, count, write);
-
-    if (!write && count) {
-        memcpy(driver_host(rig->driver, request.data), bytes, count);
-    }
-    offer(rig, rig->queue, &request, count, write);
-    uint8_t status = end(rig, rig->queue, &request, UINT32_MAX);
-    if (write && count) {
-        memcpy(bytes, driver_host(rig->driver, request.data), count);
-    }
-    return status;
-}
 
 static uint8_t change(Rig *rig, uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags)
 {
@@ -211,13 +76,13 @@ static void test_used_length(void)
 {
     Rig rig = rig_new();
 
-    Request request = begin(&rig, rig.queue, T_IN, 0, 1024, true);
+    Request request = begin(&rig, T_IN, 0, 1024);
     offer(&rig, rig.queue, &request, 1024, true);
     g_assert_cmpint(end(&rig, rig.queue, &request, 1025), ==, S_OK);
-    request = begin(&rig, rig.queue, T_OUT, 0, 512, false);
+    request = begin(&rig, T_OUT, 0, 512);
     offer(&rig, rig.queue, &request, 512, false);
     g_assert_cmpint(end(&rig, rig.queue, &request, 1), ==, S_OK);
-    request = begin(&rig, rig.queue, T_IN, SIZE, 1024, true); /* nothing was read, so that the status stands alone */
+    request = begin(&rig, T_IN, SIZE, 1024); /* nothing was read, so that the status stands alone */
     offer(&rig, rig.queue, &request, 1024, true);
     g_assert_cmpint(end(&rig, rig.queue, &request, 0), ==, S_IOERR);
     rig_free(&rig);
@@ -229,7 +94,7 @@ static void test_any_layout(void)
     Rig rig = rig_new();
     Driver *driver = rig.driver;
 
-    Request read = begin(&rig, rig.queue, T_IN, 2, 1025, true);
+    Request read = begin(&rig, T_IN, 2, 1025);
     Buffer in[] = { { read.header, 5, false }, { read.header + 5, 11, false }, { read.data, 100, true },
                     { read.data + 100, 900, true }, { read.data + 1000, 25, true } };
     read.status = read.data + 1024; /* in the last data buffer */
@@ -239,7 +104,7 @@ static void test_any_layout(void)
         g_assert_cmpuint(driver_host(driver, read.data)[i], ==, pattern(2 * SECTOR + i));
     }
     uint64_t whole = driver_alloc(driver, 16 + 512, 1); /* header and data in one buffer */
-    Request write = begin(&rig, rig.queue, T_OUT, 5, 1, false);
+    Request write = begin(&rig, T_OUT, 5, 1);
     memset(driver_host(driver, whole), 0x99, 16 + 512);
     memcpy(driver_host(driver, whole), driver_host(driver, write.header), 16);
     write.id = queue_add(rig.queue, (Buffer[]){ { whole, 528, false }, { write.status, 1, true } }, 2);
@@ -384,7 +249,7 @@ static void test_get_id(void)
     g_assert_cmpint(perform(&rig, T_GET_ID, 0, id, 20, true), ==, S_OK);
     g_assert_cmpmem(id, 20, "abc-0123\0\0\0\0\0\0\0\0\0\0\0\0", 20);
     memset(id, '.', sizeof id);
-    Request request = begin(&rig, rig.queue, T_GET_ID, 0, 40, true); /* more room than it needs */
+    Request request = begin(&rig, T_GET_ID, 0, 40); /* more room than it needs */
     offer(&rig, rig.queue, &request, 40, true);
     g_assert_cmpint(end(&rig, rig.queue, &request, 20), ==, S_OK);
     g_assert_cmpint(perform(&rig, T_GET_ID, 0, id, 4, true), ==, S_OK); /* and less */
@@ -419,7 +284,7 @@ static void test_malformed(void)
 {
     for (unsigned i = 0; i < 4; i++) {
         Rig rig = rig_new();
-        Request request = begin(&rig, rig.queue, T_IN, 0, 512, true);
+        Request request = begin(&rig, T_IN, 0, 512);
         const Buffer buffers[][2] = {
             { { request.header, 15, false }, { request.status, 1, true } },
             { { request.header, 16, false }, { request.data, 512, false } },
@@ -451,7 +316,7 @@ static void test_several_queues(void)
         queues[i] = driver_queue(rig.driver, (uint16_t)i, 64);
     }
     for (unsigned i = 0; i < 4; i++) {
-        requests[i] = begin(&rig, queues[i], T_IN, i, 512, true);
+        requests[i] = begin(&rig, T_IN, i, 512);
         offer(&rig, queues[i], &requests[i], 512, true);
         driver_put(rig.driver, MMIO_QUEUE_NOTIFY, i);
     }
@@ -650,7 +515,7 @@ static void test_drive_in_use(void)
 static void offer_reads(Rig *rig, Request *requests, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        requests[i] = begin(rig, rig->queue, T_IN, i, 512, true);
+        requests[i] = begin(rig, T_IN, i, 512);
         offer(rig, rig->queue, &requests[i], 512, true);
     }
     queue_kick(rig->queue);
@@ -698,7 +563,7 @@ static void test_stop_and_save(void)
         uint32_t length;
         g_assert_true(queue_take(rig.queue, &id, &length));
     }
-    Request later = begin(&rig, rig.queue, T_IN, 9, 512, true);
+    Request later = begin(&rig, T_IN, 9, 512);
     offer(&rig, rig.queue, &later, 512, true);
     queue_kick(rig.queue);
     g_assert_true(queue_nothing_used(rig.queue));
@@ -766,7 +631,7 @@ static void *drive(void *data)
 
     for (unsigned i = 0; i < 300; i++) {
         rig->driver->allocated = 1 << 20;
-        Request request = begin(rig, rig->queue, i % 3 == 2 ? T_OUT : T_IN, i % 128, 512, i % 3 != 2);
+        Request request = begin(rig, i % 3 == 2 ? T_OUT : T_IN, i % 128, 512);
         offer_locked(rig, &request, i % 3 != 2);
         set_writeback(rig, i / 4 % 2);
         driver_put(rig->driver, MMIO_QUEUE_NOTIFY, 0);

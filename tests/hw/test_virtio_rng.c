@@ -1,4 +1,4 @@
-/* virtio-rng and its sources: buffers, quota and period, waiting for a source, failing ones, stops, resets, properties. */
+/* virtio-rng and its sources: buffers, quota and period, waiting for a source, failing ones, stops, resets. */
 #include "virtio_driver.h"
 
 #include "api/json.h"
