@@ -1,0 +1,118 @@
+/*
+ * The seam between what makes host code and what keeps and runs it. A host (jit/x64 ...) turns one IrBlock at a time
+ * into machine code in memory that a code cache (cpu/) gave it, and into the tables beside it; the cache publishes the
+ * block, links its exits, and runs it by the host's `enter`.
+ *
+ * Addresses. A cache is one reservation of less than 2 GiB: code, mapped twice (writable at one place, executable at
+ * another), and data, mapped once, readable and writable, within reach of a 32-bit displacement from the executable
+ * mapping. Code that has been published is never written again; all that changes (links, inline caches) is data.
+ *
+ * Contract. Every block starts with the same registers: the host's `contract` says which guest registers stand in host
+ * registers; all others are in the guest's state. A `set` of a register that is not in the contract reaches the state at
+ * once, so that at each point that can raise or fault the state is complete but for the contract's registers (and
+ * floating-point values whose NaN rule is still due: CodePoint.unsettled).
+ */
+#pragma once
+
+#include "jit/exec.h"
+
+typedef struct CodeBlock CodeBlock;
+typedef struct Error Error;
+typedef struct StrBuf StrBuf;
+
+/* What a block may assume, chosen by the cache. Part of a block's key. */
+typedef enum CodeFlag {
+    CODE_DIRECT = 1,  /* guest memory at host address = guest address + exec->base, checked by the host's MMU; else by
+                       * the soft TLB */
+    CODE_COUNTED = 2, /* exec->budget is counted down and holds: else nothing is counted, exec->budget is not looked at
+                       * and exec->insns stands still */
+    CODE_NO_LINKS = 4, /* leave after this block: logging, single steps */
+    CODE_FP_EXACT = 8, /* flags and results exact where the fast variant may differ */
+} CodeFlag;
+
+/* An exit by `goto`: it jumps to `target`, which is at first the exit's own stub: that one remembers the CodeLink in
+ * exec->link and leaves with IR_EXIT_CONTINUE. The cache sets and clears `target` while others run through it. */
+typedef struct CodeLink {
+    _Atomic(const void *) target;
+    const void *stub;
+    /* Where the target is on another page than the block, in soft-TLB blocks: the exit compares the entry of `pc`'s page
+     * in the fetch TLB (its `execute` tag, and its addend with this one) and takes the stub where they differ. Atomic
+     * with `target`: written before it, and never changed while it is set. */
+    uintptr_t addend;
+    uint64_t pc;
+    bool cross_page;
+    CodeBlock *from, *to;  /* the cache's own from here on */
+    struct CodeLink *next; /* of those that lead to `to` */
+} CodeLink;
+
+/* Inline cache of a goto_value: probes compared in order. Published as one by `code` being written last. */
+typedef struct CodeProbe {
+    _Atomic uint64_t pc; /* UINT64_MAX where there is none */
+    _Atomic(const void *) code;
+} CodeProbe;
+enum { CODE_PROBES = 4 };
+
+/* A point of the code where an exception, a slow path or a host fault can be: by increasing offset. */
+typedef struct CodePoint {
+    uint32_t offset;    /* of the host instruction that faults, or of the return address of a call */
+    uint16_t insn;      /* index of the guest instruction: how many were completed before it */
+    uint16_t pc_offset; /* its address less the block's, where pc bits above 16 are equal; else the IR's insn table */
+    uint32_t unsettled; /* floating-point registers of the contract whose NaN rule is due */
+} CodePoint;
+
+struct CodeBlock {
+    const void *code; /* executable address of the entry */
+    uint32_t code_bytes;
+    uint32_t flags; /* CodeFlag */
+    uint64_t pc, mode;
+    uint32_t guest_bytes;
+    uint16_t insn_count;
+    uint16_t link_count, point_count;
+    CodeLink *links;
+    CodePoint *points;
+    const uint32_t *insn_offsets; /* insn_count: each guest instruction's address less pc */
+};
+
+/* Where a host puts what it makes. All pointers are into the cache; `code_write` + n is the same byte as `code` + n. */
+typedef struct CodeSpace {
+    uint8_t *code_write;
+    const uint8_t *code;
+    size_t code_room;
+    uint8_t *data; /* zeroes */
+    size_t data_room;
+    size_t code_used, data_used; /* out */
+} CodeSpace;
+
+typedef enum CompileResult {
+    COMPILE_DONE,
+    COMPILE_NO_ROOM,   /* in the space given: come again with more */
+    COMPILE_TOO_LARGE, /* the block is too long: make it shorter */
+    COMPILE_CANNOT,    /* something the host cannot do: the interpreter runs it */
+} CompileResult;
+
+/* The registers of the contract as a signal context or a slow path found them. */
+typedef struct CodeRegisters {
+    uint64_t integer[16]; /* by host register number */
+    uint64_t vector[16][2];
+    uint32_t float_control; /* MXCSR */
+} CodeRegisters;
+
+typedef struct CodeHost {
+    const char *name; /* "x64" */
+    /* Bytes of common code (entry, exits, slow-path thunks, jump-table probe) for one guest, made once for each cache
+     * at its start. */
+    bool (*prepare)(CodeSpace *space, const IrGuest *guest, void **common, Error **error);
+    /* `*block` is in the data space; its pc, mode, flags and what else the cache knows were filled in. */
+    CompileResult (*compile)(CodeSpace *space, const void *common, const IrBlock *ir, const IrGuest *guest,
+                             CodeBlock *block);
+    /* Runs from `code` on. Returns as interp_run does. */
+    int (*enter)(const void *common, Exec *exec, Cpu *cpu, const void *code);
+    /* A fault or a slow path at `point` of `block`: writes the contract's registers to the guest's state, settles what
+     * is unsettled, sets exec->pc, insns and budget as of the guest instruction. */
+    void (*restore)(const void *common, Exec *exec, const CodeBlock *block, const CodePoint *point,
+                    const CodeRegisters *registers);
+    /* Text of host code for -d out_asm (Capstone, where it is there). */
+    void (*disassemble)(const CodeBlock *block, StrBuf *text);
+} CodeHost;
+
+extern const CodeHost x64_host;
