@@ -110,6 +110,16 @@ static void close_above_standard(int fd)
     }
 }
 
+void char_fd_end_input(CharFd *channel)
+{
+    if (channel->in_watch) {
+        loop_fd_remove(channel->in_watch);
+        channel->in_watch = NULL;
+    }
+    close_above_standard(channel->in);
+    channel->in = -1;
+}
+
 void char_fd_release(CharFd *channel)
 {
     if (!channel->device) {

@@ -13,13 +13,7 @@ typedef struct FileChar {
 
 static void file_ended(CharDevice *device)
 {
-    FileChar *file = (FileChar *)device;
-    int out = file->channel.out;
-    mutex_lock(&device->lock);
-    file->channel.out = -1;
-    mutex_unlock(&device->lock);
-    char_fd_stop(&file->channel);
-    char_fd_start(&file->channel, device, -1, out);
+    char_fd_end_input(&((FileChar *)device)->channel);
     char_event(device, CHAR_EVENT_CLOSED);
 }
 

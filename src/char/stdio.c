@@ -53,8 +53,7 @@ static void stdio_continued(void *data, unsigned events)
 static void stdio_ended(CharDevice *device)
 {
     StdioChar *stdio = (StdioChar *)device;
-    char_fd_stop(&stdio->channel);
-    char_fd_start(&stdio->channel, device, -1, STDOUT_FILENO);
+    char_fd_end_input(&stdio->channel);
     char_event(device, CHAR_EVENT_CLOSED);
 }
 

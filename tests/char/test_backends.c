@@ -12,6 +12,8 @@
 
 static char *folder;
 
+enum { ENDING_BYTES = 2000 };
+
 static void test_null(void)
 {
     Bench bench;
@@ -56,6 +58,36 @@ static void test_file(void)
     assert_file(out, "");
     bench_detach(&frontend);
     bench_finish(&bench);
+}
+
+static void *write_bytes(void *data)
+{
+    for (unsigned i = 0; i < ENDING_BYTES; i++) {
+        g_assert_cmpuint(char_write(data, (const uint8_t *)"x", 1), ==, 1);
+    }
+    return NULL;
+}
+
+/* The input ends while another thread writes: nothing of that is lost. */
+static void test_end_of_input(void)
+{
+    g_autofree char *out = g_build_filename(folder, "all", NULL);
+
+    for (unsigned round = 0; round < 50; round++) {
+        Bench bench;
+        BenchFrontend frontend;
+        g_autofree char *text = NULL;
+        size_t size;
+        bench_init(&bench);
+        bench_attach(&bench, &frontend, bench_char(&bench, "file,id=f,path=%s,input-path=/dev/null", out));
+        GThread *writer = g_thread_new("writer", write_bytes, &frontend.frontend);
+        bench_wait(&bench, &frontend.closed, 1);
+        g_thread_join(writer);
+        g_assert_true(g_file_get_contents(out, &text, &size, NULL));
+        g_assert_cmpuint(size, ==, ENDING_BYTES);
+        bench_detach(&frontend);
+        bench_finish(&bench);
+    }
 }
 
 static void test_log(void)
@@ -305,6 +337,7 @@ int main(int argc, char **argv)
     folder = g_dir_make_tmp("myna-char-XXXXXX", NULL);
     g_test_add_func("/char/null", test_null);
     g_test_add_func("/char/file", test_file);
+    g_test_add_func("/char/end-of-input", test_end_of_input);
     g_test_add_func("/char/log", test_log);
     g_test_add_func("/char/pipe", test_pipe);
     g_test_add_func("/char/back-pressure", test_back_pressure);
