@@ -68,3 +68,9 @@ bool translate(Cpu *cpu, Translation *translation, unsigned limit);
 
 static inline bool cpu_log_enabled(const Cpu *cpu, LogItem item) { return cpu->log && log_enabled(cpu->log, item); }
 static inline uint64_t cpu_address_mask(const Cpu *cpu) { return mask_bits(cpu->guest->word_bits); }
+/* By the guest's tables, or by the process that a user program is. */
+static inline bool cpu_walk(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mode, bool probe, MmuResult *result)
+{
+    return cpu->bus->walk ? cpu->bus->walk(cpu, address, access, probe, result)
+                          : cpu->guest->walk(cpu, address, access, mode, probe, result);
+}

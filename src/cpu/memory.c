@@ -368,8 +368,7 @@ bool cpu_debug_translate(Cpu *cpu, uint64_t address, uint64_t *physical)
 {
     MmuResult result = { 0 };
 
-    if (!cpu->guest->walk(cpu, address & cpu_address_mask(cpu), MMU_READ, cpu->guest->fetch_mmu_mode(cpu), true,
-                          &result)) {
+    if (!cpu_walk(cpu, address & cpu_address_mask(cpu), MMU_READ, cpu->guest->fetch_mmu_mode(cpu), true, &result)) {
         return false;
     }
     *physical = result.physical;

@@ -235,7 +235,7 @@ static const TlbSource *fill(Cpu *cpu, uint64_t address, MmuAccess access, unsig
     uint64_t page = align_down(address, BIT(page_bits));
     MmuResult result = { 0 };
 
-    if (!cpu->guest->walk(cpu, address, access, index, false, &result)) {
+    if (!cpu_walk(cpu, address, access, index, false, &result)) {
         return NULL;
     }
     TlbSource source = find_source(cpu, address, &result);
