@@ -21,12 +21,13 @@ _Static_assert(MEMBER(priv_spec) <= RISCV_GIVEN_SIZE, "every switch has its plac
     .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000
 
 static const RiscvConfig rv64_defaults = { .xlen = 64, .sv39 = true, .sv48 = true, .sv57 = true, GENERAL_DEFAULTS };
-static const RiscvConfig max64_defaults = {
-    .xlen = 64, .b = true, .sv39 = true, .sv48 = true, .sv57 = true, GENERAL_DEFAULTS
-};
+/* ... and what is there beyond those. */
+#define MAXIMUM_DEFAULTS GENERAL_DEFAULTS, .b = true, .svinval = true, .svnapot = true, .svpbmt = true
+
+static const RiscvConfig max64_defaults = { .xlen = 64, .sv39 = true, .sv48 = true, .sv57 = true, MAXIMUM_DEFAULTS };
 static const RiscvConfig rv64i_defaults = { .xlen = 64, .i = true, .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000 };
 static const RiscvConfig rv32_defaults = { .xlen = 32, .sv32 = true, GENERAL_DEFAULTS };
-static const RiscvConfig max32_defaults = { .xlen = 32, .b = true, .sv32 = true, GENERAL_DEFAULTS };
+static const RiscvConfig max32_defaults = { .xlen = 32, .sv32 = true, MAXIMUM_DEFAULTS };
 static const RiscvConfig rv32i_defaults = { .xlen = 32, .i = true, .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000 };
 
 const GuestModel riscv64_models[] = {
@@ -133,6 +134,7 @@ static const struct {
 #define NEEDS(extension_, needs_) { MEMBER(extension_), MEMBER(needs_) }
     NEEDS(f, zicsr), NEEDS(d, f), NEEDS(zcf, f), NEEDS(zcd, d), NEEDS(zcf, zca), NEEDS(zcd, zca), NEEDS(c, zca),
     NEEDS(m, zmmul), NEEDS(u, zicsr), NEEDS(s, u), NEEDS(zicntr, zicsr), NEEDS(zihpm, zicsr), NEEDS(sstc, s),
+    NEEDS(svinval, s), NEEDS(svnapot, s), NEEDS(svpbmt, s),
 #undef NEEDS
 };
 

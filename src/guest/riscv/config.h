@@ -45,11 +45,14 @@ typedef struct Property Property;
     X(sstc, RISCV_PRIV_1_12, "Supervisor timer interrupts") \
     X(svade, RISCV_PRIV_1_11, "Page faults where accessed and dirty bits need to be set") \
     X(svadu, RISCV_PRIV_1_12, "Hardware updating of accessed and dirty bits") \
+    X(svinval, RISCV_PRIV_1_12, "Fine-grained invalidation of translations") \
+    X(svnapot, RISCV_PRIV_1_12, "Naturally aligned blocks of pages") \
+    X(svpbmt, RISCV_PRIV_1_12, "Memory types by page") \
     X(svvptc, RISCV_PRIV_1_12, "Newly valid page-table entries are seen without a fence")
 
 typedef enum RiscvPriv { RISCV_PRIV_1_10, RISCV_PRIV_1_11, RISCV_PRIV_1_12, RISCV_PRIV_1_13 } RiscvPriv;
 
-enum { RISCV_PMP_MAXIMUM = 64, RISCV_GIVEN_SIZE = 64 };
+enum { RISCV_PMP_MAXIMUM = 64, RISCV_GIVEN_SIZE = 256 };
 
 typedef struct RiscvConfig {
     uint8_t xlen; /* 32 or 64 */

@@ -314,15 +314,16 @@ static uint64_t read_epc(Cpu *cpu, const CsrRow *row, unsigned index)
 static void write_menvcfg(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
 {
     const RiscvConfig *config = riscv_config(cpu);
-    uint64_t writable = ENVCFG_FIOM | (config->svadu ? MENVCFG_ADUE : 0) | (config->sstc ? MENVCFG_STCE : 0);
+    uint64_t writable = ENVCFG_FIOM | (config->svadu ? MENVCFG_ADUE : 0) |
+                        (config->svpbmt ? MENVCFG_PBMTE : 0) | (config->sstc ? MENVCFG_STCE : 0);
     uint64_t *menvcfg = &riscv_state(cpu)->menvcfg, changed = (*menvcfg ^ value) & writable;
 
     *menvcfg ^= changed;
     if (changed & MENVCFG_STCE) {
         riscv_update_timer(cpu);
     }
-    if (changed & MENVCFG_ADUE) {
-        cpu_tlb_flush(cpu, MMU_MODES_TRANSLATED);
+    if (changed & (MENVCFG_ADUE | MENVCFG_PBMTE)) {
+        riscv_translation_changed(cpu);
     }
 }
 
@@ -335,7 +336,7 @@ static void write_satp(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t val
 
     if (config->paging_levels && supported && *satp != value) {
         *satp = value;
-        cpu_tlb_flush(cpu, MMU_MODES_TRANSLATED);
+        riscv_satp_changed(cpu);
     }
 }
 

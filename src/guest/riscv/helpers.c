@@ -1,7 +1,7 @@
 /* Functions that translated code calls, beside those of csr.c and trap.c. */
 #include "guest/riscv/internal.h"
 
-enum { RS1_SHIFT = 15 };
+enum { RS1_SHIFT = 15, RS2_SHIFT = 20 };
 
 static uint64_t helper_raise(Cpu *cpu, uint64_t cause, uint64_t tval, uint64_t unused)
 {
@@ -21,17 +21,16 @@ static uint64_t helper_wfi(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t 
     return 0;
 }
 
-/* TLBs do not know address spaces: what a fence says of one is taken for all. */
-static uint64_t helper_sfence_vma(Cpu *cpu, uint64_t bits, uint64_t address, uint64_t unused)
+static uint64_t helper_sfence_vma(Cpu *cpu, uint64_t bits, uint64_t address, uint64_t space)
 {
     const RiscvState *state = riscv_state(cpu);
+    const uint64_t *one_page = bits >> RS1_SHIFT & 31 ? &address : NULL;
+    const uint64_t *one_space = bits >> RS2_SHIFT & 31 ? &space : NULL;
 
     if (state->privilege == RISCV_SUPERVISOR && state->mstatus & MSTATUS_TVM) {
         cpu_raise(cpu, CAUSE_ILLEGAL_INSTRUCTION, bits);
-    } else if (bits >> RS1_SHIFT & 31) {
-        cpu_tlb_flush_page(cpu, address, MMU_MODES_TRANSLATED);
     } else {
-        cpu_tlb_flush(cpu, MMU_MODES_TRANSLATED);
+        riscv_fence(cpu, one_page, one_space);
     }
     return 0;
 }

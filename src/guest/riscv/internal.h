@@ -40,6 +40,13 @@ void riscv_bus_error(Cpu *cpu, uint64_t address, uint64_t physical, MmuAccess ac
 void riscv_misaligned(Cpu *cpu, uint64_t address, MmuAccess access);
 /* info mem: what satp's tables map, whatever mode the hart is in. */
 void riscv_print_mappings(Cpu *cpu, StrBuf *buffer);
+/* What follows changes of the tables, of the registers that choose between them, and of those that decide about all
+ * accesses. */
+/* sfence.vma: for one page, one address space, or all where NULL. */
+void riscv_fence(Cpu *cpu, const uint64_t *address, const uint64_t *space);
+void riscv_satp_changed(Cpu *cpu);
+void riscv_translation_changed(Cpu *cpu);
+void riscv_protection_changed(Cpu *cpu);
 unsigned riscv_satp_mode(const RiscvConfig *config, uint64_t satp);
 bool riscv_satp_mode_supported(const RiscvConfig *config, unsigned mode);
 

@@ -75,6 +75,9 @@ static const IsaName names[] = {
     { "ssu64xl", recent_rv64_supervisor },
     { "svade", has_svade },
     { "svadu", has_svadu },
+    { "svinval", has_svinval },
+    { "svnapot", has_svnapot },
+    { "svpbmt", has_svpbmt },
     { "svvptc", has_svvptc },
 };
 

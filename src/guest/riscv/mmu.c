@@ -1,7 +1,7 @@
 /*
  * Address translation: Sv32, Sv39, Sv48 and Sv57 ("Supervisor-Level ISA" of the privileged manual), with accessed and
- * dirty bits set by hardware (Svadu) or by a page fault (Svade). Svnapot, Svpbmt and two stages are not here: the bits
- * that they use are reserved and fault.
+ * dirty bits set by hardware (Svadu) or by a page fault (Svade), blocks of 64 KiB (Svnapot), and memory types (Svpbmt),
+ * which are checked and otherwise without effect: caches are not modelled. Two stages are not here.
  */
 #include "guest/riscv/internal.h"
 
@@ -20,8 +20,14 @@ enum {
     PTE_DIRTY = 1 << 7,
     PTE_PPN_SHIFT = 10,
     PAGE_BITS = 12,
+    NAPOT_BITS = 16,    /* of the only size of block that Svnapot has */
+    NAPOT_64_KIB = 0x8, /* how the low bits of a page number say so */
+    PTE_MEMORY_TYPE_SHIFT = 61,
+    MEMORY_TYPES = 3,
 };
-#define PTE_RESERVED_64 (mask_bits(10) << 54)
+#define PTE_RESERVED_64 (mask_bits(7) << 54)
+#define PTE_MEMORY_TYPE (UINT64_C(3) << PTE_MEMORY_TYPE_SHIFT)
+#define PTE_NAPOT BIT(63)
 
 /* A paging scheme. */
 typedef struct Scheme {
@@ -97,6 +103,32 @@ bool riscv_satp_mode_supported(const RiscvConfig *config, unsigned mode)
     return mode >= SATP_SV39 && mode <= SATP_SV57 && mode - SATP_SV39 + 3 <= config->paging_levels;
 }
 
+/* Dropping translations. TLBs do not know address spaces: what is said of one is taken for all. */
+
+void riscv_fence(Cpu *cpu, const uint64_t *address, const uint64_t *space)
+{
+    if (address) {
+        cpu_tlb_flush_page(cpu, *address, MMU_MODES_TRANSLATED);
+    } else {
+        cpu_tlb_flush(cpu, MMU_MODES_TRANSLATED);
+    }
+}
+
+void riscv_satp_changed(Cpu *cpu)
+{
+    cpu_tlb_flush(cpu, MMU_MODES_TRANSLATED);
+}
+
+void riscv_translation_changed(Cpu *cpu)
+{
+    cpu_tlb_flush(cpu, MMU_MODES_TRANSLATED);
+}
+
+void riscv_protection_changed(Cpu *cpu)
+{
+    cpu_tlb_flush(cpu, MMU_MODES_ALL);
+}
+
 /* What satp says; NULL: addresses are physical. */
 static const Scheme *satp_scheme(const Cpu *cpu)
 {
@@ -142,6 +174,21 @@ static uint8_t access_permission(MmuAccess access)
     return (uint8_t)(1 << access); /* the numbers agree */
 }
 
+/* Bits that an entry must not have: those of extensions that are not there, or in a pointer to a table. */
+static uint64_t reserved_bits(const Cpu *cpu, uint64_t entry)
+{
+    const RiscvConfig *config = riscv_config(cpu);
+    bool leaf = entry & (PTE_READ | PTE_EXECUTE);
+    bool types = leaf && config->svpbmt && riscv_state(cpu)->menvcfg & MENVCFG_PBMTE;
+
+    return PTE_RESERVED_64 | (types ? 0 : PTE_MEMORY_TYPE) | (leaf && config->svnapot ? 0 : PTE_NAPOT);
+}
+
+static bool is_malformed(const Cpu *cpu, uint64_t entry)
+{
+    return entry & reserved_bits(cpu, entry) || (entry >> PTE_MEMORY_TYPE_SHIFT & 3) >= MEMORY_TYPES;
+}
+
 static WalkFault load_entry(Walk *walk, uint64_t address, uint64_t *entry)
 {
     uint8_t page_bits = PAGE_BITS;
@@ -150,7 +197,7 @@ static WalkFault load_entry(Walk *walk, uint64_t address, uint64_t *entry)
         !cpu_physical_load(walk->cpu, address, walk->scheme->entry_bytes, entry)) {
         return WALK_ACCESS_FAULT;
     }
-    bool reserved = walk->scheme->entry_bytes == 8 && *entry & PTE_RESERVED_64;
+    bool reserved = walk->scheme->entry_bytes == 8 && is_malformed(walk->cpu, *entry);
     bool write_only = (*entry & (PTE_READ | PTE_WRITE)) == PTE_WRITE;
     return !(*entry & PTE_VALID) || reserved || write_only ? WALK_PAGE_FAULT : WALK_OK;
 }
@@ -158,6 +205,20 @@ static WalkFault load_entry(Walk *walk, uint64_t address, uint64_t *entry)
 static uint64_t entry_physical(const Scheme *scheme, uint64_t entry)
 {
     return bits_extract(entry, PTE_PPN_SHIFT, scheme->physical_bits - PAGE_BITS) << PAGE_BITS;
+}
+
+/* The size of the page that the leaf stands for: that of its level, or a block of several. Its address is aligned. */
+static WalkFault leaf_size(const Walk *walk, unsigned shift)
+{
+    uint64_t physical = entry_physical(walk->scheme, walk->entry);
+
+    walk->result->page_bits = (uint8_t)shift;
+    if (walk->scheme->entry_bytes == 8 && walk->entry & PTE_NAPOT) {
+        uint64_t size = bits_extract(physical, PAGE_BITS, NAPOT_BITS - PAGE_BITS);
+        walk->result->page_bits = NAPOT_BITS;
+        return shift == PAGE_BITS && size == NAPOT_64_KIB ? WALK_OK : WALK_PAGE_FAULT;
+    }
+    return physical & mask_bits(shift) ? WALK_PAGE_FAULT : WALK_OK;
 }
 
 /* Down the tables to a leaf; page_bits is its size then. */
@@ -181,8 +242,7 @@ static WalkFault find_leaf(Walk *walk)
         walk->result->global |= entry & PTE_GLOBAL;
         if (entry & (PTE_READ | PTE_EXECUTE)) {
             walk->entry = entry;
-            walk->result->page_bits = (uint8_t)shift;
-            return entry_physical(scheme, entry) & mask_bits(shift) ? WALK_PAGE_FAULT : WALK_OK;
+            return leaf_size(walk, shift);
         }
         if (entry & (PTE_USER | PTE_ACCESSED | PTE_DIRTY)) {
             return WALK_PAGE_FAULT; /* reserved in a pointer */
@@ -336,9 +396,18 @@ static void print_stretch(Mappings *map)
     map->lines++;
 }
 
+/* Each entry of a block names all of it. */
+static uint64_t listed_physical(const Mappings *map, uint64_t address, uint64_t entry)
+{
+    uint64_t physical = entry_physical(map->walk.scheme, entry), offset = mask_bits(NAPOT_BITS);
+    bool block = map->walk.scheme->entry_bytes == 8 && entry & PTE_NAPOT;
+
+    return block ? (physical & ~offset) | (address & offset) : physical;
+}
+
 static void list_page(Mappings *map, uint64_t address, uint64_t size, uint64_t entry)
 {
-    uint64_t physical = entry_physical(map->walk.scheme, entry), flags = entry & (mask_bits(8) & ~PTE_VALID);
+    uint64_t physical = listed_physical(map, address, entry), flags = entry & (mask_bits(8) & ~PTE_VALID);
     bool follows = map->size && map->address + map->size == address && map->physical + map->size == physical &&
                    map->flags == flags;
 

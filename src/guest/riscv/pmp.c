@@ -57,7 +57,7 @@ void riscv_pmp_derive(Cpu *cpu)
             hart->pmp_count++;
         }
     }
-    cpu_tlb_flush(cpu, MMU_MODES_ALL);
+    riscv_protection_changed(cpu);
 }
 
 /* The largest block of at most *page_bits around `physical` that no boundary below `boundary` cuts. */

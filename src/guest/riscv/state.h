@@ -62,6 +62,7 @@ enum { FS_OFF, FS_INITIAL, FS_CLEAN, FS_DIRTY };
 
 enum { ENVCFG_FIOM = 1 };
 #define MENVCFG_ADUE BIT(61)
+#define MENVCFG_PBMTE BIT(62)
 #define MENVCFG_STCE BIT(63)
 
 /* Bits of mip and mie; numbers of interrupt causes. */

@@ -97,14 +97,40 @@ void riscv_translate_wfi(Translator *t, const RiscvInsn *insn)
     riscv_translate_leave(t, insn, IR_EXIT_HALT);
 }
 
-/* sfence.vma rs1, rs2 */
-void riscv_translate_sfence_vma(Translator *t, const RiscvInsn *insn)
+static void invalidate(Translator *t, const RiscvInsn *insn)
 {
     if (translator_privilege(t) == RISCV_USER) {
         riscv_translate_illegal(t, insn);
         return;
     }
-    const IrRef arguments[] = { ir_const(&t->ir, IR_I64, insn->bits), get_address(t, insn->rs1) };
+    const IrRef arguments[] = { ir_const(&t->ir, IR_I64, insn->bits), get_address(t, insn->rs1),
+                                get_address(t, insn->rs2) };
     ir_call(&t->ir, RISCV_HELPER_SFENCE_VMA, IR_VOID, arguments, ARRAY_SIZE(arguments));
     riscv_translate_leave(t, insn, IR_EXIT_RECHECK);
+}
+
+/* sfence.vma rs1, rs2 */
+void riscv_translate_sfence_vma(Translator *t, const RiscvInsn *insn)
+{
+    invalidate(t, insn);
+}
+
+/* sinval.vma rs1, rs2. It acts at once, so that the fences around it have nothing left to do. */
+void riscv_translate_sinval_vma(Translator *t, const RiscvInsn *insn)
+{
+    invalidate(t, insn);
+}
+
+/* sfence.w.inval */
+void riscv_translate_sfence_w_inval(Translator *t, const RiscvInsn *insn)
+{
+    if (translator_privilege(t) == RISCV_USER) {
+        riscv_translate_illegal(t, insn);
+    }
+}
+
+/* sfence.inval.ir */
+void riscv_translate_sfence_inval_ir(Translator *t, const RiscvInsn *insn)
+{
+    riscv_translate_sfence_w_inval(t, insn);
 }

@@ -522,7 +522,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_data_func("/guest/riscv/decode/rv64", "max", test_decode);
-    g_test_add_data_func("/guest/riscv/decode/rv32", "rv32", test_decode);
+    g_test_add_data_func("/guest/riscv/decode/rv32", "max32", test_decode);
     g_test_add_func("/guest/riscv/decode/conditions", test_decode_conditions);
     g_test_add_func("/guest/riscv/config/rules", test_config_rules);
     g_test_add_func("/guest/riscv/config/paging", test_paging_modes);
