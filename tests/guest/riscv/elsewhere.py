@@ -6,6 +6,7 @@
 The emulators take -M virt -bios none -kernel, and have the `virt` board with its finisher. Not part of the tests: where
 the other one differs, the manual decides. Names are those of programs ("integer", "trap"), all of them by default.
 """
+import json
 import pathlib
 import subprocess
 import sys
@@ -30,7 +31,15 @@ def run(emulator, image, cpu):
         return 'timeout'
 
 
+def processors(build):
+    """Model and properties that the build runs each program with."""
+    text = subprocess.run(['meson', 'introspect', '--tests', build], check=True, capture_output=True, text=True).stdout
+    return {pathlib.Path(test['cmd'][3]).stem: test['cmd'][2] for test in json.loads(text)
+            if test['cmd'][0].endswith('test_guest_riscv_program')}
+
+
 def main():
+    models = processors(sys.argv[1])
     directory = pathlib.Path(sys.argv[1]) / 'tests/guest/riscv'
     emulators = {'64': sys.argv[2], '32': sys.argv[3]}
     names = sys.argv[4:] or sorted({path.name[:-9] for path in directory.glob('*-rv??.bin')})
@@ -48,7 +57,7 @@ def main():
                 with tempfile.NamedTemporaryFile(suffix='.bin') as image:
                     image.write(binary[:offset] + address.to_bytes(8, 'little') + binary[offset + 8:])
                     image.flush()
-                    status = run(emulator, image.name, f'rv{xlen},h=off,svade=off')
+                    status = run(emulator, image.name, models[f'{name}-rv{xlen}'] + ',h=off,svade=off')
                 passed, failed = passed + (status == 0), failed + (status != 0)
                 if status != 0:
                     print(f'{name} rv{xlen} {test}: {status}', flush=True)

@@ -1,7 +1,7 @@
 /*
- * What tests of paging share. LEVELS comes from the build. Tables: one per level, `tables` + 4096 * level; the root is the
- * highest level's. The page under test is at VIRTUAL; the low gigabytes, where code and data are, are identity-mapped by a
- * leaf of the highest level but one, or of the highest.
+ * What tests of paging share. LEVELS comes from the build. Tables: one per level, `tables` + 4096 * level; the root is
+ * the highest level's. The page under test is at VIRTUAL; the low gigabytes, where code and data are, are
+ * identity-mapped by a leaf of the highest level but one, or of the highest.
  */
 #include "test.h"
 
