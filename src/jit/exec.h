@@ -61,6 +61,19 @@ typedef struct ExecJump {
 } ExecJump;
 enum { EXEC_JUMPS = 4096 };
 
+/* Where translated code finds the targets of indirect jumps and returns; a vCPU's own. All entries are for the present
+ * mode and fetch context: whoever changes these, or drops code or translations of addresses, changes or empties them. */
+typedef struct ExecTarget {
+    uint64_t pc; /* EXEC_NO_PC: none. That is no instruction's address. */
+    const void *code;
+} ExecTarget;
+typedef struct ExecReturn {
+    uint64_t pc;
+    struct CodeLink *link; /* of the call: leads to the code at `pc` */
+} ExecReturn;
+enum { EXEC_TARGETS = 1024, EXEC_RETURNS = 16 };
+#define EXEC_NO_PC UINT64_MAX
+
 typedef struct Exec {
     _Atomic uint32_t attention; /* not zero: leave at the next region head */
     uint32_t page_bits;
@@ -72,6 +85,11 @@ typedef struct Exec {
     uint64_t epoch;  /* from 1; changes when links may be wrong: translations or code dropped */
     ExecJump *jumps; /* EXEC_JUMPS entries, by exec_jump */
     ExecLink *link;  /* interp_run ended at a goto: where the next block should be remembered */
+    ExecTarget *targets;        /* EXEC_TARGETS entries, by exec_target_index */
+    ExecReturn *returns;        /* EXEC_RETURNS entries, a ring */
+    uint32_t return_top;        /* the newest one, in bytes from `returns` */
+    struct CodeLink *code_link; /* translated code ended at a goto: the exit that was taken (jit/host.h) */
+    uintptr_t base;             /* CODE_DIRECT: host address = guest address + base */
     ExecException exception;
     TlbTable tlb[TLB_MODES];
     uint64_t reservation_address, reservation_value[2]; /* of load_linked */
@@ -81,6 +99,8 @@ typedef struct Exec {
     const IrGuest *guest;
 } Exec;
 enum { EXEC_SCRATCH = 2048 };
+
+static inline unsigned exec_target_index(uint64_t pc) { return (unsigned)(pc >> 1 ^ pc >> 12) & (EXEC_TARGETS - 1); }
 
 /* The one entry where a jump to `pc` in the present mode can be. */
 static inline ExecJump *exec_jump(const Exec *exec, uint64_t pc)

@@ -66,6 +66,12 @@ struct CodeBlock {
     uint32_t flags; /* CodeFlag */
     uint64_t pc, mode;
     uint32_t guest_bytes;
+    uint8_t fetch_mmu_mode; /* whose fetch TLB exits across pages look at */
+    /* Soft TLB: the first instruction goes on on another page. The entry compares that page's entry of the fetch TLB as
+     * an exit across pages does, and leaves with IR_EXIT_CONTINUE where it differs. */
+    bool guarded;
+    uint64_t guard_pc;
+    uintptr_t guard_addend;
     uint16_t insn_count;
     uint16_t link_count, point_count;
     CodeLink *links;
