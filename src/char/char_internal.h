@@ -83,8 +83,8 @@ typedef struct CharFd {
 void char_fd_start(CharFd *channel, CharDevice *device, int in, int out);
 void char_fd_update(CharFd *channel);
 size_t char_fd_write(CharFd *channel, const uint8_t *bytes, size_t count);
-/* Reads no more and closes the input, unless it is up to 2; writers on other threads notice nothing. The output is another
- * descriptor. */
+/* Reads no more and closes the input, unless it is up to 2; writers on other threads notice nothing. The output is
+ * another descriptor. */
 void char_fd_end_input(CharFd *channel);
 /* Removes the watches; the descriptors are the caller's again. */
 void char_fd_release(CharFd *channel);
