@@ -67,7 +67,8 @@ const Option *option_find(const Option *options, size_t count, const char *name,
             return &options[i];
         }
     }
-    AUTO_FREE char *suggestion = text_suggestion(name, option_candidate, &(OptionTable){ options, count });
+    const OptionTable table = { options, count };
+    AUTO_FREE char *suggestion = text_suggestion_prefixed("-", name, option_candidate, &table);
     error_set(error, "there is no option '-%.100s'%s", name, suggestion);
     return NULL;
 }

@@ -24,7 +24,12 @@ static const LogItemRow items[] = {
 #undef X
     { "none", "clear the items before this one" },
     { "all", "set all items but 'nochain' and 'tid'" },
+    { "op_ind", "nothing: there is no lowering of indirect operations here" },
+    { "op_plugin", "nothing: there are no plugins here" },
+    { "plugin", "nothing: there are no plugins here" },
+    { "pcall", "nothing: calls of x86's protected mode, and there is no such guest here" },
 };
+enum { ITEM_NONE = LOG_ITEM_COUNT, ITEM_ALL };
 
 Log *log_new(void)
 {
@@ -79,7 +84,8 @@ static bool apply_item(const char *word, uint32_t *selected, Error **error)
     for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
         if (strcmp(items[i].name, word) == 0) {
             uint32_t all = (uint32_t)mask_bits(LOG_ITEM_COUNT) & ~(uint32_t)(LOG_NOCHAIN | LOG_TID);
-            *selected = i < LOG_ITEM_COUNT ? *selected | (uint32_t)BIT(i) : i == LOG_ITEM_COUNT ? 0 : *selected | all;
+            *selected |= i < LOG_ITEM_COUNT ? (uint32_t)BIT(i) : i == ITEM_ALL ? all : 0;
+            *selected = i == ITEM_NONE ? 0 : *selected;
             return true;
         }
     }

@@ -23,13 +23,15 @@ typedef struct Error Error;
     X(LOG_EXEC, "exec", "show each block before it runs (lots of output)") \
     X(LOG_CPU, "cpu", "show CPU registers before each block (lots of output)") \
     X(LOG_FPU, "fpu", "include floating-point registers in the 'cpu' output") \
-    X(LOG_MMU, "mmu", "show events of the memory-management unit") \
-    X(LOG_PAGE, "page", "dump pages at the start of user-mode emulation") \
+    X(LOG_VPU, "vpu", "include vector registers in the 'cpu' output, where the processor has them") \
+    X(LOG_MMU, "mmu", "show translations of addresses that miss the TLB, and the TLB's flushes") \
+    X(LOG_PAGE, "page", "user-mode programs: show the memory map at the start") \
     X(LOG_NOCHAIN, "nochain", "do not link translated blocks, so that 'exec' and 'cpu' show each one") \
     X(LOG_RESET, "cpu_reset", "show CPU state before each reset") \
     X(LOG_UNIMP, "unimp", "log the use of functions that are not implemented") \
     X(LOG_GUEST_ERRORS, "guest_errors", "log what the guest does against a specification") \
-    X(LOG_STRACE, "strace", "log every system call of a user-mode program") \
+    X(LOG_INVALID_MEM, "invalid_mem", "log accesses to memory that nothing answers, or not in this size") \
+    X(LOG_STRACE, "strace", "user-mode programs: log every system call") \
     X(LOG_TID, "tid", "open a log file for each thread; give -D a name with '%d'")
 
 typedef enum LogBit {
@@ -75,7 +77,8 @@ void log_free(Log *log);
 
 /*
  * -d LIST and HMP's log: names separated by commas; "none" clears what stands before it, "all" sets all but nochain and
- * tid, "trace:PATTERN" selects trace events. ("help" and "trace:help" are the caller's: log_print_items, trace_print.)
+ * tid, "trace:PATTERN" selects trace events. Names of QEMU's that are about what no guest or translator here has are
+ * taken and select nothing. ("help" and "trace:help" are the caller's: log_print_items, trace_print.)
  * `tid` needs a file name with %d: -D is to be set first.
  */
 bool log_set_items(Log *log, const char *list, Error **error);

@@ -114,12 +114,17 @@ size_t text_nearest(const char *name, TextCandidate *candidate, const void *cont
 
 char *text_suggestion(const char *name, TextCandidate *candidate, const void *context)
 {
+    return text_suggestion_prefixed("", name, candidate, context);
+}
+
+char *text_suggestion_prefixed(const char *prefix, const char *name, TextCandidate *candidate, const void *context)
+{
     const char *nearest[3];
     size_t count = text_nearest(name, candidate, context, nearest, ARRAY_SIZE(nearest));
     AUTO_STRBUF(text);
     for (size_t i = 0; i < count; i++) {
         strbuf_append(&text, i == 0 ? "; did you mean " : i + 1 < count ? ", " : " or ");
-        strbuf_printf(&text, "'%s'", nearest[i]);
+        strbuf_printf(&text, "'%s%s'", prefix, nearest[i]);
     }
     if (count) {
         strbuf_append_char(&text, '?');

@@ -31,3 +31,5 @@ size_t text_nearest(const char *name, TextCandidate *candidate, const void *cont
 /* The same as a phrase to end a message with: "; did you mean 'virt' or 'virt-10.0'?", or "" where nothing is near.
  * Owned by the caller. */
 char *text_suggestion(const char *name, TextCandidate *candidate, const void *context);
+/* The same with `prefix` before each name. */
+char *text_suggestion_prefixed(const char *prefix, const char *name, TextCandidate *candidate, const void *context);

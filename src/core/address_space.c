@@ -51,9 +51,19 @@ typedef struct Write {
 
 static void log_refused(const Region *region, const Access *access, const char *why)
 {
-    if (!access->debug) {
-        log_guest_error(region->machine->log, "%s: %s of %u bytes at 0x%" PRIx64 " %s\n", region->object.name,
-                        access->write ? "write" : "read", access->size, access->address, why);
+    Log *log = region->machine->log;
+    if (!access->debug && log_enabled(log, (LogItem)(LOG_GUEST_ERRORS | LOG_INVALID_MEM))) {
+        log_write(log, "%s: %s of %u bytes at 0x%" PRIx64 " %s\n", region->object.name,
+                  access->write ? "write" : "read", access->size, access->address, why);
+    }
+}
+
+/* In QEMU's words: scripts look for them. */
+static void log_nobody(Log *log, const Access *access, uint64_t address, uint64_t count)
+{
+    if (!access->debug && log_enabled(log, LOG_INVALID_MEM)) {
+        log_write(log, "Invalid %s at addr 0x%" PRIX64 ", size %" PRIu64 ", region '(null)', reason: rejected\n",
+                  access->write ? "write" : "read", address, count);
     }
 }
 
@@ -250,6 +260,9 @@ static AccessResult transfer_all(AddressSpace *space, const Access *access, uint
         uint64_t done;
         address_space_lookup(space, address, &range);
         AccessResult one = transfer(&range, access, address, bytes, count, &done);
+        if (one == ACCESS_DECODE_ERROR && !range.region) {
+            log_nobody(space->map->machine->log, access, address, done);
+        }
         result = result ? result : one;
         address += done;
         bytes += done;

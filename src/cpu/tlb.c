@@ -5,6 +5,8 @@
  */
 #include "cpu/cpu_internal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,6 +117,9 @@ static void mode_flush(Cpu *cpu, unsigned index)
 
 void cpu_tlb_flush(Cpu *cpu, uint32_t modes)
 {
+    if (cpu_log_enabled(cpu, LOG_MMU)) {
+        log_write(cpu->log, "cpu %u: mmu: flush of modes 0x%x\n", cpu->index, (unsigned)(modes & mask_bits(TLB_MODES)));
+    }
     for (; modes & mask_bits(TLB_MODES); modes &= modes - 1) {
         mode_flush(cpu, (unsigned)__builtin_ctz(modes));
     }
@@ -156,6 +161,10 @@ void cpu_tlb_flush_page(Cpu *cpu, uint64_t address, uint32_t modes)
     unsigned bit = filter_bit(cpu, page);
     bool links = cpu->tlb->fetched[bit / 64] >> bit % 64 & 1;
 
+    if (cpu_log_enabled(cpu, LOG_MMU)) {
+        log_write(cpu->log, "cpu %u: mmu: flush of page 0x%" PRIx64 ", modes 0x%x\n", cpu->index, page,
+                  (unsigned)(modes & mask_bits(TLB_MODES)));
+    }
     for (; modes & mask_bits(TLB_MODES); modes &= modes - 1) {
         links |= mode_flush_page(cpu, (unsigned)__builtin_ctz(modes), page);
     }
@@ -229,13 +238,32 @@ static TlbSource find_source(Cpu *cpu, uint64_t address, const MmuResult *result
     };
 }
 
+/* `result` NULL: the walk refused it. */
+static void log_walk(Cpu *cpu, uint64_t address, MmuAccess access, unsigned index, const MmuResult *result)
+{
+    static const char *const accesses[] = { [MMU_READ] = "read", [MMU_WRITE] = "write", [MMU_EXECUTE] = "fetch" };
+    char text[80] = "refused";
+
+    if (result) {
+        snprintf(text, sizeof text, "physical 0x%" PRIx64 ", %c%c%c, page of %u bits", result->physical,
+                 result->permissions & MMU_PERM_READ ? 'r' : '-', result->permissions & MMU_PERM_WRITE ? 'w' : '-',
+                 result->permissions & MMU_PERM_EXECUTE ? 'x' : '-', result->page_bits);
+    }
+    log_write(cpu->log, "cpu %u: mmu: %s 0x%" PRIx64 " in mode %u: %s\n", cpu->index, accesses[access], address, index,
+              text);
+}
+
 static const TlbSource *fill(Cpu *cpu, uint64_t address, MmuAccess access, unsigned index)
 {
     unsigned page_bits = cpu->exec.page_bits;
     uint64_t page = align_down(address, BIT(page_bits));
     MmuResult result = { 0 };
 
-    if (!cpu_walk(cpu, address, access, index, false, &result)) {
+    bool allowed = cpu_walk(cpu, address, access, index, false, &result);
+    if (cpu_log_enabled(cpu, LOG_MMU)) {
+        log_walk(cpu, address, access, index, allowed ? &result : NULL);
+    }
+    if (!allowed) {
         return NULL;
     }
     TlbSource source = find_source(cpu, address, &result);

@@ -215,7 +215,7 @@ static void test_option_table(void)
     g_assert_true(option == &test_options[OPTION_SHAPE]);
     g_assert_true(option_find(test_options, test_option_count, "backend", &error) == &test_options[OPTION_BACK]);
     g_assert_null(option_find(test_options, test_option_count, "shap", &error));
-    g_assert_cmpstr(error_message(error), ==, "there is no option '-shap'; did you mean 'shape'?");
+    g_assert_cmpstr(error_message(error), ==, "there is no option '-shap'; did you mean '-shape'?");
     AUTO_STRBUF(help);
     options_help(test_options, test_option_count, &help);
     g_assert_cmpstr(strbuf_text(&help), ==,

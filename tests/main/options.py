@@ -216,6 +216,18 @@ class Options(Test):
                    f"file:{self.path('out')}")
         wait_for(lambda: os.path.exists(self.path('out')) and open(self.path('out'), 'rb').read() == b'M', 'the output')
 
+    def test_log(self):
+        """A guest that reads where nothing is."""
+        with open(self.path('guest'), 'wb') as file:
+            file.write((0x02002003).to_bytes(4, 'little') + (0x0000006f).to_bytes(4, 'little'))  # lw zero, 32(zero); j .
+        self.start('-M', 'virt', '-bios', self.path('guest'), '-display', 'none', '-nodefaults', '-d', 'mmu,invalid_mem',
+                   '-D', self.path('log'))
+        wait_for(lambda: 'Invalid' in open(self.path('log'), encoding='ascii').read(), 'the log')
+        with open(self.path('log'), encoding='ascii') as file:
+            text = file.read()
+        self.assertIn('fetch 0x80000000 in mode 3: physical 0x80000000, rwx', text)
+        self.assertIn("Invalid read at addr 0x20, size 4, region '(null)', reason: rejected\n", text)
+
     def test_messages(self):
         stamp = r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z '
         status, output = run(self.program(), *NONE, '-msg', 'timestamp=on,guest-name=on', '-name', 'me', '-serial',
