@@ -72,6 +72,7 @@ static void mode_allocate(Cpu *cpu, unsigned index, unsigned bits)
     mode->quiet_flushes = 0;
     table->entries = mem_alloc_array((size_t)1 << bits, sizeof *table->entries);
     table->index_mask = mask_bits(bits);
+    table->offset_mask = table->index_mask * sizeof *table->entries;
     mode->sources = mem_alloc_array((size_t)1 << bits, sizeof *mode->sources);
     mode_clear(cpu, index);
 }

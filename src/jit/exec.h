@@ -23,7 +23,8 @@ enum { TLB_SLOW = 64 };
 /* One table for each MMU mode and context; sizes are powers of two. */
 typedef struct TlbTable {
     TlbEntry *entries;
-    uint64_t index_mask; /* entries - 1 */
+    uint64_t index_mask;  /* entries - 1 */
+    uint64_t offset_mask; /* index_mask * sizeof(TlbEntry): for translated code */
 } TlbTable;
 enum { TLB_MODES = 16 };
 

@@ -28,6 +28,7 @@ typedef enum CodeFlag {
                        * and exec->insns stands still */
     CODE_NO_LINKS = 4, /* leave after this block: logging, single steps */
     CODE_FP_EXACT = 8, /* flags and results exact where the fast variant may differ */
+    CODE_BASE = 16,    /* with CODE_DIRECT: exec->base may be other than 0; the thread's gs base is it (x64) */
 } CodeFlag;
 
 /* An exit by `goto`: it jumps to `target`, which is at first the exit's own stub: that one remembers the CodeLink in
@@ -45,18 +46,11 @@ typedef struct CodeLink {
     struct CodeLink *next; /* of those that lead to `to` */
 } CodeLink;
 
-/* Inline cache of a goto_value: probes compared in order. Published as one by `code` being written last. */
-typedef struct CodeProbe {
-    _Atomic uint64_t pc; /* UINT64_MAX where there is none */
-    _Atomic(const void *) code;
-} CodeProbe;
-enum { CODE_PROBES = 4 };
-
 /* A point of the code where an exception, a slow path or a host fault can be: by increasing offset. */
 typedef struct CodePoint {
     uint32_t offset;    /* of the host instruction that faults, or of the return address of a call */
-    uint16_t insn;      /* index of the guest instruction: how many were completed before it */
-    uint16_t pc_offset; /* its address less the block's, where pc bits above 16 are equal; else the IR's insn table */
+    uint16_t insn;      /* guest instructions of the block completed before it */
+    uint16_t pc_offset; /* of the guest instruction, from the block's pc */
     uint32_t unsettled; /* floating-point registers of the contract whose NaN rule is due */
 } CodePoint;
 
@@ -76,7 +70,6 @@ struct CodeBlock {
     uint16_t link_count, point_count;
     CodeLink *links;
     CodePoint *points;
-    const uint32_t *insn_offsets; /* insn_count: each guest instruction's address less pc */
 };
 
 /* Where a host puts what it makes. All pointers are into the cache; `code_write` + n is the same byte as `code` + n. */
@@ -103,20 +96,30 @@ typedef struct CodeRegisters {
     uint32_t float_control; /* MXCSR */
 } CodeRegisters;
 
+/* Where the Exec, and what helpers get as their Cpu, lie: in bytes from the guest's state. */
+typedef struct CodeLayout {
+    int32_t exec, cpu;
+    uint8_t page_bits; /* of the soft TLB */
+} CodeLayout;
+
 typedef struct CodeHost {
     const char *name; /* "x64" */
-    /* Bytes of common code (entry, exits, slow-path thunks, jump-table probe) for one guest, made once for each cache
-     * at its start. */
-    bool (*prepare)(CodeSpace *space, const IrGuest *guest, void **common, Error **error);
-    /* `*block` is in the data space; its pc, mode, flags and what else the cache knows were filled in. */
+    /* Common code (entry, exits, slow-path thunks) for one guest, made once for each cache at its start. `*common` is in
+     * the data space. */
+    bool (*prepare)(CodeSpace *space, const IrGuest *guest, const CodeLayout *layout, void **common, Error **error);
+    /* `block` stays where it is as long as the code; its pc, mode, flags and what else the cache knows were filled in. */
     CompileResult (*compile)(CodeSpace *space, const void *common, const IrBlock *ir, const IrGuest *guest,
                              CodeBlock *block);
     /* Runs from `code` on. Returns as interp_run does. */
     int (*enter)(const void *common, Exec *exec, Cpu *cpu, const void *code);
     /* A fault or a slow path at `point` of `block`: writes the contract's registers to the guest's state, settles what
-     * is unsettled, sets exec->pc, insns and budget as of the guest instruction. */
+     * is unsettled, sets exec->pc, insns and budget as of the guest instruction, and the pc register to exec->pc. */
     void (*restore)(const void *common, Exec *exec, const CodeBlock *block, const CodePoint *point,
                     const CodeRegisters *registers);
+    /* From a signal handler: the registers of a fault and where it was; and, after `restore`, makes the handler return
+     * to the way out of `enter`, which returns `reason`. */
+    void (*context_registers)(const void *ucontext, CodeRegisters *registers, const void **pc);
+    void (*context_leave)(const void *common, void *ucontext, int reason);
     /* Text of host code for -d out_asm (Capstone, where it is there). */
     void (*disassemble)(const CodeBlock *block, StrBuf *text);
 } CodeHost;

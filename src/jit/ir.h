@@ -221,6 +221,10 @@ typedef struct IrGuest {
     uint32_t helper_count;
     const uint32_t *fp_contexts; /* offsets of FpContexts in the state */
     uint32_t fp_context_count;
+    /* Registers by how often code uses them: a host keeps the first ones of each kind in its own registers, as many as
+     * it can spare. None overlaps another. */
+    const uint16_t *frequent, *frequent_float;
+    uint8_t frequent_count, frequent_float_count;
 } IrGuest;
 
 /* The builder: appends to a block. Constants are folded as they are made, and equal constants share one; nothing else

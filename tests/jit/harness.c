@@ -202,7 +202,7 @@ TestMachine *machine_new(void)
     machine->exec = (Exec){ .page_bits = TEST_PAGE_BITS, .state = (uint8_t *)&machine->state, .memory = &slow,
                             .guest = &test_guest, .jumps = machine->jumps, .epoch = 1 };
     for (unsigned i = 0; i < TLB_MODES; i++) {
-        machine->exec.tlb[i] = (TlbTable){ machine->entries, 15 };
+        machine->exec.tlb[i] = (TlbTable){ machine->entries, 15, 15 * sizeof(TlbEntry) };
     }
     machine_map(machine, true);
     return machine;

@@ -61,6 +61,13 @@ static void riscv_set_pc(Cpu *cpu, uint64_t pc)
     riscv_state(cpu)->pc = riscv_truncate(riscv_config(cpu), pc);
 }
 
+/* As compilers use them, counted in Debian's C library. */
+static const uint16_t frequent[] = { 15, 14, 2, 10, 13, 8, 11, 12, 9, 18, 19, 16, 1, 20, 17, 6 };
+#define F(n) (RISCV_REGISTER_F0 + (n))
+static const uint16_t frequent_float[] = { F(15), F(14), F(13), F(12), F(11), F(10), F(0), F(1),
+                                           F(2),  F(3),  F(4),  F(5),  F(8),  F(9),  F(18), F(19) };
+#undef F
+
 static const uint32_t fp_contexts[] = { offsetof(RiscvState, fp) };
 
 enum { ELF_MACHINE_RISCV = 243 };
@@ -77,6 +84,10 @@ enum { ELF_MACHINE_RISCV = 243 };
             .helper_count = RISCV_HELPER_COUNT, \
             .fp_contexts = fp_contexts, \
             .fp_context_count = ARRAY_SIZE(fp_contexts), \
+            .frequent = frequent, \
+            .frequent_count = ARRAY_SIZE(frequent), \
+            .frequent_float = frequent_float, \
+            .frequent_float_count = ARRAY_SIZE(frequent_float), \
         }, \
         .target = "riscv" #bits_, \
         .elf_machine = ELF_MACHINE_RISCV, \
