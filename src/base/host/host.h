@@ -81,3 +81,20 @@ bool host_device_size(int fd, uint64_t *bytes, Error **error);
  * reads as zeroes afterwards; `may_unmap`: it need not stay allocated. Discard: it may read as anything. */
 int host_file_zero(int fd, uint64_t offset, uint64_t bytes, bool may_unmap);
 int host_file_discard(int fd, bool is_device, uint64_t offset, uint64_t bytes);
+/* Reserves space: 0 or an errno value, EOPNOTSUPP where the host cannot. The file grows where the range ends behind it. */
+int host_file_allocate(int fd, uint64_t offset, uint64_t bytes);
+/* Copies within the host; returns the bytes copied, 0 where the source ended, or a negated errno value. */
+int64_t host_file_copy(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t bytes);
+/* Where the data of a file begin that cover or follow `offset`, and where they end: 0, ENXIO where there are none, or
+ * another errno value. */
+int host_file_find_data(int fd, uint64_t offset, uint64_t *start, uint64_t *end);
+/* Sizes that requests to a file opened with O_DIRECT must be multiples of; 0 where the host does not say. */
+void host_file_direct_alignment(int fd, bool is_device, uint32_t *request, uint32_t *memory);
+
+/* Locks on bytes of a file, which belong to the open file: 0, EAGAIN where another open file holds what excludes it, or
+ * another errno value. `test`: whether an exclusive one could be had. */
+int host_file_lock_shared(int fd, uint64_t first, uint64_t count);
+int host_file_unlock(int fd, uint64_t first, uint64_t count);
+int host_file_lock_test(int fd, uint64_t first, uint64_t count);
+/* "name (process 123)" of one that holds locks of the file; owned by the caller, NULL where it cannot be found. */
+char *host_file_lock_holder(int fd);

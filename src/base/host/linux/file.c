@@ -5,9 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 bool host_device_size(int fd, uint64_t *bytes, Error **error)
 {
@@ -47,4 +50,53 @@ int host_file_discard(int fd, bool is_device, uint64_t offset, uint64_t bytes)
         return outcome(ioctl(fd, BLKDISCARD, range));
     }
     return allocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes);
+}
+
+int host_file_allocate(int fd, uint64_t offset, uint64_t bytes) { return allocate(fd, 0, offset, bytes); }
+
+int64_t host_file_copy(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t bytes)
+{
+    off64_t source = (off64_t)from_offset, target = (off64_t)to_offset;
+    ssize_t result;
+    do {
+        result = copy_file_range(from, &source, to, &target, (size_t)MIN(bytes, GIB), 0);
+    } while (result < 0 && errno == EINTR);
+    if (result >= 0) {
+        return result;
+    }
+    bool unable = errno == ENOSYS || errno == EINVAL || errno == EXDEV || errno == EPERM || errno == EOPNOTSUPP;
+    return -(unable ? ENOTSUP : errno);
+}
+
+int host_file_find_data(int fd, uint64_t offset, uint64_t *start, uint64_t *end)
+{
+    off_t data = lseek(fd, (off_t)offset, SEEK_DATA);
+    if (data < 0) {
+        return errno;
+    }
+    off_t hole = lseek(fd, data, SEEK_HOLE);
+    if (hole < 0) {
+        return errno;
+    }
+    *start = (uint64_t)data;
+    *end = (uint64_t)hole;
+    return hole > data ? 0 : EAGAIN; /* somebody changes the file meanwhile */
+}
+
+void host_file_direct_alignment(int fd, bool is_device, uint32_t *request, uint32_t *memory)
+{
+    int sector = 0;
+    struct statx status;
+    *request = *memory = 0;
+    if (is_device && ioctl(fd, BLKSSZGET, &sector) == 0 && sector > 0) {
+        *request = *memory = (uint32_t)sector;
+    }
+#ifdef STATX_DIOALIGN
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) == 0 && status.stx_mask & STATX_DIOALIGN) {
+        *request = status.stx_dio_offset_align;
+        *memory = status.stx_dio_mem_align;
+    }
+#else
+    (void)status;
+#endif
 }

@@ -1,0 +1,43 @@
+/*
+ * Reading and writing files without waiting. A HostAio belongs to one thread. What is given to it is sent to the host
+ * with host_aio_send, and comes back through host_aio_reap when the descriptor can be read.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "base/list.h"
+
+#include <sys/uio.h>
+
+typedef struct Error Error;
+typedef struct HostAio HostAio;
+
+typedef enum HostAioKind {
+    HOST_AIO_NATIVE, /* the host's older interface: only of use for files opened past the cache */
+    HOST_AIO_RING,   /* io_uring */
+} HostAioKind;
+
+typedef enum HostAioOperation { HOST_AIO_READ, HOST_AIO_WRITE, HOST_AIO_SYNC } HostAioOperation;
+
+/* The caller's, with its vectors, until `done`. `result`: bytes, or a negated errno value. */
+typedef struct HostAioRequest HostAioRequest;
+struct HostAioRequest {
+    HostAioOperation operation;
+    int fd;
+    uint64_t offset;
+    const struct iovec *vectors;
+    unsigned vector_count;
+    bool stable; /* a write is on stable storage when it is done */
+    void (*done)(HostAioRequest *request, int64_t result); /* in host_aio_send or host_aio_reap */
+    ListNode node; /* HostAio's own */
+    void *slot;
+};
+
+/* NULL where the host does not have it; at most `depth` requests are with the host at once, the rest wait here. */
+HostAio *host_aio_new(HostAioKind kind, unsigned depth, Error **error);
+void host_aio_free(HostAio *aio); /* with nothing under way; NULL is fine */
+int host_aio_fd(const HostAio *aio);
+void host_aio_add(HostAio *aio, HostAioRequest *request);
+void host_aio_send(HostAio *aio);
+/* Calls `done` of what has ended, and sends what waited for room. */
+void host_aio_reap(HostAio *aio);
