@@ -136,7 +136,8 @@ bool run_state_set(Machine *machine, RunState state, Error **error);
 bool machine_is_running(const Machine *machine);
 bool machine_run(Machine *machine, Error **error); /* cont: RESUME */
 void machine_stop(Machine *machine, RunState state); /* stop: parks, stands the clocks, STOP; where it runs */
-/* Any thread; they take effect on the main loop. */
+/* Any thread; they take effect on the main loop, or at once by machine_handle_requests (main thread). */
+void machine_handle_requests(Machine *machine);
 void machine_request_reset(Machine *machine, ShutdownCause cause);
 void machine_request_shutdown(Machine *machine, ShutdownCause cause, int status);
 void machine_request_powerdown(Machine *machine);

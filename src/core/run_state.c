@@ -258,9 +258,8 @@ static void do_panic(Machine *machine)
     }
 }
 
-static void handle_requests(void *data)
+void machine_handle_requests(Machine *machine)
 {
-    Machine *machine = data;
     ShutdownCause cause;
     if (atomic_exchange(&machine->panic_requested, false)) {
         do_panic(machine);
@@ -275,6 +274,8 @@ static void handle_requests(void *data)
         do_powerdown(machine);
     }
 }
+
+static void handle_requests(void *data) { machine_handle_requests(data); }
 
 /* machine_step ends its slice: no vCPU runs far past an instruction that switched the machine off. */
 static void send_request(Machine *machine, bool stop)

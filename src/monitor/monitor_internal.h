@@ -24,6 +24,7 @@ struct Monitor {
     /* QMP */
     JsonParser *parser;
     bool negotiated;
+    bool out_of_band; /* the client enabled "oob" */
     /* HMP */
     ReadLine *line;
     bool greeted, hidden; /* hidden: a mux's other front-end has the terminal */

@@ -1,9 +1,10 @@
 /*
  * The QEMU machine protocol: greeting, negotiation of capabilities, requests and replies, as its specification
- * (docs/interop/qmp-spec) says. Requests are handled one after the other, each answered before the next is looked at.
+ * (docs/interop/qmp-spec) says. Requests are handled one after the other, each answered before the next is looked at; so
+ * nothing waits that a request out of band ("exec-oob") could overtake. As in QEMU, only commands marked for it may come
+ * that way.
  *
- * Not here: out-of-band execution ("oob" is not offered, "exec-oob" is refused): every command is answered at once. No
- * event of ours is one that the specification limits in rate.
+ * Not here: any command that is so marked. No event of ours is one that the specification limits in rate.
  */
 #include "monitor/monitor_internal.h"
 
@@ -37,9 +38,10 @@ static Json *version_info(void)
 
 static Json *greeting(void)
 {
-    Json *inner = json_object(), *outer = json_object();
+    Json *inner = json_object(), *outer = json_object(), *capabilities = json_array();
+    json_array_append(capabilities, json_string(QMPCapability_type.names[QMP_CAPABILITY_OOB]));
     json_set(inner, "version", version_info());
-    json_set(inner, "capabilities", json_array());
+    json_set(inner, "capabilities", capabilities);
     json_set(outer, "QMP", inner);
     return outer;
 }
@@ -67,17 +69,17 @@ void qmp_open(Monitor *monitor)
 
 void qmp_close(Monitor *monitor)
 {
-    monitor->negotiated = false;
+    monitor->negotiated = monitor->out_of_band = false;
     json_parser_free(monitor->parser);
     monitor->parser = NULL;
 }
 
 /* -- requests --------------------------------------------------------------------------------------------------- */
 
-static bool check_member(const char *key, const Json *value, Error **error)
+static bool check_member(const Monitor *monitor, const char *key, const Json *value, Error **error)
 {
-    if (!strcmp(key, "execute")) {
-        return json_kind(value) == JSON_STRING || error_set(error, "QMP input member 'execute' must be a string");
+    if (!strcmp(key, "execute") || (monitor && monitor->out_of_band && !strcmp(key, "exec-oob"))) {
+        return json_kind(value) == JSON_STRING || error_set(error, "QMP input member '%s' must be a string", key);
     }
     if (!strcmp(key, "arguments")) {
         return json_kind(value) == JSON_OBJECT || error_set(error, "QMP input member 'arguments' must be an object");
@@ -85,22 +87,27 @@ static bool check_member(const char *key, const Json *value, Error **error)
     return !strcmp(key, "id") || error_set(error, "QMP input member '%s' is unexpected", key);
 }
 
-static bool check_request(const Json *request, Error **error)
+static bool check_request(const Monitor *monitor, const Json *request, Error **error)
 {
     if (json_kind(request) != JSON_OBJECT) {
         return error_set(error, "QMP input must be a JSON object");
     }
     for (size_t i = 0; i < json_length(request); i++) {
-        if (!check_member(json_key(request, i), json_value(request, i), error)) {
+        if (!check_member(monitor, json_key(request, i), json_value(request, i), error)) {
             return false;
         }
     }
-    return json_get(request, "execute") || error_set(error, "QMP input lacks member 'execute'");
+    const Json *in_band = json_get(request, "execute"), *out_of_band = json_get(request, "exec-oob");
+    if (in_band && out_of_band) {
+        return error_set(error, "QMP input member 'execute' clashes with 'exec-oob'");
+    }
+    return in_band || out_of_band || error_set(error, "QMP input lacks member 'execute'");
 }
 
 static bool check_negotiated(const Monitor *monitor, const Json *request, Error **error)
 {
-    bool negotiation = !strcmp(json_get_text(request, "execute"), "qmp_capabilities");
+    const char *name = json_get_text(request, "execute");
+    bool negotiation = name && !strcmp(name, "qmp_capabilities");
     if (!monitor || monitor->negotiated == !negotiation) {
         return true;
     }
@@ -115,17 +122,23 @@ static bool check_negotiated(const Monitor *monitor, const Json *request, Error 
 static Json *execute(Control *control, Monitor *monitor, const Json *request, Error **error)
 {
     Monitor temporary = { .control = control, .kind = MONITOR_QMP, .negotiated = true };
-    if (!check_request(request, error) || !check_negotiated(monitor, request, error)) {
+    if (!check_request(monitor, request, error) || !check_negotiated(monitor, request, error)) {
         return NULL;
     }
-    const Command *command = command_find_user(schema_commands, schema_command_count,
-                                               json_get_text(request, "execute"), error);
+    const char *in_band = json_get_text(request, "execute");
+    const char *name = in_band ? in_band : json_get_text(request, "exec-oob");
+    const Command *command = command_find_user(schema_commands, schema_command_count, name, error);
     if (!command) {
+        return NULL;
+    }
+    if (!in_band && !(command->flags & COMMAND_ALLOW_OOB)) {
+        error_set(error, "The command %s does not support OOB", name);
         return NULL;
     }
     return command_run(command, monitor ? monitor : &temporary, json_get(request, "arguments"), error);
 }
 
+/* What the command asked of the machine is done before the reply: its events come first. */
 Json *qmp_handle(Control *control, Monitor *monitor, Json *request)
 {
     AUTO_ERROR(error);
@@ -133,6 +146,7 @@ Json *qmp_handle(Control *control, Monitor *monitor, Json *request)
     Json *result = execute(control, monitor, request, &error);
     if (result) {
         json_set(reply, "return", result);
+        machine_handle_requests(control->machine);
     } else {
         add_error(reply, error);
     }
@@ -188,10 +202,7 @@ void qmp_receive(Monitor *monitor, const uint8_t *bytes, size_t count)
 
 bool qmp_qmp_capabilities(Monitor *monitor, const QmpCapabilitiesArguments *arguments, Error **error)
 {
-    if (arguments->enable.count) {
-        return error_set(error, "Capability '%s' is not offered",
-                         QMPCapability_type.names[arguments->enable.items[0]]);
-    }
+    monitor->out_of_band = arguments->enable.count > 0; /* there is no other capability */
     monitor->negotiated = true;
     return true;
 }

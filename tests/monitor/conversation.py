@@ -17,7 +17,7 @@ class Conversation(Test):
         version = vm.greeting['QMP']['version']
         self.assertEqual(version['qemu']['major'], 10)
         self.assertRegex(version['package'], r'^Myna \d+\.\d+\.\d+$')
-        self.assertEqual(vm.greeting['QMP']['capabilities'], [])
+        self.assertEqual(vm.greeting['QMP']['capabilities'], ['oob'])
         self.assertEqual(vm.command('query-version'), version)
 
     def test_negotiation(self):
@@ -28,12 +28,37 @@ class Conversation(Test):
         early = client.ask('query-status')
         self.assertEqual(early['error']['class'], 'CommandNotFound')
         self.assertIn('qmp_capabilities', early['error']['desc'])
-        self.assertIn('error', client.ask('qmp_capabilities', {'enable': ['oob']}))
+        self.assertIn('error', client.ask('qmp_capabilities', {'enable': ['bob']}))
         self.assertEqual(client.ask('qmp_capabilities', id=1), {'return': {}, 'id': 1})
         late = client.ask('qmp_capabilities')
         self.assertEqual(late['error']['class'], 'CommandNotFound')
         self.assertIn('return', client.ask('query-status'))
         client.close()
+
+    def test_out_of_band(self):
+        ours, theirs = socket.socketpair(socket.AF_UNIX)
+        self.start(*NONE, '-chardev', f'socket,id=c,fd={theirs.fileno()}', '-mon', 'c,mode=control',
+                   pass_fds=[theirs.fileno()])
+        client = Client(ours, negotiate=False)
+        self.assertEqual(client.ask('qmp_capabilities', {'enable': ['oob']}), {'return': {}})
+        for request, words in (({'exec-oob': 'query-status'}, 'The command query-status does not support OOB'),
+                               ({'exec-oob': 'query-nothing'}, 'The command query-nothing has not been found'),
+                               ({'exec-oob': 5}, "'exec-oob' must be a string"),
+                               ({'exec-oob': 'stop', 'execute': 'stop'}, "'execute' clashes with 'exec-oob'")):
+            client.send(json.dumps(request))
+            self.assertIn(words, client.reply()['error']['desc'])
+        self.assertIn('return', client.ask('query-status'))
+        client.close()
+
+    def test_order_of_events(self):
+        """What a command does to the machine is told before its reply."""
+        vm = self.start('-M', 'virt', '-bios', 'none', '-display', 'none', '-nodefaults')
+        for command, event in (('system_reset', 'RESET'), ('system_powerdown', 'POWERDOWN'), ('stop', 'STOP'),
+                               ('cont', 'RESUME'), ('quit', 'SHUTDOWN')):
+            vm.events.clear()
+            self.assertEqual(vm.command(command), {})
+            self.assertEqual([e['event'] for e in vm.events], [event])
+        self.assertEqual(vm.wait(), 0)
 
     def test_several_in_one_write(self):
         """Each gets one line, in order."""
@@ -47,7 +72,7 @@ class Conversation(Test):
         self.assertEqual(status, 0)
         self.assertEqual([reply['id'] for reply in replies], list(range(6)))
         self.assertEqual(['error' in reply for reply in replies], [False, False, False, True, False, False])
-        self.assertEqual(lines[-1]['event'], 'SHUTDOWN')
+        self.assertEqual(lines[-2]['event'], 'SHUTDOWN')
         self.assertEqual(len(lines), 8)
 
     def file_with(self, text):
