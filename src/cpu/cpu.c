@@ -108,6 +108,7 @@ void cpu_reset(Cpu *cpu)
     for (unsigned i = 0; i < CPU_TIMERS; i++) {
         cpu_timer_set(cpu, i, UINT64_MAX);
     }
+    cpu->alarm = UINT64_MAX;
     cpu->guest->reset(cpu);
     cpu_tlb_flush(cpu, UINT32_MAX);
     cpu_code_changed(cpu);
@@ -231,6 +232,11 @@ void cpu_code_changed(Cpu *cpu)
 {
     block_cache_code_changed(cpu->blocks);
     cpu->exec.epoch++;
+}
+
+void cpu_set_alarm(Cpu *cpu, uint64_t insns)
+{
+    cpu->alarm = insns;
 }
 
 uint64_t cpu_time(Cpu *cpu)

@@ -70,6 +70,7 @@ struct Cpu {
     CpuRegisterClaim *claims;
     size_t claim_count;
     uint64_t timer_deadlines[CPU_TIMERS]; /* in ticks of cpu_time; UINT64_MAX: none */
+    uint64_t alarm; /* exec.insns at which guest->alarm is called; UINT64_MAX: never */
     CpuTlb *tlb;
     bool running;          /* executes guest instructions: an exclusive section waits for it; under the group's lock */
     _Atomic uint32_t drop; /* CpuDrop bits asked for by others */
@@ -132,6 +133,10 @@ void cpu_group_code_changed(CpuGroup *group); /* any thread; as cpu_group_tlb_fl
 /* Runs `body` while no other vCPU of the group executes; also within another exclusive section of the same vCPU.
  * For the thread that runs `cpu`, or has it parked. */
 void cpu_exclusive(Cpu *cpu, void (*body)(Cpu *cpu, void *data), void *data);
+
+/* guest->alarm is called once, in front of the instruction that is number `insns` of exec.insns; UINT64_MAX: never. The
+ * instruction that calls this has to end its block. Execution counts exactly as long as there is an alarm. */
+void cpu_set_alarm(Cpu *cpu, uint64_t insns);
 
 uint64_t cpu_time(Cpu *cpu);
 void cpu_timer_set(Cpu *cpu, unsigned timer, uint64_t deadline);

@@ -78,6 +78,8 @@ struct Guest {
     bool (*has_work)(const Cpu *cpu);
     /* A timer set by cpu_timer_set ran out. */
     void (*timer)(Cpu *cpu, unsigned timer);
+    /* What cpu_set_alarm asked for. */
+    void (*alarm)(Cpu *cpu);
     /* Registers came out of a file: false with an error where they are not such as this processor can have. NULL: it
      * can have any. */
     bool (*check_state)(const Cpu *cpu, Error **error);

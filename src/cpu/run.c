@@ -87,11 +87,22 @@ static int deliver(Cpu *cpu)
     return RUN_ON;
 }
 
+/* Takes from the budget what is not to be used before somebody looks again, and returns how much that is. */
+static int64_t hold_back(Cpu *cpu)
+{
+    uint64_t until_alarm = cpu->alarm - cpu->exec.insns; /* not zero: prepare() looks first */
+    int64_t budget = cpu->exec.budget, now = cpu->single_step ? 1 : (int64_t)MIN((uint64_t)budget, until_alarm);
+
+    cpu->exec.budget = now;
+    return budget - now;
+}
+
 /* One chain of blocks, or one instruction. `*recheck`: whether interrupts have to be asked for afterwards. */
 static int execute(Cpu *cpu, bool *recheck)
 {
     Exec *exec = &cpu->exec;
     bool single = cpu->single_step;
+    int64_t kept = hold_back(cpu); /* so that it cannot run on */
     InterpCode *code = block_find(cpu, single);
 
     if (code && interp_insn_count(code) > exec->budget) {
@@ -99,14 +110,13 @@ static int execute(Cpu *cpu, bool *recheck)
     }
     exec->link = NULL;
     if (!code) {
+        exec->budget += kept;
         *recheck = true;
         return deliver(cpu);
     }
     if (UNLIKELY(atomic_load_explicit(&exec->attention, memory_order_relaxed) & CPU_ATTENTION_LOG)) {
         log_block(cpu);
     }
-    int64_t kept = single ? exec->budget - 1 : 0; /* so that it cannot run on */
-    exec->budget -= kept;
     int reason = interp_run(exec, cpu, code);
     exec->budget += kept;
     if (reason == IR_EXIT_CONTINUE) {
@@ -147,6 +157,11 @@ static int prepare(Cpu *cpu, bool *recheck)
     }
     if (cpu->exec.budget <= 0) {
         return CPU_EXIT_BUDGET;
+    }
+    if (cpu->exec.insns >= cpu->alarm) {
+        cpu->alarm = UINT64_MAX;
+        cpu->guest->alarm(cpu);
+        *recheck = true;
     }
     if (*recheck) {
         *recheck = false;

@@ -14,21 +14,23 @@ _Static_assert(MEMBER(priv_spec) <= RISCV_GIVEN_SIZE, "every switch has its plac
 
 /* Models. */
 
+enum { DEFAULT_PMU_MASK = 0x7fff8 };
+
 #define GENERAL_DEFAULTS \
     .i = true, .m = true, .a = true, .f = true, .d = true, .c = true, .s = true, .u = true, .zicntr = true, \
     .zicsr = true, .zifencei = true, .zihintntl = true, .zihintpause = true, .zihpm = true, .zba = true, .zbb = true, \
     .zbc = true, .zbs = true, .sstc = true, .svadu = true, .svvptc = true, .mmu = true, .pmp = true, \
-    .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000
+    .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000, .pmu_mask = DEFAULT_PMU_MASK
 
 static const RiscvConfig rv64_defaults = { .xlen = 64, .sv39 = true, .sv48 = true, .sv57 = true, GENERAL_DEFAULTS };
 /* ... and what is there beyond those. */
-#define MAXIMUM_DEFAULTS GENERAL_DEFAULTS, .b = true, .svinval = true, .svnapot = true, .svpbmt = true
+#define MAXIMUM_DEFAULTS GENERAL_DEFAULTS, .b = true, .smcntrpmf = true, .sscofpmf = true, .svinval = true, .svnapot = true, .svpbmt = true
 
 static const RiscvConfig max64_defaults = { .xlen = 64, .sv39 = true, .sv48 = true, .sv57 = true, MAXIMUM_DEFAULTS };
-static const RiscvConfig rv64i_defaults = { .xlen = 64, .i = true, .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000 };
+static const RiscvConfig rv64i_defaults = { .xlen = 64, .i = true, .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000, .pmu_mask = DEFAULT_PMU_MASK };
 static const RiscvConfig rv32_defaults = { .xlen = 32, .sv32 = true, GENERAL_DEFAULTS };
 static const RiscvConfig max32_defaults = { .xlen = 32, .sv32 = true, MAXIMUM_DEFAULTS };
-static const RiscvConfig rv32i_defaults = { .xlen = 32, .i = true, .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000 };
+static const RiscvConfig rv32i_defaults = { .xlen = 32, .i = true, .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000, .pmu_mask = DEFAULT_PMU_MASK };
 
 const GuestModel riscv64_models[] = {
     { "max", "RV64 with every extension there is", &max64_defaults },
@@ -71,6 +73,7 @@ static const Type priv_type = {
         PROP("mvendorid", type_uint32, RiscvConfig, mvendorid, "0", "The mvendorid register"), \
         PROP("marchid", type_uint64, RiscvConfig, marchid, "0", "The marchid register"), \
         PROP("mimpid", type_uint64, RiscvConfig, mimpid, "0", "The mimpid register"), \
+        PROP("pmu-mask", type_uint32, RiscvConfig, pmu_mask, "524280", "Counters of events: bits 3 to 31"), \
         PROP("resetvec", type_uint64, RiscvConfig, resetvec, "4096", "Where execution starts after a reset")
 
 const Property riscv64_properties[] = {
@@ -133,7 +136,8 @@ static const struct {
 } requirements[] = {
 #define NEEDS(extension_, needs_) { MEMBER(extension_), MEMBER(needs_) }
     NEEDS(f, zicsr), NEEDS(d, f), NEEDS(zcf, f), NEEDS(zcd, d), NEEDS(zcf, zca), NEEDS(zcd, zca), NEEDS(c, zca),
-    NEEDS(m, zmmul), NEEDS(u, zicsr), NEEDS(s, u), NEEDS(zicntr, zicsr), NEEDS(zihpm, zicsr), NEEDS(sstc, s),
+    NEEDS(m, zmmul), NEEDS(u, zicsr), NEEDS(s, u), NEEDS(zicntr, zicsr), NEEDS(zihpm, zicsr), NEEDS(sstc, s), NEEDS(sscofpmf, s),
+    NEEDS(sscofpmf, zihpm), NEEDS(smcntrpmf, zicntr),
     NEEDS(svinval, s), NEEDS(svnapot, s), NEEDS(svpbmt, s),
 #undef NEEDS
 };
@@ -252,6 +256,10 @@ bool riscv_config_check(const GuestModel *model, void *config, Error **error)
     }
     if (c->xlen == 32 && c->resetvec > UINT32_MAX) {
         return error_set(error, "CPU model %s: resetvec is beyond 32 bits", model->name);
+    }
+    if (c->pmu_mask & 7) {
+        return error_set(error, "CPU model %s: pmu-mask can have bits 3 to 31, those of the counters of events",
+                         model->name);
     }
     c->pmp_count = c->pmp && c->zicsr ? 16 : 0;
     return true;

@@ -42,6 +42,8 @@ typedef struct Property Property;
     X(zbb, RISCV_PRIV_1_12, "Basic bit manipulation") \
     X(zbc, RISCV_PRIV_1_12, "Carry-less multiplication") \
     X(zbs, RISCV_PRIV_1_12, "Single-bit instructions") \
+    X(smcntrpmf, RISCV_PRIV_1_12, "Cycles and instructions counted by privilege") \
+    X(sscofpmf, RISCV_PRIV_1_12, "Interrupts of counters that overflow, and counting by privilege") \
     X(sstc, RISCV_PRIV_1_12, "Supervisor timer interrupts") \
     X(svade, RISCV_PRIV_1_11, "Page faults where accessed and dirty bits need to be set") \
     X(svadu, RISCV_PRIV_1_12, "Hardware updating of accessed and dirty bits") \
@@ -66,6 +68,7 @@ typedef struct RiscvConfig {
     uint32_t mvendorid;
     uint64_t marchid, mimpid;
     uint64_t resetvec;
+    uint32_t pmu_mask;            /* counters of events that are there: bits 3 to 31 */
     uint8_t pmp_count;            /* entries, 0 to RISCV_PMP_MAXIMUM */
     uint8_t paging_levels;        /* of the deepest tables: 0, 2 (Sv32), 3 to 5 */
     bool given[RISCV_GIVEN_SIZE]; /* by offset in this struct: whether the user set the member */

@@ -35,3 +35,11 @@ static inline uint64_t *riscv_csr_storage(Cpu *cpu, const CsrRow *row, unsigned 
 /* Sorted by number. */
 extern const CsrRow riscv_csr_rows[];
 extern const unsigned riscv_csr_row_count;
+
+/* Hooks: counters.c */
+typedef uint64_t CsrRead(Cpu *cpu, const CsrRow *row, unsigned index);
+typedef void CsrWrite(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value);
+CsrRead riscv_csr_read_counter, riscv_csr_read_mhpmevent, riscv_csr_read_fixed_filter, riscv_csr_read_scountovf,
+    riscv_csr_read_time;
+CsrWrite riscv_csr_write_counter, riscv_csr_write_mhpmevent, riscv_csr_write_fixed_filter,
+    riscv_csr_write_mcountinhibit;

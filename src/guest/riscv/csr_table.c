@@ -14,6 +14,8 @@ static bool has_u(const RiscvConfig *config, unsigned index) { return config->u;
 static bool has_sstc(const RiscvConfig *config, unsigned index) { return config->sstc; }
 static bool has_zicntr(const RiscvConfig *config, unsigned index) { return config->zicntr; }
 static bool has_zihpm(const RiscvConfig *config, unsigned index) { return config->zihpm; }
+static bool has_sscofpmf(const RiscvConfig *config, unsigned index) { return config->sscofpmf; }
+static bool has_smcntrpmf(const RiscvConfig *config, unsigned index) { return config->smcntrpmf; }
 static bool is_1_11(const RiscvConfig *config, unsigned index) { return config->priv_spec >= RISCV_PRIV_1_11; }
 static bool is_1_12(const RiscvConfig *config, unsigned index) { return config->priv_spec >= RISCV_PRIV_1_12; }
 static bool is_1_12_u(const RiscvConfig *config, unsigned index) { return is_1_12(config, 0) && config->u; }
@@ -103,51 +105,6 @@ static void write_fcsr(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t val
     write_frm(cpu, row, 0, value >> FCSR_FRM_SHIFT);
 }
 
-/* Counters: mcycle counts instructions too. Stored is the count less exec.insns, or the count while it is inhibited. */
-
-enum { INHIBIT_CYCLE = 1, INHIBIT_INSTRET = 4 };
-
-static bool is_inhibited(const RiscvState *state, const uint64_t *counter)
-{
-    return state->mcountinhibit & (counter == &state->mcycle ? INHIBIT_CYCLE : INHIBIT_INSTRET);
-}
-
-static uint64_t counter_value(const Cpu *cpu, const uint64_t *counter)
-{
-    return *counter + (is_inhibited(riscv_state(cpu), counter) ? 0 : cpu->exec.insns);
-}
-
-/* The instruction that writes does not count. */
-static void set_counter(Cpu *cpu, uint64_t *counter, uint64_t value)
-{
-    *counter = value - (is_inhibited(riscv_state(cpu), counter) ? 0 : cpu->exec.insns + 1);
-}
-
-static uint64_t read_counter(Cpu *cpu, const CsrRow *row, unsigned index)
-{
-    return counter_value(cpu, riscv_csr_storage(cpu, row, 0));
-}
-
-static void write_counter(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
-{
-    set_counter(cpu, riscv_csr_storage(cpu, row, 0), value);
-}
-
-static uint64_t read_time(Cpu *cpu, const CsrRow *row, unsigned index)
-{
-    return cpu_time(cpu);
-}
-
-static void write_mcountinhibit(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
-{
-    RiscvState *state = riscv_state(cpu);
-    uint64_t cycle = counter_value(cpu, &state->mcycle), instret = counter_value(cpu, &state->minstret);
-
-    state->mcountinhibit = value & (INHIBIT_CYCLE | INHIBIT_INSTRET);
-    set_counter(cpu, &state->mcycle, cycle);
-    set_counter(cpu, &state->minstret, instret);
-}
-
 /* Identity. */
 
 enum { CSR_MVENDORID = 0xf11 };
@@ -234,9 +191,19 @@ enum {
     MACHINE_IRQS = 1 << IRQ_MACHINE_SOFTWARE | 1 << IRQ_MACHINE_TIMER | 1 << IRQ_MACHINE_EXTERNAL,
 };
 
+static uint64_t counter_irqs(const Cpu *cpu)
+{
+    return riscv_config(cpu)->sscofpmf ? BIT(IRQ_COUNTER_OVERFLOW) : 0;
+}
+
 static uint64_t supervisor_irqs(const Cpu *cpu)
 {
-    return riscv_config(cpu)->s ? SUPERVISOR_IRQS : 0;
+    return riscv_config(cpu)->s ? SUPERVISOR_IRQS | counter_irqs(cpu) : 0;
+}
+
+static void write_mideleg(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    riscv_state(cpu)->mideleg = value & supervisor_irqs(cpu);
 }
 
 static void write_mie(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
@@ -283,7 +250,7 @@ static uint64_t read_sip(Cpu *cpu, const CsrRow *row, unsigned index)
 static void write_sip(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
 {
     RiscvState *state = riscv_state(cpu);
-    uint64_t writable = BIT(IRQ_SUPERVISOR_SOFTWARE) & state->mideleg;
+    uint64_t writable = (BIT(IRQ_SUPERVISOR_SOFTWARE) | counter_irqs(cpu)) & state->mideleg;
     state->mip = (state->mip & ~writable) | (value & writable);
 }
 
@@ -375,6 +342,7 @@ enum { DELEGABLE = 0x3ff | 1 << CAUSE_FETCH_PAGE_FAULT | 1 << CAUSE_LOAD_PAGE_FA
 #define AT(field_) .offset = offsetof(RiscvState, field_)
 #define ALL_BITS .writable = UINT64_MAX
 #define HOOKS(what_) .read = read_##what_, .write = write_##what_
+#define HOOKED(what_) .read = riscv_csr_read_##what_, .write = riscv_csr_write_##what_ /* in another file */
 
 const CsrRow riscv_csr_rows[] = {
     /* Unprivileged */
@@ -403,7 +371,7 @@ const CsrRow riscv_csr_rows[] = {
     { 0x300, 0, CSR_HOOKED | CSR_ENDS | CSR_DISABLES, "mstatus", HOOKS(mstatus) },
     { 0x301, 0, CSR_HOOKED, "misa", .read = read_misa },
     { 0x302, 0, 0, "medeleg", .exists = has_s, AT(medeleg), .writable = DELEGABLE },
-    { 0x303, 0, CSR_ENDS, "mideleg", .exists = has_s, AT(mideleg), .writable = SUPERVISOR_IRQS },
+    { 0x303, 0, CSR_ENDS, "mideleg", .exists = has_s, AT(mideleg), .write = write_mideleg },
     { 0x304, 0, CSR_ENDS | CSR_DISABLES, "mie", AT(mie), .write = write_mie },
     { 0x305, 0, 0, "mtvec", AT(mtvec), .write = write_tvec },
     { 0x306, 0, 0, "mcounteren", .exists = has_u, AT(mcounteren), .writable = UINT32_MAX },
@@ -411,8 +379,11 @@ const CsrRow riscv_csr_rows[] = {
     { 0x310, 0, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "mstatush", .exists = is_1_12, HOOKS(mstatus) },
     { 0x312, 0, CSR_UPPER, "medelegh", .exists = is_1_13_s, AT(medeleg) },
     { 0x31a, 0, CSR_ENDS | CSR_UPPER, "menvcfgh", .exists = is_1_12_u, AT(menvcfg), .write = write_menvcfg },
-    { 0x320, 0, 0, "mcountinhibit", .exists = is_1_11, AT(mcountinhibit), .write = write_mcountinhibit },
-    { 0x323, 29, CSR_HOOKED, "mhpmevent", 3 },
+    { 0x320, 0, CSR_ENDS, "mcountinhibit", .exists = is_1_11, AT(mcountinhibit),
+      .write = riscv_csr_write_mcountinhibit },
+    { 0x321, 0, CSR_HOOKED | CSR_ENDS, "mcyclecfg", .exists = has_smcntrpmf, HOOKED(fixed_filter) },
+    { 0x322, 0, CSR_HOOKED | CSR_ENDS, "minstretcfg", .exists = has_smcntrpmf, HOOKED(fixed_filter) },
+    { 0x323, 29, CSR_HOOKED | CSR_ENDS, "mhpmevent", 3, HOOKED(mhpmevent) },
     { 0x340, 0, 0, "mscratch", AT(mscratch), ALL_BITS },
     { 0x341, 0, 0, "mepc", AT(mepc), .writable = ~UINT64_C(1), .read = read_epc },
     { 0x342, 0, 0, "mcause", AT(mcause), ALL_BITS },
@@ -421,31 +392,37 @@ const CsrRow riscv_csr_rows[] = {
     { 0x3a0, 16, CSR_HOOKED | CSR_ENDS, "pmpcfg", .exists = has_pmp_config, HOOKS(pmp_config) },
     { 0x3b0, 64, CSR_ENDS, "pmpaddr", .exists = has_pmp_address, AT(pmpaddr), .write = write_pmp_address },
 
+    { 0x721, 0, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "mcyclecfgh", .exists = has_smcntrpmf, HOOKED(fixed_filter) },
+    { 0x722, 0, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "minstretcfgh", .exists = has_smcntrpmf, HOOKED(fixed_filter) },
+    { 0x723, 29, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "mhpmevent", 3, .exists = has_sscofpmf, HOOKED(mhpmevent) },
+
     /* Triggers: there are none, tinfo says so. */
     { 0x7a0, 0, CSR_HOOKED, "tselect" },
     { 0x7a1, 3, CSR_HOOKED, "tdata", 1 },
     { 0x7a4, 0, CSR_HOOKED, "tinfo", .read = read_one },
 
     /* Counters */
-    { 0xb00, 0, CSR_HOOKED, "mcycle", AT(mcycle), HOOKS(counter) },
-    { 0xb02, 0, CSR_HOOKED, "minstret", AT(minstret), HOOKS(counter) },
-    { 0xb03, 29, CSR_HOOKED, "mhpmcounter", 3 },
-    { 0xb80, 0, CSR_HOOKED | CSR_UPPER, "mcycleh", AT(mcycle), HOOKS(counter) },
-    { 0xb82, 0, CSR_HOOKED | CSR_UPPER, "minstreth", AT(minstret), HOOKS(counter) },
-    { 0xb83, 29, CSR_HOOKED | CSR_UPPER, "mhpmcounter", 3 },
-    { 0xc00, 0, CSR_HOOKED, "cycle", .exists = has_zicntr, .allowed = counter_allowed, AT(mcycle),
-      .read = read_counter },
-    { 0xc01, 0, CSR_HOOKED, "time", .exists = has_zicntr, .allowed = counter_allowed, .read = read_time },
-    { 0xc02, 0, CSR_HOOKED, "instret", .exists = has_zicntr, .allowed = counter_allowed, AT(minstret),
-      .read = read_counter },
-    { 0xc03, 29, CSR_HOOKED, "hpmcounter", 3, .exists = has_zihpm, .allowed = counter_allowed },
-    { 0xc80, 0, CSR_HOOKED | CSR_UPPER, "cycleh", .exists = has_zicntr, .allowed = counter_allowed, AT(mcycle),
-      .read = read_counter },
+    { 0xb00, 0, CSR_HOOKED, "mcycle", HOOKED(counter) },
+    { 0xb02, 0, CSR_HOOKED, "minstret", HOOKED(counter) },
+    { 0xb03, 29, CSR_HOOKED | CSR_ENDS, "mhpmcounter", 3, HOOKED(counter) },
+    { 0xb80, 0, CSR_HOOKED | CSR_UPPER, "mcycleh", HOOKED(counter) },
+    { 0xb82, 0, CSR_HOOKED | CSR_UPPER, "minstreth", HOOKED(counter) },
+    { 0xb83, 29, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "mhpmcounter", 3, HOOKED(counter) },
+    { 0xc00, 0, CSR_HOOKED, "cycle", .exists = has_zicntr, .allowed = counter_allowed, .read = riscv_csr_read_counter },
+    { 0xc01, 0, CSR_HOOKED, "time", .exists = has_zicntr, .allowed = counter_allowed, .read = riscv_csr_read_time },
+    { 0xc02, 0, CSR_HOOKED, "instret", .exists = has_zicntr, .allowed = counter_allowed,
+      .read = riscv_csr_read_counter },
+    { 0xc03, 29, CSR_HOOKED, "hpmcounter", 3, .exists = has_zihpm, .allowed = counter_allowed,
+      .read = riscv_csr_read_counter },
+    { 0xc80, 0, CSR_HOOKED | CSR_UPPER, "cycleh", .exists = has_zicntr, .allowed = counter_allowed,
+      .read = riscv_csr_read_counter },
     { 0xc81, 0, CSR_HOOKED | CSR_UPPER, "timeh", .exists = has_zicntr, .allowed = counter_allowed,
-      .read = read_time },
-    { 0xc82, 0, CSR_HOOKED | CSR_UPPER, "instreth", .exists = has_zicntr, .allowed = counter_allowed, AT(minstret),
-      .read = read_counter },
-    { 0xc83, 29, CSR_HOOKED | CSR_UPPER, "hpmcounter", 3, .exists = has_zihpm, .allowed = counter_allowed },
+      .read = riscv_csr_read_time },
+    { 0xc82, 0, CSR_HOOKED | CSR_UPPER, "instreth", .exists = has_zicntr, .allowed = counter_allowed,
+      .read = riscv_csr_read_counter },
+    { 0xc83, 29, CSR_HOOKED | CSR_UPPER, "hpmcounter", 3, .exists = has_zihpm, .allowed = counter_allowed,
+      .read = riscv_csr_read_counter },
+    { 0xda0, 0, CSR_HOOKED, "scountovf", .exists = has_sscofpmf, .read = riscv_csr_read_scountovf },
 
     /* Identity */
     { CSR_MVENDORID, 0, CSR_HOOKED, "mvendorid", .read = read_identity },

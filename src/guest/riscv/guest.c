@@ -31,7 +31,7 @@ static void riscv_reset(Cpu *cpu)
     *state = (RiscvState){ .pc = config->resetvec, .privilege = RISCV_MACHINE };
     state->mstatus = (uint64_t)(config->u ? RISCV_USER : RISCV_MACHINE) << MSTATUS_MPP_SHIFT;
     state->menvcfg = config->svadu && !config->svade ? MENVCFG_ADUE : 0;
-    state->mcycle = state->minstret = 0 - cpu->exec.insns;
+    riscv_counters_reset(cpu);
     riscv_pmp_derive(cpu);
     riscv_update_timer(cpu);
 }
@@ -40,6 +40,7 @@ static void riscv_settle(Cpu *cpu)
 {
     riscv_set_frm(riscv_state(cpu), riscv_state(cpu)->frm);
     riscv_pmp_derive(cpu);
+    riscv_counters_settle(cpu);
     riscv_update_timer(cpu);
 }
 
@@ -117,6 +118,7 @@ enum { ELF_MACHINE_RISCV = 243 };
         .interrupt = riscv_interrupt, \
         .has_work = riscv_has_work, \
         .timer = riscv_timer, \
+        .alarm = riscv_alarm, \
         .check_state = riscv_check_state, \
         .settle = riscv_settle, \
         .disassemble = riscv_disassemble, \

@@ -15,6 +15,9 @@ typedef struct RiscvHart {
         uint64_t first, last; /* physical addresses, both inclusive */
         uint8_t config;       /* of pmpcfg */
     } pmp[RISCV_PMP_MAXIMUM];
+    uint32_t counting;                /* counters that count */
+    bool filtered;                    /* ... or may, by the privilege */
+    uint64_t zero_at[RISCV_COUNTERS]; /* of a counter of instructions: how many have run where it overflows */
 } RiscvHart;
 static inline RiscvHart *riscv_hart(const Cpu *cpu) { return cpu->guest_data; }
 
@@ -58,6 +61,16 @@ uint8_t riscv_pmp_config(const Cpu *cpu, unsigned entry);
 void riscv_pmp_set_config(Cpu *cpu, unsigned entry, uint8_t value);
 void riscv_pmp_set_address(Cpu *cpu, unsigned entry, uint64_t value);
 void riscv_pmp_derive(Cpu *cpu);
+
+/* counters.c */
+void riscv_counters_reset(Cpu *cpu);
+/* The state came out of a file. */
+void riscv_counters_settle(Cpu *cpu);
+/* An address was not in the TLB. */
+void riscv_count_miss(Cpu *cpu, MmuAccess access);
+void riscv_alarm(Cpu *cpu);
+/* The one way to another privilege. `done`: 1 if the instruction under way is one of the old privilege's. */
+void riscv_set_privilege(Cpu *cpu, RiscvPrivilege privilege, unsigned done);
 
 /* trap.c */
 void riscv_deliver(Cpu *cpu);
@@ -106,7 +119,7 @@ enum {
 extern const Helper riscv_helpers[RISCV_HELPER_COUNT];
 
 /* registers.c */
-enum { RISCV_REGISTER_COUNT = 167 };
+enum { RISCV_REGISTER_COUNT = 232 };
 extern const GuestRegister riscv64_registers[RISCV_REGISTER_COUNT], riscv32_registers[RISCV_REGISTER_COUNT];
 extern const char *const riscv_x_names[32], *const riscv_f_names[32];
 void riscv_print_registers(const Cpu *cpu, bool with_fp, StrBuf *buffer);

@@ -338,6 +338,9 @@ bool riscv_walk(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mmu_mode,
                   .result = result };
 
     *result = (MmuResult){ 0 };
+    if (!probe) {
+        riscv_count_miss(cpu, access);
+    }
     WalkFault fault = translate_or_pass(&walk);
     if (fault == WALK_OK) {
         uint8_t allowed =

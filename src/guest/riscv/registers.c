@@ -49,6 +49,12 @@ enum { GROUP_GENERAL, GROUP_FLOAT, GROUP_CSR };
     X(32) X(33) X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44) X(45) X(46) X(47) \
     X(48) X(49) X(50) X(51) X(52) X(53) X(54) X(55) X(56) X(57) X(58) X(59) X(60) X(61) X(62) X(63)
 
+#define COUNTER(index_) HIDDEN("mhpmcounter" #index_, counter[index_], 64),
+#define EVENT(index_) HIDDEN("mhpmevent" #index_, mhpmevent[index_], 64),
+#define COUNTER_NUMBERS(X) \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) \
+    X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
+
 /* clang-format off */
 #define OTHER_REGISTERS \
     HIDDEN("mstatus.fs", fs, 8), \
@@ -59,7 +65,10 @@ enum { GROUP_GENERAL, GROUP_FLOAT, GROUP_CSR };
     DERIVED("rounding", fp.rounding, 8), \
     CSR(mstatus), CSR(medeleg), CSR(mideleg), CSR(mie), CSR(mip), CSR(mtvec), CSR(mscratch), CSR(mepc), CSR(mcause), \
     CSR(mtval), CSR(mcounteren), CSR(mcountinhibit), CSR(menvcfg), CSR(stvec), CSR(sscratch), CSR(sepc), CSR(scause), \
-    CSR(stval), CSR(scounteren), CSR(senvcfg), CSR(satp), CSR(stimecmp), CSR(mcycle), CSR(minstret), \
+    CSR(stval), CSR(scounteren), CSR(senvcfg), CSR(satp), CSR(stimecmp), \
+    COUNTER_NUMBERS(COUNTER) COUNTER_NUMBERS(EVENT) \
+    HIDDEN("tlb_load_misses", tlb_misses[0], 64), HIDDEN("tlb_store_misses", tlb_misses[1], 64), \
+    HIDDEN("tlb_fetch_misses", tlb_misses[2], 64), \
     PMP_ADDRESSES(PMP_ADDRESS) \
     HIDDEN("pmpcfg0", pmpcfg[0], 64), HIDDEN("pmpcfg2", pmpcfg[8], 64), HIDDEN("pmpcfg4", pmpcfg[16], 64), \
     HIDDEN("pmpcfg6", pmpcfg[24], 64), HIDDEN("pmpcfg8", pmpcfg[32], 64), HIDDEN("pmpcfg10", pmpcfg[40], 64), \

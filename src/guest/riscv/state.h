@@ -8,6 +8,14 @@
 
 typedef enum RiscvPrivilege { RISCV_USER = 0, RISCV_SUPERVISOR = 1, RISCV_MACHINE = 3 } RiscvPrivilege;
 
+enum {
+    RISCV_COUNTERS = 32,
+    RISCV_COUNTER_CYCLE = 0,
+    RISCV_COUNTER_INSTRET = 2,
+    RISCV_FIRST_EVENT_COUNTER = 3,
+    RISCV_FIXED_COUNTERS = 1 << RISCV_COUNTER_CYCLE | 1 << RISCV_COUNTER_INSTRET, /* a mask */
+};
+
 /* Covered whole by the register tables in registers.c. On RV32 the upper halves of x and pc are zero; a CSR pair
  * (mstatus and mstatush) is one member. */
 typedef struct RiscvState {
@@ -25,7 +33,9 @@ typedef struct RiscvState {
     uint64_t mcounteren, mcountinhibit, menvcfg;
     uint64_t stvec, sscratch, sepc, scause, stval;
     uint64_t scounteren, senvcfg, satp, stimecmp;
-    uint64_t mcycle, minstret; /* the count less exec.insns; as it stands where mcountinhibit holds it */
+    uint64_t counter[RISCV_COUNTERS];   /* mcycle, none, minstret, mhpmcounter3...: see counters.c */
+    uint64_t mhpmevent[RISCV_COUNTERS]; /* the first and the third are mcyclecfg and minstretcfg */
+    uint64_t tlb_misses[3];             /* since the beginning, by MmuAccess */
     uint64_t pmpaddr[RISCV_PMP_MAXIMUM];
     uint8_t pmpcfg[RISCV_PMP_MAXIMUM];
 } RiscvState;
@@ -73,6 +83,7 @@ enum {
     IRQ_MACHINE_TIMER = 7,
     IRQ_SUPERVISOR_EXTERNAL = 9,
     IRQ_MACHINE_EXTERNAL = 11,
+    IRQ_COUNTER_OVERFLOW = 13,
 };
 
 typedef enum RiscvCause {

@@ -31,6 +31,7 @@ static const char *const interrupt_names[] = {
     [IRQ_MACHINE_TIMER] = "m_timer",
     [IRQ_SUPERVISOR_EXTERNAL] = "s_external",
     [IRQ_MACHINE_EXTERNAL] = "m_external",
+    [IRQ_COUNTER_OVERFLOW] = "counter_overflow",
 };
 
 typedef struct Trap {
@@ -72,7 +73,7 @@ static void trap_to_supervisor(Cpu *cpu, const Trap *trap)
     state->scause = cause_register(riscv_config(cpu), trap);
     state->sepc = trap->epc;
     state->stval = trap->tval;
-    state->privilege = RISCV_SUPERVISOR;
+    riscv_set_privilege(cpu, RISCV_SUPERVISOR, 0);
     state->pc = vector(riscv_config(cpu), state->stvec, trap);
 }
 
@@ -87,7 +88,7 @@ static void trap_to_machine(Cpu *cpu, const Trap *trap)
     state->mcause = cause_register(riscv_config(cpu), trap);
     state->mepc = trap->epc;
     state->mtval = trap->tval;
-    state->privilege = RISCV_MACHINE;
+    riscv_set_privilege(cpu, RISCV_MACHINE, 0);
     state->pc = vector(riscv_config(cpu), state->mtvec, trap);
 }
 
@@ -162,7 +163,8 @@ static uint64_t taken_now(const RiscvState *state, uint64_t pending)
 bool riscv_interrupt(Cpu *cpu)
 {
     static const uint8_t priority[] = { IRQ_MACHINE_EXTERNAL,    IRQ_MACHINE_SOFTWARE,    IRQ_MACHINE_TIMER,
-                                        IRQ_SUPERVISOR_EXTERNAL, IRQ_SUPERVISOR_SOFTWARE, IRQ_SUPERVISOR_TIMER };
+                                        IRQ_SUPERVISOR_EXTERNAL, IRQ_SUPERVISOR_SOFTWARE, IRQ_SUPERVISOR_TIMER,
+                                        IRQ_COUNTER_OVERFLOW };
     const RiscvState *state = riscv_state(cpu);
 
     riscv_latch_edges(cpu);
@@ -213,7 +215,7 @@ static void leave_to(Cpu *cpu, RiscvPrivilege privilege)
     if (privilege != RISCV_MACHINE && riscv_config(cpu)->priv_spec >= RISCV_PRIV_1_12) {
         state->mstatus &= ~(uint64_t)MSTATUS_MPRV;
     }
-    state->privilege = privilege;
+    riscv_set_privilege(cpu, privilege, 1);
 }
 
 uint64_t riscv_helper_mret(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t unused_c)
