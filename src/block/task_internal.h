@@ -1,0 +1,58 @@
+/* The parts of the block layer's runtime that its files share. */
+#pragma once
+
+#include "block/task.h"
+
+#include "base/host/aio.h"
+#include "base/host/coroutine.h"
+
+enum { BLOCK_THREADS = 64, BLOCK_IDLE_TASKS = 64, BLOCK_AIO_DEPTH = 256 };
+
+struct BlockRuntime {
+    pthread_key_t self; /* each thread's BlockLoop */
+    BlockLoop *main;
+    /* Threads for what waits. */
+    Mutex mutex; /* of what follows */
+    Condition changed;
+    ListNode work; /* BlockWork, by its call's node */
+    unsigned threads, idle;
+    bool stopping;
+    Thread handles[BLOCK_THREADS];
+};
+
+struct BlockTask {
+    BlockTask *next; /* among the idle ones */
+    BlockLoop *loop;
+    Coroutine *coroutine;
+    void (*entry)(void *data);
+    void *data;
+    bool sleeping, woken;
+    BlockCall wake;
+};
+
+struct BlockLoop {
+    BlockRuntime *runtime;
+    Loop *outer, *inner;
+    BlockTask *current;
+    BlockTask *idle;
+    unsigned idle_count;
+    unsigned depth; /* of rounds under way */
+    unsigned plugged;
+    bool sending;
+    /* Calls from anywhere. */
+    Mutex mutex; /* of the list */
+    ListNode calls;
+    int wake_fd;
+    BlockWatch *wake_watch;
+    struct {
+        HostAio *aio;
+        BlockWatch *watch;
+    } aio[2];
+};
+
+/* Around whatever a descriptor or timer calls: what was put off meanwhile is done at the end. */
+void block_round_begin(BlockLoop *loop);
+void block_round_end(BlockLoop *loop);
+
+void block_threads_stop(BlockRuntime *runtime);
+void block_tasks_free(BlockLoop *loop);
