@@ -10,7 +10,8 @@
 
 /* What to do, in 32 bits. `from` is the type of a. Formats are those up to F64, integers I32 and I64. */
 #define IR_FP_EXACT(op, type, from, rounding, rule) \
-    ((uint32_t)(op) | (uint32_t)(type) << 8 | (uint32_t)(from) << 12 | (uint32_t)(rounding) << 16 | (uint32_t)(rule) << 20)
+    ((uint32_t)(op) | (uint32_t)(type) << 8 | (uint32_t)(from) << 12 | (uint32_t)(rounding) << 16 | \
+     (uint32_t)(rule) << 20)
 
 /* Whether there is such an operation here: `inst` takes and gives 64 bits at most. */
 bool ir_fp_is_exact(const IrInst *inst, IrType from);

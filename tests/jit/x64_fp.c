@@ -90,28 +90,28 @@ static X64FpHost host_features(void)
 /* ---- Compiling ---- */
 
 /* [rbx + offset] with an opcode of one or two bytes. */
-static void with_cell(X64Code *code, bool wide, unsigned opcode, unsigned reg, size_t offset)
+static void with_cell(VectorCode *code, bool wide, unsigned opcode, unsigned reg, size_t offset)
 {
     if (wide) {
-        x64_byte(code, 0x48);
+        vector_byte(code, 0x48);
     }
     if (opcode > 0xff) {
-        x64_byte(code, opcode >> 8);
+        vector_byte(code, opcode >> 8);
     }
-    x64_byte(code, opcode & 0xff);
-    x64_byte(code, 0x80 | reg << 3 | RBX);
-    x64_number(code, offset, 4);
+    vector_byte(code, opcode & 0xff);
+    vector_byte(code, 0x80 | reg << 3 | RBX);
+    vector_number(code, offset, 4);
 }
 enum { LOAD = 0x8b, STORE = 0x89, CONTROL = 0x0fae, LOAD_CONTROL = 2, STORE_CONTROL = 3 };
-static const X64Vector from_general = { 1, 1, 0x6e, true }, to_general = { 1, 1, 0x7e, true };
+static const VectorEncoding from_general = { 1, 1, 0x6e, true }, to_general = { 1, 1, 0x7e, true };
 
-static void load_operand(X64Code *code, bool integer, unsigned reg, size_t offset)
+static void load_operand(VectorCode *code, bool integer, unsigned reg, size_t offset)
 {
     with_cell(code, true, LOAD, RAX, offset);
     if (integer) {
-        x64_integer(code, true, X64_MOVE, RAX, reg);
+        vector_integer(code, true, VECTOR_MOVE, RAX, reg);
     } else {
-        x64_vector(code, from_general, reg, 0, RAX);
+        vector_emit(code, from_general, reg, 0, RAX);
     }
 }
 
@@ -124,11 +124,11 @@ typedef struct Compiled {
 static X64FpOutcome compile(uint8_t *bytes, const Rules *rules, const X64FpHost *host, const X64FpOperation *o)
 {
     static const X64FpFrame frame = { .state = RBX, .context_offset = offsetof(Cell, context) };
-    X64Code code = { bytes, CODE_ROOM, 0 };
+    VectorCode code = { bytes, CODE_ROOM, 0 };
     X64FpCold cold;
 
-    x64_byte(&code, 0x53); /* push rbx: rsp is a multiple of 16 now */
-    x64_integer(&code, true, X64_MOVE, 7, RBX);
+    vector_byte(&code, 0x53); /* push rbx: rsp is a multiple of 16 now */
+    vector_integer(&code, true, VECTOR_MOVE, 7, RBX);
     load_operand(&code, is_integer(o->from), o->a, offsetof(Cell, a));
     load_operand(&code, false, o->b, offsetof(Cell, b));
     load_operand(&code, false, o->c, offsetof(Cell, c));
@@ -138,15 +138,15 @@ static X64FpOutcome compile(uint8_t *bytes, const Rules *rules, const X64FpHost 
         x64_fp_emit_call(&code, &frame, o);
     }
     if (is_integer(o->type)) {
-        x64_integer(&code, true, X64_MOVE, o->result, RAX);
+        vector_integer(&code, true, VECTOR_MOVE, o->result, RAX);
     } else {
-        x64_vector(&code, to_general, o->result, 0, RAX);
+        vector_emit(&code, to_general, o->result, 0, RAX);
     }
     with_cell(&code, true, STORE, RAX, offsetof(Cell, result));
     with_cell(&code, false, CONTROL, STORE_CONTROL, offsetof(Cell, mxcsr_after));
     with_cell(&code, false, CONTROL, LOAD_CONTROL, offsetof(Cell, mxcsr_default));
-    x64_byte(&code, 0x5b);
-    x64_byte(&code, 0xc3);
+    vector_byte(&code, 0x5b);
+    vector_byte(&code, 0xc3);
     x64_fp_emit_cold(&code, &frame, &rules->context, o, &cold);
     g_assert_cmpuint(code.used, <=, code.room);
     return outcome;
@@ -330,7 +330,7 @@ static void test_lowered(void)
     for (unsigned i = 0; i < ARRAY_SIZE(expected); i++) {
         Row row = { expected[i].op, expected[i].type, expected[i].from, 0, 2 };
         X64FpOperation o = allocate(&row, expected[i].rounding, 0);
-        X64Code code = { bytes, sizeof bytes, 0 };
+        VectorCode code = { bytes, sizeof bytes, 0 };
         X64FpCold cold;
         g_assert_cmpint(x64_fp_emit(&code, &host, &rules, false, &o, &cold), ==, expected[i].outcome);
         g_assert_true((expected[i].outcome == X64_FP_CALL) == (code.used == 0));

@@ -3,8 +3,8 @@
  * its conversions, f16's fused multiply-add and its conversion from f64 (which would round twice), classes, rounding to
  * nearest with ties away, static roundings that MXCSR would have to be switched for: those are ir_fp_exact's.
  *
- * f16 is worked on as f32: a sum, product, quotient or square root of 11-bit numbers, rounded to 24 bits and then to 11,
- * is what rounding once gives (24 >= 2 * 11 + 2), and no such result is tiny and inexact in the first step alone.
+ * f16 is worked on as f32: a sum, product, quotient or square root of 11-bit numbers, rounded to 24 bits and then to
+ * 11, is what rounding once gives (24 >= 2 * 11 + 2), and no such result is tiny and inexact in the first step alone.
  */
 #include "jit/x64/fp.h"
 
@@ -20,22 +20,22 @@ enum {
     OPCODE_TRUNCATE_UNSIGNED = 0x78, OPCODE_TO_UNSIGNED = 0x79, OPCODE_FROM_UNSIGNED = 0x7b,
 };
 
-static const X64Vector move_all = { PREFIX_NONE, MAP_0F, 0x28, false };
-static const X64Vector merge_single = { PREFIX_F3, MAP_0F, 0x10, false };
-static const X64Vector move_low_64 = { PREFIX_F3, MAP_0F, 0x7e, false };
-static const X64Vector to_general_32 = { PREFIX_66, MAP_0F, 0x7e, false };
-static const X64Vector to_general_64 = { PREFIX_66, MAP_0F, 0x7e, true };
-static const X64Vector compare_equal_32 = { PREFIX_66, MAP_0F, 0x76, false };
-static const X64Vector shift_64 = { PREFIX_66, MAP_0F, 0x73, false };
-static const X64Vector extract_32 = { PREFIX_66, MAP_0F3A, 0x16, false };
-static const X64Vector blend_16 = { PREFIX_66, MAP_0F3A, 0x0e, false };
-static const X64Vector half_to_single = { PREFIX_66, MAP_0F38, 0x13, false };
-static const X64Vector single_to_half = { PREFIX_66, MAP_0F3A, 0x1d, false };
+static const VectorEncoding move_all = { PREFIX_NONE, MAP_0F, 0x28, false };
+static const VectorEncoding merge_single = { PREFIX_F3, MAP_0F, 0x10, false };
+static const VectorEncoding move_low_64 = { PREFIX_F3, MAP_0F, 0x7e, false };
+static const VectorEncoding to_general_32 = { PREFIX_66, MAP_0F, 0x7e, false };
+static const VectorEncoding to_general_64 = { PREFIX_66, MAP_0F, 0x7e, true };
+static const VectorEncoding compare_equal_32 = { PREFIX_66, MAP_0F, 0x76, false };
+static const VectorEncoding shift_64 = { PREFIX_66, MAP_0F, 0x73, false };
+static const VectorEncoding extract_32 = { PREFIX_66, MAP_0F3A, 0x16, false };
+static const VectorEncoding blend_16 = { PREFIX_66, MAP_0F3A, 0x0e, false };
+static const VectorEncoding half_to_single = { PREFIX_66, MAP_0F38, 0x13, false };
+static const VectorEncoding single_to_half = { PREFIX_66, MAP_0F3A, 0x1d, false };
 enum { SHIFT_LEFT = 6, SHIFT_RIGHT = 2, HALF_ROUNDS_BY_MXCSR = 4, ROUND_BY_MXCSR = 4, ROUND_IS_SILENT = 8 };
 
 /* What the functions below work on. */
 typedef struct Emitter {
-    X64Code *code;
+    VectorCode *code;
     const X64FpHost *host;
     const X64FpOperation *o;
     X64FpCold *cold;
@@ -47,38 +47,38 @@ static bool is_single(IrType type)
     return type != IR_F64;
 }
 
-static X64Vector scalar(IrType type, unsigned opcode)
+static VectorEncoding scalar(IrType type, unsigned opcode)
 {
-    return (X64Vector){ is_single(type) ? PREFIX_F3 : PREFIX_F2, MAP_0F, (uint8_t)opcode, false };
+    return (VectorEncoding){ is_single(type) ? PREFIX_F3 : PREFIX_F2, MAP_0F, (uint8_t)opcode, false };
 }
 
-static X64Vector comparison(IrType type, bool quiet)
+static VectorEncoding comparison(IrType type, bool quiet)
 {
-    return (X64Vector){ is_single(type) ? PREFIX_NONE : PREFIX_66, MAP_0F,
+    return (VectorEncoding){ is_single(type) ? PREFIX_NONE : PREFIX_66, MAP_0F,
                         quiet ? OPCODE_COMPARE_QUIET : OPCODE_COMPARE, false };
 }
 
-static X64Vector bitwise(unsigned opcode)
+static VectorEncoding bitwise(unsigned opcode)
 {
-    return (X64Vector){ PREFIX_NONE, MAP_0F, (uint8_t)opcode, false };
+    return (VectorEncoding){ PREFIX_NONE, MAP_0F, (uint8_t)opcode, false };
 }
 
 static void move(Emitter *e, unsigned to, unsigned from)
 {
     if (to != from) {
-        x64_vector(e->code, move_all, to, 0, from);
+        vector_emit(e->code, move_all, to, 0, from);
     }
 }
 
-static void all_ones(X64Code *code, unsigned reg)
+static void all_ones(VectorCode *code, unsigned reg)
 {
-    x64_vector(code, compare_equal_32, reg, reg, reg);
+    vector_emit(code, compare_equal_32, reg, reg, reg);
 }
 
-static void cold_if(X64Code *code, X64FpCold *cold, X64FpColdKind kind, X64Condition condition)
+static void cold_if(VectorCode *code, X64FpCold *cold, X64FpColdKind kind, VectorCondition condition)
 {
     cold->kind = kind;
-    cold->jump = x64_jump_if(code, condition);
+    cold->jump = vector_jump_if(code, condition);
 }
 
 /* ---- f16 as f32 ---- */
@@ -89,7 +89,7 @@ static unsigned widened(Emitter *e, IrType type, unsigned reg, unsigned scratch)
     if (type != IR_F16) {
         return reg;
     }
-    x64_vector(e->code, half_to_single, scratch, 0, reg);
+    vector_emit(e->code, half_to_single, scratch, 0, reg);
     return scratch;
 }
 
@@ -97,9 +97,9 @@ static unsigned widened(Emitter *e, IrType type, unsigned reg, unsigned scratch)
  * lost. */
 static void narrow_to_half(Emitter *e, unsigned from, unsigned ones)
 {
-    x64_vector_immediate(e->code, single_to_half, from, 0, from, HALF_ROUNDS_BY_MXCSR);
+    vector_emit_immediate(e->code, single_to_half, from, 0, from, HALF_ROUNDS_BY_MXCSR);
     all_ones(e->code, ones);
-    x64_vector_immediate(e->code, blend_16, e->o->result, ones, from, 1);
+    vector_emit_immediate(e->code, blend_16, e->o->result, ones, from, 1);
 }
 
 /* ---- Results that may be NaNs ---- */
@@ -108,8 +108,8 @@ static void narrow_to_half(Emitter *e, unsigned from, unsigned ones)
 static X64FpOutcome finish(Emitter *e, unsigned value)
 {
     if (e->treatment == FP_TREAT_CHECK) {
-        x64_vector(e->code, comparison(e->o->type, true), value, 0, value);
-        cold_if(e->code, e->cold, X64_FP_COLD_EXACT, X64_PARITY);
+        vector_emit(e->code, comparison(e->o->type, true), value, 0, value);
+        cold_if(e->code, e->cold, X64_FP_COLD_EXACT, VECTOR_PARITY);
     }
     move(e, e->o->result, value);
     e->cold->resume = e->code->used;
@@ -122,8 +122,8 @@ static X64FpOutcome finish_half(Emitter *e, bool may_be_nan)
     unsigned value = e->o->scratch[0];
 
     if (may_be_nan && e->treatment != FP_TREAT_HOST) {
-        x64_vector(e->code, comparison(IR_F32, true), value, 0, value);
-        cold_if(e->code, e->cold, X64_FP_COLD_EXACT, X64_PARITY);
+        vector_emit(e->code, comparison(IR_F32, true), value, 0, value);
+        cold_if(e->code, e->cold, X64_FP_COLD_EXACT, VECTOR_PARITY);
     }
     narrow_to_half(e, value, e->o->scratch[1]);
     e->cold->resume = e->code->used;
@@ -144,14 +144,14 @@ static X64FpOutcome emit_binary(Emitter *e)
         [IR_OP_fadd] = OPCODE_ADD, [IR_OP_fsub] = OPCODE_SUB, [IR_OP_fmul] = OPCODE_MUL, [IR_OP_fdiv] = OPCODE_DIV,
     };
     const X64FpOperation *o = e->o;
-    X64Vector instruction = scalar(o->type, opcodes[o->op]);
+    VectorEncoding instruction = scalar(o->type, opcodes[o->op]);
 
     if (o->type == IR_F16) {
         unsigned a = widened(e, IR_F16, o->a, o->scratch[0]), b = widened(e, IR_F16, o->b, o->scratch[1]);
-        x64_vector(e->code, instruction, o->scratch[0], a, b);
+        vector_emit(e->code, instruction, o->scratch[0], a, b);
         return finish_half(e, true);
     }
-    x64_vector(e->code, instruction, target(e), o->a, o->b);
+    vector_emit(e->code, instruction, target(e), o->a, o->b);
     return finish(e, target(e));
 }
 
@@ -161,10 +161,10 @@ static X64FpOutcome emit_sqrt(Emitter *e)
     unsigned a = widened(e, o->type, o->a, o->scratch[0]);
 
     if (o->type == IR_F16) {
-        x64_vector(e->code, scalar(IR_F32, OPCODE_SQRT), o->scratch[0], a, a);
+        vector_emit(e->code, scalar(IR_F32, OPCODE_SQRT), o->scratch[0], a, a);
         return finish_half(e, true);
     }
-    x64_vector(e->code, scalar(o->type, OPCODE_SQRT), target(e), a, a);
+    vector_emit(e->code, scalar(o->type, OPCODE_SQRT), target(e), a, a);
     return finish(e, target(e));
 }
 
@@ -172,13 +172,13 @@ static X64FpOutcome emit_fma(Emitter *e)
 {
     enum { FMA_231 = 0xb9 }; /* reg = second * rm + reg */
     const X64FpOperation *o = e->o;
-    X64Vector instruction = { PREFIX_66, MAP_0F38, FMA_231, o->type == IR_F64 };
+    VectorEncoding instruction = { PREFIX_66, MAP_0F38, FMA_231, o->type == IR_F64 };
 
     if (o->type == IR_F16 || !e->host->fma) {
         return X64_FP_CALL;
     }
     move(e, o->scratch[0], o->c);
-    x64_vector(e->code, instruction, o->scratch[0], o->a, o->b);
+    vector_emit(e->code, instruction, o->scratch[0], o->a, o->b);
     return finish(e, o->scratch[0]);
 }
 
@@ -187,20 +187,20 @@ static void emit_ordered_minmax(Emitter *e, unsigned a, unsigned b)
 {
     const X64FpOperation *o = e->o;
     bool minimum = o->op == IR_OP_fmin;
-    X64Vector instruction = scalar(o->type, minimum ? OPCODE_MIN : OPCODE_MAX);
+    VectorEncoding instruction = scalar(o->type, minimum ? OPCODE_MIN : OPCODE_MAX);
     unsigned other = o->type == IR_F16 ? o->scratch[1] : o->result;
 
-    x64_vector(e->code, comparison(o->type, true), a, 0, b);
-    cold_if(e->code, e->cold, X64_FP_COLD_EXACT, X64_PARITY);
+    vector_emit(e->code, comparison(o->type, true), a, 0, b);
+    cold_if(e->code, e->cold, X64_FP_COLD_EXACT, VECTOR_PARITY);
     if (o->type == IR_F16) { /* the operands are in the scratch registers: the result's serves as a third */
-        x64_vector(e->code, instruction, o->result, a, b);
-        x64_vector(e->code, instruction, other, b, a);
-        x64_vector(e->code, bitwise(minimum ? OPCODE_OR : OPCODE_AND), o->scratch[0], o->result, other);
+        vector_emit(e->code, instruction, o->result, a, b);
+        vector_emit(e->code, instruction, other, b, a);
+        vector_emit(e->code, bitwise(minimum ? OPCODE_OR : OPCODE_AND), o->scratch[0], o->result, other);
         return;
     }
-    x64_vector(e->code, instruction, o->scratch[0], a, b);
-    x64_vector(e->code, instruction, o->result, b, a);
-    x64_vector(e->code, bitwise(minimum ? OPCODE_OR : OPCODE_AND), o->result, o->result, o->scratch[0]);
+    vector_emit(e->code, instruction, o->scratch[0], a, b);
+    vector_emit(e->code, instruction, o->result, b, a);
+    vector_emit(e->code, bitwise(minimum ? OPCODE_OR : OPCODE_AND), o->result, o->result, o->scratch[0]);
 }
 
 static X64FpOutcome emit_minmax(Emitter *e)
@@ -211,7 +211,7 @@ static X64FpOutcome emit_minmax(Emitter *e)
         if (o->type == IR_F16) {
             return X64_FP_CALL;
         }
-        x64_vector(e->code, scalar(o->type, o->op == IR_OP_fmin ? OPCODE_MIN : OPCODE_MAX), o->result, o->a, o->b);
+        vector_emit(e->code, scalar(o->type, o->op == IR_OP_fmin ? OPCODE_MIN : OPCODE_MAX), o->result, o->a, o->b);
         return X64_FP_DONE;
     }
     unsigned a = widened(e, o->type, o->a, o->scratch[0]), b = widened(e, o->type, o->b, o->scratch[1]);
@@ -230,15 +230,15 @@ static X64FpOutcome emit_round(Emitter *e)
         [IR_ROUND_DYNAMIC] = ROUND_BY_MXCSR,
     };
     const X64FpOperation *o = e->o;
-    X64Vector instruction = { PREFIX_66, MAP_0F3A, o->type == IR_F64 ? 0x0b : 0x0a, false };
+    VectorEncoding instruction = { PREFIX_66, MAP_0F3A, o->type == IR_F64 ? 0x0b : 0x0a, false };
     unsigned mode = modes[o->rounding] | (o->rule == 1 ? 0 : ROUND_IS_SILENT);
 
     if (o->type == IR_F16) {
         unsigned a = widened(e, IR_F16, o->a, o->scratch[0]);
-        x64_vector_immediate(e->code, instruction, o->scratch[0], a, a, mode);
+        vector_emit_immediate(e->code, instruction, o->scratch[0], a, a, mode);
         return finish_half(e, true);
     }
-    x64_vector_immediate(e->code, instruction, target(e), o->a, o->a, mode);
+    vector_emit_immediate(e->code, instruction, target(e), o->a, o->a, mode);
     return finish(e, target(e));
 }
 
@@ -250,9 +250,9 @@ static void sign_mask(Emitter *e, unsigned reg)
     unsigned above = e->o->type == IR_F64 ? 0 : e->o->type == IR_F32 ? 32 : 48;
 
     all_ones(e->code, reg);
-    x64_vector_immediate(e->code, shift_64, SHIFT_LEFT, reg, reg, 63);
+    vector_emit_immediate(e->code, shift_64, SHIFT_LEFT, reg, reg, 63);
     if (above) {
-        x64_vector_immediate(e->code, shift_64, SHIFT_RIGHT, reg, reg, above);
+        vector_emit_immediate(e->code, shift_64, SHIFT_RIGHT, reg, reg, above);
     }
 }
 
@@ -263,39 +263,39 @@ static X64FpOutcome emit_sign(Emitter *e)
 
     sign_mask(e, mask);
     if (o->op == IR_OP_fneg) {
-        x64_vector(e->code, bitwise(OPCODE_XOR), o->result, o->a, mask);
+        vector_emit(e->code, bitwise(OPCODE_XOR), o->result, o->a, mask);
     } else if (o->op == IR_OP_fabs) {
-        x64_vector(e->code, bitwise(OPCODE_AND_NOT), o->result, mask, o->a);
+        vector_emit(e->code, bitwise(OPCODE_AND_NOT), o->result, mask, o->a);
     } else {
-        x64_vector(e->code, bitwise(OPCODE_AND), sign, mask, o->b);
-        x64_vector(e->code, bitwise(OPCODE_AND_NOT), mask, mask, o->a);
-        x64_vector(e->code, bitwise(OPCODE_OR), o->result, mask, sign);
+        vector_emit(e->code, bitwise(OPCODE_AND), sign, mask, o->b);
+        vector_emit(e->code, bitwise(OPCODE_AND_NOT), mask, mask, o->a);
+        vector_emit(e->code, bitwise(OPCODE_OR), o->result, mask, sign);
     }
     return X64_FP_DONE;
 }
 
 /* ---- Comparison ---- */
 
-static X64Condition compare_flags(Emitter *e, unsigned a, unsigned b, bool *and_no_parity)
+static VectorCondition compare_flags(Emitter *e, unsigned a, unsigned b, bool *and_no_parity)
 {
     static const struct {
         bool quiet, swapped;
-        X64Condition condition;
+        VectorCondition condition;
     } rows[] = {
-        [IR_FP_EQ_QUIET] = { true, false, X64_EQUAL },       [IR_FP_EQ] = { false, false, X64_EQUAL },
-        [IR_FP_LT] = { false, true, X64_ABOVE },             [IR_FP_LE] = { false, true, X64_NOT_BELOW },
-        [IR_FP_LT_QUIET] = { true, true, X64_ABOVE },        [IR_FP_LE_QUIET] = { true, true, X64_NOT_BELOW },
-        [IR_FP_UNORDERED_QUIET] = { true, false, X64_PARITY },
+        [IR_FP_EQ_QUIET] = { true, false, VECTOR_EQUAL },       [IR_FP_EQ] = { false, false, VECTOR_EQUAL },
+        [IR_FP_LT] = { false, true, VECTOR_ABOVE },             [IR_FP_LE] = { false, true, VECTOR_NOT_BELOW },
+        [IR_FP_LT_QUIET] = { true, true, VECTOR_ABOVE },        [IR_FP_LE_QUIET] = { true, true, VECTOR_NOT_BELOW },
+        [IR_FP_UNORDERED_QUIET] = { true, false, VECTOR_PARITY },
     };
     unsigned rule = e->o->rule;
 
-    x64_vector(e->code, comparison(e->o->from, rows[rule].quiet), rows[rule].swapped ? b : a, 0,
+    vector_emit(e->code, comparison(e->o->from, rows[rule].quiet), rows[rule].swapped ? b : a, 0,
                rows[rule].swapped ? a : b);
-    *and_no_parity = rows[rule].condition == X64_EQUAL;
+    *and_no_parity = rows[rule].condition == VECTOR_EQUAL;
     return rows[rule].condition;
 }
 
-X64Condition x64_fp_emit_compare(X64Code *code, const X64FpOperation *operation, bool *and_no_parity)
+VectorCondition x64_fp_emit_compare(VectorCode *code, const X64FpOperation *operation, bool *and_no_parity)
 {
     Emitter e = { .code = code, .o = operation };
     unsigned a = widened(&e, operation->from, operation->a, operation->scratch[0]);
@@ -309,16 +309,16 @@ static X64FpOutcome emit_compare(Emitter *e)
     const X64FpOperation *o = e->o;
     bool and_no_parity;
 
-    x64_integer(e->code, false, X64_XOR, o->result, o->result);
+    vector_integer(e->code, false, VECTOR_XOR, o->result, o->result);
     if (o->rule == IR_FP_EQ || o->rule == IR_FP_EQ_QUIET) {
-        x64_integer(e->code, false, X64_XOR, o->integer_scratch, o->integer_scratch);
+        vector_integer(e->code, false, VECTOR_XOR, o->integer_scratch, o->integer_scratch);
     }
-    X64Condition condition = x64_fp_emit_compare(e->code, o, &and_no_parity);
+    VectorCondition condition = x64_fp_emit_compare(e->code, o, &and_no_parity);
     if (and_no_parity) {
-        x64_integer(e->code, false, X64_SET + X64_NO_PARITY, 0, o->result);
-        x64_integer(e->code, false, X64_CMOV + X64_NOT_EQUAL, o->result, o->integer_scratch);
+        vector_integer(e->code, false, VECTOR_SET + VECTOR_NO_PARITY, 0, o->result);
+        vector_integer(e->code, false, VECTOR_CMOV + VECTOR_NOT_EQUAL, o->result, o->integer_scratch);
     } else {
-        x64_integer(e->code, false, X64_SET + condition, 0, o->result);
+        vector_integer(e->code, false, VECTOR_SET + condition, 0, o->result);
     }
     return X64_FP_DONE;
 }
@@ -332,7 +332,7 @@ static X64FpOutcome emit_to_half(Emitter *e)
     if (o->from != IR_F32) {
         return X64_FP_CALL; /* f64's would round twice */
     }
-    x64_vector(e->code, move_low_64, o->scratch[0], 0, o->a);
+    vector_emit(e->code, move_low_64, o->scratch[0], 0, o->a);
     return finish_half(e, true);
 }
 
@@ -345,15 +345,15 @@ static X64FpOutcome emit_convert(Emitter *e)
     }
     unsigned a = widened(e, o->from, o->a, o->scratch[0]);
     if (o->type == IR_F64) {
-        x64_vector(e->code, scalar(IR_F32, OPCODE_CONVERT), target(e), a, a);
+        vector_emit(e->code, scalar(IR_F32, OPCODE_CONVERT), target(e), a, a);
         return finish(e, target(e));
     }
     if (o->from == IR_F64) {
         all_ones(e->code, o->scratch[0]);
-        x64_vector(e->code, scalar(IR_F64, OPCODE_CONVERT), o->scratch[0], o->scratch[0], a);
+        vector_emit(e->code, scalar(IR_F64, OPCODE_CONVERT), o->scratch[0], o->scratch[0], a);
     } else {
         all_ones(e->code, o->scratch[1]);
-        x64_vector(e->code, merge_single, o->scratch[0], o->scratch[1], a);
+        vector_emit(e->code, merge_single, o->scratch[0], o->scratch[1], a);
     }
     return finish(e, o->scratch[0]);
 }
@@ -361,38 +361,38 @@ static X64FpOutcome emit_convert(Emitter *e)
 /* ---- To and from integers ---- */
 
 /* All that is invalid gives one value, with invalid raised and nothing else. */
-static void to_integer_checked(Emitter *e, X64Vector instruction, bool is_evex, unsigned a, int invalid)
+static void to_integer_checked(Emitter *e, VectorEncoding instruction, bool is_evex, unsigned a, int invalid)
 {
     const X64FpOperation *o = e->o;
     bool wide = instruction.wide;
 
     if (is_evex) {
-        x64_evex(e->code, instruction, o->result, 0, a);
+        vector_emit_evex(e->code, instruction, o->result, 0, a);
     } else {
-        x64_vector(e->code, instruction, o->result, 0, a);
+        vector_emit(e->code, instruction, o->result, 0, a);
     }
-    x64_immediate(e->code, wide, X64_COMPARE_EXTENSION, o->result, invalid);
-    cold_if(e->code, e->cold, X64_FP_COLD_EXACT, invalid == 1 ? X64_OVERFLOW : X64_EQUAL);
+    vector_integer_immediate(e->code, wide, VECTOR_COMPARE_EXTENSION, o->result, invalid);
+    cold_if(e->code, e->cold, X64_FP_COLD_EXACT, invalid == 1 ? VECTOR_OVERFLOW : VECTOR_EQUAL);
 }
 
 /* Without AVX-512: bits below those of the first number too large, as unsigned integers, are those of numbers from +0
  * to there, and the signed conversion to 64 bits does. */
-static void to_unsigned_by_signed(Emitter *e, X64Vector instruction, unsigned a)
+static void to_unsigned_by_signed(Emitter *e, VectorEncoding instruction, unsigned a)
 {
     enum { SHIFT_RIGHT_EXTENSION = 5, SHIFT_BY_IMMEDIATE = 0xc1 };
     const X64FpOperation *o = e->o;
     bool is_double = o->from == IR_F64, wide = o->type == IR_I64;
     int32_t limit = is_double ? wide ? 0x43e00000 : 0x41efffff : wide ? 0x5f000000 : 0x4f800000;
 
-    x64_vector(e->code, is_double ? to_general_64 : to_general_32, a, 0, o->integer_scratch);
+    vector_emit(e->code, is_double ? to_general_64 : to_general_32, a, 0, o->integer_scratch);
     if (is_double) {
-        x64_integer(e->code, true, SHIFT_BY_IMMEDIATE, SHIFT_RIGHT_EXTENSION, o->integer_scratch);
-        x64_byte(e->code, 32);
+        vector_integer(e->code, true, SHIFT_BY_IMMEDIATE, SHIFT_RIGHT_EXTENSION, o->integer_scratch);
+        vector_byte(e->code, 32);
     }
-    x64_immediate(e->code, false, X64_COMPARE_EXTENSION, o->integer_scratch, limit);
-    cold_if(e->code, e->cold, X64_FP_COLD_EXACT, X64_NOT_BELOW);
+    vector_integer_immediate(e->code, false, VECTOR_COMPARE_EXTENSION, o->integer_scratch, limit);
+    cold_if(e->code, e->cold, X64_FP_COLD_EXACT, VECTOR_NOT_BELOW);
     instruction.wide = true;
-    x64_vector(e->code, instruction, o->result, 0, a);
+    vector_emit(e->code, instruction, o->result, 0, a);
 }
 
 static X64FpOutcome emit_to_integer(Emitter *e)
@@ -403,7 +403,7 @@ static X64FpOutcome emit_to_integer(Emitter *e)
     if (!truncates && o->rounding != IR_ROUND_DYNAMIC) {
         return X64_FP_CALL;
     }
-    X64Vector instruction = scalar(o->from, truncates ? OPCODE_TRUNCATE : OPCODE_TO_INTEGER);
+    VectorEncoding instruction = scalar(o->from, truncates ? OPCODE_TRUNCATE : OPCODE_TO_INTEGER);
     unsigned a = widened(e, o->from, o->a, o->scratch[0]);
     instruction.wide = o->type == IR_I64;
     if (is_signed) {
@@ -423,28 +423,28 @@ static void convert_integer(Emitter *e, IrType to)
 {
     const X64FpOperation *o = e->o;
     bool is_unsigned = o->op == IR_OP_u_to_f;
-    X64Vector instruction = scalar(to, OPCODE_FROM_INTEGER);
+    VectorEncoding instruction = scalar(to, OPCODE_FROM_INTEGER);
     unsigned from = o->a;
 
     instruction.wide = o->from == IR_I64;
     if (to == IR_F32 && o->type == IR_F16) { /* the elements above must raise nothing when they are narrowed */
-        x64_vector(e->code, bitwise(OPCODE_XOR), o->scratch[0], o->scratch[0], o->scratch[0]);
+        vector_emit(e->code, bitwise(OPCODE_XOR), o->scratch[0], o->scratch[0], o->scratch[0]);
     } else {
         all_ones(e->code, o->scratch[0]);
     }
     if (is_unsigned && o->from == IR_I32) {
-        x64_integer(e->code, false, X64_MOVE, o->a, o->integer_scratch);
+        vector_integer(e->code, false, VECTOR_MOVE, o->a, o->integer_scratch);
         from = o->integer_scratch;
         instruction.wide = true;
     } else if (is_unsigned && e->host->avx512) {
         instruction.opcode = OPCODE_FROM_UNSIGNED;
-        x64_evex(e->code, instruction, o->scratch[0], o->scratch[0], from);
+        vector_emit_evex(e->code, instruction, o->scratch[0], o->scratch[0], from);
         return;
     } else if (is_unsigned) {
-        x64_integer(e->code, true, X64_TEST, from, from);
-        cold_if(e->code, e->cold, X64_FP_COLD_EXACT, X64_SIGN);
+        vector_integer(e->code, true, VECTOR_TEST, from, from);
+        cold_if(e->code, e->cold, X64_FP_COLD_EXACT, VECTOR_SIGN);
     }
-    x64_vector(e->code, instruction, o->scratch[0], o->scratch[0], from);
+    vector_emit(e->code, instruction, o->scratch[0], o->scratch[0], from);
 }
 
 static X64FpOutcome emit_from_integer(Emitter *e)
@@ -502,7 +502,7 @@ static bool is_format_of_host(const X64FpHost *host, IrType type)
     return type == IR_F32 || type == IR_F64 || type == IR_I32 || type == IR_I64 || (type == IR_F16 && host->f16c);
 }
 
-X64FpOutcome x64_fp_emit(X64Code *code, const X64FpHost *host, const FpContext *rules, bool exact,
+X64FpOutcome x64_fp_emit(VectorCode *code, const X64FpHost *host, const FpContext *rules, bool exact,
                          const X64FpOperation *operation, X64FpCold *cold)
 {
     bool narrows = operation->op == IR_OP_fconvert && operation->type < operation->from;
@@ -520,39 +520,39 @@ X64FpOutcome x64_fp_emit(X64Code *code, const X64FpHost *host, const FpContext *
 
 /* ---- Settling and boxing ---- */
 
-void x64_fp_emit_settle(X64Code *code, IrType type, unsigned reg, X64FpCold *cold)
+void x64_fp_emit_settle(VectorCode *code, IrType type, unsigned reg, X64FpCold *cold)
 {
-    x64_vector(code, comparison(type, true), reg, 0, reg);
-    cold_if(code, cold, X64_FP_COLD_DEFAULT_NAN, X64_PARITY);
+    vector_emit(code, comparison(type, true), reg, 0, reg);
+    cold_if(code, cold, X64_FP_COLD_DEFAULT_NAN, VECTOR_PARITY);
     cold->resume = code->used;
 }
 
-void x64_fp_emit_unbox(X64Code *code, const X64FpOperation *operation, X64FpCold *cold)
+void x64_fp_emit_unbox(VectorCode *code, const X64FpOperation *operation, X64FpCold *cold)
 {
     enum { SHIFT_RIGHT_SIGNED_EXTENSION = 7, SHIFT_BY_IMMEDIATE = 0xc1 };
     unsigned bits = operation->integer_scratch;
     Emitter e = { .code = code, .o = operation };
 
     if (operation->type == IR_F32) {
-        x64_vector_immediate(code, extract_32, operation->a, 0, bits, 1);
-        x64_immediate(code, false, X64_COMPARE_EXTENSION, bits, -1);
+        vector_emit_immediate(code, extract_32, operation->a, 0, bits, 1);
+        vector_integer_immediate(code, false, VECTOR_COMPARE_EXTENSION, bits, -1);
     } else {
-        x64_vector(code, to_general_64, operation->a, 0, bits);
-        x64_integer(code, true, SHIFT_BY_IMMEDIATE, SHIFT_RIGHT_SIGNED_EXTENSION, bits);
-        x64_byte(code, 16);
-        x64_immediate(code, true, X64_COMPARE_EXTENSION, bits, -1);
+        vector_emit(code, to_general_64, operation->a, 0, bits);
+        vector_integer(code, true, SHIFT_BY_IMMEDIATE, SHIFT_RIGHT_SIGNED_EXTENSION, bits);
+        vector_byte(code, 16);
+        vector_integer_immediate(code, true, VECTOR_COMPARE_EXTENSION, bits, -1);
     }
-    cold_if(code, cold, X64_FP_COLD_DEFAULT_NAN, X64_NOT_EQUAL);
+    cold_if(code, cold, X64_FP_COLD_DEFAULT_NAN, VECTOR_NOT_EQUAL);
     move(&e, operation->result, operation->a);
     cold->resume = code->used;
 }
 
-void x64_fp_emit_box(X64Code *code, const X64FpOperation *operation)
+void x64_fp_emit_box(VectorCode *code, const X64FpOperation *operation)
 {
     all_ones(code, operation->scratch[0]);
     if (operation->type == IR_F32) {
-        x64_vector(code, merge_single, operation->result, operation->scratch[0], operation->a);
+        vector_emit(code, merge_single, operation->result, operation->scratch[0], operation->a);
     } else {
-        x64_vector_immediate(code, blend_16, operation->result, operation->scratch[0], operation->a, 1);
+        vector_emit_immediate(code, blend_16, operation->result, operation->scratch[0], operation->a, 1);
     }
 }

@@ -69,16 +69,16 @@ typedef enum X64FpOutcome {
     X64_FP_CALL,      /* nothing was emitted: call ir_fp_exact */
 } X64FpOutcome;
 /* Every operation of effect F and those on signs. */
-X64FpOutcome x64_fp_emit(X64Code *code, const X64FpHost *host, const FpContext *rules, bool exact,
+X64FpOutcome x64_fp_emit(VectorCode *code, const X64FpHost *host, const FpContext *rules, bool exact,
                          const X64FpOperation *operation, X64FpCold *cold);
 /* A comparison (fcmp), for a branch: which condition holds where it is true, and whether parity must be clear too. */
-X64Condition x64_fp_emit_compare(X64Code *code, const X64FpOperation *operation, bool *and_no_parity);
+VectorCondition x64_fp_emit_compare(VectorCode *code, const X64FpOperation *operation, bool *and_no_parity);
 /* `reg`, a number of the type, becomes a settled one. */
-void x64_fp_emit_settle(X64Code *code, IrType type, unsigned reg, X64FpCold *cold);
+void x64_fp_emit_settle(VectorCode *code, IrType type, unsigned reg, X64FpCold *cold);
 /* funbox: result, a, integer_scratch. */
-void x64_fp_emit_unbox(X64Code *code, const X64FpOperation *operation, X64FpCold *cold);
+void x64_fp_emit_unbox(VectorCode *code, const X64FpOperation *operation, X64FpCold *cold);
 /* Bits of a number that stand in the low part of xmm register `a`, boxed into `result`. */
-void x64_fp_emit_box(X64Code *code, const X64FpOperation *operation);
+void x64_fp_emit_box(VectorCode *code, const X64FpOperation *operation);
 
 /* Of a block's code, for the calls in it. */
 typedef struct X64FpFrame {
@@ -87,7 +87,7 @@ typedef struct X64FpFrame {
     bool misaligned;         /* rsp is 8 off a multiple of 16 */
 } X64FpFrame;
 /* The call of ir_fp_exact: every register but the result is kept. */
-void x64_fp_emit_call(X64Code *code, const X64FpFrame *frame, const X64FpOperation *operation);
+void x64_fp_emit_call(VectorCode *code, const X64FpFrame *frame, const X64FpOperation *operation);
 /* The cold code itself. */
-void x64_fp_emit_cold(X64Code *code, const X64FpFrame *frame, const FpContext *rules, const X64FpOperation *operation,
-                      const X64FpCold *cold);
+void x64_fp_emit_cold(VectorCode *code, const X64FpFrame *frame, const FpContext *rules,
+                      const X64FpOperation *operation, const X64FpCold *cold);

@@ -8,52 +8,52 @@ enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11 };
 /* What a function of C may change. None of ir_fp_exact's changes a vector register. */
 static const uint8_t caller_saved[] = { RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11 };
 
-static const X64Vector to_general_64 = { 1, 1, 0x7e, true };
-static const X64Vector from_general_64 = { 1, 1, 0x6e, true };
+static const VectorEncoding to_general_64 = { 1, 1, 0x7e, true };
+static const VectorEncoding from_general_64 = { 1, 1, 0x6e, true };
 
 static bool is_integer(unsigned type)
 {
     return type == IR_I32 || type == IR_I64;
 }
 
-static void push(X64Code *code, unsigned reg)
+static void push(VectorCode *code, unsigned reg)
 {
-    x64_byte(code, 0x40 | (reg >= 8));
-    x64_byte(code, 0x50 | (reg & 7));
+    vector_byte(code, 0x40 | (reg >= 8));
+    vector_byte(code, 0x50 | (reg & 7));
 }
 
-static void pop(X64Code *code, unsigned reg)
+static void pop(VectorCode *code, unsigned reg)
 {
-    x64_byte(code, 0x40 | (reg >= 8));
-    x64_byte(code, 0x58 | (reg & 7));
+    vector_byte(code, 0x40 | (reg >= 8));
+    vector_byte(code, 0x58 | (reg & 7));
 }
 
 /* lea reg, [base + offset] */
-static void address(X64Code *code, unsigned reg, unsigned base, int32_t offset)
+static void address(VectorCode *code, unsigned reg, unsigned base, int32_t offset)
 {
-    x64_byte(code, 0x48 | (reg >= 8) << 2 | (base >= 8));
-    x64_byte(code, 0x8d);
-    x64_byte(code, 0x80 | (reg & 7) << 3 | (base & 7));
+    vector_byte(code, 0x48 | (reg >= 8) << 2 | (base >= 8));
+    vector_byte(code, 0x8d);
+    vector_byte(code, 0x80 | (reg & 7) << 3 | (base & 7));
     if ((base & 7) == RSP) {
-        x64_byte(code, 0x24);
+        vector_byte(code, 0x24);
     }
-    x64_number(code, (uint32_t)offset, 4);
+    vector_number(code, (uint32_t)offset, 4);
 }
 
-static void arguments(X64Code *code, const X64FpFrame *frame, const X64FpOperation *o)
+static void arguments(VectorCode *code, const X64FpFrame *frame, const X64FpOperation *o)
 {
     if (is_integer(o->from)) {
-        x64_integer(code, true, X64_MOVE, o->a, RDX);
+        vector_integer(code, true, VECTOR_MOVE, o->a, RDX);
     } else {
-        x64_vector(code, to_general_64, o->a, 0, RDX);
-        x64_vector(code, to_general_64, o->b, 0, RCX);
-        x64_vector(code, to_general_64, o->c, 0, R8);
+        vector_emit(code, to_general_64, o->a, 0, RDX);
+        vector_emit(code, to_general_64, o->b, 0, RCX);
+        vector_emit(code, to_general_64, o->c, 0, R8);
     }
     address(code, RDI, frame->state, frame->context_offset);
-    x64_move_constant(code, RSI, IR_FP_EXACT(o->op, o->type, o->from, o->rounding, o->rule));
+    vector_constant(code, RSI, IR_FP_EXACT(o->op, o->type, o->from, o->rounding, o->rule));
 }
 
-void x64_fp_emit_call(X64Code *code, const X64FpFrame *frame, const X64FpOperation *operation)
+void x64_fp_emit_call(VectorCode *code, const X64FpFrame *frame, const X64FpOperation *operation)
 {
     /* Nine registers have been pushed: that many words, and one more where it takes it to align. */
     bool padded = (ARRAY_SIZE(caller_saved) & 1) ^ frame->misaligned;
@@ -63,18 +63,18 @@ void x64_fp_emit_call(X64Code *code, const X64FpFrame *frame, const X64FpOperati
     }
     arguments(code, frame, operation);
     if (padded) {
-        x64_immediate(code, true, X64_SUB_EXTENSION, RSP, 8);
+        vector_integer_immediate(code, true, VECTOR_SUB_EXTENSION, RSP, 8);
     }
-    x64_move_constant(code, RAX, (uintptr_t)ir_fp_exact);
-    x64_integer(code, false, 0xff, 2, RAX); /* call rax */
+    vector_constant(code, RAX, (uintptr_t)ir_fp_exact);
+    vector_integer(code, false, 0xff, 2, RAX); /* call rax */
     if (padded) {
-        x64_immediate(code, true, X64_ADD_EXTENSION, RSP, 8);
+        vector_integer_immediate(code, true, VECTOR_ADD_EXTENSION, RSP, 8);
     }
     bool gives_integer = is_integer(operation->type);
     if (gives_integer) {
-        x64_integer(code, true, X64_MOVE, RAX, operation->result);
+        vector_integer(code, true, VECTOR_MOVE, RAX, operation->result);
     } else {
-        x64_vector(code, from_general_64, operation->result, 0, RAX);
+        vector_emit(code, from_general_64, operation->result, 0, RAX);
     }
     for (unsigned i = ARRAY_SIZE(caller_saved); i-- > 0;) {
         if (gives_integer && caller_saved[i] == operation->result) {
@@ -85,25 +85,25 @@ void x64_fp_emit_call(X64Code *code, const X64FpFrame *frame, const X64FpOperati
     }
 }
 
-static void default_nan(X64Code *code, const FpContext *rules, const X64FpOperation *o)
+static void default_nan(VectorCode *code, const FpContext *rules, const X64FpOperation *o)
 {
     push(code, o->integer_scratch);
-    x64_move_constant(code, o->integer_scratch, x64_fp_default_nan(rules, (IrType)o->type));
-    x64_vector(code, from_general_64, o->result, 0, o->integer_scratch);
+    vector_constant(code, o->integer_scratch, x64_fp_default_nan(rules, (IrType)o->type));
+    vector_emit(code, from_general_64, o->result, 0, o->integer_scratch);
     pop(code, o->integer_scratch);
 }
 
-void x64_fp_emit_cold(X64Code *code, const X64FpFrame *frame, const FpContext *rules, const X64FpOperation *operation,
-                      const X64FpCold *cold)
+void x64_fp_emit_cold(VectorCode *code, const X64FpFrame *frame, const FpContext *rules,
+                      const X64FpOperation *operation, const X64FpCold *cold)
 {
     if (cold->kind == X64_FP_NOT_COLD) {
         return;
     }
-    x64_jump_to(code, cold->jump, code->used);
+    vector_jump_to(code, cold->jump, code->used);
     if (cold->kind == X64_FP_COLD_EXACT) {
         x64_fp_emit_call(code, frame, operation);
     } else {
         default_nan(code, rules, operation);
     }
-    x64_jump_back(code, cold->resume);
+    vector_jump_back(code, cold->resume);
 }
