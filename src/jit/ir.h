@@ -22,6 +22,7 @@
 
 typedef struct Cpu Cpu;
 typedef struct Error Error;
+typedef struct FpContext FpContext;
 typedef struct StrBuf StrBuf;
 
 typedef enum IrType {
@@ -130,7 +131,9 @@ enum {
 static inline unsigned mem_size(MemOp op) { return 1u << (op & MEM_SIZE_MASK); }
 static inline unsigned mem_mode(MemOp op) { return (op & MEM_MODE_MASK) >> MEM_MODE_SHIFT; }
 
-/* `aux` of floating-point operations: context, rounding, rule, operand type. */
+/* `aux` of floating-point operations: context, rounding, rule, operand type. Dynamic rounding is the context's, to
+ * nearest even, towards zero, down or up: hosts have those. Where it is another one, the guest's mode word says so, and
+ * the front-end names that one. */
 enum { IR_ROUND_DYNAMIC = 7 };
 #define IR_FP(context, rounding, rule, from) \
     ((uint16_t)((context) | (rounding) << 2 | (rule) << 5 | (unsigned)(from) << 9))
@@ -221,6 +224,8 @@ typedef struct IrGuest {
     uint32_t helper_count;
     const uint32_t *fp_contexts; /* offsets of FpContexts in the state */
     uint32_t fp_context_count;
+    /* What a context is like in a mode, but for its rounding and flags; NULL: as all zeroes say. */
+    const FpContext *(*fp_rules)(uint64_t mode, unsigned context);
     /* Registers by how often code uses them: a host keeps the first ones of each kind in its own registers, as many as
      * it can spare. None overlaps another. */
     const uint16_t *frequent, *frequent_float;

@@ -126,4 +126,5 @@ enum {
     MODE_PRIVILEGE = 3 << MODE_PRIVILEGE_SHIFT,
     MODE_FP = 1 << 6,          /* mstatus.FS is not off */
     MODE_BAD_ROUNDING = 1 << 7, /* frm holds no rounding mode */
+    MODE_NEAREST_AWAY = 1 << 8, /* frm is RMM */
 };

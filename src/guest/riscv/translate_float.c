@@ -44,6 +44,13 @@ static bool rounding_is_valid(Translator *t, const RiscvInsn *insn)
     return true;
 }
 
+/* As IR has it: frm is the context's, but where that is ties away. */
+static unsigned rounding_of(const Translator *t, const RiscvInsn *insn)
+{
+    bool away = insn->rm == IR_ROUND_DYNAMIC && t->mode & MODE_NEAREST_AWAY;
+    return away ? FP_ROUND_NEAREST_AWAY : (unsigned)insn->rm;
+}
+
 static bool changes_fp(Translator *t, const RiscvInsn *insn)
 {
     if (!fp_is_on(t, insn)) {
@@ -77,7 +84,7 @@ static void arithmetic(Translator *t, const RiscvInsn *insn, IrOp op, IrType typ
 {
     if (rounding_is_valid(t, insn)) {
         IrRef first = get_f(t, type, insn->rs1), second = get_f(t, type, insn->rs2);
-        unsigned aux = IR_FP(FP_CONTEXT, insn->rm, 0, type);
+        unsigned aux = IR_FP(FP_CONTEXT, rounding_of(t, insn), 0, type);
         set_f(t, type, insn->rd, ir_emit(&t->ir, op, type, aux, first, second, 0));
     }
 }
@@ -85,7 +92,7 @@ static void arithmetic(Translator *t, const RiscvInsn *insn, IrOp op, IrType typ
 static void square_root(Translator *t, const RiscvInsn *insn, IrType type)
 {
     if (rounding_is_valid(t, insn)) {
-        unsigned aux = IR_FP(FP_CONTEXT, insn->rm, 0, type);
+        unsigned aux = IR_FP(FP_CONTEXT, rounding_of(t, insn), 0, type);
         set_f(t, type, insn->rd, ir_emit(&t->ir, IR_OP_fsqrt, type, aux, get_f(t, type, insn->rs1), 0, 0));
     }
 }
@@ -103,7 +110,7 @@ static void fused(Translator *t, const RiscvInsn *insn, IrType type, bool negate
     if (negate_addend) {
         third = ir_unary(&t->ir, IR_OP_fneg, type, third);
     }
-    unsigned aux = IR_FP(FP_CONTEXT, insn->rm, 0, type);
+    unsigned aux = IR_FP(FP_CONTEXT, rounding_of(t, insn), 0, type);
     set_f(t, type, insn->rd, ir_emit(&t->ir, IR_OP_ffma, type, aux, first, second, third));
 }
 
@@ -175,7 +182,7 @@ static void to_integer(Translator *t, const RiscvInsn *insn, IrOp op, IrType to,
     if (!rounding_is_valid(t, insn)) {
         return;
     }
-    unsigned aux = IR_FP(FP_CONTEXT, insn->rm, 0, from);
+    unsigned aux = IR_FP(FP_CONTEXT, rounding_of(t, insn), 0, from);
     IrRef result = ir_emit(&t->ir, op, to, aux, get_f(t, from, insn->rs1), 0, 0);
     if (to == IR_I32) {
         set_x_word(t, insn->rd, result);
@@ -187,7 +194,7 @@ static void to_integer(Translator *t, const RiscvInsn *insn, IrOp op, IrType to,
 static void from_integer(Translator *t, const RiscvInsn *insn, IrOp op, IrType to, IrType from)
 {
     if (rounding_is_valid(t, insn)) {
-        unsigned aux = IR_FP(FP_CONTEXT, insn->rm, 0, from);
+        unsigned aux = IR_FP(FP_CONTEXT, rounding_of(t, insn), 0, from);
         set_f(t, to, insn->rd, ir_emit(&t->ir, op, to, aux, get_x_as(t, from, insn->rs1), 0, 0));
     }
 }
@@ -195,7 +202,7 @@ static void from_integer(Translator *t, const RiscvInsn *insn, IrOp op, IrType t
 static void convert(Translator *t, const RiscvInsn *insn, IrType to, IrType from)
 {
     if (rounding_is_valid(t, insn)) {
-        unsigned aux = IR_FP(FP_CONTEXT, insn->rm, 0, from);
+        unsigned aux = IR_FP(FP_CONTEXT, rounding_of(t, insn), 0, from);
         set_f(t, to, insn->rd, ir_emit(&t->ir, IR_OP_fconvert, to, aux, get_f(t, from, insn->rs1), 0, 0));
     }
 }
