@@ -1,0 +1,299 @@
+/*
+ * The ELF loader, as Linux's fs/binfmt_elf.c behaves: programs of fixed and of any position, with and without an
+ * interpreter. The file is not trusted: each number of it is checked before it is used.
+ *
+ * Not here: core files; the old a.out; huge program headers (PN_XNUM).
+ */
+#include "user/elf.h"
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "cpu/guest.h"
+#include "user/options.h"
+#include "user/path.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { HEADER_SIZE = 64, PROGRAM_HEADERS_LIMIT = 64 };
+
+/* Both classes, widened. */
+typedef struct Header {
+    uint16_t type, count;
+    uint64_t entry, table;
+} Header;
+
+typedef struct Segment {
+    uint32_t type, flags;
+    uint64_t offset, address, file_size, memory_size;
+} Segment;
+
+typedef struct Image {
+    Process *process;
+    const char *name;
+    int fd;
+    Header header;
+    Segment segments[PROGRAM_HEADERS_LIMIT];
+    uint64_t low, high; /* addresses that the file asks for, whole pages */
+    uint64_t bias;      /* what was added to them */
+} Image;
+
+static bool bad(const Image *image, int number, const char *why, Error **error)
+{
+    error_set_errno(error, number, "%s: %s", image->name, why);
+    return false;
+}
+
+static void parse_header(const uint8_t *b, bool wide, Header *header)
+{
+    header->type = load_le16(b + 16);
+    header->entry = wide ? load_le64(b + 24) : load_le32(b + 24);
+    header->table = wide ? load_le64(b + 32) : load_le32(b + 28);
+    header->count = load_le16(b + (wide ? 56 : 44));
+}
+
+static bool read_header(Image *image, Error **error)
+{
+    const UserAbi *abi = image->process->abi;
+    bool wide = abi->guest->elf_class == ELFCLASS64;
+    uint8_t bytes[HEADER_SIZE] = { 0 };
+    ssize_t size = pread(image->fd, bytes, sizeof bytes, 0);
+
+    if (size < 0) {
+        return bad(image, errno, "cannot be read", error);
+    }
+    if (size < (wide ? 64 : 52) || memcmp(bytes, ELFMAG, SELFMAG)) {
+        return bad(image, ENOEXEC, "not an ELF program", error);
+    }
+    if (bytes[EI_CLASS] != abi->guest->elf_class || bytes[EI_DATA] != ELFDATA2LSB ||
+        load_le16(bytes + 18) != abi->elf_machine || (abi->accepts && !abi->accepts(bytes))) {
+        error_set_errno(error, ENOEXEC, "%s: not a program for %s", image->name, abi->target);
+        return false;
+    }
+    parse_header(bytes, wide, &image->header);
+    if (image->header.type != ET_EXEC && image->header.type != ET_DYN) {
+        return bad(image, ENOEXEC, "not an executable file", error);
+    }
+    if (load_le16(bytes + (wide ? 54 : 42)) != (wide ? 56 : 32) || !image->header.count ||
+        image->header.count > PROGRAM_HEADERS_LIMIT) {
+        return bad(image, ENOEXEC, "bad table of program headers", error);
+    }
+    return true;
+}
+
+static Segment parse_segment(const uint8_t *b, bool wide)
+{
+    if (wide) {
+        return (Segment){ load_le32(b), load_le32(b + 4), load_le64(b + 8), load_le64(b + 16), load_le64(b + 32),
+                          load_le64(b + 40) };
+    }
+    return (Segment){ load_le32(b), load_le32(b + 24), load_le32(b + 4), load_le32(b + 8), load_le32(b + 16),
+                      load_le32(b + 20) };
+}
+
+static bool check_segment(const Image *image, const Segment *s)
+{
+    uint64_t limit = image->process->abi->address_limit;
+
+    return s->memory_size <= limit && s->address <= limit - s->memory_size && s->file_size <= s->memory_size &&
+           s->offset <= INT64_MAX - s->file_size &&
+           (s->address & (GUEST_PAGE_SIZE - 1)) == (s->offset & (GUEST_PAGE_SIZE - 1));
+}
+
+static bool read_segments(Image *image, Error **error)
+{
+    bool wide = image->process->abi->guest->elf_class == ELFCLASS64;
+    unsigned each = wide ? 56 : 32;
+    uint8_t bytes[56 * PROGRAM_HEADERS_LIMIT];
+    size_t size = (size_t)each * image->header.count;
+
+    if (image->header.table > INT64_MAX - size ||
+        pread(image->fd, bytes, size, (off_t)image->header.table) != (ssize_t)size) {
+        return bad(image, ENOEXEC, "the table of program headers is cut off", error);
+    }
+    image->low = UINT64_MAX;
+    image->high = 0;
+    for (unsigned i = 0; i < image->header.count; i++) {
+        Segment *s = &image->segments[i];
+        *s = parse_segment(bytes + i * each, wide);
+        if (s->type != PT_LOAD || !s->memory_size) {
+            continue;
+        }
+        if (!check_segment(image, s)) {
+            return bad(image, ENOEXEC, "a segment has an impossible address or size", error);
+        }
+        image->low = MIN(image->low, align_down(s->address, GUEST_PAGE_SIZE));
+        image->high = MAX(image->high, align_up(s->address + s->memory_size, GUEST_PAGE_SIZE));
+    }
+    return image->low < image->high || bad(image, ENOEXEC, "nothing is to be loaded", error);
+}
+
+static int segment_protection(const Segment *s)
+{
+    return (s->flags & PF_R ? PROT_READ : 0) | (s->flags & PF_W ? PROT_WRITE : 0) | (s->flags & PF_X ? PROT_EXEC : 0);
+}
+
+/* What follows the file's bytes is zero: the rest of their last page, and whole pages. */
+static int64_t clear_rest(Image *image, const Segment *s)
+{
+    static const uint8_t zeroes[GUEST_PAGE_SIZE];
+    GuestMemory *memory = image->process->memory;
+    uint64_t start = s->address + image->bias + s->file_size, end = s->address + image->bias + s->memory_size;
+    uint64_t page = align_up(start, GUEST_PAGE_SIZE);
+
+    if (s->file_size && start < page && s->flags & PF_W && memory_write(memory, start, zeroes, page - start)) {
+        return -EFAULT;
+    }
+    if (!s->file_size) {
+        page = align_down(start, GUEST_PAGE_SIZE);
+    }
+    end = align_up(end, GUEST_PAGE_SIZE);
+    int64_t result = 0;
+    if (end > page) {
+        result = memory_map(memory, page, end - page, segment_protection(s), MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                            -1, 0);
+    }
+    return result < 0 ? result : 0;
+}
+
+static int64_t map_segment(Image *image, const Segment *s)
+{
+    uint64_t in_page = s->address & (GUEST_PAGE_SIZE - 1), size = s->file_size + in_page;
+
+    if (s->file_size) {
+        int64_t result = memory_map(image->process->memory, s->address + image->bias - in_page, size,
+                                    segment_protection(s), MAP_PRIVATE | MAP_FIXED, image->fd, s->offset - in_page);
+        if (result < 0) {
+            return result;
+        }
+    }
+    return s->memory_size > s->file_size ? clear_rest(image, s) : 0;
+}
+
+/* One piece of address space for all segments, so that they keep their distances. */
+static int64_t place_image(Image *image, uint64_t wanted)
+{
+    uint64_t size = image->high - image->low;
+    bool fixed = image->header.type == ET_EXEC;
+    uint64_t address = fixed ? image->low : wanted;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (fixed ? MAP_FIXED_NOREPLACE : 0);
+    int64_t place = memory_map(image->process->memory, address, size, PROT_NONE, flags, -1, 0);
+
+    image->bias = place < 0 ? 0 : (uint64_t)place - image->low;
+    return place;
+}
+
+/* `wanted`: where a program without a position of its own goes; 0: anywhere. */
+static bool load_image(Image *image, uint64_t wanted, Error **error)
+{
+    if (!read_header(image, error) || !read_segments(image, error)) {
+        return false;
+    }
+    int64_t place = place_image(image, wanted);
+    if (place < 0) {
+        error_set_errno(error, (int)-place, "%s: cannot be placed at 0x%" PRIx64, image->name, image->low);
+        return false;
+    }
+    for (unsigned i = 0; i < image->header.count; i++) {
+        const Segment *s = &image->segments[i];
+        int64_t result = s->type == PT_LOAD && s->memory_size ? map_segment(image, s) : 0;
+        if (result < 0) {
+            return bad(image, (int)-result, "a segment cannot be mapped", error);
+        }
+    }
+    return true;
+}
+
+static void note_program(Image *image)
+{
+    Program *program = &image->process->program;
+    uint64_t end = 0;
+
+    program->entry = image->header.entry + image->bias;
+    program->header_count = image->header.count;
+    for (unsigned i = 0; i < image->header.count; i++) {
+        const Segment *s = &image->segments[i];
+        uint64_t address = s->address + image->bias;
+        if (s->type != PT_LOAD) {
+            continue;
+        }
+        if (image->header.table >= s->offset && image->header.table < s->offset + s->file_size) {
+            program->headers = address + image->header.table - s->offset;
+        }
+        end = MAX(end, address + s->memory_size);
+        if (s->flags & PF_X) {
+            program->code_start = address;
+            program->code_end = address + s->file_size;
+        } else if (s->flags & PF_W) {
+            program->data_start = address;
+            program->data_end = address + s->file_size;
+        }
+    }
+    memory_set_brk(image->process->memory, end);
+}
+
+static const Segment *find_segment(const Image *image, uint32_t type)
+{
+    for (unsigned i = 0; i < image->header.count; i++) {
+        if (image->segments[i].type == type) {
+            return &image->segments[i];
+        }
+    }
+    return NULL;
+}
+
+static bool read_interpreter_name(const Image *image, const Segment *s, PathBuffer *path, Error **error)
+{
+    if (s->file_size < 2 || s->file_size > sizeof path->text ||
+        pread(image->fd, path->text, s->file_size, (off_t)s->offset) != (ssize_t)s->file_size ||
+        path->text[s->file_size - 1]) {
+        return bad(image, ENOEXEC, "the interpreter's name cannot be read", error);
+    }
+    path_find(image->process, path);
+    return true;
+}
+
+static bool load_interpreter(Image *program, const Segment *segment, uint64_t *start, Error **error)
+{
+    PathBuffer path;
+    Image image = { .process = program->process, .name = path.text };
+
+    if (!read_interpreter_name(program, segment, &path, error)) {
+        return false;
+    }
+    image.fd = open(path.text, O_RDONLY | O_CLOEXEC);
+    if (image.fd < 0) {
+        error_set_errno(error, errno, "%s: its interpreter %s cannot be opened", program->name, path.text);
+        if (error && *error) {
+            error_add_hint(error, "-L or QEMU_LD_PREFIX names the folder below which the program's libraries lie");
+        }
+        return false;
+    }
+    bool ok = load_image(&image, 0, error);
+    close(image.fd);
+    if (ok) {
+        program->process->program.interpreter_base = image.bias;
+        *start = image.header.entry + image.bias;
+    }
+    return ok;
+}
+
+bool elf_load(Process *process, int fd, const char *name, uint64_t *start, Error **error)
+{
+    Image image = { .process = process, .name = name, .fd = fd };
+
+    if (!load_image(&image, process->abi->exec_base, error)) {
+        return false;
+    }
+    note_program(&image);
+    *start = process->program.entry;
+    const Segment *interpreter = find_segment(&image, PT_INTERP);
+    return !interpreter || load_interpreter(&image, interpreter, start, error);
+}

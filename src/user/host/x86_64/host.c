@@ -1,0 +1,163 @@
+/* user/host/host.h on x86-64 Linux. */
+#include "user/host/host.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+/* Places in the assembly below; only their addresses matter. */
+extern const char user_copy_begin[], user_copy_end[], user_copy_out[];
+extern const char user_syscall_begin[], user_syscall_call[], user_syscall_out[];
+void user_restore(void);
+
+__asm__(".text\n"
+        ".p2align 4\n"
+        ".globl user_copy\n"
+        ".type user_copy, @function\n"
+        "user_copy:\n"
+        "    mov %rdx, %rcx\n"
+        "user_copy_begin:\n"
+        "    rep movsb\n"
+        "user_copy_end:\n"
+        "user_copy_out:\n"
+        "    mov %rcx, %rax\n"
+        "    ret\n"
+        ".size user_copy, . - user_copy\n"
+
+        /* rbx: the word to look at last before the call. */
+        ".p2align 4\n"
+        ".globl user_syscall\n"
+        ".type user_syscall, @function\n"
+        "user_syscall:\n"
+        "    push %rbx\n"
+        "    mov %rdi, %rbx\n"
+        "    mov %rsi, %rax\n"
+        "    mov %rdx, %r11\n"
+        "    mov (%r11), %rdi\n"
+        "    mov 8(%r11), %rsi\n"
+        "    mov 16(%r11), %rdx\n"
+        "    mov 24(%r11), %r10\n"
+        "    mov 32(%r11), %r8\n"
+        "    mov 40(%r11), %r9\n"
+        "user_syscall_begin:\n"
+        "    cmpl $0, (%rbx)\n"
+        "    jne user_syscall_out\n"
+        "user_syscall_call:\n"
+        "    syscall\n"
+        "    pop %rbx\n"
+        "    ret\n"
+        "user_syscall_out:\n"
+        "    mov $-512, %rax\n"
+        "    pop %rbx\n"
+        "    ret\n"
+        ".size user_syscall, . - user_syscall\n"
+
+        ".globl user_restore\n"
+        ".type user_restore, @function\n"
+        "user_restore:\n"
+        "    mov $15, %eax\n"
+        "    syscall\n"
+        ".size user_restore, . - user_restore\n"
+
+        /* user_clone(flags, stack, run, data): the child calls run(data). */
+        ".globl user_clone\n"
+        ".type user_clone, @function\n"
+        "user_clone:\n"
+        "    mov %rdx, %r8\n"
+        "    mov %rcx, %r9\n"
+        "    xor %edx, %edx\n"
+        "    xor %r10d, %r10d\n"
+        "    push %r8\n"
+        "    push %r9\n"
+        "    mov $56, %eax\n"
+        "    syscall\n"
+        "    test %rax, %rax\n"
+        "    jz 1f\n"
+        "    add $16, %rsp\n"
+        "    ret\n"
+        "1:  xor %ebp, %ebp\n"
+        "    mov %r9, %rdi\n"
+        "    call *%r8\n"
+        "    hlt\n"
+        ".size user_clone, . - user_clone\n");
+
+int64_t user_clone(unsigned long flags, void *stack, void (*run)(void *data), void *data);
+
+static greg_t *registers(void *context)
+{
+    return ((ucontext_t *)context)->uc_mcontext.gregs;
+}
+
+bool user_fix_copy(void *context)
+{
+    greg_t *r = registers(context);
+
+    if ((uintptr_t)r[REG_RIP] < (uintptr_t)user_copy_begin || (uintptr_t)r[REG_RIP] >= (uintptr_t)user_copy_end) {
+        return false;
+    }
+    r[REG_RIP] = (greg_t)(uintptr_t)user_copy_out;
+    return true;
+}
+
+void user_fix_syscall(void *context)
+{
+    greg_t *r = registers(context);
+
+    if ((uintptr_t)r[REG_RIP] >= (uintptr_t)user_syscall_begin &&
+        (uintptr_t)r[REG_RIP] <= (uintptr_t)user_syscall_call) {
+        r[REG_RIP] = (greg_t)(uintptr_t)user_syscall_out;
+    }
+}
+
+/* The kernel's struct. */
+typedef struct KernelAction {
+    void *handler;
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+} KernelAction;
+
+int user_set_handler(int signal, void *handler, unsigned long flags)
+{
+    enum { HAS_RESTORER = 0x04000000 };
+    KernelAction action = { handler, flags | HAS_RESTORER, user_restore, UINT64_MAX };
+
+    return syscall(SYS_rt_sigaction, signal, &action, NULL, sizeof action.mask) ? -errno : 0;
+}
+
+void *user_get_handler(int signal)
+{
+    KernelAction action = { 0 };
+
+    syscall(SYS_rt_sigaction, signal, NULL, &action, sizeof action.mask);
+    return action.handler;
+}
+
+void user_set_mask(int how, const uint64_t *set, uint64_t *old)
+{
+    syscall(SYS_rt_sigprocmask, how, set, old, sizeof *set);
+}
+
+uint64_t *user_context_mask(void *context)
+{
+    return (uint64_t *)&((ucontext_t *)context)->uc_sigmask;
+}
+
+uint64_t user_context_pc(const void *context)
+{
+    return (uint64_t)registers((void *)context)[REG_RIP];
+}
+
+bool user_context_is_write(const void *context)
+{
+    enum { PAGE_FAULT_WRITE = 2 };
+    return registers((void *)context)[REG_ERR] & PAGE_FAULT_WRITE;
+}
+
+int64_t user_vfork(unsigned long flags, void *stack_top, void (*run)(void *data), void *data)
+{
+    return user_clone(flags | CLONE_VM | CLONE_VFORK, stack_top, run, data);
+}

@@ -1,0 +1,199 @@
+/*
+ * myna-user: runs a Linux program of another processor. Which processor is read off the program, or off the name that
+ * we are called by (qemu-riscv64, myna-riscv32).
+ *
+ * Not here yet: -g, -R for 64-bit guests beside a base, -trace, -seed, --register; -cpu takes models, no properties.
+ */
+#include "user/main.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cpu/guest.h"
+#include "user/elf.h"
+#include "user/host/host.h"
+#include "user/options.h"
+#include "user/path.h"
+#include "user/signal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { ELF_CLASS = 4, ELF_MACHINE = 18, SELF_LOWEST = 200, EXIT_BAD = 1 };
+
+static const UserAbi *abi_by_name(const char *name)
+{
+    const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+
+    for (size_t i = 0; user_abis[i]; i++) {
+        if (text_ends_with(base, user_abis[i]->target)) {
+            return user_abis[i];
+        }
+    }
+    return NULL;
+}
+
+static const UserAbi *abi_by_file(int fd)
+{
+    uint8_t header[20] = { 0 };
+
+    if (pread(fd, header, sizeof header, 0) != sizeof header || memcmp(header, "\177ELF", 4)) {
+        return NULL;
+    }
+    for (size_t i = 0; user_abis[i]; i++) {
+        if (header[ELF_CLASS] == user_abis[i]->guest->elf_class &&
+            (header[ELF_MACHINE] | header[ELF_MACHINE + 1] << 8) == user_abis[i]->elf_machine) {
+            return user_abis[i];
+        }
+    }
+    return NULL;
+}
+
+static bool choose_cpu(Process *process, Error **error)
+{
+    const Guest *guest = process->abi->guest;
+    const char *name = process->options->cpu ? process->options->cpu : guest->default_model;
+
+    for (const GuestModel *model = guest->models; model->name; model++) {
+        if (!strcmp(model->name, name)) {
+            process->cpu_config = mem_alloc0(guest->config_size);
+            guest->config_init(model, process->cpu_config);
+            return guest->config_check(model, process->cpu_config, error);
+        }
+    }
+    return error_set(error, "-cpu %s: %s has no such model", name, process->abi->target);
+}
+
+static bool map_vdso(Process *process, Error **error)
+{
+    const UserAbi *abi = process->abi;
+    int64_t place = memory_map(process->memory, 0, GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (place < 0 || memory_write(process->memory, (uint64_t)place, abi->vdso, abi->vdso_code) ||
+        memory_protect(process->memory, (uint64_t)place, GUEST_PAGE_SIZE, PROT_READ | PROT_EXEC) < 0) {
+        return error_set(error, "there is no room for the vDSO");
+    }
+    process->program.vdso = (uint64_t)place;
+    memory_mark(process->memory, (uint64_t)place, GUEST_PAGE_SIZE, MEMORY_VDSO);
+    return true;
+}
+
+static bool make_memory(Process *process, Error **error)
+{
+    enum { MAP_GAP = 128 << 20 }; /* below the stack, for it to grow */
+    const UserOptions *options = process->options;
+    const UserAbi *abi = process->abi;
+
+    if (options->reserved && options->reserved < abi->address_limit) {
+        return error_set(error, "-R: %s needs 0x%llx bytes", abi->target, (unsigned long long)abi->address_limit);
+    }
+    process->memory = memory_new(options->guest_base, abi->address_limit, options->reserved, error);
+    if (!process->memory) {
+        return false;
+    }
+    process->memory->map_top = abi->stack_top - MAP_GAP;
+    process->memory->group = process->group;
+    return true;
+}
+
+/* Everything but the program: it may be loaded then. */
+static bool process_init(Process *process, Error **error)
+{
+    process->group = cpu_group_new();
+    process->signals = NEW(SignalActions);
+    mutex_init(&process->signals->lock);
+    mutex_init(&process->lock);
+    list_init(&process->tasks);
+    return choose_cpu(process, error) && make_memory(process, error) && map_vdso(process, error);
+}
+
+/* The emulator's own file, so that execve finds it whatever the guest does to names; out of the guest's way. */
+static int open_self(void)
+{
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, SELF_LOWEST);
+
+    if (high >= 0) {
+        close(fd);
+        return high;
+    }
+    return fd;
+}
+
+static Task *start_program(Process *process, int fd, const char *path, char **arguments, char **environment,
+                           Error **error)
+{
+    Task *task = task_new(process, error);
+    char resolved[PATH_MAX];
+    uint64_t start, stack;
+
+    if (!task) {
+        return NULL;
+    }
+    process->program.path = string_copy(realpath(path, resolved) ? resolved : path);
+    if (!elf_load(process, fd, path, &start, error) ||
+        !(stack = stack_make(process, task->cpu, arguments, environment, path, error))) {
+        task_free(task);
+        return NULL;
+    }
+    task->tid = (int)syscall(SYS_gettid);
+    user_set_mask(SIG_BLOCK, NULL, &task->mask);
+    list_append(&process->tasks, &task->link);
+    process->abi->start(task->cpu, start, stack);
+    return task;
+}
+
+int user_main(int argc, char **argv, char **environment)
+{
+    AUTO_ERROR(error);
+    UserOptions options = { 0 };
+    Process process = { .options = &options, .log = log_new(), .self = -1 };
+    UserCommand command = { .environment = environment };
+    int status;
+
+    if (!user_options_parse(&options, &command, argc, argv, &status, &error)) {
+        return error ? (fprintf(stderr, "%s: %s\n", argv[0], error_message(error)), status) : status;
+    }
+    const char *path = command.arguments[0];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        fprintf(stderr, "%s: %s: %s\n", argv[0], path, strerror(errno));
+        return EXIT_BAD;
+    }
+    process.abi = abi_by_name(argv[0]);
+    process.abi = process.abi ? process.abi : abi_by_file(fd);
+    if (!process.abi) {
+        fprintf(stderr, "%s: %s: not a program of any processor known here\n", argv[0], path);
+        return EXIT_BAD;
+    }
+    if (options.argv0) {
+        command.arguments[0] = (char *)options.argv0;
+    }
+    Task *task = NULL;
+    if (user_options_log(&options, process.log, &error) && process_init(&process, &error)) {
+        task = start_program(&process, fd, path, command.arguments, command.environment, &error);
+    }
+    if (!task) {
+        fprintf(stderr, "%s: %s\n%s", argv[0], error_message(error), error_hint(error));
+        return EXIT_BAD;
+    }
+    close(fd);
+    process.self = open_self();
+    task->cpu->single_step = options.single_step;
+    task_set_current(task);
+    signals_start(&process);
+    process_exit(task, task_run(task));
+}
+
+int main(int argc, char **argv)
+{
+    return user_main(argc, argv, environ);
+}

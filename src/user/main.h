@@ -1,0 +1,20 @@
+/* The program: its command line. */
+#pragma once
+
+#include "base/compiler.h"
+
+typedef struct Error Error;
+typedef struct Log Log;
+typedef struct UserOptions UserOptions;
+
+/* What is to run. */
+typedef struct UserCommand {
+    char **arguments;   /* of the program, its name first */
+    char **environment;
+} UserCommand;
+
+/* The command line, and before it the QEMU_* variables. False: nothing is to run, `*status` is our exit status; with an
+ * error where something was wrong. */
+bool user_options_parse(UserOptions *options, UserCommand *command, int argc, char **argv, int *status, Error **error);
+bool user_options_log(const UserOptions *options, Log *log, Error **error);
+int user_main(int argc, char **argv, char **environment);

@@ -1,0 +1,234 @@
+/* The command line of user mode: a table of options, each with its variable, as QEMU's users know them. */
+#include "user/options.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/vec.h"
+#include "user/main.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 1 };
+
+/* What the options change as they are read. */
+typedef struct Parse {
+    UserOptions *options;
+    VEC(char *) environment;
+    bool done; /* -h, -version */
+} Parse;
+
+typedef bool OptionFunction(Parse *parse, const char *value, Error **error);
+
+#define TEXT_OPTION(name_) \
+    static bool set_##name_(Parse *parse, const char *value, Error **error) \
+    { \
+        parse->options->name_ = value; \
+        return true; \
+    }
+TEXT_OPTION(prefix)
+TEXT_OPTION(cpu)
+TEXT_OPTION(release)
+TEXT_OPTION(argv0)
+TEXT_OPTION(log_items)
+TEXT_OPTION(log_file)
+TEXT_OPTION(log_ranges)
+
+static bool set_strace(Parse *parse, const char *value, Error **error)
+{
+    parse->options->strace = true;
+    return true;
+}
+
+static bool set_single_step(Parse *parse, const char *value, Error **error)
+{
+    parse->options->single_step = true;
+    return true;
+}
+
+static bool set_stack(Parse *parse, const char *value, Error **error)
+{
+    return text_to_size(value, 1, &parse->options->stack_size, error);
+}
+
+static bool set_reserved(Parse *parse, const char *value, Error **error)
+{
+    return text_to_size(value, 1, &parse->options->reserved, error);
+}
+
+static bool set_base(Parse *parse, const char *value, Error **error)
+{
+    return text_to_uint64(value, &parse->options->guest_base, error);
+}
+
+/* Removes NAME, or NAME of NAME=VALUE. */
+static void remove_variable(Parse *parse, const char *name)
+{
+    size_t length = strcspn(name, "=");
+
+    for (size_t i = parse->environment.count; i-- > 0;) {
+        const char *item = parse->environment.items[i];
+        if (!strncmp(item, name, length) && item[length] == '=') {
+            vec_remove(&parse->environment, i);
+        }
+    }
+}
+
+/* One or, separated by commas, several. */
+static bool set_variables(Parse *parse, const char *value, Error **error)
+{
+    while (*value) {
+        size_t length = strcspn(value, ",");
+        char *item = string_copy_length(value, length); /* lives as long as we do */
+        if (!strchr(item, '=')) {
+            return error_set(error, "'%s' is not NAME=VALUE", item);
+        }
+        remove_variable(parse, item);
+        vec_push(&parse->environment, item);
+        value += length + (value[length] == ',');
+    }
+    return true;
+}
+
+static bool unset_variables(Parse *parse, const char *value, Error **error)
+{
+    while (*value) {
+        size_t length = strcspn(value, ",");
+        AUTO_FREE char *name = string_copy_length(value, length);
+        remove_variable(parse, name);
+        value += length + (value[length] == ',');
+    }
+    return true;
+}
+
+static OptionFunction print_help, print_version;
+
+static const struct OptionRow {
+    const char *name, *variable;
+    const char *argument; /* NULL: takes none */
+    OptionFunction *function;
+    const char *help;
+} rows[] = {
+    { "h", NULL, NULL, print_help, "print this help" },
+    { "help", NULL, NULL, print_help, "print this help" },
+    { "L", "QEMU_LD_PREFIX", "path", set_prefix, "look for the program's files below 'path' first" },
+    { "s", "QEMU_STACK_SIZE", "size", set_stack, "the stack's size in bytes" },
+    { "cpu", "QEMU_CPU", "model", set_cpu, "the processor" },
+    { "E", "QEMU_SET_ENV", "var=value", set_variables, "set variables of the program's environment" },
+    { "U", "QEMU_UNSET_ENV", "var", unset_variables, "remove variables of the program's environment" },
+    { "0", "QEMU_ARGV0", "argv0", set_argv0, "the program's argv[0]" },
+    { "r", "QEMU_UNAME", "uname", set_release, "the release that uname tells" },
+    { "B", "QEMU_GUEST_BASE", "address", set_base, "where the program's address 0 is in ours" },
+    { "R", "QEMU_RESERVED_VA", "size", set_reserved, "reserve so much address space for the program" },
+    { "d", "QEMU_LOG", "item[,...]", set_log_items, "log these items" },
+    { "dfilter", "QEMU_DFILTER", "range[,...]", set_log_ranges, "log what happens in these addresses alone" },
+    { "D", "QEMU_LOG_FILENAME", "logfile", set_log_file, "write the log to 'logfile'" },
+    { "one-insn-per-tb", "QEMU_ONE_INSN_PER_TB", NULL, set_single_step, "run one instruction at a time" },
+    { "strace", "QEMU_STRACE", NULL, set_strace, "log system calls" },
+    { "version", "QEMU_VERSION", NULL, print_version, "print the version" },
+};
+
+static bool print_help(Parse *parse, const char *value, Error **error)
+{
+    printf("usage: myna-user [options] program [arguments...]\nOptions and the variables that set them:\n");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        printf("  -%-16s %-12s %-22s %s\n", rows[i].name, rows[i].argument ? rows[i].argument : "",
+               rows[i].variable ? rows[i].variable : "", rows[i].help);
+    }
+    parse->done = true;
+    return true;
+}
+
+static bool print_version(Parse *parse, const char *value, Error **error)
+{
+    printf("myna-user version %s\n", MYNA_VERSION);
+    parse->done = true;
+    return true;
+}
+
+static bool apply_variables(Parse *parse, Error **error)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *value = rows[i].variable ? getenv(rows[i].variable) : NULL;
+        if (value && !rows[i].function(parse, value, error)) {
+            return error_prepend(error, "%s: ", rows[i].variable);
+        }
+    }
+    return true;
+}
+
+static const struct OptionRow *find_row(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (!strcmp(rows[i].name, name)) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* The index of the first argument that is no option; 0 with an error. */
+static int apply_arguments(Parse *parse, int argc, char **argv, Error **error)
+{
+    int i = 1;
+
+    for (; i < argc && argv[i][0] == '-' && !parse->done; i++) {
+        const char *name = argv[i] + 1 + (argv[i][1] == '-');
+        if (!name[0]) {
+            return i + 1;
+        }
+        const struct OptionRow *row = find_row(name);
+        if (!row) {
+            error_set(error, "unknown option '%s'; -h lists them", argv[i]);
+            return 0;
+        }
+        if (row->argument && i + 1 == argc) {
+            error_set(error, "-%s needs a value: %s", row->name, row->argument);
+            return 0;
+        }
+        if (!row->function(parse, row->argument ? argv[++i] : NULL, error)) {
+            error_prepend(error, "-%s: ", row->name);
+            return 0;
+        }
+    }
+    return i;
+}
+
+bool user_options_parse(UserOptions *options, UserCommand *command, int argc, char **argv, int *status, Error **error)
+{
+    Parse parse = { .options = options };
+
+    *status = EXIT_USAGE;
+    for (char **item = command->environment; *item; item++) {
+        vec_push(&parse.environment, *item);
+    }
+    int first = apply_variables(&parse, error) ? apply_arguments(&parse, argc, argv, error) : 0;
+    if (!first || parse.done) {
+        *status = parse.done ? EXIT_SUCCESS : EXIT_USAGE;
+        return false;
+    }
+    if (first >= argc) {
+        return error_set(error, "which program? -h lists the options");
+    }
+    vec_push(&parse.environment, NULL);
+    command->environment = parse.environment.items;
+    command->arguments = argv + first;
+    return true;
+}
+
+bool user_options_log(const UserOptions *options, Log *log, Error **error)
+{
+    if (options->log_file && !log_set_file(log, options->log_file, error)) {
+        return false;
+    }
+    if (options->log_items && !log_set_items(log, options->log_items, error)) {
+        return false;
+    }
+    if (options->strace) {
+        atomic_fetch_or(&log->items, LOG_STRACE);
+    }
+    return !options->log_ranges || log_set_ranges(log, options->log_ranges, error);
+}

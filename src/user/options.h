@@ -1,0 +1,18 @@
+/* What the command line and the QEMU_* variables say. */
+#pragma once
+
+#include "base/compiler.h"
+
+typedef struct Error Error;
+
+typedef struct UserOptions {
+    const char *prefix;      /* -L; NULL: none */
+    const char *cpu;         /* -cpu; NULL: the guest's default */
+    const char *release;     /* -r: uname's */
+    const char *argv0;       /* -0 */
+    const char *log_items, *log_file, *log_ranges;
+    uint64_t stack_size;     /* 0: the host's limit */
+    uint64_t guest_base;     /* -B */
+    uint64_t reserved;       /* -R */
+    bool strace, single_step;
+} UserOptions;

@@ -1,0 +1,334 @@
+/*
+ * Signals of the guest. The host's mask is the guest's while it runs and in its system calls, so that the host's kernel
+ * queues, orders and merges signals. When one comes, the host's handler notes it, keeps all others off and has the
+ * vCPU leave its loop; between two instructions the frame is made. A call that was interrupted is begun anew, or gives
+ * EINTR, by the flags of the guest's handler.
+ *
+ * Numbers 32 and 33 are the guest's like all others: this program makes none of the libc calls that use them.
+ *
+ * Not here: a fault signal sent by another process while the guest blocks it (it is delivered nevertheless); dumps of
+ * the guest's core.
+ */
+#include "user/signal.h"
+
+#include "user/host/host.h"
+#include "user/syscall_functions.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { HANDLER_DEFAULT = 0, HANDLER_IGNORE = 1, SIGNAL_SET_SIZE = 8 };
+
+#define SIGNAL_BIT(number) BIT((number) - 1)
+#define FAULTS (SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS))
+#define NEVER_BLOCKED (SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP))
+
+static bool is_fault(int number)
+{
+    return SIGNAL_BIT(number) & FAULTS;
+}
+
+void signals_set_mask(Task *task, uint64_t mask)
+{
+    task->mask = mask & ~NEVER_BLOCKED;
+    if (!task->signal.is_set) {
+        uint64_t host = task->mask & ~FAULTS;
+        user_set_mask(SIG_SETMASK, &host, NULL);
+    }
+}
+
+/* -- from the host ----------------------------------------------------------------------------------------------- */
+
+static void host_handler(int number, siginfo_t *info, void *context)
+{
+    Task *task = task_current();
+
+    if (is_fault(number) && info->si_code > 0) {
+        if (user_fix_copy(context)) {
+            return;
+        }
+        user_set_handler(number, SIG_DFL, 0); /* a bug of ours: end by it */
+        return;
+    }
+    task->signal = (PendingSignal){ true, *info };
+    atomic_store(&task->pending, 1);
+    atomic_fetch_or(&task->cpu->exec.attention, CPU_ATTENTION_STOP);
+    *user_context_mask(context) = ~(FAULTS | NEVER_BLOCKED);
+    user_fix_syscall(context);
+}
+
+/* The host ignores and ends by default what the guest does. */
+static void mirror_action(int number, uint64_t handler, uint64_t flags)
+{
+    unsigned long passed = flags & (SA_NOCLDSTOP | SA_NOCLDWAIT);
+
+    if (is_fault(number) || handler > HANDLER_IGNORE) {
+        user_set_handler(number, (void *)host_handler, SA_SIGINFO | SA_RESTART | passed);
+    } else {
+        user_set_handler(number, handler == HANDLER_IGNORE ? SIG_IGN : SIG_DFL, passed);
+    }
+}
+
+void signals_start(Process *process)
+{
+    for (int number = 1; number <= SIGNALS; number++) {
+        process->signals->actions[number].handler = user_get_handler(number) == SIG_IGN ? HANDLER_IGNORE
+                                                                                       : HANDLER_DEFAULT;
+        if (is_fault(number)) {
+            mirror_action(number, HANDLER_DEFAULT, 0);
+        }
+    }
+}
+
+/* -- to the guest ------------------------------------------------------------------------------------------------ */
+
+NORETURN static void end_by(Task *task, int number)
+{
+    uint64_t mask = ~SIGNAL_BIT(number);
+
+    user_set_handler(number, SIG_DFL, 0);
+    syscall(SYS_tgkill, getpid(), task->tid, number);
+    user_set_mask(SIG_SETMASK, &mask, NULL);
+    _exit(128 + number);
+}
+
+/* Whether the alternate stack is to be used, and is not already. */
+static bool wants_alternate(const Task *task, const SignalAction *action)
+{
+    uint64_t pointer = task_abi(task)->stack_pointer(task->cpu);
+    bool inside = pointer - task->alternate_stack - 1 < task->alternate_size;
+
+    return action->flags & SA_ONSTACK && task->alternate_size && !inside;
+}
+
+static void finish_call(Task *task, const SignalAction *action)
+{
+    if (task->restarting && !(action->flags & SA_RESTART)) {
+        task_abi(task)->syscall_skip(task->cpu);
+        task_abi(task)->syscall_done(task->cpu, -EINTR);
+    }
+    task->restarting = false;
+}
+
+static void call_handler(Task *task, const siginfo_t *info, const SignalAction *action)
+{
+    SignalFrame frame = {
+        .stack = task_abi(task)->stack_pointer(task->cpu),
+        .handler = action->handler,
+        .flags = action->flags,
+        .info = info,
+        .mask = task->mask_saved ? task->saved_mask : task->mask,
+        .alternate_start = task->alternate_stack,
+        .alternate_size = task->alternate_size,
+        .alternate_flags = task->alternate_size ? task->alternate_flags : SS_DISABLE,
+    };
+
+    finish_call(task, action);
+    if (wants_alternate(task, action)) {
+        frame.stack = task->alternate_stack + task->alternate_size;
+    }
+    task->mask_saved = false;
+    if (!task_abi(task)->push_frame(task, &frame)) {
+        end_by(task, SIGSEGV);
+    }
+    uint64_t own = action->flags & SA_NODEFER ? 0 : SIGNAL_BIT(info->si_signo);
+    signals_set_mask(task, task->mask | action->mask | own);
+}
+
+static bool default_ignores(int number)
+{
+    const uint64_t ignored = SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH);
+    return SIGNAL_BIT(number) & ignored;
+}
+
+static SignalAction take_action(Task *task, int number)
+{
+    SignalActions *signals = task->process->signals;
+
+    mutex_lock(&signals->lock);
+    SignalAction action = signals->actions[number];
+    if (action.flags & SA_RESETHAND && action.handler > HANDLER_IGNORE) {
+        signals->actions[number].handler = HANDLER_DEFAULT;
+        mirror_action(number, HANDLER_DEFAULT, 0);
+    }
+    mutex_unlock(&signals->lock);
+    return action;
+}
+
+static void deliver(Task *task, const siginfo_t *info)
+{
+    SignalAction action = take_action(task, info->si_signo);
+
+    if (action.handler > HANDLER_IGNORE) {
+        call_handler(task, info, &action);
+    } else if (action.handler == HANDLER_DEFAULT && !default_ignores(info->si_signo)) {
+        end_by(task, info->si_signo);
+    }
+}
+
+void signals_deliver(Task *task)
+{
+    if (task->signal.is_set) {
+        siginfo_t info = task->signal.info;
+        task->signal.is_set = false;
+        atomic_store(&task->pending, 0);
+        deliver(task, &info);
+    }
+    if (task->mask_saved) { /* nobody was called */
+        task->mask_saved = false;
+        task->mask = task->saved_mask;
+    }
+    task->restarting = false;
+    signals_set_mask(task, task->mask);
+}
+
+void signal_force(Task *task, int number, int code, uint64_t address)
+{
+    SignalActions *signals = task->process->signals;
+    siginfo_t info = { .si_signo = number, .si_code = code };
+
+    info.si_addr = (void *)(uintptr_t)address;
+    mutex_lock(&signals->lock);
+    SignalAction *action = &signals->actions[number];
+    if (task->mask & SIGNAL_BIT(number) || action->handler == HANDLER_IGNORE) {
+        action->handler = HANDLER_DEFAULT;
+    }
+    mutex_unlock(&signals->lock);
+    deliver(task, &info);
+}
+
+/* -- system calls ------------------------------------------------------------------------------------------------ */
+
+/* The guest's struct is of words: handler, flags, and the mask of 8 bytes. */
+static int read_action(Task *task, uint64_t address, SignalAction *action)
+{
+    GuestMemory *memory = task_memory(task);
+    unsigned size = task_abi(task)->word_size;
+
+    return memory_read_word(memory, address, size, &action->handler) ||
+                   memory_read_word(memory, address + size, size, &action->flags) ||
+                   memory_read_word(memory, address + 2 * size, 8, &action->mask)
+               ? -EFAULT
+               : 0;
+}
+
+static int write_action(Task *task, uint64_t address, const SignalAction *action)
+{
+    GuestMemory *memory = task_memory(task);
+    unsigned size = task_abi(task)->word_size;
+
+    return memory_write_word(memory, address, size, action->handler) ||
+                   memory_write_word(memory, address + size, size, action->flags) ||
+                   memory_write_word(memory, address + 2 * size, 8, action->mask)
+               ? -EFAULT
+               : 0;
+}
+
+int64_t sys_rt_sigaction(Task *task, const uint64_t *a)
+{
+    SignalActions *signals = task->process->signals;
+    int number = (int)a[0];
+    SignalAction action = { 0 };
+
+    if (number < 1 || number > SIGNALS || a[3] != SIGNAL_SET_SIZE ||
+        (a[1] && (number == SIGKILL || number == SIGSTOP))) {
+        return -EINVAL;
+    }
+    if (a[1] && read_action(task, a[1], &action)) {
+        return -EFAULT;
+    }
+    mutex_lock(&signals->lock);
+    SignalAction before = signals->actions[number];
+    if (a[1]) {
+        action.mask &= ~NEVER_BLOCKED;
+        signals->actions[number] = action;
+        mirror_action(number, action.handler, action.flags);
+    }
+    mutex_unlock(&signals->lock);
+    return a[2] ? write_action(task, a[2], &before) : 0;
+}
+
+int64_t sys_rt_sigprocmask(Task *task, const uint64_t *a)
+{
+    uint64_t set = 0, before = task->mask;
+
+    if (a[3] != SIGNAL_SET_SIZE || (a[1] && a[0] > SIG_SETMASK)) {
+        return -EINVAL;
+    }
+    if (a[1]) {
+        if (memory_read(task_memory(task), &set, a[1], sizeof set)) {
+            return -EFAULT;
+        }
+        signals_set_mask(task, a[0] == SIG_BLOCK ? before | set : a[0] == SIG_UNBLOCK ? before & ~set : set);
+    }
+    return a[2] ? memory_write(task_memory(task), a[2], &before, sizeof before) : 0;
+}
+
+int64_t sys_rt_sigsuspend(Task *task, const uint64_t *a)
+{
+    uint64_t set;
+
+    if (a[1] != SIGNAL_SET_SIZE) {
+        return -EINVAL;
+    }
+    if (memory_read(task_memory(task), &set, a[0], sizeof set)) {
+        return -EFAULT;
+    }
+    set &= ~NEVER_BLOCKED;
+    uint64_t host = set & ~FAULTS;
+    int64_t result = host_call(task, SYS_rt_sigsuspend, (uintptr_t)&host, sizeof host, 0, 0, 0, 0);
+    task->saved_mask = task->mask;
+    task->mask_saved = true;
+    task->mask = set;
+    return result == -USER_RESTART ? -EINTR : result;
+}
+
+int64_t sys_rt_sigreturn(Task *task, const uint64_t *a)
+{
+    SignalFrame frame = { 0 };
+
+    if (!task_abi(task)->pop_frame(task, &frame)) {
+        signal_force(task, SIGSEGV, SI_KERNEL, 0);
+        return SYSCALL_NO_RESULT;
+    }
+    task->alternate_stack = frame.alternate_start;
+    task->alternate_size = frame.alternate_flags & SS_DISABLE ? 0 : frame.alternate_size;
+    signals_set_mask(task, frame.mask);
+    return SYSCALL_NO_RESULT;
+}
+
+/* The guest's stack_t: pointer, int, size, in words. */
+int64_t sys_sigaltstack(Task *task, const uint64_t *a)
+{
+    GuestMemory *memory = task_memory(task);
+    unsigned size = task_abi(task)->word_size;
+    uint64_t start = 0, flags = 0, bytes = 0;
+    bool inside = task_abi(task)->stack_pointer(task->cpu) - task->alternate_stack - 1 < task->alternate_size;
+    uint64_t state = inside ? SS_ONSTACK : task->alternate_size ? 0 : SS_DISABLE;
+    uint64_t old_start = task->alternate_stack, old_size = task->alternate_size;
+
+    if (a[0]) {
+        if (memory_read_word(memory, a[0], size, &start) || memory_read_word(memory, a[0] + size, 4, &flags) ||
+            memory_read_word(memory, a[0] + 2 * size, size, &bytes)) {
+            return -EFAULT;
+        }
+        if (inside) {
+            return -EPERM;
+        }
+        if (flags & ~(uint64_t)(SS_ONSTACK | SS_DISABLE)) {
+            return -EINVAL;
+        }
+        if (!(flags & SS_DISABLE) && bytes < 2048) {
+            return -ENOMEM;
+        }
+        task->alternate_stack = flags & SS_DISABLE ? 0 : start;
+        task->alternate_size = flags & SS_DISABLE ? 0 : bytes;
+    }
+    if (a[1] && (memory_write_word(memory, a[1], size, old_start) || memory_write_word(memory, a[1] + size, size, state) ||
+                 memory_write_word(memory, a[1] + 2 * size, size, old_size))) {
+        return -EFAULT;
+    }
+    return 0;
+}

@@ -1,0 +1,13 @@
+/* Signals: from the host's handler to a frame on the guest's stack. */
+#pragma once
+
+#include "user/process.h"
+
+/* Handlers for what the program began with; faults are always ours. */
+void signals_start(Process *process);
+/* A fault of the guest's own instruction: as the kernel forces it. */
+void signal_force(Task *task, int signal, int code, uint64_t address);
+/* Gives the guest the signal that waits, or ends the process by it. */
+void signals_deliver(Task *task);
+/* Sets what the guest blocks. */
+void signals_set_mask(Task *task, uint64_t mask);

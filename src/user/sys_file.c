@@ -1,0 +1,195 @@
+/* System calls on files that are more than a forwarded call. */
+#include "user/options.h"
+#include "user/path.h"
+#include "user/syscall_functions.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+int64_t sys_refuse(Task *task, const uint64_t *a)
+{
+    return -ENOSYS;
+}
+
+int64_t sys_deny(Task *task, const uint64_t *a)
+{
+    return -EPERM;
+}
+
+int64_t sys_openat(Task *task, const uint64_t *a)
+{
+    PathBuffer path;
+    uint64_t host;
+    int result = path_to_host(task, a[1], &path, &host);
+
+    return result ? result : host_call(task, SYS_openat, a[0], host, a[2], a[3], 0, 0);
+}
+
+/* The emulator's own file is no file of the guest's. */
+int64_t sys_close(Task *task, const uint64_t *a)
+{
+    return (int)a[0] == task->process->self ? -EBADF : host_call(task, SYS_close, a[0], 0, 0, 0, 0, 0);
+}
+
+int64_t sys_close_range(Task *task, const uint64_t *a)
+{
+    uint32_t first = (uint32_t)a[0], last = (uint32_t)a[1], self = (uint32_t)task->process->self;
+    int64_t result = 0;
+
+    if (first > last) {
+        return -EINVAL;
+    }
+    if (self < first || self > last) {
+        return host_call(task, SYS_close_range, first, last, a[2], 0, 0, 0);
+    }
+    if (self > first) {
+        result = host_call(task, SYS_close_range, first, self - 1, a[2], 0, 0, 0);
+    }
+    if (!result && self < last) {
+        result = host_call(task, SYS_close_range, self + 1, last, a[2], 0, 0, 0);
+    }
+    return result;
+}
+
+int64_t sys_dup3(Task *task, const uint64_t *a)
+{
+    return (int)a[1] == task->process->self ? -EBADF : host_call(task, SYS_dup3, a[0], a[1], a[2], 0, 0, 0);
+}
+
+int64_t sys_pipe2(Task *task, const uint64_t *a)
+{
+    int ends[2];
+    int64_t result = host_call(task, SYS_pipe2, (uintptr_t)ends, a[1], 0, 0, 0, 0);
+
+    if (!result && memory_write(task_memory(task), a[0], ends, sizeof ends)) {
+        close(ends[0]);
+        close(ends[1]);
+        return -EFAULT;
+    }
+    return result;
+}
+
+/* Commands without a pointer, and locks: struct flock with 64-bit offsets is the same everywhere. */
+int64_t sys_fcntl(Task *task, const uint64_t *a)
+{
+    enum { GET_LOCK64 = 12, SET_LOCK64, SET_LOCK_WAIT64 };
+    uint64_t argument = a[2];
+    int command = (int)a[1];
+    bool points = command == F_GETLK || command == F_SETLK || command == F_SETLKW || command == F_OFD_GETLK ||
+                  command == F_OFD_SETLK || command == F_OFD_SETLKW || command == F_GETOWN_EX ||
+                  command == F_SETOWN_EX;
+
+    if (task_abi(task)->word_size == 4 && command >= GET_LOCK64 && command <= SET_LOCK_WAIT64) {
+        command += F_GETLK - GET_LOCK64;
+        points = true;
+    } else if (task_abi(task)->word_size == 4 && command >= F_GETLK && command <= F_SETLKW) {
+        return -EINVAL; /* with 32-bit offsets: no libc of such a guest makes it */
+    }
+    if (points && !guest_pointer(task, a[2], sizeof(struct flock), &argument)) {
+        return -EFAULT;
+    }
+    return host_call(task, SYS_fcntl, a[0], (uint64_t)command, argument, 0, 0, 0);
+}
+
+/* The numbers are the host's; the argument is a number, or the address of a struct that is the same on 64 bits. */
+int64_t sys_ioctl(Task *task, const uint64_t *a)
+{
+    uint64_t argument = a[2];
+
+    if (a[2] < task_memory(task)->limit && task_memory(task)->base) {
+        argument = (uintptr_t)memory_host(task_memory(task), a[2]);
+    } else if (a[2] >= task_memory(task)->limit && a[2] <= INT64_MAX) {
+        return -EFAULT;
+    }
+    return host_call(task, SYS_ioctl, a[0], (uint32_t)a[1], argument, 0, 0, 0);
+}
+
+int64_t sys_llseek(Task *task, const uint64_t *a)
+{
+    int64_t result = host_call(task, SYS_lseek, a[0], a[1] << 32 | (uint32_t)a[2], a[4], 0, 0, 0);
+
+    if (result < 0) {
+        return result;
+    }
+    return memory_write_word(task_memory(task), a[3], 8, (uint64_t)result);
+}
+
+int64_t sys_fstatat(Task *task, const uint64_t *a)
+{
+    return syscall_forward(task, &syscall_table[SYSCALL_newfstatat], a);
+}
+
+int64_t sys_statx(Task *task, const uint64_t *a)
+{
+    return syscall_forward(task, &syscall_table[SYSCALL_statx], a);
+}
+
+static int64_t statfs_by(Task *task, SyscallId id, const uint64_t *a)
+{
+    const uint64_t arguments[SYSCALL_ARGUMENTS] = { a[0], a[2] };
+
+    return a[1] != task_abi(task)->layouts[LAYOUT_STATFS].guest_size ? -EINVAL
+                                                                    : syscall_forward(task, &syscall_table[id], arguments);
+}
+
+int64_t sys_statfs64(Task *task, const uint64_t *a)
+{
+    return statfs_by(task, SYSCALL_statfs, a);
+}
+
+int64_t sys_fstatfs64(Task *task, const uint64_t *a)
+{
+    return statfs_by(task, SYSCALL_fstatfs, a);
+}
+
+int64_t sys_readlinkat(Task *task, const uint64_t *a)
+{
+    PathBuffer path;
+    int64_t length = a[1] ? memory_read_string(task_memory(task), path.text, a[1], sizeof path.text) : -EFAULT;
+
+    if (length >= 0 && path_proc_file(task, path.text) == PROC_EXE) {
+        const char *target = task->process->program.path;
+        size_t size = MIN(strlen(target), (size_t)MAX((int32_t)a[3], 0));
+        return (int32_t)a[3] <= 0                                          ? -EINVAL
+               : memory_write(task_memory(task), a[2], target, size) ? -EFAULT
+                                                                     : (int64_t)size;
+    }
+    return syscall_forward(task, &syscall_table[SYSCALL_readlinkat], a);
+}
+
+int64_t sys_utimensat(Task *task, const uint64_t *a)
+{
+    enum { TWO_TIMES = 32 };
+    uint64_t path, times;
+
+    if (!guest_pointer(task, a[1], 1, &path) || !guest_pointer(task, a[2], TWO_TIMES, &times)) {
+        return -EFAULT;
+    }
+    return host_call(task, SYS_utimensat, a[0], path, times, a[3], 0, 0);
+}
+
+/* Waits by a host's call whose last pointer is a signal set that the guest gave: the handler's frame is to show the mask
+ * that was before. */
+int64_t sys_ppoll(Task *task, const uint64_t *a)
+{
+    enum { POLL_SIZE = 8 };
+    uint64_t fds, timeout, set = 0, host = 0;
+
+    if (!guest_pointer(task, a[0], a[1] * POLL_SIZE, &fds) || !guest_pointer(task, a[2], 16, &timeout) ||
+        (a[3] && memory_read(task_memory(task), &set, a[3], sizeof set))) {
+        return -EFAULT;
+    }
+    host = set;
+    int64_t result = host_call(task, SYS_ppoll, fds, a[1], timeout, a[3] ? (uintptr_t)&host : 0, a[4], 0);
+    if (a[3] && atomic_load(&task->pending)) {
+        task->saved_mask = task->mask;
+        task->mask_saved = true;
+        task->mask = set;
+    }
+    return result == -USER_RESTART ? -EINTR : result;
+}

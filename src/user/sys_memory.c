@@ -1,0 +1,78 @@
+/* System calls on memory: arguments for memory.h. */
+#include "user/syscall_functions.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+
+int64_t sys_brk(Task *task, const uint64_t *a)
+{
+    return (int64_t)memory_brk(task_memory(task), a[0]);
+}
+
+int64_t sys_mmap(Task *task, const uint64_t *a)
+{
+    uint64_t unit = task_abi(task)->word_size == 8 ? 1 : GUEST_PAGE_SIZE; /* the call is mmap2 on 32 bits */
+    return memory_map(task_memory(task), a[0], a[1], (int)a[2], (int)a[3], (int)a[4], a[5] * unit);
+}
+
+int64_t sys_munmap(Task *task, const uint64_t *a)
+{
+    return memory_unmap(task_memory(task), a[0], a[1]);
+}
+
+int64_t sys_mprotect(Task *task, const uint64_t *a)
+{
+    return memory_protect(task_memory(task), a[0], a[1], (int)a[2]);
+}
+
+int64_t sys_mremap(Task *task, const uint64_t *a)
+{
+    return memory_remap(task_memory(task), a[0], a[1], a[2], (int)a[3], a[4]);
+}
+
+int64_t sys_madvise(Task *task, const uint64_t *a)
+{
+    return memory_advise(task_memory(task), a[0], a[1], (int)a[2]);
+}
+
+int64_t sys_shmat(Task *task, const uint64_t *a)
+{
+    return memory_attach(task_memory(task), (int)a[0], a[1], (int)a[2]);
+}
+
+int64_t sys_shmdt(Task *task, const uint64_t *a)
+{
+    return memory_detach(task_memory(task), a[0]);
+}
+
+/* The host's call on the area that the guest means. */
+static int64_t on_area(Task *task, long number, const uint64_t *a)
+{
+    uint64_t host;
+
+    if (!memory_contains(task_memory(task), a[0], a[1])) {
+        return -ENOMEM;
+    }
+    guest_pointer(task, a[0], a[1], &host);
+    return host_call(task, number, host, a[1], a[2], 0, 0, 0);
+}
+
+int64_t sys_msync(Task *task, const uint64_t *a)
+{
+    return on_area(task, SYS_msync, a);
+}
+
+int64_t sys_mlock(Task *task, const uint64_t *a)
+{
+    return on_area(task, SYS_mlock, a);
+}
+
+int64_t sys_mlock2(Task *task, const uint64_t *a)
+{
+    return on_area(task, SYS_mlock2, a);
+}
+
+int64_t sys_munlock(Task *task, const uint64_t *a)
+{
+    return on_area(task, SYS_munlock, a);
+}

@@ -1,0 +1,293 @@
+/*
+ * From an instruction of the guest to a call of the host and back: arguments are gathered from registers by the kinds
+ * of their row; a row without a function is forwarded with its pointers and structs converted.
+ */
+#include "user/syscall.h"
+
+#include "base/log.h"
+#include "user/host/host.h"
+#include "user/options.h"
+#include "user/path.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/uio.h>
+
+enum { VECTOR_MAXIMUM = 1024, VECTOR_INLINE = 16 };
+
+int64_t host_call(Task *task, long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+{
+    const uint64_t arguments[6] = { a, b, c, d, e, f };
+    return user_syscall(&task->pending, number, arguments);
+}
+
+bool guest_pointer(const Task *task, uint64_t address, uint64_t size, uint64_t *host)
+{
+    const GuestMemory *memory = task_memory(task);
+
+    if (!address) {
+        *host = 0;
+        return true;
+    }
+    *host = (uintptr_t)memory_host(memory, address);
+    return memory_contains(memory, address, size);
+}
+
+int task_read(Task *task, LayoutId id, uint64_t address, void *host)
+{
+    const Layout *layout = &task_abi(task)->layouts[id];
+    uint8_t bytes[LAYOUT_MAXIMUM];
+
+    if (layout_is_same(layout)) {
+        return memory_read(task_memory(task), host, address, layout->host_size);
+    }
+    if (memory_read(task_memory(task), bytes, address, layout->guest_size)) {
+        return -EFAULT;
+    }
+    layout_to_host(layout, bytes, host);
+    return 0;
+}
+
+int task_write(Task *task, LayoutId id, uint64_t address, const void *host)
+{
+    const Layout *layout = &task_abi(task)->layouts[id];
+    uint8_t bytes[LAYOUT_MAXIMUM];
+
+    layout_to_guest(layout, host, bytes);
+    return memory_write(task_memory(task), address, bytes, layout->guest_size);
+}
+
+/* -- forwarding -------------------------------------------------------------------------------------------------- */
+
+/* Where an argument lies while the host works on it. */
+typedef union Storage {
+    uint8_t bytes[LAYOUT_MAXIMUM];
+    struct iovec vector[VECTOR_INLINE];
+} Storage;
+
+typedef struct Forward {
+    Task *task;
+    const Syscall *row;
+    const uint64_t *arguments;
+    uint64_t host[SYSCALL_ARGUMENTS];
+    Storage storage[SYSCALL_ARGUMENTS];
+    struct iovec *vectors; /* a long one */
+    PathBuffer path;       /* no call that is forwarded has two */
+} Forward;
+
+static int forward_pointer(Forward *f, unsigned i, uint64_t size)
+{
+    return guest_pointer(f->task, f->arguments[i], size, &f->host[i]) ? 0 : -EFAULT;
+}
+
+static int forward_struct(Forward *f, unsigned i)
+{
+    const Argument *argument = &f->row->arguments[i];
+    const Layout *layout = &task_abi(f->task)->layouts[argument->detail];
+
+    if (!layout->guest_size) {
+        return -ENOSYS; /* this guest has no such struct */
+    }
+    if (layout_is_same(layout) || !f->arguments[i]) {
+        return forward_pointer(f, i, layout->host_size);
+    }
+    f->host[i] = (uintptr_t)f->storage[i].bytes;
+    return argument->kind == ARGUMENT_OUT
+               ? 0
+               : task_read(f->task, (LayoutId)argument->detail, f->arguments[i], f->storage[i].bytes);
+}
+
+/* Each element is checked: none may lie outside of the guest's space. */
+static int64_t convert_vector(Task *task, uint64_t address, uint64_t count, struct iovec *vector)
+{
+    unsigned size = task_abi(task)->word_size;
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t base, length, host;
+        if (memory_read_word(task_memory(task), address + 2 * i * size, size, &base) ||
+            memory_read_word(task_memory(task), address + (2 * i + 1) * size, size, &length)) {
+            return -EFAULT;
+        }
+        if ((int64_t)length < 0) {
+            return -EINVAL;
+        }
+        if (!guest_pointer(task, base, length, &host)) {
+            return -EFAULT;
+        }
+        vector[i] = (struct iovec){ (void *)(uintptr_t)host, length };
+    }
+    return 0;
+}
+
+static int64_t forward_vector(Forward *f, unsigned i)
+{
+    uint64_t count = f->arguments[f->row->arguments[i].detail];
+    struct iovec *vector = f->storage[i].vector;
+
+    if ((int64_t)count < 0 || count > VECTOR_MAXIMUM) {
+        return -EINVAL;
+    }
+    if (count > VECTOR_INLINE) {
+        vector = f->vectors = mem_alloc_array(count, sizeof *vector);
+    }
+    f->host[i] = (uintptr_t)vector;
+    return convert_vector(f->task, f->arguments[i], count, vector);
+}
+
+static bool is_like_host(const Task *task)
+{
+    return task_abi(task)->word_size == 8 && !task_memory(task)->base;
+}
+
+static int64_t forward_argument(Forward *f, unsigned i)
+{
+    const Argument *argument = &f->row->arguments[i];
+
+    f->host[i] = f->arguments[i];
+    switch (argument->kind) {
+    case ARGUMENT_PATH:
+        return path_to_host(f->task, f->arguments[i], &f->path, &f->host[i]);
+    case ARGUMENT_STRING:
+        return forward_pointer(f, i, 1);
+    case ARGUMENT_BYTES_IN:
+    case ARGUMENT_BYTES_OUT:
+        return forward_pointer(f, i, f->arguments[argument->detail]);
+    case ARGUMENT_FIXED_IN:
+    case ARGUMENT_FIXED_OUT:
+        return forward_pointer(f, i, argument->detail);
+    case ARGUMENT_SIGSET_IN:
+        return forward_pointer(f, i, sizeof(uint64_t));
+    case ARGUMENT_IN:
+    case ARGUMENT_OUT:
+    case ARGUMENT_INOUT:
+        return forward_struct(f, i);
+    case ARGUMENT_VECTOR_IN:
+    case ARGUMENT_VECTOR_OUT:
+        return forward_vector(f, i);
+    case ARGUMENT_DEEP:
+        return is_like_host(f->task) ? forward_pointer(f, i, 1) : -ENOSYS;
+    default:
+        return 0;
+    }
+}
+
+/* What the host wrote into our storage goes to the guest. */
+static int forward_results(Forward *f)
+{
+    for (unsigned i = 0; i < SYSCALL_ARGUMENTS; i++) {
+        const Argument *argument = &f->row->arguments[i];
+        bool out = argument->kind == ARGUMENT_OUT || argument->kind == ARGUMENT_INOUT;
+        if (out && f->host[i] == (uintptr_t)f->storage[i].bytes &&
+            task_write(f->task, (LayoutId)argument->detail, f->arguments[i], f->storage[i].bytes)) {
+            return -EFAULT;
+        }
+    }
+    return 0;
+}
+
+/* A buffer for what comes out must not be found missing when the call has been made. */
+static int check_results(const Forward *f)
+{
+    for (unsigned i = 0; i < SYSCALL_ARGUMENTS; i++) {
+        const Argument *argument = &f->row->arguments[i];
+        uint8_t byte;
+        bool out = argument->kind == ARGUMENT_OUT && f->host[i] == (uintptr_t)f->storage[i].bytes;
+        if (out && memory_read(task_memory(f->task), &byte, f->arguments[i], 1)) {
+            return -EFAULT;
+        }
+    }
+    return 0;
+}
+
+int64_t syscall_forward(Task *task, const Syscall *row, const uint64_t *arguments)
+{
+    Forward f;
+    int64_t result = 0;
+
+    f.task = task;
+    f.row = row;
+    f.arguments = arguments;
+    f.vectors = NULL;
+    for (unsigned i = 0; i < SYSCALL_ARGUMENTS && !result; i++) {
+        result = forward_argument(&f, i);
+    }
+    if (!result) {
+        result = check_results(&f);
+    }
+    if (!result) {
+        result = user_syscall(&task->pending, row->host_number, f.host);
+        if (result >= 0 && forward_results(&f)) {
+            result = -EFAULT;
+        }
+    }
+    free(f.vectors);
+    return result;
+}
+
+/* -- dispatch ---------------------------------------------------------------------------------------------------- */
+
+static void gather_arguments(const UserAbi *abi, const Syscall *row, const uint64_t *words, uint64_t *arguments)
+{
+    bool narrow = abi->word_size == 4;
+
+    for (unsigned i = 0, word = 0; i < SYSCALL_ARGUMENTS; i++) {
+        uint64_t value = word < SYSCALL_WORDS ? words[word] : 0;
+        word++;
+        switch (row->arguments[i].kind) {
+        case ARGUMENT_INT:
+        case ARGUMENT_FD:
+        case ARGUMENT_DIRFD:
+        case ARGUMENT_SIGNAL:
+            value = (uint64_t)(int32_t)value;
+            break;
+        case ARGUMENT_UINT:
+        case ARGUMENT_MODE:
+        case ARGUMENT_FLAGS:
+            value = (uint32_t)value;
+            break;
+        case ARGUMENT_LONG:
+            value = narrow ? (uint64_t)(int32_t)value : value;
+            break;
+        case ARGUMENT_OFFSET:
+            if (narrow) {
+                value = (uint32_t)value | (word < SYSCALL_WORDS ? words[word] << 32 : 0);
+                word++;
+            }
+            break;
+        default:
+            break;
+        }
+        arguments[i] = value;
+    }
+}
+
+void syscall_run(Task *task)
+{
+    const UserAbi *abi = task_abi(task);
+    uint64_t number = abi->syscall_number(task->cpu), words[SYSCALL_WORDS], arguments[SYSCALL_ARGUMENTS];
+    const Syscall *row = syscall_find(abi, number);
+    int64_t result = -ENOSYS;
+
+    abi->syscall_skip(task->cpu);
+    if (!row) {
+        log_unimplemented(task->process->log, "system call %" PRIu64 " does not exist\n", number);
+        abi->syscall_done(task->cpu, result);
+        return;
+    }
+    abi->syscall_arguments(task->cpu, words);
+    gather_arguments(abi, row, words, arguments);
+    bool traced = UNLIKELY(log_enabled(task->process->log, LOG_STRACE));
+    if (traced) {
+        strace_enter(task, row, arguments);
+    }
+    result = row->function ? row->function(task, arguments) : syscall_forward(task, row, arguments);
+    if (traced) {
+        strace_leave(task, row, arguments, result);
+    }
+    if (result == -USER_RESTART) {
+        abi->syscall_restart(task->cpu);
+        task->restarting = true;
+    } else if (result != SYSCALL_NO_RESULT) {
+        abi->syscall_done(task->cpu, result);
+    }
+}

@@ -1,0 +1,88 @@
+/* The rows of syscalls.def as a table. */
+#include "user/syscall_functions.h"
+
+#include <sys/syscall.h>
+
+/* What older headers of the host lack: since 5.1 numbers are the same everywhere. */
+enum {
+    NO_HOST_CALL = 0xffff,
+#ifndef SYS_cachestat
+    SYS_cachestat = 451,
+#endif
+#ifndef SYS_fchmodat2
+    SYS_fchmodat2 = 452,
+#endif
+};
+/* Calls that are never the host's. */
+#define SYS_riscv_hwprobe NO_HOST_CALL
+#define SYS_riscv_flush_icache NO_HOST_CALL
+#define SYS__llseek NO_HOST_CALL
+#define SYS_statfs64 NO_HOST_CALL
+#define SYS_fstatfs64 NO_HOST_CALL
+#define SYS_clock_gettime64 NO_HOST_CALL
+#define SYS_map_shadow_stack NO_HOST_CALL
+#define SYS_futex_wake NO_HOST_CALL
+#define SYS_futex_wait NO_HOST_CALL
+#define SYS_futex_requeue NO_HOST_CALL
+#define SYS_statmount NO_HOST_CALL
+#define SYS_listmount NO_HOST_CALL
+#define SYS_lsm_get_self_attr NO_HOST_CALL
+#define SYS_lsm_set_self_attr NO_HOST_CALL
+#define SYS_lsm_list_modules NO_HOST_CALL
+#define SYS_mseal NO_HOST_CALL
+#define SYS_setxattrat NO_HOST_CALL
+#define SYS_getxattrat NO_HOST_CALL
+#define SYS_listxattrat NO_HOST_CALL
+#define SYS_removexattrat NO_HOST_CALL
+#define SYS_open_tree_attr NO_HOST_CALL
+
+#define PLAIN(kind) { ARGUMENT_##kind, 0 }
+#define INT PLAIN(INT)
+#define UINT PLAIN(UINT)
+#define WORD PLAIN(WORD)
+#define LONG PLAIN(LONG)
+#define HEX PLAIN(HEX)
+#define OFFSET PLAIN(OFFSET)
+#define FD PLAIN(FD)
+#define DIRFD PLAIN(DIRFD)
+#define MODE PLAIN(MODE)
+#define SIGNAL PLAIN(SIGNAL)
+#define ADDRESS PLAIN(ADDRESS)
+#define PATH PLAIN(PATH)
+#define STRING PLAIN(STRING)
+#define SIGSET_IN PLAIN(SIGSET_IN)
+#define DEEP PLAIN(DEEP)
+#define FLAGS(table) { ARGUMENT_FLAGS, FLAGS_##table }
+#define BYTES_IN(size) { ARGUMENT_BYTES_IN, size }
+#define BYTES_OUT(size) { ARGUMENT_BYTES_OUT, size }
+#define FIXED_IN(size) { ARGUMENT_FIXED_IN, size }
+#define FIXED_OUT(size) { ARGUMENT_FIXED_OUT, size }
+#define VECTOR_IN(count) { ARGUMENT_VECTOR_IN, count }
+#define VECTOR_OUT(count) { ARGUMENT_VECTOR_OUT, count }
+#define IN(layout) { ARGUMENT_IN, LAYOUT_##layout }
+#define OUT(layout) { ARGUMENT_OUT, LAYOUT_##layout }
+#define INOUT(layout) { ARGUMENT_INOUT, LAYOUT_##layout }
+
+#define sys_forward NULL
+#define SYSCALL(name_, function_, result_, ...) \
+    { #name_, SYS_##name_, RESULT_##result_, { __VA_ARGS__ }, sys_##function_ },
+
+const Syscall syscall_table[SYSCALL_COUNT] = {
+#include "user/syscalls.def"
+};
+
+const Syscall *syscall_find(const UserAbi *abi, uint64_t number)
+{
+    size_t low = 0, high = abi->syscall_count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (abi->syscalls[middle].number < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < abi->syscall_count && abi->syscalls[low].number == number ? &syscall_table[abi->syscalls[low].row]
+                                                                           : NULL;
+}

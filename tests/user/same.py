@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Compiles a program for the host and for a guest, runs both, and compares what they print and how they end.
+
+    same.py MYNA_USER GUEST_COMPILER PREFIX SOURCE [static]
+
+Exit status 77 (skipped) where there is no compiler for the guest.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+
+def run(command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+    return done.returncode, done.stdout
+
+
+def main():
+    emulator, compiler, prefix, source = sys.argv[1:5]
+    link = ['-static'] if 'static' in sys.argv[5:] else []
+    if not shutil.which(compiler):
+        sys.exit(77)
+    with tempfile.TemporaryDirectory() as folder:
+        host, guest = os.path.join(folder, 'host'), os.path.join(folder, 'guest')
+        for cc, output in ('cc', host), (compiler, guest):
+            subprocess.run([cc, '-O1', '-w', '-D_GNU_SOURCE', '-pthread', *link, source, '-o', output, '-lm'], check=True)
+        wanted = run([host, 'one', 'two'])
+        got = run([emulator, '-L', prefix, guest, 'one', 'two'])
+    if wanted != got:
+        sys.exit(f'the host: {wanted}\nthe guest: {got}')
+
+
+if __name__ == '__main__':
+    main()
