@@ -1,0 +1,35 @@
+/* What the files of the block layer share. */
+#pragma once
+
+#include "block/driver.h"
+
+#include "base/thread.h"
+
+struct BlockGraph {
+    BlockRuntime *runtime;
+    Files *files;
+    ListNode nodes, users; /* BlockNode, BlockEdge */
+    unsigned next_name;
+    _Atomic unsigned drained;
+    _Atomic bool drain_called; /* drain_call is on its way */
+    BlockCall drain_call;
+    Mutex held_mutex; /* of the list */
+    BlockRequest *held, **held_end;
+};
+
+/* In tasks: requests to a node, of any alignment. */
+int node_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors);
+int node_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags);
+int node_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags);
+int node_discard(BlockNode *node, uint64_t offset, uint64_t bytes);
+int node_flush(BlockNode *node);
+int node_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockStatus *status);
+void node_changed(BlockNode *node, uint64_t end); /* after a write */
+
+/* Requests that waited for the end of a drain. */
+void block_submit_held(BlockGraph *graph);
+
+BlockEdge *edge_new(BlockNode *node, BlockNode *parent, const char *name, unsigned permissions, unsigned shared,
+                    Error **error);
+void edge_free(BlockEdge *edge);
+BlockNode *node_new(BlockGraph *graph);

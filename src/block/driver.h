@@ -1,0 +1,109 @@
+/*
+ * What drivers of block nodes implement, and what they see of nodes and edges.
+ *
+ * Requests reach a driver in tasks, from any loop and many at once; it guards what it keeps with TaskLocks. A request
+ * that needs nothing but to be sent on to a child at another offset should be said by `map`, which is asked first and
+ * must not wait: then no task is made. Everything else is called on the main loop's thread, outside tasks, with no
+ * request on its way where the graph or the node's tables change.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "block/graph.h"
+
+typedef struct BlockDriver BlockDriver;
+typedef struct Type Type;
+
+enum { BLOCK_SECTOR = 512 };
+
+/* What a driver takes; the layer cuts and pads requests to it. 0: any. */
+typedef struct BlockLimits {
+    uint32_t alignment;        /* of reads and writes, a power of two; at least 1 */
+    uint32_t memory_alignment; /* of buffers; at least 1 */
+    unsigned maximum_vectors;
+    unsigned write_flags; /* BLOCK_FUA where the driver's write does that itself */
+} BlockLimits;
+
+struct BlockEdge {
+    char *name;        /* "file"; a user's purpose */
+    BlockNode *node;   /* that it leads to; holds a reference */
+    BlockNode *parent; /* NULL: a user */
+    BlockGraph *graph;
+    unsigned permissions, shared;
+    ListNode in_node, in_parent; /* node->parents; parent->children or graph->users */
+    /* A user's. */
+    bool write_through;
+    _Atomic uint32_t in_flight;
+    struct {
+        _Atomic uint64_t operations, bytes, nanoseconds, failed;
+    } statistics[BLOCK_OPERATION_COUNT];
+};
+
+struct BlockNode {
+    ListNode in_graph;
+    BlockGraph *graph;
+    const BlockDriver *driver;
+    void *state; /* the driver's, state_size bytes */
+    unsigned references;
+    char *name, *file_name;
+    Json *options;  /* of its children, while it is opened */
+    unsigned flags; /* BLOCK_OPEN_*, that its children are opened with */
+    bool read_only, force_share, discard, no_flush;
+    int detect_zeroes; /* BlockdevDetectZeroesOptions */
+    _Atomic uint64_t size;
+    BlockLimits limits;
+    ListNode children, parents; /* BlockEdge */
+    BlockEdge *file;            /* of the children; NULL: none */
+    _Atomic uint64_t written, flushed; /* counts of changes, for flushes that have nothing to do */
+    /* Writes under way, where they have to be kept apart: see node_io.c. */
+    TaskLock ranges_lock;
+    TaskQueue ranges_changed;
+    ListNode ranges;
+};
+
+/* Where a request goes on: at `offset` of `edge`'s node, the whole of it. */
+typedef struct BlockMapping {
+    BlockEdge *edge;
+    uint64_t offset;
+} BlockMapping;
+
+struct BlockDriver {
+    const char *name;
+    bool is_protocol;
+    size_t state_size;
+    const Type *settings;     /* of its own options, children not among them */
+    const char *filename_key; /* of a protocol whose name is a path: where it goes; else NULL */
+
+    bool (*open)(BlockNode *node, const void *settings, Error **error);
+    void (*close)(BlockNode *node);
+
+    /* Fast path: false where it cannot be said at once. The operation is a read or a write. */
+    bool (*map)(BlockNode *node, uint64_t offset, uint64_t bytes, BlockMapping *mapping);
+    /* The host's request of a protocol, for reads and writes that fit its limits: fills operation, file and offset, and
+     * says whose it is. NULL: none now, make a task. */
+    HostAio *(*host_request)(BlockNode *node, BlockLoop *loop, HostAioRequest *request);
+
+    /* In tasks. 0 or an errno value. */
+    int (*read)(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors);
+    int (*write)(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags);
+    int (*write_zeroes)(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags); /* ENOTSUP: cannot */
+    int (*discard)(BlockNode *node, uint64_t offset, uint64_t bytes);
+    int (*flush)(BlockNode *node);
+    /* `bytes` at most. NULL: data without an offset. */
+    int (*status)(BlockNode *node, uint64_t offset, uint64_t bytes, BlockStatus *status);
+
+    /* What all its parents need or allow has changed: takes it up, or refuses. NULL: nothing to do. */
+    bool (*set_permissions)(BlockNode *node, unsigned permissions, unsigned shared, Error **error);
+    int64_t (*allocated_size)(BlockNode *node); /* NULL: of `file` */
+    bool (*resize)(BlockNode *node, uint64_t size, int preallocation, Error **error);
+};
+
+/* Sorted by name (generated). */
+extern const BlockDriver *const block_drivers[];
+extern const size_t block_driver_count;
+
+/* For drivers: opens the child that the options name, or the file of that name. NULL with an error. */
+BlockEdge *block_open_child(BlockNode *node, const char *name, Error **error);
+Files *block_graph_files(const BlockGraph *graph);
+/* Memory for buffers that the node takes; freed by free(). */
+void *block_buffer(const BlockNode *node, size_t bytes);

@@ -1,0 +1,336 @@
+/* Nodes, the edges between them, and what each may do beside the others. */
+#include "block/block_internal.h"
+
+#include "api/json.h"
+#include "base/error.h"
+#include "base/strbuf.h"
+#include "base/vec.h"
+#include "block/task_internal.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+
+/* The graph */
+
+static void drain_noticed(void *data) { atomic_store(&((BlockGraph *)data)->drain_called, false); }
+
+BlockGraph *block_graph_new(Files *files, Loop *main_loop, Error **error)
+{
+    BlockGraph *graph = NEW(BlockGraph);
+    graph->runtime = block_runtime_new(main_loop, error);
+    if (!graph->runtime) {
+        free(graph);
+        return NULL;
+    }
+    graph->files = files;
+    graph->held_end = &graph->held;
+    graph->drain_call = (BlockCall){ .function = drain_noticed, .data = graph };
+    list_init(&graph->nodes);
+    list_init(&graph->users);
+    mutex_init(&graph->held_mutex);
+    return graph;
+}
+
+void block_graph_free(BlockGraph *graph)
+{
+    if (!graph) {
+        return;
+    }
+    assert(list_empty(&graph->nodes) && list_empty(&graph->users) && !graph->held);
+    block_loop_poll(graph->runtime->main, false); /* a last drain_call */
+    block_runtime_free(graph->runtime);
+    mutex_destroy(&graph->held_mutex);
+    free(graph);
+}
+
+BlockRuntime *block_graph_runtime(const BlockGraph *graph) { return graph->runtime; }
+Files *block_graph_files(const BlockGraph *graph) { return graph->files; }
+
+static bool users_are_idle(const BlockGraph *graph)
+{
+    LIST_FOREACH(&graph->users, edge, BlockEdge, in_parent)
+    {
+        if (atomic_load(&edge->in_flight) > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void block_graph_drain_begin(BlockGraph *graph)
+{
+    atomic_fetch_add(&graph->drained, 1);
+    while (!users_are_idle(graph)) {
+        block_loop_poll(graph->runtime->main, true);
+    }
+}
+
+void block_graph_drain_end(BlockGraph *graph)
+{
+    mutex_lock(&graph->held_mutex);
+    bool last = atomic_fetch_sub(&graph->drained, 1) == 1;
+    mutex_unlock(&graph->held_mutex);
+    if (last) {
+        block_submit_held(graph);
+    }
+}
+
+void block_edge_drain(BlockEdge *edge)
+{
+    BlockLoop *loop = block_loop_self(edge->graph->runtime);
+    while (atomic_load(&edge->in_flight) > 0) {
+        block_loop_poll(loop, true);
+    }
+}
+
+/* Nodes */
+
+BlockNode *node_new(BlockGraph *graph)
+{
+    BlockNode *node = NEW(BlockNode);
+    node->graph = graph;
+    node->references = 1;
+    node->limits = (BlockLimits){ .alignment = 1, .memory_alignment = 1, .maximum_vectors = 1024 };
+    node->file_name = string_copy("");
+    list_init(&node->children);
+    list_init(&node->parents);
+    list_init(&node->ranges);
+    list_append(&graph->nodes, &node->in_graph);
+    return node;
+}
+
+BlockNode *block_node_ref(BlockNode *node)
+{
+    node->references++;
+    return node;
+}
+
+void block_node_unref(BlockNode *node)
+{
+    if (!node || --node->references > 0) {
+        return;
+    }
+    assert(list_empty(&node->parents));
+    if (node->state && node->driver->close) {
+        node->driver->close(node);
+    }
+    LIST_FOREACH_SAFE(&node->children, child, BlockEdge, in_parent)
+    {
+        edge_free(child);
+    }
+    list_remove(&node->in_graph);
+    json_free(node->options);
+    free(node->state);
+    free(node->name);
+    free(node->file_name);
+    free(node);
+}
+
+BlockNode *block_node_find(const BlockGraph *graph, const char *node_name)
+{
+    LIST_FOREACH(&graph->nodes, node, BlockNode, in_graph)
+    {
+        if (node->name && strcmp(node->name, node_name) == 0) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+const char *block_node_name(const BlockNode *node) { return node->name; }
+const char *block_node_file_name(const BlockNode *node) { return node->file_name; }
+const char *block_node_driver_name(const BlockNode *node) { return node->driver->name; }
+bool block_node_is_read_only(const BlockNode *node) { return node->read_only; }
+uint64_t block_node_size(const BlockNode *node) { return atomic_load(&((BlockNode *)node)->size); }
+BlockNode *block_edge_node(const BlockEdge *edge) { return edge->node; }
+const char *block_edge_name(const BlockEdge *edge) { return edge->name; }
+
+int64_t block_node_allocated_size(BlockNode *node)
+{
+    if (node->driver->allocated_size) {
+        return node->driver->allocated_size(node);
+    }
+    return node->file ? block_node_allocated_size(node->file->node) : -1;
+}
+
+BlockEdge *block_node_child(const BlockNode *node, size_t i)
+{
+    LIST_FOREACH(&node->children, child, BlockEdge, in_parent)
+    {
+        if (i-- == 0) {
+            return child;
+        }
+    }
+    return NULL;
+}
+
+/* Permissions */
+
+static const char *const permission_names[] = { "consistent read", "write", "write unchanged", "resize" };
+
+static void list_permissions(unsigned permissions, StrBuf *buffer)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(permission_names); i++) {
+        if (permissions >> i & 1) {
+            strbuf_printf(buffer, "%s%s", buffer->length ? ", " : "", permission_names[i]);
+        }
+    }
+}
+
+static void describe_edge(const BlockEdge *edge, StrBuf *buffer)
+{
+    if (edge->parent) {
+        strbuf_printf(buffer, "node '%s' (as its '%s')", edge->parent->name, edge->name);
+    } else {
+        strbuf_append(buffer, edge->name);
+    }
+}
+
+static bool conflict(const BlockEdge *needs, const BlockEdge *denies, Error **error)
+{
+    unsigned permissions = needs->permissions & ~denies->shared;
+    if (!permissions) {
+        return true;
+    }
+    AUTO_STRBUF(names);
+    AUTO_STRBUF(first);
+    AUTO_STRBUF(second);
+    list_permissions(permissions, &names);
+    describe_edge(needs, &first);
+    describe_edge(denies, &second);
+    return error_set(error, "Permission conflict on node '%s': permissions '%s' are required by %s and not shared by %s",
+                     needs->node->name, strbuf_text(&names), strbuf_text(&first), strbuf_text(&second));
+}
+
+static bool check_parents(const BlockNode *node, Error **error)
+{
+    LIST_FOREACH(&node->parents, needs, BlockEdge, in_node)
+    {
+        LIST_FOREACH(&node->parents, denies, BlockEdge, in_node)
+        {
+            if (needs != denies && !conflict(needs, denies, error)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool update_permissions(BlockNode *node, Error **error);
+
+/* A node needs of those below what its users need of it. */
+static bool update_child(BlockEdge *child, unsigned permissions, unsigned shared, Error **error)
+{
+    unsigned before = child->permissions, shared_before = child->shared;
+    child->permissions = permissions;
+    child->shared = shared;
+    if (update_permissions(child->node, error)) {
+        return true;
+    }
+    child->permissions = before;
+    child->shared = shared_before;
+    update_permissions(child->node, NULL);
+    return false;
+}
+
+static bool update_permissions(BlockNode *node, Error **error)
+{
+    unsigned permissions = 0, shared = BLOCK_PERMISSION_ALL;
+    LIST_FOREACH(&node->parents, parent, BlockEdge, in_node)
+    {
+        permissions |= parent->permissions;
+        shared &= parent->shared;
+    }
+    if (node->read_only && permissions & (BLOCK_PERMISSION_WRITE | BLOCK_PERMISSION_RESIZE)) {
+        return error_set(error, "Block node '%s' is read-only", node->name);
+    }
+    if (!check_parents(node, error) ||
+        (node->driver->set_permissions && !node->driver->set_permissions(node, permissions, shared, error))) {
+        return false;
+    }
+    LIST_FOREACH(&node->children, child, BlockEdge, in_parent)
+    {
+        if (!update_child(child, permissions, shared, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Edges */
+
+BlockEdge *edge_new(BlockNode *node, BlockNode *parent, const char *name, unsigned permissions, unsigned shared,
+                    Error **error)
+{
+    BlockEdge *edge = NEW(BlockEdge);
+    *edge = (BlockEdge){ .name = string_copy(name), .node = block_node_ref(node), .parent = parent,
+                         .graph = node->graph, .permissions = permissions, .shared = shared };
+    list_append(&node->parents, &edge->in_node);
+    list_append(parent ? &parent->children : &node->graph->users, &edge->in_parent);
+    if (update_permissions(node, error)) {
+        return edge;
+    }
+    edge_free(edge);
+    return NULL;
+}
+
+void edge_free(BlockEdge *edge)
+{
+    list_remove(&edge->in_node);
+    list_remove(&edge->in_parent);
+    update_permissions(edge->node, NULL); /* less is needed: this cannot fail */
+    block_node_unref(edge->node);
+    free(edge->name);
+    free(edge);
+}
+
+BlockEdge *block_attach(BlockNode *node, const char *purpose, unsigned permissions, unsigned shared, Error **error)
+{
+    block_graph_drain_begin(node->graph);
+    BlockEdge *edge = edge_new(node, NULL, purpose, permissions, shared, error);
+    block_graph_drain_end(node->graph);
+    return edge;
+}
+
+void block_detach(BlockEdge *edge)
+{
+    if (!edge) {
+        return;
+    }
+    BlockGraph *graph = edge->graph;
+    block_edge_drain(edge);
+    block_flush(edge);
+    block_graph_drain_begin(graph);
+    edge_free(edge);
+    block_graph_drain_end(graph);
+}
+
+void block_edge_set_write_through(BlockEdge *edge, bool write_through) { edge->write_through = write_through; }
+
+void block_edge_statistics(const BlockEdge *edge, BlockStatistics *statistics)
+{
+    for (unsigned i = 0; i < BLOCK_OPERATION_COUNT; i++) {
+        statistics->operations[i] = edge->statistics[i].operations;
+        statistics->bytes[i] = edge->statistics[i].bytes;
+        statistics->nanoseconds[i] = edge->statistics[i].nanoseconds;
+        statistics->failed[i] = edge->statistics[i].failed;
+    }
+}
+
+bool block_resize(BlockEdge *edge, uint64_t size, int preallocation, Error **error)
+{
+    BlockNode *node = edge->node;
+    if (!(edge->permissions & BLOCK_PERMISSION_RESIZE)) {
+        return error_set(error, "node '%s' may not be resized here", node->name);
+    }
+    if (!node->driver->resize) {
+        return error_set(error, "Image format driver does not support resize");
+    }
+    if (size > INT64_MAX - BLOCK_SECTOR) {
+        return error_set(error, "no image can have %" PRIu64 " bytes", size);
+    }
+    block_graph_drain_begin(node->graph);
+    bool ok = node->driver->resize(node, size, preallocation, error);
+    block_graph_drain_end(node->graph);
+    return ok;
+}

@@ -1,0 +1,87 @@
+/*
+ * The graph of block nodes: formats and protocols with names, the edges between them, and the edges by which users
+ * (devices, tools) reach them. A BlockGraph is all the nodes of a machine or a program.
+ *
+ * The graph belongs to the main loop's thread; it changes only while no request is on its way (block_graph_drain_begin).
+ * Requests come from any loop that has a BlockLoop.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "block/request.h"
+
+typedef struct BlockGraph BlockGraph;
+typedef struct BlockNode BlockNode;
+typedef struct Files Files;
+typedef struct Json Json;
+typedef struct Loop Loop;
+
+BlockGraph *block_graph_new(Files *files, Loop *main_loop, Error **error);
+void block_graph_free(BlockGraph *graph); /* whoever used a node has let go of it; NULL is fine */
+BlockRuntime *block_graph_runtime(const BlockGraph *graph);
+
+/* What a user of a node does, and what others may do meanwhile. */
+typedef enum BlockPermission {
+    BLOCK_PERMISSION_READ = 1, /* what is read is consistent */
+    BLOCK_PERMISSION_WRITE = 2,
+    BLOCK_PERMISSION_WRITE_UNCHANGED = 4,
+    BLOCK_PERMISSION_RESIZE = 8,
+    BLOCK_PERMISSION_ALL = 15,
+} BlockPermission;
+
+typedef enum BlockOpenFlags {
+    BLOCK_OPEN_WRITE = 1, /* else read-only, where the options do not say */
+    BLOCK_OPEN_FORCE_SHARE = 2,
+    BLOCK_OPEN_NO_FLUSH = 4,
+    BLOCK_OPEN_DIRECT = 8,
+    BLOCK_OPEN_DISCARD = 16,  /* discard=unmap, where the options do not say */
+    BLOCK_OPEN_PROTOCOL = 32, /* the name is that of a file, not of an image in it */
+} BlockOpenFlags;
+
+/* `cache=` of -drive, -t of the tools: none, writeback, writethrough, directsync, unsafe. Adds BLOCK_OPEN_DIRECT and
+ * _NO_FLUSH to the flags. */
+bool block_parse_cache_mode(const char *name, unsigned *flags, bool *write_through, Error **error);
+
+/*
+ * Opens a node and those below it. `filename` (may be NULL): a path, or json:{...}. `options` (taken, may be NULL): as
+ * for blockdev-add, but what can be found out may be left out; values may be texts. The caller gets a reference. NULL
+ * with an error that names the file.
+ */
+BlockNode *block_open(BlockGraph *graph, const char *filename, Json *options, unsigned flags, Error **error);
+BlockNode *block_node_ref(BlockNode *node);
+void block_node_unref(BlockNode *node); /* NULL is fine; the last one flushes and closes */
+BlockNode *block_node_find(const BlockGraph *graph, const char *node_name); /* NULL where there is none */
+
+/* Facts of a node. */
+const char *block_node_name(const BlockNode *node); /* made up where none was given: "#block123" */
+const char *block_node_file_name(const BlockNode *node); /* "" where there is no plain one */
+const char *block_node_driver_name(const BlockNode *node);
+bool block_node_is_read_only(const BlockNode *node);
+uint64_t block_node_size(const BlockNode *node); /* bytes: whole sectors */
+int64_t block_node_allocated_size(BlockNode *node); /* that it takes of the host; -1: unknown */
+/* Children in order; NULL at the end. */
+BlockEdge *block_node_child(const BlockNode *node, size_t i);
+BlockNode *block_edge_node(const BlockEdge *edge); /* what it leads to */
+const char *block_edge_name(const BlockEdge *edge);
+
+/* A user's edge to a node. `purpose` is for messages ("device 'virtio0'"). */
+BlockEdge *block_attach(BlockNode *node, const char *purpose, unsigned permissions, unsigned shared, Error **error);
+void block_detach(BlockEdge *edge); /* waits for its requests; NULL is fine */
+/* Each write of the edge is flushed (cache=writethrough, directsync). */
+void block_edge_set_write_through(BlockEdge *edge, bool write_through);
+
+/* Waits until the edge's requests are done. On the thread that submits them. */
+void block_edge_drain(BlockEdge *edge);
+/* No request is on its way between the two, and those that are submitted wait. Main loop's thread; nests. */
+void block_graph_drain_begin(BlockGraph *graph);
+void block_graph_drain_end(BlockGraph *graph);
+
+/* Grows or shrinks; what is new reads as zeroes. `preallocation` is a PreallocMode. The edge needs the permission. */
+bool block_resize(BlockEdge *edge, uint64_t size, int preallocation, Error **error);
+
+/* What went through a user's edge. */
+typedef struct BlockStatistics {
+    uint64_t operations[BLOCK_OPERATION_COUNT], bytes[BLOCK_OPERATION_COUNT], nanoseconds[BLOCK_OPERATION_COUNT],
+        failed[BLOCK_OPERATION_COUNT];
+} BlockStatistics;
+void block_edge_statistics(const BlockEdge *edge, BlockStatistics *statistics);

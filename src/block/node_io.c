@@ -1,0 +1,304 @@
+/*
+ * Requests to a node, in tasks: what a driver cannot take as it is, is read and written around (read-modify-write),
+ * copied to aligned memory, or done in another way.
+ *
+ * A read-modify-write must not meet another write to the same blocks. Nodes that need them (an alignment above one byte)
+ * keep a list of the writes under way; one that overlaps waits for the other.
+ */
+#include "block/block_internal.h"
+
+#include "base/vec.h"
+#include "schema/block.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+enum { CHUNK = 1 << 20, CUT_VECTORS = 1024 };
+
+/* Writes that are kept apart */
+
+typedef struct Range {
+    ListNode node;
+    uint64_t start, end;
+    bool exclusive;
+} Range;
+
+static bool is_apart(const BlockNode *node, const Range *range)
+{
+    LIST_FOREACH(&node->ranges, other, Range, node)
+    {
+        if (range->start < other->end && other->start < range->end && (range->exclusive || other->exclusive)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void range_begin(BlockNode *node, Range *range)
+{
+    BlockTask *self = block_task_self(node->graph->runtime);
+    task_lock(&node->ranges_lock, self);
+    while (!is_apart(node, range)) {
+        task_queue_wait(&node->ranges_changed, &node->ranges_lock, self);
+    }
+    list_append(&node->ranges, &range->node);
+    task_unlock(&node->ranges_lock);
+}
+
+static void range_end(BlockNode *node, Range *range)
+{
+    task_lock(&node->ranges_lock, block_task_self(node->graph->runtime));
+    list_remove(&range->node);
+    task_queue_wake(&node->ranges_changed);
+    task_unlock(&node->ranges_lock);
+}
+
+/* Memory */
+
+void *block_buffer(const BlockNode *node, size_t bytes)
+{
+    void *memory = NULL;
+    size_t alignment = MAX(node->limits.memory_alignment, sizeof(void *));
+    return posix_memalign(&memory, alignment, MAX(align_up(bytes, alignment), alignment)) == 0 ? memory : NULL;
+}
+
+static bool is_memory_aligned(const BlockNode *node, BlockVectors vectors, uint64_t bytes)
+{
+    uint64_t mask = node->limits.memory_alignment - 1;
+    if (mask == 0) {
+        return true;
+    }
+    struct iovec pieces[64];
+    while (bytes > 0) {
+        size_t length = bytes;
+        unsigned count = block_vectors_cut(vectors, pieces, ARRAY_SIZE(pieces), &length);
+        for (unsigned i = 0; i < count; i++) {
+            if (((uintptr_t)pieces[i].iov_base | pieces[i].iov_len) & mask) {
+                return false;
+            }
+        }
+        vectors = block_vectors_from(vectors, length);
+        bytes -= length;
+    }
+    return true;
+}
+
+/* Aligned to the node's blocks; through a buffer where the memory is not right for it. */
+
+static int read_aligned(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors)
+{
+    if (is_memory_aligned(node, vectors, bytes)) {
+        return node->driver->read(node, offset, bytes, vectors);
+    }
+    size_t size = MIN(bytes, CHUNK);
+    AUTO_FREE char *buffer = block_buffer(node, size);
+    int error = buffer ? 0 : ENOMEM;
+    for (uint64_t done = 0; done < bytes && !error; done += size) {
+        size_t length = MIN(size, bytes - done);
+        struct iovec piece = { buffer, length };
+        error = node->driver->read(node, offset + done, length, (BlockVectors){ &piece, 1, 0 });
+        if (!error) {
+            block_vectors_write(block_vectors_from(vectors, done), buffer, length);
+        }
+    }
+    return error;
+}
+
+static int write_aligned(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
+{
+    if (is_memory_aligned(node, vectors, bytes)) {
+        return node->driver->write(node, offset, bytes, vectors, flags);
+    }
+    size_t size = MIN(bytes, CHUNK);
+    AUTO_FREE char *buffer = block_buffer(node, size);
+    int error = buffer ? 0 : ENOMEM;
+    for (uint64_t done = 0; done < bytes && !error; done += size) {
+        size_t length = MIN(size, bytes - done);
+        struct iovec piece = { buffer, length };
+        block_vectors_read(block_vectors_from(vectors, done), buffer, length);
+        error = node->driver->write(node, offset + done, length, (BlockVectors){ &piece, 1, 0 }, flags);
+    }
+    return error;
+}
+
+static int read_block(BlockNode *node, uint64_t offset, char *buffer)
+{
+    struct iovec piece = { buffer, node->limits.alignment };
+    return node->driver->read(node, offset, piece.iov_len, (BlockVectors){ &piece, 1, 0 });
+}
+
+/* The part of a request that lies in one block of the node, and not all of it. */
+static int read_part(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors)
+{
+    uint64_t start = align_down(offset, node->limits.alignment);
+    AUTO_FREE char *buffer = block_buffer(node, node->limits.alignment);
+    int error = buffer ? read_block(node, start, buffer) : ENOMEM;
+    if (!error) {
+        block_vectors_write(vectors, buffer + (offset - start), bytes);
+    }
+    return error;
+}
+
+static int write_part(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
+{
+    uint64_t start = align_down(offset, node->limits.alignment);
+    AUTO_FREE char *buffer = block_buffer(node, node->limits.alignment);
+    int error = buffer ? read_block(node, start, buffer) : ENOMEM;
+    if (!error) {
+        struct iovec piece = { buffer, node->limits.alignment };
+        block_vectors_read(vectors, buffer + (offset - start), bytes);
+        error = node->driver->write(node, start, piece.iov_len, (BlockVectors){ &piece, 1, 0 }, flags);
+    }
+    return error;
+}
+
+/* How many bytes from `offset` on can be done in one way: up to the end of a block, or whole blocks. */
+static uint64_t next_length(const BlockNode *node, uint64_t offset, uint64_t bytes)
+{
+    uint64_t mask = node->limits.alignment - 1, head = offset & mask;
+    if (head || bytes <= mask) {
+        return MIN(bytes, node->limits.alignment - head);
+    }
+    return bytes & ~mask;
+}
+
+static bool is_whole(const BlockNode *node, uint64_t offset, uint64_t bytes)
+{
+    return ((offset | bytes) & (node->limits.alignment - 1)) == 0;
+}
+
+int node_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors)
+{
+    int error = 0;
+    for (uint64_t done = 0, length; done < bytes && !error; done += length) {
+        length = next_length(node, offset + done, bytes - done);
+        BlockVectors part = block_vectors_from(vectors, done);
+        error = is_whole(node, offset + done, length) ? read_aligned(node, offset + done, length, part)
+                                                      : read_part(node, offset + done, length, part);
+    }
+    return error;
+}
+
+void node_changed(BlockNode *node, uint64_t end)
+{
+    atomic_fetch_add(&node->written, 1);
+    uint64_t size = atomic_load(&node->size);
+    end = align_up(end, BLOCK_SECTOR);
+    while (end > size && !atomic_compare_exchange_weak(&node->size, &size, end)) {
+    }
+}
+
+static int write_pieces(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
+{
+    int error = 0;
+    for (uint64_t done = 0, length; done < bytes && !error; done += length) {
+        length = next_length(node, offset + done, bytes - done);
+        BlockVectors part = block_vectors_from(vectors, done);
+        error = is_whole(node, offset + done, length) ? write_aligned(node, offset + done, length, part, flags)
+                                                      : write_part(node, offset + done, length, part, flags);
+    }
+    return error;
+}
+
+static int write_plainly(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
+{
+    unsigned kept = flags & node->limits.write_flags;
+    uint64_t alignment = node->limits.alignment;
+    Range range = { .start = align_down(offset, alignment), .end = align_up(offset + bytes, alignment),
+                    .exclusive = !is_whole(node, offset, bytes) };
+    if (alignment > 1) {
+        range_begin(node, &range);
+    }
+    int error = write_pieces(node, offset, bytes, vectors, kept);
+    if (alignment > 1) {
+        range_end(node, &range);
+    }
+    node_changed(node, error ? 0 : offset + bytes);
+    return !error && (flags & ~kept & BLOCK_FUA) ? node_flush(node) : error;
+}
+
+int node_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
+{
+    if (node->detect_zeroes != BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF && bytes > 0 &&
+        block_vectors_are_zero(vectors, bytes)) {
+        bool unmap = node->detect_zeroes == BLOCKDEV_DETECT_ZEROES_OPTIONS_UNMAP && node->discard;
+        return node_write_zeroes(node, offset, bytes, flags | (unmap ? BLOCK_MAY_UNMAP : 0));
+    }
+    return write_plainly(node, offset, bytes, vectors, flags);
+}
+
+static int write_zero_bytes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags)
+{
+    size_t size = MIN(bytes, CHUNK);
+    AUTO_FREE char *zeroes = block_buffer(node, size);
+    if (!zeroes) {
+        return ENOMEM;
+    }
+    memset(zeroes, 0, size);
+    int error = 0;
+    for (uint64_t done = 0; done < bytes && !error; done += size) {
+        struct iovec piece = { zeroes, MIN(size, bytes - done) };
+        error = write_plainly(node, offset + done, piece.iov_len, (BlockVectors){ &piece, 1, 0 }, flags);
+    }
+    return error;
+}
+
+int node_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags)
+{
+    if (bytes == 0) {
+        return 0;
+    }
+    int error = ENOTSUP;
+    if (node->driver->write_zeroes && is_whole(node, offset, bytes)) {
+        unsigned unmap = node->discard ? flags & BLOCK_MAY_UNMAP : 0;
+        Range range = { .start = offset, .end = offset + bytes };
+        range_begin(node, &range);
+        error = node->driver->write_zeroes(node, offset, bytes, unmap | (flags & BLOCK_NO_FALLBACK));
+        range_end(node, &range);
+        node_changed(node, error ? 0 : offset + bytes);
+        if (!error && flags & BLOCK_FUA) {
+            error = node_flush(node);
+        }
+    }
+    bool fall_back = error == ENOTSUP && !(flags & BLOCK_NO_FALLBACK);
+    return fall_back ? write_zero_bytes(node, offset, bytes, flags & BLOCK_FUA) : error;
+}
+
+/* Advice: what cannot be done is done. */
+int node_discard(BlockNode *node, uint64_t offset, uint64_t bytes)
+{
+    uint64_t alignment = node->limits.alignment, start = align_up(offset, alignment),
+             end = align_down(offset + bytes, alignment);
+    if (!node->discard || !node->driver->discard || start >= end) {
+        return 0;
+    }
+    int error = node->driver->discard(node, start, end - start);
+    node_changed(node, 0);
+    return error == ENOTSUP ? 0 : error;
+}
+
+int node_flush(BlockNode *node)
+{
+    uint64_t written = atomic_load(&node->written);
+    if (node->read_only || atomic_load(&node->flushed) == written) {
+        return 0;
+    }
+    int error = node->driver->flush ? node->driver->flush(node) : 0;
+    LIST_FOREACH(&node->children, child, BlockEdge, in_parent)
+    {
+        error = error ? error : node_flush(child->node);
+    }
+    if (!error) {
+        atomic_store(&node->flushed, written);
+    }
+    return error;
+}
+
+int node_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockStatus *status)
+{
+    if (node->driver->status) {
+        return node->driver->status(node, offset, bytes, status);
+    }
+    *status = (BlockStatus){ .bytes = bytes, .data = true, .allocated = true };
+    return 0;
+}

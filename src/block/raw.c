@@ -1,0 +1,118 @@
+/* The "raw" driver: the bytes of its file as they are, or a part of them. */
+#include "block/driver.h"
+
+#include "base/error.h"
+#include "base/vec.h"
+#include "schema/block.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+
+typedef struct Raw {
+    uint64_t offset;
+    bool has_size; /* else up to the file's end */
+} Raw;
+
+static bool check_part(const RawSettings *settings, uint64_t size, Error **error)
+{
+    if (settings->offset > size) {
+        return error_set(error, "the offset %" PRIu64 " is greater than the size of the file, %" PRIu64, settings->offset,
+                         size);
+    }
+    if (settings->has_size && settings->size > size - settings->offset) {
+        return error_set(error, "the size %" PRIu64 " with the offset %" PRIu64 " is greater than that of the file, "
+                         "%" PRIu64, settings->size, settings->offset, size);
+    }
+    return !settings->has_size || settings->size % BLOCK_SECTOR == 0 ||
+           error_set(error, "Specified size is not multiple of %d", BLOCK_SECTOR);
+}
+
+static bool raw_open(BlockNode *node, const void *data, Error **error)
+{
+    const RawSettings *settings = data;
+    Raw *raw = node->state;
+    node->file = block_open_child(node, "file", error);
+    if (!node->file) {
+        return false;
+    }
+    BlockNode *file = node->file->node;
+    uint64_t size = block_node_size(file);
+    if (!check_part(settings, size, error)) {
+        return error_prepend(error, "'%s': ", file->file_name);
+    }
+    raw->offset = settings->offset;
+    raw->has_size = settings->has_size;
+    atomic_store(&node->size, raw->has_size ? settings->size : size - raw->offset);
+    node->limits = file->limits;
+    if (raw->offset % node->limits.alignment) {
+        return error_set(error, "'%s': the offset is no multiple of the file's blocks of %" PRIu32 " bytes",
+                         file->file_name, node->limits.alignment);
+    }
+    if (!raw->offset && !raw->has_size) {
+        free(node->file_name);
+        node->file_name = string_copy(file->file_name);
+    }
+    return true;
+}
+
+static bool raw_map(BlockNode *node, uint64_t offset, uint64_t bytes, BlockMapping *mapping)
+{
+    const Raw *raw = node->state;
+    *mapping = (BlockMapping){ node->file, offset + raw->offset };
+    return true;
+}
+
+static int raw_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors)
+{
+    return block_readv(node->file, offset + ((Raw *)node->state)->offset, bytes, vectors);
+}
+
+static int raw_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
+{
+    return block_writev(node->file, offset + ((Raw *)node->state)->offset, bytes, vectors, flags);
+}
+
+static int raw_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags)
+{
+    return block_write_zeroes(node->file, offset + ((Raw *)node->state)->offset, bytes, flags);
+}
+
+static int raw_discard(BlockNode *node, uint64_t offset, uint64_t bytes)
+{
+    return block_discard(node->file, offset + ((Raw *)node->state)->offset, bytes);
+}
+
+static int raw_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockStatus *status)
+{
+    return block_status(node->file, offset + ((Raw *)node->state)->offset, bytes, status);
+}
+
+static bool raw_resize(BlockNode *node, uint64_t size, int preallocation, Error **error)
+{
+    const Raw *raw = node->state;
+    if (raw->has_size) {
+        return error_set(error, "Cannot resize fixed-size raw disks");
+    }
+    if (size > INT64_MAX - BLOCK_SECTOR - raw->offset) {
+        return error_set(error, "Disk size too large for the chosen offset");
+    }
+    if (!block_resize(node->file, size + raw->offset, preallocation, error)) {
+        return false;
+    }
+    atomic_store(&node->size, block_node_size(node->file->node) - raw->offset);
+    return true;
+}
+
+const BlockDriver raw_driver = {
+    .name = "raw",
+    .state_size = sizeof(Raw),
+    .settings = &RawSettings_type,
+    .open = raw_open,
+    .map = raw_map,
+    .read = raw_read,
+    .write = raw_write,
+    .write_zeroes = raw_write_zeroes,
+    .discard = raw_discard,
+    .status = raw_status,
+    .resize = raw_resize,
+};

@@ -1,0 +1,328 @@
+/*
+ * Requests of users. A read or write that nodes only send on, to a file that the host reads and writes by itself, goes
+ * to the host at once; everything else is a task.
+ */
+#include "block/block_internal.h"
+#include "block/task_internal.h"
+
+#include "base/host/host.h"
+#include "schema/block.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+static BlockRequest *request_of(HostAioRequest *host) { return CONTAINER_OF(host, BlockRequest, host); }
+
+/* The end of a request */
+
+static void drain_changed(BlockGraph *graph)
+{
+    if (atomic_load(&graph->drained) && !atomic_exchange(&graph->drain_called, true)) {
+        block_loop_call(graph->runtime->main, &graph->drain_call);
+    }
+}
+
+static void count_request(BlockEdge *edge, BlockOperation operation, uint64_t bytes, int64_t started, int error)
+{
+    if (error) {
+        atomic_fetch_add_explicit(&edge->statistics[operation].failed, 1, memory_order_relaxed);
+        return;
+    }
+    uint64_t time = (uint64_t)(host_monotonic_ns() - started);
+    atomic_fetch_add_explicit(&edge->statistics[operation].operations, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&edge->statistics[operation].bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&edge->statistics[operation].nanoseconds, time, memory_order_relaxed);
+}
+
+static void finish(void *data)
+{
+    BlockRequest *request = data;
+    BlockEdge *edge = request->edge;
+    BlockGraph *graph = edge->graph;
+    count_request(edge, request->operation, request->bytes, request->started, request->error);
+    request->done(request, request->error);
+    atomic_fetch_sub(&edge->in_flight, 1);
+    drain_changed(graph);
+}
+
+/* Never within block_submit: directly where the loop is in a round and this is not a task, else in the next one. */
+static void end(BlockRequest *request, BlockLoop *loop, int error)
+{
+    request->error = error;
+    if (loop->depth > 0 && !loop->current && !request->submitting) {
+        finish(request);
+    } else {
+        request->call = (BlockCall){ .function = finish, .data = request };
+        block_loop_call(loop, &request->call);
+    }
+}
+
+/* As a task */
+
+static int perform(BlockNode *node, const BlockRequest *request, unsigned flags)
+{
+    switch (request->operation) {
+    case BLOCK_READ:
+        return node_read(node, request->offset, request->bytes, request->vectors);
+    case BLOCK_WRITE:
+        return node_write(node, request->offset, request->bytes, request->vectors, flags);
+    case BLOCK_WRITE_ZEROES:
+        return node_write_zeroes(node, request->offset, request->bytes, flags);
+    case BLOCK_DISCARD:
+        return node_discard(node, request->offset, request->bytes);
+    case BLOCK_FLUSH:
+        return node_flush(node);
+    default:
+        return ENOTSUP;
+    }
+}
+
+static void run_request(void *data)
+{
+    BlockRequest *request = data;
+    BlockEdge *edge = request->edge;
+    int error = perform(edge->node, request, request->flags | (edge->write_through ? BLOCK_FUA : 0));
+    end(request, block_loop_self(edge->graph->runtime), error);
+}
+
+/* Directly */
+
+static void note_written(BlockNode *node, uint64_t offset, uint64_t bytes)
+{
+    BlockMapping mapping = { 0 };
+    node_changed(node, offset + bytes);
+    while (node->driver->map && node->driver->map(node, offset, bytes, &mapping)) {
+        node = mapping.edge->node;
+        offset = mapping.offset;
+        node_changed(node, offset + bytes);
+    }
+}
+
+static void host_done(HostAioRequest *host, int64_t result)
+{
+    BlockRequest *request = request_of(host);
+    BlockLoop *loop = block_loop_self(request->edge->graph->runtime);
+    if (result >= 0 && (uint64_t)result < request->bytes) { /* the file's end, or a part: patiently */
+        block_task_start(loop, run_request, request);
+        return;
+    }
+    if (result >= 0 && request->operation == BLOCK_WRITE) {
+        note_written(request->edge->node, request->offset, request->bytes);
+    }
+    end(request, loop, result < 0 ? (int)-result : 0);
+}
+
+static bool is_simple(const BlockNode *node, const BlockRequest *request, uint64_t offset)
+{
+    if ((offset | request->bytes) & (node->limits.alignment - 1)) {
+        return false;
+    }
+    bool write = request->operation == BLOCK_WRITE;
+    return !write || (node->limits.alignment == 1 && node->detect_zeroes == BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF);
+}
+
+/* The vectors can be given to the host as they are. */
+static bool vectors_fit(const BlockNode *node, const BlockRequest *request)
+{
+    const BlockVectors *vectors = &request->vectors;
+    uint64_t sum = 0, bits = 0;
+    if (vectors->skip || vectors->count == 0 || vectors->count > node->limits.maximum_vectors) {
+        return false;
+    }
+    for (unsigned i = 0; i < vectors->count; i++) {
+        sum += vectors->items[i].iov_len;
+        bits |= (uintptr_t)vectors->items[i].iov_base | vectors->items[i].iov_len;
+    }
+    return sum == request->bytes && !(bits & (node->limits.memory_alignment - 1));
+}
+
+static bool submit_directly(BlockRequest *request, BlockLoop *loop)
+{
+    const BlockEdge *edge = request->edge;
+    BlockMapping mapping = { .offset = request->offset };
+    BlockNode *node = edge->node;
+    if (request->operation > BLOCK_WRITE || request->flags || (request->operation && edge->write_through)) {
+        return false;
+    }
+    while (is_simple(node, request, mapping.offset) && node->driver->map) {
+        if (!node->driver->map(node, mapping.offset, request->bytes, &mapping)) {
+            return false;
+        }
+        node = mapping.edge->node;
+    }
+    if (!node->driver->host_request || !is_simple(node, request, mapping.offset) || !vectors_fit(node, request)) {
+        return false;
+    }
+    request->host = (HostAioRequest){ .operation = request->operation == BLOCK_READ ? HOST_AIO_READ : HOST_AIO_WRITE,
+                                      .offset = mapping.offset, .vectors = request->vectors.items,
+                                      .vector_count = request->vectors.count, .done = host_done };
+    HostAio *aio = node->driver->host_request(node, loop, &request->host);
+    if (aio) {
+        host_aio_add(aio, &request->host);
+        block_loop_send(loop);
+    }
+    return aio != NULL;
+}
+
+/* Submitting */
+
+static int find_fault(const BlockEdge *edge, BlockOperation operation, uint64_t offset, uint64_t bytes)
+{
+    if (operation == BLOCK_FLUSH) {
+        return 0;
+    }
+    if (operation != BLOCK_READ && !(edge->permissions & BLOCK_PERMISSION_WRITE)) {
+        return EPERM;
+    }
+    uint64_t size = atomic_load(&edge->node->size);
+    return bytes <= size && offset <= size - bytes ? 0 : EIO;
+}
+
+static void begin(BlockRequest *request, BlockLoop *loop)
+{
+    int error = find_fault(request->edge, request->operation, request->offset, request->bytes);
+    if (error || (request->bytes == 0 && request->operation != BLOCK_FLUSH)) {
+        end(request, loop, error);
+    } else if (!submit_directly(request, loop)) {
+        block_task_start(loop, run_request, request);
+    }
+}
+
+static bool hold(BlockRequest *request)
+{
+    BlockGraph *graph = request->edge->graph;
+    mutex_lock(&graph->held_mutex);
+    bool held = atomic_load(&graph->drained) > 0;
+    if (held) {
+        request->next = NULL;
+        *graph->held_end = request;
+        graph->held_end = &request->next;
+    }
+    mutex_unlock(&graph->held_mutex);
+    return held;
+}
+
+static void submit(void *data)
+{
+    BlockRequest *request = data;
+    BlockEdge *edge = request->edge;
+    atomic_fetch_add(&edge->in_flight, 1);
+    if (UNLIKELY(atomic_load(&edge->graph->drained) > 0) && hold(request)) {
+        atomic_fetch_sub(&edge->in_flight, 1);
+        drain_changed(edge->graph);
+        return;
+    }
+    request->submitting = true;
+    begin(request, request->loop);
+    request->submitting = false;
+}
+
+void block_submit(BlockEdge *edge, BlockRequest *request)
+{
+    request->edge = edge;
+    request->loop = block_loop_self(edge->graph->runtime);
+    request->started = host_monotonic_ns();
+    assert(request->loop && !edge->parent);
+    submit(request);
+}
+
+void block_submit_held(BlockGraph *graph)
+{
+    mutex_lock(&graph->held_mutex);
+    BlockRequest *request = graph->held;
+    graph->held = NULL;
+    graph->held_end = &graph->held;
+    mutex_unlock(&graph->held_mutex);
+    while (request) {
+        BlockRequest *next = request->next;
+        request->call = (BlockCall){ .function = submit, .data = request };
+        block_loop_call(request->loop, &request->call);
+        request = next;
+    }
+}
+
+/* Calls that wait */
+
+typedef struct Call {
+    BlockEdge *edge;
+    BlockRequest request;
+    BlockStatus *status;
+    int error;
+} Call;
+
+static void run_call(void *data)
+{
+    Call *call = data;
+    BlockEdge *edge = call->edge;
+    unsigned flags = call->request.flags | (edge->write_through ? BLOCK_FUA : 0);
+    call->error = call->status ? node_status(edge->node, call->request.offset, call->request.bytes, call->status)
+                               : perform(edge->node, &call->request, flags);
+}
+
+/* Within a task that serves a request, that request is what a drain waits for; from outside, the main thread's own call
+ * cannot meet a drain. */
+static int wait_for(Call *call)
+{
+    BlockEdge *edge = call->edge;
+    const BlockRequest *request = &call->request;
+    int error = edge->parent ? 0 : find_fault(edge, request->operation, request->offset, request->bytes);
+    if (error || (request->bytes == 0 && request->operation != BLOCK_FLUSH)) {
+        return error;
+    }
+    int64_t started = host_monotonic_ns();
+    atomic_fetch_add(&edge->in_flight, 1);
+    block_task_call(edge->graph->runtime, run_call, call);
+    atomic_fetch_sub(&edge->in_flight, 1);
+    if (!call->status) {
+        count_request(edge, request->operation, request->bytes, started, call->error);
+    }
+    drain_changed(edge->graph);
+    return call->error;
+}
+
+int block_readv(BlockEdge *edge, uint64_t offset, uint64_t count, BlockVectors vectors)
+{
+    return wait_for(&(Call){ .edge = edge, .request = { .operation = BLOCK_READ, .offset = offset, .bytes = count,
+                                                        .vectors = vectors } });
+}
+
+int block_writev(BlockEdge *edge, uint64_t offset, uint64_t count, BlockVectors vectors, unsigned flags)
+{
+    return wait_for(&(Call){ .edge = edge, .request = { .operation = BLOCK_WRITE, .offset = offset, .bytes = count,
+                                                        .vectors = vectors, .flags = flags } });
+}
+
+int block_read(BlockEdge *edge, uint64_t offset, void *bytes, uint64_t count)
+{
+    struct iovec piece = { bytes, count };
+    return block_readv(edge, offset, count, (BlockVectors){ &piece, 1, 0 });
+}
+
+int block_write(BlockEdge *edge, uint64_t offset, const void *bytes, uint64_t count, unsigned flags)
+{
+    struct iovec piece = { (void *)(uintptr_t)bytes, count };
+    return block_writev(edge, offset, count, (BlockVectors){ &piece, 1, 0 }, flags);
+}
+
+int block_write_zeroes(BlockEdge *edge, uint64_t offset, uint64_t count, unsigned flags)
+{
+    return wait_for(&(Call){ .edge = edge, .request = { .operation = BLOCK_WRITE_ZEROES, .offset = offset,
+                                                        .bytes = count, .flags = flags } });
+}
+
+int block_discard(BlockEdge *edge, uint64_t offset, uint64_t count)
+{
+    return wait_for(&(Call){ .edge = edge, .request = { .operation = BLOCK_DISCARD, .offset = offset,
+                                                        .bytes = count } });
+}
+
+int block_flush(BlockEdge *edge)
+{
+    return wait_for(&(Call){ .edge = edge, .request = { .operation = BLOCK_FLUSH } });
+}
+
+int block_status(BlockEdge *edge, uint64_t offset, uint64_t count, BlockStatus *status)
+{
+    return wait_for(&(Call){ .edge = edge, .request = { .operation = BLOCK_READ, .offset = offset, .bytes = count },
+                             .status = status });
+}

@@ -1,0 +1,93 @@
+/*
+ * Requests to a block node through an edge: the caller's edge to it, which has the permission for them.
+ *
+ * Offsets and lengths are bytes; any alignment will do (the layer reads and writes around what a node cannot take, and
+ * keeps overlapping requests apart where that matters). All calls return 0 or an errno value. Those that are not
+ * block_submit may be called in a task (they let it sleep) or outside any on a thread with a BlockLoop (they run that
+ * loop's block part until they are done).
+ */
+#pragma once
+
+#include "base/host/aio.h"
+#include "block/task.h"
+
+#include <sys/uio.h>
+
+typedef struct BlockEdge BlockEdge;
+typedef struct BlockNode BlockNode;
+typedef struct BlockRequest BlockRequest;
+typedef struct Error Error;
+
+/* Memory in pieces, from byte `skip` of all of them on. The pieces are not changed. */
+typedef struct BlockVectors {
+    const struct iovec *items;
+    unsigned count;
+    size_t skip;
+} BlockVectors;
+static inline BlockVectors block_vectors_from(BlockVectors vectors, size_t bytes)
+{
+    vectors.skip += bytes;
+    return vectors;
+}
+void block_vectors_read(BlockVectors from, void *bytes, size_t count);     /* out of the pieces */
+void block_vectors_write(BlockVectors to, const void *bytes, size_t count); /* into them */
+void block_vectors_fill(BlockVectors to, uint8_t value, size_t count);
+bool block_vectors_are_zero(BlockVectors vectors, size_t count);
+/* The pieces for `bytes`, at most `limit` of them (fewer bytes then: *bytes becomes what they cover). */
+unsigned block_vectors_cut(BlockVectors vectors, struct iovec *to, unsigned limit, size_t *bytes);
+
+typedef enum BlockOperation {
+    BLOCK_READ,
+    BLOCK_WRITE,
+    BLOCK_WRITE_ZEROES,
+    BLOCK_DISCARD,
+    BLOCK_FLUSH,
+    BLOCK_OPERATION_COUNT,
+} BlockOperation;
+
+typedef enum BlockRequestFlags {
+    BLOCK_FUA = 1,             /* a write is on stable storage when it is done */
+    BLOCK_MAY_UNMAP = 2,       /* write zeroes: the space may be given back */
+    BLOCK_NO_FALLBACK = 4,     /* write zeroes: ENOTSUP rather than writing them one by one */
+} BlockRequestFlags;
+
+int block_read(BlockEdge *edge, uint64_t offset, void *bytes, uint64_t count);
+int block_write(BlockEdge *edge, uint64_t offset, const void *bytes, uint64_t count, unsigned flags);
+int block_readv(BlockEdge *edge, uint64_t offset, uint64_t count, BlockVectors vectors);
+int block_writev(BlockEdge *edge, uint64_t offset, uint64_t count, BlockVectors vectors, unsigned flags);
+int block_write_zeroes(BlockEdge *edge, uint64_t offset, uint64_t count, unsigned flags);
+int block_discard(BlockEdge *edge, uint64_t offset, uint64_t count);
+int block_flush(BlockEdge *edge);
+
+typedef struct BlockStatus {
+    uint64_t bytes; /* from the offset asked for, all alike; at least 1 */
+    bool data;      /* must be read to know */
+    bool zero;      /* reads as zeroes */
+    bool allocated; /* this node has it, no backing file is looked at */
+    bool has_offset;
+    uint64_t offset; /* of the bytes, as they are, in `node` */
+    BlockNode *node; /* valid while the graph does not change */
+} BlockStatus;
+/* Of the node (a filter's is that of what it filters). */
+int block_status(BlockEdge *edge, uint64_t offset, uint64_t count, BlockStatus *status);
+
+/* A request that does not wait; it and its vectors stay where they are until `done`, which is called on the same loop's
+ * thread and never within block_submit. */
+struct BlockRequest {
+    BlockOperation operation;
+    unsigned flags;
+    uint64_t offset, bytes;
+    BlockVectors vectors;
+    void (*done)(BlockRequest *request, int error);
+    void *data;
+    /* The block layer's own. */
+    BlockEdge *edge;
+    BlockLoop *loop;
+    BlockRequest *next;
+    bool submitting;
+    int error;
+    int64_t started;
+    BlockCall call;
+    HostAioRequest host;
+};
+void block_submit(BlockEdge *edge, BlockRequest *request);
