@@ -1,7 +1,7 @@
 /* Making a vCPU, its power and reset, what comes to it from other threads, and what helpers and devices ask of it. */
 #include "base/error.h"
 #include "base/strbuf.h"
-#include "cpu/cpu_internal.h"
+#include "cpu/code.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -40,6 +40,7 @@ static void destroy(Cpu *cpu)
     condition_destroy(&cpu->wake);
     mutex_destroy(&cpu->lock);
     block_cache_free(cpu->blocks);
+    code_vcpu_free(cpu);
     tlb_free(cpu);
     free(cpu->exec.jumps);
     free(cpu->claims);
@@ -69,8 +70,7 @@ Cpu *cpu_new(const Guest *guest, const void *config, unsigned index, CpuGroup *g
     mutex_init(&cpu->lock);
     condition_init(&cpu->wake);
     list_init(&cpu->work);
-    group_add(group, cpu);
-    if (guest->init && !guest->init(cpu, error)) {
+    if (!group_add(group, cpu, error) || (guest->init && !guest->init(cpu, error))) {
         destroy(cpu);
         return NULL;
     }
@@ -231,6 +231,7 @@ void cpu_raise(Cpu *cpu, uint32_t code, uint64_t value)
 void cpu_code_changed(Cpu *cpu)
 {
     block_cache_code_changed(cpu->blocks);
+    code_told_of_changes(cpu);
     cpu->exec.epoch++;
 }
 

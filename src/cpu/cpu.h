@@ -14,6 +14,8 @@
 #include "jit/exec.h"
 
 typedef struct BlockCache BlockCache;
+typedef struct CodeHost CodeHost;
+typedef struct CodeVcpu CodeVcpu;
 typedef struct CpuGroup CpuGroup;
 typedef struct CpuTlb CpuTlb;
 typedef struct Log Log;
@@ -58,6 +60,9 @@ struct Cpu {
     CpuGroup *group;
     Log *log;
     BlockCache *blocks;
+    CodeVcpu *code; /* NULL: interpreted alone */
+    bool limited;   /* cpu_run was given a budget */
+    bool counts;    /* translated code counts instructions: `limited`, or an alarm is set */
     bool halted;          /* waits for an interrupt */
     bool powered_off;     /* PSCI, HSM, SIPI: does not run until cpu_power_on */
     bool exceptions_exit; /* user mode: an exception leaves cpu_run */
@@ -75,11 +80,25 @@ struct Cpu {
     bool running;          /* executes guest instructions: an exclusive section waits for it; under the group's lock */
     _Atomic uint32_t drop; /* CpuDrop bits asked for by others */
 };
-enum CpuDrop { CPU_DROP_TLB = 1, CPU_DROP_CODE = 2 };
+enum CpuDrop { CPU_DROP_TLB = 1, CPU_DROP_CODE = 2, CPU_DROP_TARGETS = 4 };
 
 /* vCPUs that share memory: what an exclusive section holds off. */
 CpuGroup *cpu_group_new(void);
 void cpu_group_free(CpuGroup *group);
+
+/* How the vCPUs of a group execute; all zeroes: by the interpreter. */
+typedef struct CpuEngine {
+    const CodeHost *host; /* translates; what it cannot is interpreted. NULL: all is */
+    uint64_t code_bytes;  /* of the code cache, its tables included; 0: 256 MiB */
+    uint32_t code_flags;  /* CodeFlags that all blocks have: CODE_DIRECT and CODE_BASE */
+} CpuEngine;
+/* Before the first vCPU is made. All of the group's are of one guest then. */
+void cpu_group_set_engine(CpuGroup *group, const CpuEngine *engine);
+/* User mode: code in [first, last] of what `ram` (of BusPage) names is gone: each vCPU leaves it before it enters another
+ * block. Any thread. */
+void cpu_group_drop_code(CpuGroup *group, const void *ram, uint64_t first, uint64_t last);
+/* The block that a host address lies in: its guest address and size. False: in none. Async-signal-safe. */
+bool cpu_group_find_code(const CpuGroup *group, const void *host_pc, uint64_t *pc, uint32_t *bytes);
 
 /* `config` is copied (guest->config_size bytes, already checked). NULL with an error. The state is as after reset. */
 Cpu *cpu_new(const Guest *guest, const void *config, unsigned index, CpuGroup *group, const CpuBus *bus, void *bus_data,

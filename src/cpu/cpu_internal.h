@@ -23,6 +23,9 @@ void tlb_free(Cpu *cpu);
 /* Where the access goes. NULL: an exception is pending. Valid until the next call. */
 const TlbSource *tlb_lookup(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mode);
 
+/* The next fetch from each page begins with a walk. */
+void tlb_forget_fetches(Cpu *cpu);
+
 /* The slow paths of loads, stores and atomics. */
 extern const ExecMemory cpu_memory;
 /* No guest's exception: the instruction could not be done now and is begun anew, after a look at the attention word. */
@@ -32,7 +35,8 @@ void ram_read(const uint8_t *host, void *bytes, unsigned count);
 void ram_write(uint8_t *host, const void *bytes, unsigned count);
 
 /* The group: group.c. A vCPU executes between enter and leave. */
-void group_add(CpuGroup *group, Cpu *cpu);
+/* False with an error: the group's code cache, made for its first vCPU, cannot be. */
+bool group_add(CpuGroup *group, Cpu *cpu, Error **error);
 void group_remove(CpuGroup *group, Cpu *cpu);
 void group_enter(Cpu *cpu);
 void group_leave(Cpu *cpu);

@@ -6,7 +6,8 @@
  * alone stops being running itself (so that two who want it at once do not wait for each other), waits its turn, asks
  * for attention of those that run, and waits until none does. All of it is under the group's lock.
  */
-#include "cpu/cpu_internal.h"
+#include "base/error.h"
+#include "cpu/code.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@ struct CpuGroup {
     Condition resumed; /* the exclusive section ended */
     VEC(Cpu *) cpus;
     unsigned running;
+    CpuEngine engine;
+    CodeCache *code; /* NULL: none, or not yet */
     const Cpu *alone;  /* whose exclusive section it is, or who waits for the others to stop; NULL: nobody's */
 };
 
@@ -36,6 +39,7 @@ void cpu_group_free(CpuGroup *group)
         return;
     }
     assert(group->cpus.count == 0);
+    code_cache_free(group->code);
     vec_free(&group->cpus);
     condition_destroy(&group->resumed);
     condition_destroy(&group->idle);
@@ -43,11 +47,38 @@ void cpu_group_free(CpuGroup *group)
     free(group);
 }
 
-void group_add(CpuGroup *group, Cpu *cpu)
+void cpu_group_set_engine(CpuGroup *group, const CpuEngine *engine)
+{
+    assert(group->cpus.count == 0 && !group->code);
+    group->engine = *engine;
+}
+
+/* Under the lock. */
+static bool make_code(CpuGroup *group, const Cpu *cpu, Error **error)
+{
+    const CodeLayout layout = {
+        .exec = (int32_t)((const uint8_t *)&cpu->exec - cpu->exec.state),
+        .cpu = (int32_t)((const uint8_t *)cpu - cpu->exec.state),
+        .page_bits = (uint8_t)cpu->exec.page_bits,
+    };
+
+    if (group->engine.host && !group->code) {
+        group->code = code_cache_new(&group->engine, &cpu->guest->ir, &layout, error);
+        return group->code;
+    }
+    return true;
+}
+
+bool group_add(CpuGroup *group, Cpu *cpu, Error **error)
 {
     mutex_lock(&group->lock);
-    vec_push(&group->cpus, cpu);
+    bool made = make_code(group, cpu, error);
+    if (made) {
+        cpu->code = group->code ? code_vcpu_new(cpu, group->code) : NULL;
+        vec_push(&group->cpus, cpu);
+    }
     mutex_unlock(&group->lock);
+    return made;
 }
 
 void group_remove(CpuGroup *group, Cpu *cpu)
@@ -139,6 +170,22 @@ void cpu_exclusive(Cpu *cpu, void (*body)(Cpu *cpu, void *data), void *data)
     mutex_unlock(&group->lock);
 }
 
+bool group_has_reached(CpuGroup *group, uint64_t epoch, const Cpu *but)
+{
+    bool reached = true;
+
+    mutex_lock(&group->lock);
+    for (size_t i = 0; i < group->cpus.count; i++) {
+        Cpu *cpu = group->cpus.items[i];
+        if (cpu != but && !code_has_reached(cpu, epoch)) {
+            cpu_kick(cpu, CPU_ATTENTION_DROP);
+            reached = false;
+        }
+    }
+    mutex_unlock(&group->lock);
+    return reached;
+}
+
 static void ask_all_to_drop(CpuGroup *group, uint32_t what)
 {
     mutex_lock(&group->lock);
@@ -157,4 +204,27 @@ void cpu_group_tlb_flush(CpuGroup *group)
 void cpu_group_code_changed(CpuGroup *group)
 {
     ask_all_to_drop(group, CPU_DROP_CODE);
+}
+
+void cpu_group_drop_code(CpuGroup *group, const void *ram, uint64_t first, uint64_t last)
+{
+    mutex_lock(&group->lock);
+    CodeCache *code = group->cpus.count ? group->code : NULL;
+    unsigned page_bits = code ? group->cpus.items[0]->exec.page_bits : 0;
+    mutex_unlock(&group->lock);
+    if (code && code_drop_range(code, ram, first, last, page_bits)) {
+        ask_all_to_drop(group, CPU_DROP_TARGETS);
+    }
+    cpu_group_code_changed(group); /* the interpreter's blocks */
+}
+
+bool cpu_group_find_code(const CpuGroup *group, const void *host_pc, uint64_t *pc, uint32_t *bytes)
+{
+    const Block *block = group->code ? code_memory_find(&group->code->memory, host_pc) : NULL;
+
+    if (block) {
+        *pc = block->code.pc;
+        *bytes = block->code.guest_bytes;
+    }
+    return block;
 }

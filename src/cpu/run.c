@@ -4,7 +4,7 @@
  * blocks of one instruction, so that it is exact.
  */
 #include "base/strbuf.h"
-#include "cpu/cpu_internal.h"
+#include "cpu/code.h"
 
 #include <inttypes.h>
 #include <sched.h>
@@ -20,6 +20,9 @@ static void run_drops(Cpu *cpu)
     }
     if (drop & CPU_DROP_CODE) {
         cpu_code_changed(cpu);
+    }
+    if (drop & CPU_DROP_TARGETS) {
+        code_forget_targets(cpu);
     }
 }
 
@@ -42,10 +45,16 @@ static int attend(Cpu *cpu, uint32_t attention)
     return attention & CPU_ATTENTION_STOP ? (int)CPU_EXIT_STOPPED : RUN_ON;
 }
 
-/* While blocks are logged, a bit that nobody clears keeps them from running on to the next. */
+static bool logs_blocks(const Cpu *cpu)
+{
+    return cpu_log_enabled(cpu, (LogItem)(LOG_EXEC | LOG_CPU | LOG_NOCHAIN));
+}
+
+/* While blocks are logged, a bit that nobody clears keeps the interpreter from running on to the next. Host code is
+ * made without links then. */
 static void update_logging(Cpu *cpu)
 {
-    bool wanted = cpu_log_enabled(cpu, (LogItem)(LOG_EXEC | LOG_CPU | LOG_NOCHAIN));
+    bool wanted = !cpu->code && logs_blocks(cpu);
 
     if (wanted) {
         atomic_fetch_or(&cpu->exec.attention, CPU_ATTENTION_LOG);
@@ -88,37 +97,66 @@ static int deliver(Cpu *cpu)
 }
 
 /* Takes from the budget what is not to be used before somebody looks again, and returns how much that is. */
-static int64_t hold_back(Cpu *cpu)
+static int64_t hold_back(Cpu *cpu, bool single)
 {
     uint64_t until_alarm = cpu->alarm - cpu->exec.insns; /* not zero: prepare() looks first */
-    int64_t budget = cpu->exec.budget, now = cpu->single_step ? 1 : (int64_t)MIN((uint64_t)budget, until_alarm);
+    int64_t budget = cpu->exec.budget, now = single ? 1 : (int64_t)MIN((uint64_t)budget, until_alarm);
 
     cpu->exec.budget = now;
     return budget - now;
 }
 
-/* One chain of blocks, or one instruction. `*recheck`: whether interrupts have to be asked for afterwards. */
+/* By the interpreter: a chain of blocks, or one instruction. False: an exception is pending. */
+static bool interpret(Cpu *cpu, bool single, int *reason)
+{
+    int64_t kept = hold_back(cpu, single); /* so that it cannot run on */
+    InterpCode *code = block_find(cpu, single);
+
+    if (code && interp_insn_count(code) > cpu->exec.budget) {
+        code = block_find(cpu, true);
+    }
+    cpu->exec.link = NULL;
+    if (code) {
+        *reason = interp_run(&cpu->exec, cpu, code);
+    }
+    cpu->exec.budget += kept;
+    return code;
+}
+
+/* By host code. False: there is none, or it did not get on: it was refused, or the budget does not hold a block. */
+static bool run_code(Cpu *cpu, int *reason)
+{
+    int64_t kept = hold_back(cpu, false), budget = cpu->exec.budget;
+    bool done = code_run(cpu, reason);
+
+    if (done && *reason == IR_EXIT_CONTINUE && cpu->counts && cpu->exec.budget == budget) {
+        done = atomic_load(&cpu->exec.attention); /* looks at that first */
+    }
+    cpu->exec.budget += kept;
+    return done;
+}
+
+static bool run_blocks(Cpu *cpu, int *reason)
+{
+    cpu->counts = cpu->limited || cpu->alarm != UINT64_MAX;
+    return (cpu->code && !cpu->single_step && run_code(cpu, reason)) ||
+           interpret(cpu, cpu->single_step || cpu->code, reason);
+}
+
+/* `*recheck`: whether interrupts have to be asked for afterwards. */
 static int execute(Cpu *cpu, bool *recheck)
 {
     Exec *exec = &cpu->exec;
-    bool single = cpu->single_step;
-    int64_t kept = hold_back(cpu); /* so that it cannot run on */
-    InterpCode *code = block_find(cpu, single);
+    int reason;
 
-    if (code && interp_insn_count(code) > exec->budget) {
-        code = block_find(cpu, true);
+    if (UNLIKELY(cpu->code ? logs_blocks(cpu)
+                           : atomic_load_explicit(&exec->attention, memory_order_relaxed) & CPU_ATTENTION_LOG)) {
+        log_block(cpu);
     }
-    exec->link = NULL;
-    if (!code) {
-        exec->budget += kept;
+    if (!run_blocks(cpu, &reason)) {
         *recheck = true;
         return deliver(cpu);
     }
-    if (UNLIKELY(atomic_load_explicit(&exec->attention, memory_order_relaxed) & CPU_ATTENTION_LOG)) {
-        log_block(cpu);
-    }
-    int reason = interp_run(exec, cpu, code);
-    exec->budget += kept;
     if (reason == IR_EXIT_CONTINUE) {
         return RUN_ON;
     }
@@ -178,6 +216,7 @@ CpuExit cpu_run(Cpu *cpu, int64_t budget)
     int exit = RUN_ON;
 
     cpu->exec.budget = budget;
+    cpu->limited = budget != INT64_MAX;
     cpu->exec.link = NULL;
     group_enter(cpu);
     while (exit == RUN_ON) {
@@ -188,6 +227,7 @@ CpuExit cpu_run(Cpu *cpu, int64_t budget)
             exit = attend(cpu, attention);
             continue;
         }
+        code_rest(cpu);
         exit = prepare(cpu, &recheck);
         if (exit == RUN_ON) {
             exit = execute(cpu, &recheck);

@@ -3,7 +3,7 @@
  * the slow paths need, and a few victims. Entries are for the guest's smallest page; a flush of one page drops the
  * whole mode where a larger one covers it. Tables grow when they are full at a flush, and shrink when they stay empty.
  */
-#include "cpu/cpu_internal.h"
+#include "cpu/code.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -43,6 +43,7 @@ static void begin_epoch(Cpu *cpu)
 {
     memset(cpu->tlb->fetched, 0, sizeof cpu->tlb->fetched);
     cpu->exec.epoch++;
+    code_forget_targets(cpu);
 }
 
 static void clear_entries(TlbEntry *entries, size_t count)
@@ -125,6 +126,23 @@ void cpu_tlb_flush(Cpu *cpu, uint32_t modes)
         mode_flush(cpu, (unsigned)__builtin_ctz(modes));
     }
     begin_epoch(cpu);
+}
+
+static void forget_fetches(TlbEntry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        entries[i].execute = TLB_INVALID;
+    }
+}
+
+void tlb_forget_fetches(Cpu *cpu)
+{
+    for (unsigned i = 0; i < TLB_MODES; i++) {
+        if (cpu->tlb->modes[i].used) {
+            forget_fetches(cpu->exec.tlb[i].entries, (size_t)1 << cpu->tlb->modes[i].bits);
+            forget_fetches(cpu->tlb->modes[i].victims, VICTIMS);
+        }
+    }
 }
 
 static bool entry_is_for(const TlbEntry *entry, uint64_t page)
@@ -285,7 +303,11 @@ static const TlbSource *fill(Cpu *cpu, uint64_t address, MmuAccess access, unsig
     mode->sources[slot] = source;
     entry->read = result.permissions & MMU_PERM_READ ? page | read_flags : TLB_INVALID;
     entry->write = result.permissions & MMU_PERM_WRITE ? page | write_flags : TLB_INVALID;
-    entry->execute = result.permissions & MMU_PERM_EXECUTE ? page | read_flags : TLB_INVALID;
+    entry->execute = TLB_INVALID;
+    if (result.permissions & MMU_PERM_EXECUTE && (access == MMU_EXECUTE || !cpu->code)) {
+        code_fetches_from(cpu, &source); /* exits of host code go by this tag: blocks from the page are what it holds */
+        entry->execute = page | read_flags;
+    }
     entry->addend = (uintptr_t)source.host - page;
     return &mode->sources[slot];
 }

@@ -43,7 +43,7 @@ typedef struct CodeLink {
     uint64_t pc;
     bool cross_page;
     CodeBlock *from, *to;  /* the cache's own from here on */
-    struct CodeLink *next; /* of those that lead to `to` */
+    struct CodeLink *next, **previous; /* of those that lead to `to`; what leads here */
 } CodeLink;
 
 /* A point of the code where an exception, a slow path or a host fault can be: by increasing offset. */

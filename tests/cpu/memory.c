@@ -166,7 +166,7 @@ static void test_tracked(Fixture *f, gconstpointer data)
     g_assert_cmphex(load(f, 3, 0x8000), ==, 15);
     uint64_t walks = f->machine->walks;
     load(f, 3, 0x8008);
-    g_assert_cmpuint(f->machine->walks, ==, walks);
+    g_assert_cmpuint(f->machine->walks, ==, walks + (f->machine->cpus[0]->code ? 1 : 0)); /* for the changed code */
 }
 
 /* A page whose odd 16 bytes are not there is translated anew for each access, and an access is cut at them. */

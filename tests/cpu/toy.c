@@ -1,5 +1,7 @@
 #include "toy.h"
 
+#include "fake_host.h"
+
 #include "base/bytes.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
@@ -443,6 +445,13 @@ static void bus_timer_set(Cpu *cpu, unsigned timer, uint64_t deadline)
 
 static const CpuBus bus = { bus_page, bus_read, bus_write, bus_time, bus_timer_set };
 
+static bool environment_is(const char *name, const char *value)
+{
+    return getenv(name) && !strcmp(getenv(name), value);
+}
+
+uint64_t toy_code_bytes = 1 * MIB;
+
 ToyMachine *toy_new(unsigned cpus)
 {
     ToyMachine *machine = NEW(ToyMachine);
@@ -454,6 +463,9 @@ ToyMachine *toy_new(unsigned cpus)
         machine->pages[i] = i * TOY_PAGE < TOY_RAM ? i * TOY_PAGE | 7 : 0;
     }
     machine->group = cpu_group_new();
+    if (environment_is("TOY_ENGINE", "code")) {
+        cpu_group_set_engine(machine->group, &(CpuEngine){ .host = &fake_host, .code_bytes = toy_code_bytes });
+    }
     machine->log = log_new();
     machine->cpu_count = cpus;
     for (unsigned i = 0; i < cpus; i++) {

@@ -95,6 +95,8 @@ extern const Guest toy_guest;
 
 /* Pages are mapped one to one with all permissions. */
 ToyMachine *toy_new(unsigned cpus);
+/* Of the code cache, where TOY_ENGINE is "code" in the environment: blocks run through it and the fake host. */
+extern uint64_t toy_code_bytes;
 void toy_free(ToyMachine *machine);
 static inline ToyState *toy_state(ToyMachine *machine, unsigned index) { return cpu_state(machine->cpus[index]); }
 

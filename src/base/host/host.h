@@ -75,6 +75,16 @@ void host_memory_advise(void *memory, uint64_t size, HostMemoryAdvice advice);
 /* Takes all pages from the host now, keeping what they hold; an error where the host has too few. */
 bool host_memory_prealloc(void *memory, uint64_t size, Error **error);
 
+/* Addresses without memory behind them, whole pages. NULL on failure; host_memory_unmap gives them back. */
+void *host_memory_reserve(uint64_t size, Error **error);
+/* Puts zeroes that are this process's own there (copied on write after a fork), readable and writable. */
+bool host_memory_commit(void *reserved, uint64_t size, Error **error);
+/* Puts the same fresh zeroes at two places of reservations: executable at one, writable at the other, at neither both.
+ * What was there before stays with the processes that forked off meanwhile. */
+bool host_memory_commit_code(void *execute, void *write, uint64_t size, Error **error);
+/* Takes away what was put into a reservation. */
+void host_memory_decommit(void *reserved, uint64_t size);
+
 /* Files and block devices. `bytes` of a device. */
 bool host_device_size(int fd, uint64_t *bytes, Error **error);
 /* These return 0 or an errno value: EOPNOTSUPP where the host, the file system or the device cannot. Zeroes: the range

@@ -48,6 +48,48 @@ int host_memfd_new(const char *name, uint64_t size, bool huge_pages, Error **err
     return fd;
 }
 
+void *host_memory_reserve(uint64_t size, Error **error)
+{
+    void *memory = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        error_set_errno(error, errno, "cannot reserve %llu bytes of addresses", (unsigned long long)size);
+        return NULL;
+    }
+    return memory;
+}
+
+static bool map_over(void *place, uint64_t size, int protection, int kind, int fd, Error **error)
+{
+    if (mmap(place, size, protection, kind | MAP_FIXED, fd, 0) == MAP_FAILED) {
+        return error_set_errno(error, errno, "cannot map %llu bytes of memory", (unsigned long long)size);
+    }
+    return true;
+}
+
+bool host_memory_commit(void *reserved, uint64_t size, Error **error)
+{
+    return map_over(reserved, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, error);
+}
+
+bool host_memory_commit_code(void *execute, void *write, uint64_t size, Error **error)
+{
+    int fd = host_memfd_new("myna-code", size, false, error);
+    if (fd < 0) {
+        return false;
+    }
+    bool done = map_over(execute, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, error) &&
+                map_over(write, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, error);
+    close(fd);
+    return done;
+}
+
+void host_memory_decommit(void *reserved, uint64_t size)
+{
+    bool done = map_over(reserved, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, NULL);
+    assert(done);
+    (void)done;
+}
+
 void host_memory_dont_need(void *memory, uint64_t size)
 {
     /* Pages of a shared file or memfd go only by a hole in it; private ones do not know that call. */

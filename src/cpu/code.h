@@ -1,0 +1,143 @@
+/*
+ * The code cache of a group of vCPUs: blocks of host code, found by the RAM they come from, guest address, mode and
+ * flags; links between them; and their memory, given out and taken back by chunks.
+ *
+ * Threads. Look-up takes no lock, and translation neither: each vCPU fills chunks of its own. Publishing, linking and
+ * dropping take the cache's lock, for some hundred nanoseconds each.
+ *
+ * Taking back. A block that is dropped is unlinked and found no more, but its memory stays: a vCPU may be in it, or
+ * have its address in its targets and returns. Chunks go back as wholes, the oldest first: one is emptied, a new epoch
+ * begins, and the chunk is used again when each vCPU has reached it, that is, has been in the run loop and emptied its
+ * targets and returns, or does not run at all.
+ *
+ * Code that changes. Nothing is write-protected. Of each page that blocks come from there is a copy. A vCPU that is told
+ * of changes compares a page with its copy before it fetches from it again, and what changed is dropped.
+ */
+#pragma once
+
+#include "cpu/cpu_internal.h"
+#include "jit/host.h"
+
+typedef struct Block Block;
+typedef struct CodeCache CodeCache;
+typedef struct CodePage CodePage;
+
+/* The bytes of a block that stand on one page. */
+typedef struct BlockPart {
+    CodePage *page;
+    Block *next, **link; /* in the page's list, part by part; `link` is what leads here */
+    uint32_t offset, count;
+} BlockPart;
+
+enum { BLOCK_PARTS = 2 };
+
+struct Block {
+    CodeBlock code; /* first: links know blocks by it */
+    const void *ram;
+    uint64_t ram_offset; /* of the page */
+    const void *second_ram;
+    uint64_t second_offset; /* where an instruction that crosses pages goes on; second_ram NULL: none does */
+    _Atomic(Block *) next;  /* in the bucket */
+    CodeLink *incoming;     /* exits that lead here */
+    BlockPart parts[BLOCK_PARTS];
+    bool interpreted; /* the host cannot: code.code is where code would have been */
+    bool dropped;
+};
+
+typedef struct BlockQuery {
+    const void *ram;
+    uint64_t ram_offset, pc, mode;
+    uint32_t flags;
+} BlockQuery;
+
+/* Memory: code_memory.c. */
+typedef struct CodeChunk {
+    enum ChunkState { CHUNK_FREE, CHUNK_FILLING, CHUNK_FULL, CHUNK_LEAVING } state;
+    bool has_code_memory;
+    bool shared; /* with a process that forked off: what was written stays */
+    size_t code_used, data_used;
+    uint64_t order;              /* CHUNK_FULL: the lower, the older */
+    uint64_t epoch;              /* CHUNK_LEAVING: free once every vCPU has seen it */
+    _Atomic uint32_t block_count; /* their addresses stand at the end of the data, by falling address of these */
+} CodeChunk;
+
+typedef struct CodeMemory {
+    uint8_t *reservation; /* code, then data */
+    uint8_t *code, *write, *data;
+    size_t chunk_bytes, chunk_count; /* of code; data likewise */
+    CodeChunk *chunks;
+    uint64_t orders;
+} CodeMemory;
+
+bool code_memory_init(CodeMemory *memory, uint64_t bytes, Error **error);
+void code_memory_free(CodeMemory *memory);
+/* A chunk to fill, or NULL. */
+CodeChunk *code_memory_take(CodeMemory *memory);
+/* The chunk that was filled first, or NULL; and how many are free. */
+CodeChunk *code_memory_oldest(CodeMemory *memory);
+size_t code_memory_free_chunks(const CodeMemory *memory);
+/* What is left of a chunk, behind `head` bytes of data for the block itself. False: not even these. */
+bool code_chunk_space(const CodeMemory *memory, const CodeChunk *chunk, size_t head, CodeSpace *space, void **head_at);
+/* Takes what was used of the space. */
+void code_chunk_use(CodeMemory *memory, CodeChunk *chunk, const CodeSpace *space, Block *block);
+Block *code_chunk_block(const CodeMemory *memory, const CodeChunk *chunk, uint32_t index);
+/* The block that a host address is in, or NULL. Takes no lock: for signal handlers. */
+Block *code_memory_find(const CodeMemory *memory, const void *pc);
+
+/* Blocks: code_table.c. */
+typedef struct CodeCounts {
+    _Atomic uint64_t blocks, interpreted, guest_bytes, host_bytes, insns; /* made so far */
+    _Atomic uint64_t links, drops, evictions, lost; /* lost: another vCPU was first */
+} CodeCounts;
+
+enum { CODE_PAGE_BUCKETS = 1 << 12 };
+
+struct CodeCache {
+    const CodeHost *host;
+    void *common;
+    uint32_t flags; /* CodeFlags that all blocks have */
+    Mutex lock;
+    CodeMemory memory;
+    _Atomic(Block *) *buckets;
+    size_t bucket_count;
+    CodePage *pages[CODE_PAGE_BUCKETS];
+    _Atomic uint64_t changes; /* times that a vCPU was told of changed code */
+    _Atomic uint64_t epoch;   /* of chunks taken back */
+    CodeCounts counts;
+};
+
+/* NULL with an error. `guest` and `layout` are alike for all vCPUs. */
+CodeCache *code_cache_new(const CpuEngine *engine, const IrGuest *guest, const CodeLayout *layout, Error **error);
+void code_cache_free(CodeCache *cache);
+Block *code_find(CodeCache *cache, const BlockQuery *query);
+typedef enum PublishResult { PUBLISH_DONE, PUBLISH_LOST, PUBLISH_CHANGED } PublishResult;
+/* Enters a block. LOST: `*block` becomes the one that was there before. CHANGED: memory is not what the translation
+ * was made from any more. */
+PublishResult code_publish(CodeCache *cache, Block **block, const Translation *from, unsigned page_bits);
+/* The exit `link` leads to `to` from now on, unless one of them was dropped. */
+void code_link(CodeCache *cache, CodeLink *link, Block *to, uintptr_t addend);
+/* The page as the source has it is compared with the blocks from it, unless that was done since `since`. */
+void code_page_check(CodeCache *cache, const TlbSource *source, unsigned page_bits, uint64_t since);
+/* All pages, where the host can read them. */
+void code_check_all(CodeCache *cache, unsigned page_bits);
+/* Drops blocks of [first, last] of `ram`; true if there were any. */
+bool code_drop_range(CodeCache *cache, const void *ram, uint64_t first, uint64_t last, unsigned page_bits);
+/* Under the lock. */
+void code_drop_chunk(CodeCache *cache, CodeChunk *chunk);
+
+/* A vCPU's part: code_vcpu.c. */
+CodeVcpu *code_vcpu_new(Cpu *cpu, CodeCache *cache);
+void code_vcpu_free(Cpu *cpu);
+/* Runs from the guest's pc on. False: the interpreter is to do it (or to find out what is wrong). */
+bool code_run(Cpu *cpu, int *reason);
+/* Translations of addresses or code went: nothing may be entered by targets and returns. */
+void code_forget_targets(Cpu *cpu);
+void code_told_of_changes(Cpu *cpu);
+/* Between blocks: the memory that this vCPU does not hold any more may go. */
+void code_rest(Cpu *cpu);
+/* Whether the vCPU has seen the epoch, or is in no code and will see it before it enters any. Under the group's lock. */
+bool code_has_reached(const Cpu *cpu, uint64_t epoch);
+/* A page enters the fetch TLB. */
+void code_fetches_from(Cpu *cpu, const TlbSource *source);
+/* group.c: whether each vCPU but one has reached the epoch; those that have not are kicked. */
+bool group_has_reached(CpuGroup *group, uint64_t epoch, const Cpu *but);

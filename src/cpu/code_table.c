@@ -1,0 +1,425 @@
+/*
+ * The table of blocks, the links between them, and the pages that they come from: see code.h. Readers of the table take
+ * no lock; a block's `next` stays as it was when the block is taken out, and its memory stays until no reader can be
+ * left, so a reader that stands on it finds its way.
+ */
+#include "base/error.h"
+#include "base/host/host.h"
+#include "cpu/code.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct CodePage {
+    const void *ram;
+    const uint8_t *host;
+    uint64_t offset;
+    CodePage *next;
+    Block *blocks;
+    uint64_t checked; /* the count of changes up to which `bytes` are known to be memory's */
+    uint8_t bytes[];
+};
+
+enum { BYTES_FOR_EACH_BUCKET = 1024 };
+
+#define DEFAULT_BYTES (256 * MIB)
+
+static bool init(CodeCache *cache, const IrGuest *guest, const CodeLayout *layout, uint64_t bytes, Error **error)
+{
+    CodeSpace space;
+    void *unused;
+
+    cache->bucket_count = 1024;
+    while (cache->bucket_count * BYTES_FOR_EACH_BUCKET < bytes) {
+        cache->bucket_count *= 2;
+    }
+    /* A mapping: pages of it that no block falls on are never there. */
+    cache->buckets = host_memory_map(-1, 0, cache->bucket_count * sizeof *cache->buckets, HOST_MEMORY_NORESERVE, error);
+    if (!cache->buckets || !code_memory_init(&cache->memory, bytes, error)) {
+        return false;
+    }
+    CodeChunk *chunk = code_memory_take(&cache->memory); /* for what is common: never taken back */
+    if (!chunk || !code_chunk_space(&cache->memory, chunk, 0, &space, &unused)) {
+        return error_set(error, "no memory for translated code");
+    }
+    if (!cache->host->prepare(&space, guest, layout, &cache->common, error)) {
+        return false;
+    }
+    code_chunk_use(&cache->memory, chunk, &space, NULL);
+    return true;
+}
+
+CodeCache *code_cache_new(const CpuEngine *engine, const IrGuest *guest, const CodeLayout *layout, Error **error)
+{
+    CodeCache *cache = NEW(CodeCache);
+
+    cache->host = engine->host;
+    cache->flags = engine->code_flags;
+    mutex_init(&cache->lock);
+    if (!init(cache, guest, layout, engine->code_bytes ? engine->code_bytes : DEFAULT_BYTES, error)) {
+        code_cache_free(cache);
+        return NULL;
+    }
+    return cache;
+}
+
+void code_cache_free(CodeCache *cache)
+{
+    if (!cache) {
+        return;
+    }
+    for (size_t i = 0; i < CODE_PAGE_BUCKETS; i++) {
+        for (CodePage *page = cache->pages[i], *next; page; page = next) {
+            next = page->next;
+            free(page);
+        }
+    }
+    if (cache->buckets) {
+        host_memory_unmap((void *)cache->buckets, cache->bucket_count * sizeof *cache->buckets);
+    }
+    code_memory_free(&cache->memory);
+    mutex_destroy(&cache->lock);
+    free(cache);
+}
+
+static uint64_t mix(uint64_t h)
+{
+    h *= 0xff51afd7ed558ccd;
+    return h ^ h >> 32;
+}
+
+static _Atomic(Block *) *bucket_of(CodeCache *cache, const BlockQuery *query)
+{
+    uint64_t h = query->pc ^ mix((uintptr_t)query->ram ^ query->ram_offset << 16) ^ mix(query->mode << 8 ^ query->flags);
+    return &cache->buckets[mix(h) & (cache->bucket_count - 1)];
+}
+
+static bool block_is(const Block *block, const BlockQuery *query)
+{
+    return block->code.pc == query->pc && block->ram == query->ram && block->ram_offset == query->ram_offset &&
+           block->code.mode == query->mode && block->code.flags == query->flags;
+}
+
+static BlockQuery query_for(const Block *block)
+{
+    return (BlockQuery){ block->ram, block->ram_offset, block->code.pc, block->code.mode, block->code.flags };
+}
+
+Block *code_find(CodeCache *cache, const BlockQuery *query)
+{
+    Block *block = atomic_load_explicit(bucket_of(cache, query), memory_order_acquire);
+
+    while (block && !block_is(block, query)) {
+        block = atomic_load_explicit(&block->next, memory_order_acquire);
+    }
+    return block;
+}
+
+/* Pages. Under the lock. */
+
+static CodePage **page_slot(CodeCache *cache, const void *ram, uint64_t offset)
+{
+    CodePage **slot = &cache->pages[mix((uintptr_t)ram ^ offset) % CODE_PAGE_BUCKETS];
+
+    while (*slot && ((*slot)->ram != ram || (*slot)->offset != offset)) {
+        slot = &(*slot)->next;
+    }
+    return slot;
+}
+
+static CodePage *get_page(CodeCache *cache, const TlbSource *source, unsigned page_bits)
+{
+    CodePage **slot = page_slot(cache, source->ram, source->ram_offset);
+
+    if (!*slot) {
+        CodePage *page = mem_alloc0(sizeof *page + BIT(page_bits));
+        page->ram = source->ram;
+        page->host = source->host;
+        page->offset = source->ram_offset;
+        page->checked = atomic_load(&cache->changes);
+        ram_read(source->host, page->bytes, (unsigned)BIT(page_bits));
+        *slot = page;
+    }
+    return *slot;
+}
+
+/* Links. Under the lock. */
+
+static void unlink_exit(CodeLink *link)
+{
+    if (!link->to) {
+        return;
+    }
+    atomic_store_explicit(&link->target, link->stub, memory_order_release);
+    *link->previous = link->next;
+    if (link->next) {
+        link->next->previous = link->previous;
+    }
+    link->to = NULL;
+}
+
+void code_link(CodeCache *cache, CodeLink *link, Block *to, uintptr_t addend)
+{
+    mutex_lock(&cache->lock);
+    if (!((Block *)link->from)->dropped && !to->dropped && link->to != &to->code) {
+        unlink_exit(link);
+        link->to = &to->code;
+        link->addend = addend;
+        link->next = to->incoming;
+        link->previous = &to->incoming;
+        if (to->incoming) {
+            to->incoming->previous = &link->next;
+        }
+        to->incoming = link;
+        atomic_store_explicit(&link->target, to->code.code, memory_order_release);
+        atomic_fetch_add_explicit(&cache->counts.links, 1, memory_order_relaxed);
+    }
+    mutex_unlock(&cache->lock);
+}
+
+/* Dropping. Under the lock. */
+
+static void leave_bucket(CodeCache *cache, Block *block)
+{
+    BlockQuery query = query_for(block);
+    _Atomic(Block *) *link = bucket_of(cache, &query);
+
+    while (atomic_load_explicit(link, memory_order_relaxed) != block) {
+        link = &atomic_load_explicit(link, memory_order_relaxed)->next;
+    }
+    atomic_store_explicit(link, atomic_load_explicit(&block->next, memory_order_relaxed), memory_order_release);
+}
+
+static void leave_page(CodeCache *cache, BlockPart *part)
+{
+    CodePage *page = part->page;
+
+    if (!page) {
+        return;
+    }
+    *part->link = part->next;
+    for (unsigned i = 0; part->next && i < BLOCK_PARTS; i++) { /* the part of it that stands on this page */
+        if (part->next->parts[i].page == page && part->next->parts[i].link == &part->next) {
+            part->next->parts[i].link = part->link;
+        }
+    }
+    part->page = NULL;
+    if (!page->blocks) {
+        CodePage **slot = page_slot(cache, page->ram, page->offset);
+        *slot = page->next;
+        free(page);
+    }
+}
+
+static void drop(CodeCache *cache, Block *block)
+{
+    if (block->dropped) {
+        return;
+    }
+    block->dropped = true;
+    leave_bucket(cache, block);
+    for (unsigned i = 0; i < BLOCK_PARTS; i++) {
+        leave_page(cache, &block->parts[i]);
+    }
+    while (block->incoming) {
+        unlink_exit(block->incoming);
+    }
+    for (unsigned i = 0; i < block->code.link_count; i++) {
+        unlink_exit(&block->code.links[i]);
+    }
+    atomic_fetch_add_explicit(&cache->counts.drops, 1, memory_order_relaxed);
+}
+
+void code_drop_chunk(CodeCache *cache, CodeChunk *chunk)
+{
+    uint32_t count = atomic_load_explicit(&chunk->block_count, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < count; i++) {
+        drop(cache, code_chunk_block(&cache->memory, chunk, i));
+    }
+}
+
+/* Comparing. Under the lock. */
+
+static const BlockPart *part_on(const Block *block, const CodePage *page)
+{
+    return block->parts[0].page == page ? &block->parts[0] : &block->parts[1];
+}
+
+/* Drops the blocks whose bytes are not those of `now`, and takes these over. The page may be gone then: false. */
+static bool renew_page(CodeCache *cache, CodePage *page, const uint8_t *now, unsigned page_bits)
+{
+    for (Block *block = page->blocks, *next; block; block = next) {
+        const BlockPart *part = part_on(block, page);
+        next = part->next;
+        if (memcmp(page->bytes + part->offset, now + part->offset, part->count)) {
+            bool last = page->blocks == block && !next;
+            drop(cache, block);
+            if (last) {
+                return false;
+            }
+        }
+    }
+    memcpy(page->bytes, now, BIT(page_bits));
+    return true;
+}
+
+static void compare_page(CodeCache *cache, CodePage *page, unsigned page_bits)
+{
+    uint64_t changes = atomic_load(&cache->changes);
+    AUTO_FREE uint8_t *now = mem_alloc(BIT(page_bits));
+
+    ram_read(page->host, now, (unsigned)BIT(page_bits));
+    if (!memcmp(now, page->bytes, BIT(page_bits)) || renew_page(cache, page, now, page_bits)) {
+        page->checked = changes;
+    }
+}
+
+static void check_page(CodeCache *cache, const TlbSource *source, unsigned page_bits, uint64_t since)
+{
+    CodePage *page = *page_slot(cache, source->ram, source->ram_offset);
+
+    if (page && page->checked < since) {
+        page->host = source->host;
+        compare_page(cache, page, page_bits);
+    }
+}
+
+/* The first of the list that was not compared since there were `changes`. */
+static CodePage *page_to_check(CodePage *page, uint64_t changes)
+{
+    while (page && page->checked >= changes) {
+        page = page->next;
+    }
+    return page;
+}
+
+void code_check_all(CodeCache *cache, unsigned page_bits)
+{
+    uint64_t changes = atomic_load(&cache->changes);
+
+    mutex_lock(&cache->lock);
+    for (size_t i = 0; i < CODE_PAGE_BUCKETS; i++) {
+        CodePage *page; /* looked for anew after each: pages may be freed */
+        while ((page = page_to_check(cache->pages[i], changes))) {
+            compare_page(cache, page, page_bits);
+        }
+    }
+    mutex_unlock(&cache->lock);
+}
+
+void code_page_check(CodeCache *cache, const TlbSource *source, unsigned page_bits, uint64_t since)
+{
+    mutex_lock(&cache->lock);
+    check_page(cache, source, page_bits, since);
+    mutex_unlock(&cache->lock);
+}
+
+/* Publishing. */
+
+static bool part_is(const CodePage *page, const uint8_t *bytes, uint32_t offset, uint32_t count)
+{
+    return !memcmp(page->bytes + offset, bytes, count);
+}
+
+/* The page, holding the bytes; NULL: memory is not what was translated. A page without blocks stays for a moment. */
+static CodePage *page_holding(CodeCache *cache, const TlbSource *source, unsigned page_bits, const uint8_t *bytes,
+                              uint32_t offset, uint32_t count)
+{
+    CodePage *page = get_page(cache, source, page_bits);
+
+    if (!part_is(page, bytes, offset, count)) {
+        check_page(cache, source, page_bits, UINT64_MAX);
+        page = get_page(cache, source, page_bits);
+    }
+    return part_is(page, bytes, offset, count) ? page : NULL;
+}
+
+static void enter_page(Block *block, unsigned index, CodePage *page, uint32_t offset, uint32_t count)
+{
+    BlockPart *part = &block->parts[index];
+
+    *part = (BlockPart){ page, page->blocks, &page->blocks, offset, count };
+    for (unsigned i = 0; page->blocks && i < BLOCK_PARTS; i++) {
+        if (page->blocks->parts[i].page == page && page->blocks->parts[i].link == &page->blocks) {
+            page->blocks->parts[i].link = &part->next;
+        }
+    }
+    page->blocks = block;
+}
+
+static bool enter_pages(CodeCache *cache, Block *block, const Translation *from, unsigned page_bits)
+{
+    uint32_t offset = (uint32_t)(block->code.pc & mask_bits(page_bits));
+    uint32_t here = (uint32_t)MIN(from->ir.bytes, BIT(page_bits) - offset), there = from->ir.bytes - here;
+    CodePage *first = page_holding(cache, &from->first, page_bits, from->bytes, offset, here);
+
+    if (!first) {
+        return false;
+    }
+    if (!there) {
+        enter_page(block, 0, first, offset, here);
+        return true;
+    }
+    CodePage *second = page_holding(cache, &from->second, page_bits, from->bytes + here, 0, there);
+    first = page_holding(cache, &from->first, page_bits, from->bytes, offset, here); /* what changed may be one page */
+    if (!second || !first || first == second) { /* one page under two addresses: the interpreter's */
+        return false;
+    }
+    enter_page(block, 0, first, offset, here);
+    enter_page(block, 1, second, 0, there);
+    return true;
+}
+
+static PublishResult publish(CodeCache *cache, Block **block, const Translation *from, unsigned page_bits)
+{
+    BlockQuery query = query_for(*block);
+    Block *other = code_find(cache, &query);
+
+    if (other) {
+        (*block)->dropped = true;
+        *block = other;
+        return PUBLISH_LOST;
+    }
+    if (!enter_pages(cache, *block, from, page_bits)) {
+        (*block)->dropped = true;
+        return PUBLISH_CHANGED;
+    }
+    _Atomic(Block *) *bucket = bucket_of(cache, &query);
+    atomic_store_explicit(&(*block)->next, atomic_load_explicit(bucket, memory_order_relaxed), memory_order_relaxed);
+    atomic_store_explicit(bucket, *block, memory_order_release);
+    return PUBLISH_DONE;
+}
+
+PublishResult code_publish(CodeCache *cache, Block **block, const Translation *from, unsigned page_bits)
+{
+    mutex_lock(&cache->lock);
+    PublishResult result = publish(cache, block, from, page_bits);
+    mutex_unlock(&cache->lock);
+    return result;
+}
+
+static CodePage *page_in_range(CodePage *page, const void *ram, uint64_t first, uint64_t last, unsigned page_bits)
+{
+    while (page && (!page->blocks || page->ram != ram || page->offset > last ||
+                    page->offset + mask_bits(page_bits) < first)) {
+        page = page->next;
+    }
+    return page;
+}
+
+bool code_drop_range(CodeCache *cache, const void *ram, uint64_t first, uint64_t last, unsigned page_bits)
+{
+    bool any = false;
+
+    mutex_lock(&cache->lock);
+    for (size_t i = 0; i < CODE_PAGE_BUCKETS; i++) {
+        CodePage *page; /* looked for anew after each drop, which may free any page */
+        while ((page = page_in_range(cache->pages[i], ram, first, last, page_bits))) {
+            drop(cache, page->blocks);
+            any = true;
+        }
+    }
+    mutex_unlock(&cache->lock);
+    return any;
+}

@@ -1,0 +1,431 @@
+/*
+ * A vCPU and the code cache: finds the block to run, has it made where there is none, and links the exit that led here.
+ *
+ * Targets and returns are kept for each mode (and flags) apart, so that a system call does not cost the program its
+ * predictions; all of them are emptied when translations of addresses or code go.
+ */
+#include "cpu/code.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONTEXTS = 6, TRIES = 3 };
+
+/* What indirect jumps and returns find, for one mode. */
+typedef struct CodeContext {
+    uint64_t mode;
+    uint32_t flags;
+    bool valid;
+    uint64_t last_used;
+    uint32_t return_top;
+    ExecTarget targets[EXEC_TARGETS];
+    ExecReturn returns[EXEC_RETURNS];
+} CodeContext;
+
+struct CodeVcpu {
+    CodeCache *cache;
+    CodeContext *contexts[CONTEXTS]; /* made when needed */
+    CodeContext *current;
+    uint64_t uses;
+    uint64_t since;         /* the count of changes that this vCPU was told of last */
+    _Atomic uint64_t epoch; /* of the cache: seen */
+    _Atomic bool inside;    /* has host code on its stack, even while it is not `running` */
+    CodeChunk *chunk;       /* it fills; NULL: none */
+    Translation translation;
+};
+
+CodeVcpu *code_vcpu_new(Cpu *cpu, CodeCache *cache)
+{
+    CodeVcpu *code = NEW(CodeVcpu);
+
+    code->cache = cache;
+    ir_block_init(&code->translation.ir);
+    return code;
+}
+
+static void finish_chunk(CodeVcpu *code)
+{
+    mutex_lock(&code->cache->lock);
+    if (code->chunk) {
+        code->chunk->state = CHUNK_FULL;
+        code->chunk->order = code->cache->memory.orders++;
+        code->chunk = NULL;
+    }
+    mutex_unlock(&code->cache->lock);
+}
+
+void code_vcpu_free(Cpu *cpu)
+{
+    CodeVcpu *code = cpu->code;
+
+    if (!code) {
+        return;
+    }
+    finish_chunk(code);
+    for (unsigned i = 0; i < CONTEXTS; i++) {
+        free(code->contexts[i]);
+    }
+    ir_block_free(&code->translation.ir);
+    free(code);
+    cpu->code = NULL;
+}
+
+/* Targets and returns. */
+
+static void empty(CodeContext *context)
+{
+    for (unsigned i = 0; i < EXEC_TARGETS; i++) {
+        context->targets[i].pc = EXEC_NO_PC;
+    }
+    for (unsigned i = 0; i < EXEC_RETURNS; i++) {
+        context->returns[i].pc = EXEC_NO_PC;
+    }
+    context->return_top = 0;
+    context->valid = true;
+}
+
+void code_forget_targets(Cpu *cpu)
+{
+    CodeVcpu *code = cpu->code;
+
+    if (!code) {
+        return;
+    }
+    for (unsigned i = 0; i < CONTEXTS && code->contexts[i]; i++) {
+        code->contexts[i]->valid = false;
+    }
+    cpu->exec.code_link = NULL;
+    if (code->current) { /* translated code may look before the run loop does */
+        empty(code->current);
+        cpu->exec.return_top = 0;
+    }
+}
+
+/* That of the mode, or the one that has not been used for longest. */
+static CodeContext *find_context(CodeVcpu *code, uint64_t mode, uint32_t flags)
+{
+    CodeContext **oldest = &code->contexts[0];
+
+    for (unsigned i = 0; i < CONTEXTS; i++) {
+        CodeContext **slot = &code->contexts[i];
+        if (!*slot) {
+            *slot = NEW(CodeContext);
+            oldest = slot;
+            break;
+        }
+        if ((*slot)->mode == mode && (*slot)->flags == flags) {
+            return *slot;
+        }
+        if ((*slot)->last_used < (*oldest)->last_used) {
+            oldest = slot;
+        }
+    }
+    (*oldest)->mode = mode;
+    (*oldest)->flags = flags;
+    (*oldest)->valid = false;
+    return *oldest;
+}
+
+static void select_context(Cpu *cpu, uint32_t flags)
+{
+    CodeVcpu *code = cpu->code;
+    CodeContext *current = code->current;
+
+    if (LIKELY(current && current->mode == cpu->exec.mode && current->flags == flags)) {
+        return;
+    }
+    if (current) {
+        current->return_top = cpu->exec.return_top;
+    }
+    current = find_context(code, cpu->exec.mode, flags);
+    if (!current->valid) {
+        empty(current);
+    }
+    current->last_used = ++code->uses;
+    code->current = current;
+    cpu->exec.targets = current->targets;
+    cpu->exec.returns = current->returns;
+    cpu->exec.return_top = current->return_top;
+    cpu->exec.code_link = NULL; /* an exit of another mode */
+}
+
+/* What changes, what goes. */
+
+void code_told_of_changes(Cpu *cpu)
+{
+    if (cpu->code) {
+        cpu->code->since = atomic_fetch_add(&cpu->code->cache->changes, 1) + 1;
+        code_forget_targets(cpu);
+        if (cpu->code->cache->flags & CODE_DIRECT) { /* its links ask no TLB */
+            code_check_all(cpu->code->cache, cpu->exec.page_bits);
+        } else {
+            tlb_forget_fetches(cpu);
+        }
+    }
+}
+
+bool code_has_reached(const Cpu *cpu, uint64_t epoch)
+{
+    return !cpu->code || atomic_load(&cpu->code->epoch) >= epoch ||
+           (!cpu->running && !atomic_load_explicit(&cpu->code->inside, memory_order_acquire));
+}
+
+void code_fetches_from(Cpu *cpu, const TlbSource *source)
+{
+    if (cpu->code && source->cacheable && source->host && source->ram) {
+        code_page_check(cpu->code->cache, source, cpu->exec.page_bits, cpu->code->since);
+    }
+}
+
+void code_rest(Cpu *cpu)
+{
+    CodeVcpu *code = cpu->code;
+
+    if (!code) {
+        return;
+    }
+    uint64_t epoch = atomic_load(&code->cache->epoch);
+    if (UNLIKELY(epoch != atomic_load_explicit(&code->epoch, memory_order_relaxed))) {
+        code_forget_targets(cpu);
+        atomic_store(&code->epoch, epoch);
+    }
+}
+
+/* Making blocks. */
+
+/* Chunks that everybody has let go of are free. Under the lock. */
+static void reclaim(Cpu *cpu)
+{
+    CodeMemory *memory = &cpu->code->cache->memory;
+
+    for (size_t i = 0; i < memory->chunk_count; i++) {
+        CodeChunk *chunk = &memory->chunks[i];
+        if (chunk->state == CHUNK_LEAVING && group_has_reached(cpu->group, chunk->epoch, cpu)) {
+            chunk->state = CHUNK_FREE;
+        }
+    }
+}
+
+/* Empties the oldest chunk where few are free. Under the lock. */
+static void evict(Cpu *cpu)
+{
+    CodeCache *cache = cpu->code->cache;
+    CodeChunk *oldest = code_memory_oldest(&cache->memory);
+
+    if (!oldest || code_memory_free_chunks(&cache->memory) > 1) {
+        return;
+    }
+    code_drop_chunk(cache, oldest);
+    oldest->state = CHUNK_LEAVING;
+    oldest->epoch = atomic_fetch_add(&cache->epoch, 1) + 1;
+    atomic_fetch_add_explicit(&cache->counts.evictions, 1, memory_order_relaxed);
+}
+
+/* Another chunk; false: none is free before the other vCPUs have let go of one. This vCPU is in no block. */
+static bool change_chunk(Cpu *cpu)
+{
+    CodeVcpu *code = cpu->code;
+
+    finish_chunk(code);
+    mutex_lock(&code->cache->lock);
+    evict(cpu);
+    code_rest(cpu);
+    reclaim(cpu);
+    code->chunk = code_memory_take(&code->cache->memory);
+    mutex_unlock(&code->cache->lock);
+    return code->chunk;
+}
+
+static void describe(Cpu *cpu, Block *block, const BlockQuery *query, const Translation *from)
+{
+    *block = (Block){
+        .code = { .pc = query->pc,
+                  .mode = query->mode,
+                  .flags = query->flags,
+                  .guest_bytes = from->ir.bytes,
+                  .insn_count = from->ir.insn_count,
+                  .fetch_mmu_mode = (uint8_t)cpu->guest->fetch_mmu_mode(cpu) },
+        .ram = query->ram,
+        .ram_offset = query->ram_offset,
+    };
+    if (from->crosses) {
+        uint64_t page_size = BIT(cpu->exec.page_bits);
+        block->second_ram = from->second.ram;
+        block->second_offset = from->second.ram_offset;
+        block->code.guard_pc = align_up(query->pc + 1, page_size) & cpu_address_mask(cpu);
+        block->code.guard_addend = (uintptr_t)from->second.host - block->code.guard_pc;
+        block->code.guarded = !(query->flags & CODE_DIRECT);
+    }
+}
+
+/* The translation as host code, in this vCPU's chunk or the next. */
+static CompileResult compile(Cpu *cpu, const BlockQuery *query, Block **made)
+{
+    CodeVcpu *code = cpu->code;
+    const Translation *from = &code->translation;
+    CompileResult result = COMPILE_NO_ROOM;
+
+    for (unsigned tries = 0; tries < 2 && result == COMPILE_NO_ROOM; tries++) {
+        CodeSpace space;
+        void *head;
+        if ((tries || !code->chunk) && !change_chunk(cpu)) {
+            return COMPILE_NO_ROOM;
+        }
+        if (!code_chunk_space(&code->cache->memory, code->chunk, sizeof(Block), &space, &head)) {
+            continue;
+        }
+        Block *block = head;
+        describe(cpu, block, query, from);
+        result = code->cache->host->compile(&space, code->cache->common, &from->ir, &cpu->guest->ir, &block->code);
+        if (result == COMPILE_CANNOT && from->ir.insn_count == 1) { /* so that nobody tries again */
+            block->interpreted = true;
+            block->code.code = space.code;
+            result = COMPILE_DONE;
+            space.code_used = space.data_used = 0;
+        }
+        if (result == COMPILE_DONE) {
+            for (unsigned i = 0; i < block->code.link_count; i++) {
+                block->code.links[i].from = &block->code;
+            }
+            code_chunk_use(&code->cache->memory, code->chunk, &space, block);
+            *made = block;
+        }
+    }
+    return result;
+}
+
+static void count_block(CodeCache *cache, const Block *block)
+{
+    if (block->interpreted) {
+        atomic_fetch_add_explicit(&cache->counts.interpreted, 1, memory_order_relaxed);
+        return;
+    }
+    atomic_fetch_add_explicit(&cache->counts.blocks, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&cache->counts.guest_bytes, block->code.guest_bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&cache->counts.host_bytes, block->code.code_bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&cache->counts.insns, block->code.insn_count, memory_order_relaxed);
+}
+
+static bool may_be_kept(const TlbSource *source)
+{
+    return source->cacheable && source->host && source->ram;
+}
+
+/* Translates, compiles, publishes. NULL: the interpreter is to go on, or an exception is pending. */
+static Block *make(Cpu *cpu, const BlockQuery *query, const TlbSource *first)
+{
+    CodeVcpu *code = cpu->code;
+    unsigned limit = BLOCK_INSNS;
+
+    for (unsigned tries = 0; tries < TRIES && limit;) {
+        Block *block = NULL;
+        code->translation.first = *first;
+        if (!translate(cpu, &code->translation, limit) ||
+            (code->translation.crosses && !may_be_kept(&code->translation.second))) {
+            return NULL;
+        }
+        CompileResult result = compile(cpu, query, &block);
+        if (result != COMPILE_DONE) { /* a shorter one may do, up to what the host cannot */
+            limit = MIN(limit, code->translation.ir.insn_count) / 2;
+            continue;
+        }
+        PublishResult published = code_publish(code->cache, &block, &code->translation, cpu->exec.page_bits);
+        if (published == PUBLISH_DONE) {
+            count_block(code->cache, block);
+        } else {
+            atomic_fetch_add_explicit(&code->cache->counts.lost, 1, memory_order_relaxed);
+        }
+        if (published != PUBLISH_CHANGED) {
+            return block;
+        }
+        tries++;
+    }
+    return NULL;
+}
+
+/* Finding. */
+
+/* Whether the second page of a block that crosses is mapped as it was. False may mean that an exception is pending. */
+static bool second_page_stands(Cpu *cpu, const Block *block)
+{
+    if (!block->second_ram) {
+        return true;
+    }
+    const TlbSource *second = tlb_lookup(cpu, block->code.guard_pc, MMU_EXECUTE, cpu->guest->fetch_mmu_mode(cpu));
+    if (!second || !may_be_kept(second) || second->ram != block->second_ram ||
+        second->ram_offset != block->second_offset) {
+        return false;
+    }
+    return true;
+}
+
+static bool is_on_page_of(const Block *block, const CodeLink *link)
+{
+    const Block *from = (const Block *)link->from;
+    return from->ram == block->ram && from->ram_offset == block->ram_offset;
+}
+
+/* Called with a block that holds what stands at pc now: the exit that led here, and jumps, find it next time. */
+static void remember(Cpu *cpu, Block *block, const TlbSource *source)
+{
+    Exec *exec = &cpu->exec;
+    CodeLink *link = exec->code_link;
+
+    if (link && link->pc == block->code.pc && link->from->mode == block->code.mode &&
+        link->from->flags == block->code.flags && (link->cross_page || is_on_page_of(block, link))) {
+        uint64_t page = align_down(block->code.pc, BIT(exec->page_bits));
+        code_link(cpu->code->cache, link, block, (uintptr_t)source->host - page);
+    }
+    if (!block->second_ram) { /* else its entry refuses until `find` has looked up the second page */
+        exec->targets[exec_target_index(block->code.pc)] = (ExecTarget){ block->code.pc, block->code.code };
+    }
+}
+
+/* The code at the guest's pc. NULL: as make. */
+static const void *find(Cpu *cpu, uint32_t flags)
+{
+    Exec *exec = &cpu->exec;
+    uint64_t pc = cpu->guest->pc(cpu);
+    const ExecTarget *target = &exec->targets[exec_target_index(pc)];
+
+    if (target->pc == pc && pc != EXEC_NO_PC && !exec->code_link) {
+        return target->code;
+    }
+    exec->pc = pc;
+    const TlbSource *source = tlb_lookup(cpu, pc, MMU_EXECUTE, cpu->guest->fetch_mmu_mode(cpu));
+    if (!source || !may_be_kept(source)) {
+        return NULL;
+    }
+    TlbSource first = *source;
+    BlockQuery query = { first.ram, first.ram_offset, pc, exec->mode, flags };
+    Block *block = code_find(cpu->code->cache, &query);
+    if (block && (!second_page_stands(cpu, block) || block != code_find(cpu->code->cache, &query))) {
+        return NULL; /* the interpreter takes this instruction */
+    }
+    block = block ? block : make(cpu, &query, &first);
+    if (!block || block->interpreted || pc == EXEC_NO_PC) {
+        return NULL;
+    }
+    remember(cpu, block, &first);
+    return block->code.code;
+}
+
+bool code_run(Cpu *cpu, int *reason)
+{
+    CodeVcpu *code = cpu->code;
+    uint32_t flags = code->cache->flags | (cpu->counts ? CODE_COUNTED : 0);
+
+    if (cpu_log_enabled(cpu, (LogItem)(LOG_EXEC | LOG_CPU | LOG_NOCHAIN))) {
+        flags |= CODE_NO_LINKS;
+    }
+    select_context(cpu, flags);
+    const void *at = find(cpu, flags);
+    cpu->exec.code_link = NULL;
+    if (!at) {
+        return false;
+    }
+    atomic_store_explicit(&code->inside, true, memory_order_relaxed);
+    *reason = code->cache->host->enter(code->cache->common, &cpu->exec, cpu, at);
+    atomic_store_explicit(&code->inside, false, memory_order_release);
+    return true;
+}

@@ -1,0 +1,186 @@
+/* The code cache: what is translated once, linked, dropped and taken back. With TOY_ENGINE=code alone. */
+#include "fake_host.h"
+#include "toy.h"
+
+#include "base/thread.h"
+
+#include <glib.h>
+
+static void restart(ToyMachine *machine, unsigned index, uint64_t pc)
+{
+    machine->cpus[index]->halted = false;
+    toy_state(machine, index)->pc = pc;
+}
+
+static void free_machine(ToyMachine *machine)
+{
+    toy_free(machine);
+    fake_host_free();
+}
+
+/* Runs from pc on until it halts; how many blocks had to be made. */
+static unsigned run(ToyMachine *machine, unsigned index, uint64_t pc)
+{
+    unsigned before = fake_host_compiled();
+
+    restart(machine, index, pc);
+    g_assert_cmpint(cpu_run(machine->cpus[index], INT64_MAX), ==, CPU_EXIT_HALTED);
+    return fake_host_compiled() - before;
+}
+
+static void count_loop(ToyMachine *machine, uint64_t address)
+{
+    TOY_CODE(machine, address, TOY(TOY_ADDI, 1, 1, 1), TOY(TOY_BNE, 1, 2, -2), TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
+}
+
+/* Each vCPU finds what another has made. */
+static void test_shared(void)
+{
+    ToyMachine *machine = toy_new(2);
+
+    count_loop(machine, 0x1000);
+    toy_state(machine, 0)->r[2] = toy_state(machine, 1)->r[2] = 100;
+    g_assert_cmpuint(run(machine, 0, 0x1000), >, 0);
+    g_assert_cmpuint(run(machine, 1, 0x1000), ==, 0);
+    g_assert_cmpuint(toy_state(machine, 1)->r[1], ==, 100);
+    free_machine(machine);
+}
+
+/* Told of changes, a vCPU drops what changed and keeps the rest. */
+static void test_changes(void)
+{
+    ToyMachine *machine = toy_new(1);
+    Cpu *cpu = machine->cpus[0];
+
+    TOY_CODE(machine, 0x1000, TOY(TOY_CALL, 10, 0, 0x800), TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
+    TOY_CODE(machine, 0x2000, TOY(TOY_ADDI, 1, 1, 1), TOY(TOY_JUMP, 0, 10, 0));
+    unsigned all = run(machine, 0, 0x1000);
+    g_assert_cmpuint(run(machine, 0, 0x1000), ==, 0);
+    cpu_code_changed(cpu);
+    g_assert_cmpuint(run(machine, 0, 0x1000), ==, 0);
+    g_assert_cmpuint(toy_state(machine, 0)->r[1], ==, 3);
+    TOY_CODE(machine, 0x2000, TOY(TOY_ADDI, 1, 1, 100));
+    cpu_code_changed(cpu);
+    unsigned again = run(machine, 0, 0x1000);
+    g_assert_cmpuint(again, ==, 1);
+    g_assert_cmpuint(again, <, all);
+    g_assert_cmpuint(toy_state(machine, 0)->r[1], ==, 103);
+    free_machine(machine);
+}
+
+/* A link across pages holds while the page is mapped as it was, and no longer. */
+static void test_remapped(void)
+{
+    ToyMachine *machine = toy_new(1);
+    Cpu *cpu = machine->cpus[0];
+
+    TOY_CODE(machine, 0x1000, TOY(TOY_CALL, 10, 0, 0x800), TOY(TOY_BNE, 1, 2, -2), TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
+    TOY_CODE(machine, 0x2000, TOY(TOY_ADDI, 1, 1, 1), TOY(TOY_JUMP, 0, 10, 0));
+    TOY_CODE(machine, 0x3000, TOY(TOY_ADDI, 1, 1, 10), TOY(TOY_JUMP, 0, 10, 0));
+    toy_state(machine, 0)->r[2] = 50;
+    run(machine, 0, 0x1000);
+    for (unsigned i = 0; i < 6; i++) {
+        bool other = i % 2;
+        machine->pages[2] = (other ? 0x3000 : 0x2000) | 7;
+        cpu_tlb_flush_page(cpu, 0x2000, UINT32_MAX);
+        toy_state(machine, 0)->r[1] = 0;
+        unsigned made = run(machine, 0, 0x1000);
+        g_assert_cmpuint(toy_state(machine, 0)->r[1], ==, 50);
+        g_assert_cmpuint(made, ==, i == 1); /* each once */
+    }
+    free_machine(machine);
+}
+
+/* What a user program unmaps. */
+static void test_dropped_range(void)
+{
+    ToyMachine *machine = toy_new(1);
+    BusPage page;
+
+    count_loop(machine, 0x1000);
+    count_loop(machine, 0x5000);
+    toy_state(machine, 0)->r[2] = 4;
+    g_assert_cmpuint(run(machine, 0, 0x1000), >, 0);
+    toy_state(machine, 0)->r[1] = 0;
+    g_assert_cmpuint(run(machine, 0, 0x5000), >, 0);
+    machine->cpus[0]->bus->page(machine->cpus[0], 0x1000, 12, &page);
+    cpu_group_drop_code(machine->group, page.ram, page.ram_offset, page.ram_offset);
+    toy_state(machine, 0)->r[1] = 0;
+    g_assert_cmpuint(run(machine, 0, 0x5000), ==, 0);
+    toy_state(machine, 0)->r[1] = 0;
+    g_assert_cmpuint(run(machine, 0, 0x1000), >, 0);
+    free_machine(machine);
+}
+
+/* More code than the cache holds, on several vCPUs at once: the oldest goes, and nothing is run that went. */
+enum { CPUS = 4, ROUTINES = 200, ROUTINE_BYTES = 0x400 };
+
+static void *run_thread(void *argument)
+{
+    Cpu *cpu = argument;
+    return (void *)(uintptr_t)cpu_run(cpu, INT64_MAX);
+}
+
+static void build_routines(ToyMachine *machine)
+{
+    uint64_t at = 0x10000;
+
+    for (unsigned i = 0; i < ROUTINES; i++, at += ROUTINE_BYTES) { /* each adds its number, and goes on to the next */
+        int64_t next = i + 1 < ROUTINES ? ROUTINE_BYTES : (int64_t)0x10000 + ROUTINES * ROUTINE_BYTES - (int64_t)at;
+        TOY_CODE(machine, at, TOY(TOY_ADDI, 3, 3, i), TOY(TOY_CALL, 10, 0, (next - 4) / 2));
+    }
+    TOY_CODE(machine, at, TOY(TOY_ADDI, 1, 1, 1), TOY(TOY_SYSTEM, 0, 0, TOY_YIELD), TOY(TOY_BEQ, 1, 2, 4),
+             TOY(TOY_JUMP, 0, 4, 0), TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
+}
+
+static void test_eviction(void)
+{
+    ToyMachine *machine = toy_new(CPUS);
+    Thread threads[CPUS];
+
+    fake_host_set_size(20000);
+    build_routines(machine);
+    for (unsigned i = 0; i < CPUS; i++) {
+        toy_state(machine, i)->r[2] = 20;
+        toy_state(machine, i)->r[4] = 0x10000;
+        toy_state(machine, i)->pc = 0x10000;
+        g_assert_true(thread_start(&threads[i], "vcpu", run_thread, machine->cpus[i], NULL));
+    }
+    for (unsigned i = 0; i < CPUS; i++) {
+        g_assert_cmpint((uintptr_t)thread_join(&threads[i]), ==, CPU_EXIT_HALTED);
+        g_assert_cmpuint(toy_state(machine, i)->r[3], ==, 20 * (ROUTINES * (ROUTINES - 1) / 2));
+    }
+    g_assert_cmpuint(fake_host_compiled(), >, 2 * ROUTINES);
+    fake_host_set_size(64);
+    free_machine(machine);
+}
+
+/* Where the host does not take long blocks they are made shorter. */
+static void test_short_blocks(void)
+{
+    ToyMachine *machine = toy_new(1);
+    uint32_t code[41];
+
+    for (unsigned i = 0; i < 40; i++) {
+        code[i] = TOY(TOY_ADDI, 1, 1, 1);
+    }
+    code[40] = TOY(TOY_SYSTEM, 0, 0, TOY_HALT);
+    toy_code(machine, 0x1000, code, ARRAY_SIZE(code));
+    fake_host_set_limit(5);
+    g_assert_cmpuint(run(machine, 0, 0x1000), >=, 9);
+    g_assert_cmpuint(toy_state(machine, 0)->r[1], ==, 40);
+    fake_host_set_limit(64);
+    free_machine(machine);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cpu/code/shared", test_shared);
+    g_test_add_func("/cpu/code/changes", test_changes);
+    g_test_add_func("/cpu/code/remapped", test_remapped);
+    g_test_add_func("/cpu/code/dropped-range", test_dropped_range);
+    g_test_add_func("/cpu/code/eviction", test_eviction);
+    g_test_add_func("/cpu/code/short-blocks", test_short_blocks);
+    return g_test_run();
+}
