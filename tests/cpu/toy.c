@@ -264,7 +264,7 @@ static bool toy_walk(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mmu_
     uint64_t page = address / TOY_PAGE < TOY_PAGES ? machine->pages[address / TOY_PAGE] : 0;
     bool small = page & TOY_SMALL;
 
-    machine->walks++;
+    machine->walks += access != MMU_EXECUTE;
     if (!(page & BIT(access)) || (small && address & 16)) {
         if (!probe) {
             cpu_raise(cpu, TOY_E_FETCH + (access == MMU_READ ? 1 : access == MMU_WRITE ? 2 : 0), address);

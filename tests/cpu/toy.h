@@ -82,7 +82,7 @@ typedef struct ToyMachine {
     uint64_t io_address[64],
         io_value[64]; /* accesses of the I/O page; bit 63 of the address: a write; << 56: the size */
     _Atomic unsigned io_count;
-    _Atomic uint64_t walks, time, deadline;
+    _Atomic uint64_t walks, time, deadline; /* walks: of loads and stores */
     CpuGroup *group;
     Cpu *cpus[8];
     unsigned cpu_count;
