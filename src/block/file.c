@@ -1,6 +1,6 @@
 /*
- * The "file" and "host_device" drivers: regular files and block devices of the host, by threads, the host's asynchronous
- * I/O or io_uring.
+ * The "file" and "host_device" drivers: regular files and block devices of the host, by threads, the host's older
+ * asynchronous I/O or io_uring.
  *
  * Locks: byte 100 + N of a file is locked by whoever uses permission N (enum BlockPermission) of it, byte 200 + N by
  * whoever does not share it; both as shared locks, and whoever comes looks whether the other's byte is taken. QEMU's

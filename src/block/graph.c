@@ -198,7 +198,8 @@ static bool conflict(const BlockEdge *needs, const BlockEdge *denies, Error **er
     list_permissions(permissions, &names);
     describe_edge(needs, &first);
     describe_edge(denies, &second);
-    return error_set(error, "Permission conflict on node '%s': permissions '%s' are required by %s and not shared by %s",
+    return error_set(error,
+                     "Permission conflict on node '%s': permissions '%s' are required by %s and not shared by %s",
                      needs->node->name, strbuf_text(&names), strbuf_text(&first), strbuf_text(&second));
 }
 

@@ -2,7 +2,8 @@
  * The graph of block nodes: formats and protocols with names, the edges between them, and the edges by which users
  * (devices, tools) reach them. A BlockGraph is all the nodes of a machine or a program.
  *
- * The graph belongs to the main loop's thread; it changes only while no request is on its way (block_graph_drain_begin).
+ * The graph belongs to the main loop's thread; it changes only while no request is on its way
+ * (block_graph_drain_begin).
  * Requests come from any loop that has a BlockLoop.
  */
 #pragma once

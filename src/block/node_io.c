@@ -2,8 +2,8 @@
  * Requests to a node, in tasks: what a driver cannot take as it is, is read and written around (read-modify-write),
  * copied to aligned memory, or done in another way.
  *
- * A read-modify-write must not meet another write to the same blocks. Nodes that need them (an alignment above one byte)
- * keep a list of the writes under way; one that overlaps waits for the other.
+ * A read-modify-write must not meet another write to the same blocks. Nodes that need them (an alignment above one
+ * byte) keep a list of the writes under way; one that overlaps waits for the other.
  */
 #include "block/block_internal.h"
 

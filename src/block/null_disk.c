@@ -1,5 +1,5 @@
-/* The "null-co" and "null-aio" drivers: disks that keep nothing, to measure what is above them. They read as zeroes with
- * read-zeroes=on; else what was in memory stays there. */
+/* The "null-co" and "null-aio" drivers: disks that keep nothing, to measure what is above them. They read as zeroes
+ * with read-zeroes=on; else what was in memory stays there. */
 #include "block/driver.h"
 
 #include "base/error.h"

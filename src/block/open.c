@@ -151,7 +151,8 @@ static bool apply_common(BlockNode *node, const BlockNodeSettings *common, unsig
     bool direct = flags & BLOCK_OPEN_DIRECT, no_flush = flags & BLOCK_OPEN_NO_FLUSH;
     node->read_only = common->has_read_only ? common->read_only : !(flags & BLOCK_OPEN_WRITE);
     node->force_share = common->has_force_share ? common->force_share : flags & BLOCK_OPEN_FORCE_SHARE;
-    node->discard = common->has_discard ? common->discard == BLOCKDEV_DISCARD_OPTIONS_UNMAP : flags & BLOCK_OPEN_DISCARD;
+    node->discard = common->has_discard ? common->discard == BLOCKDEV_DISCARD_OPTIONS_UNMAP
+                                        : flags & BLOCK_OPEN_DISCARD;
     node->detect_zeroes = common->detect_zeroes;
     if (common->cache) {
         direct = common->cache->has_direct ? common->cache->direct : direct;
@@ -165,7 +166,8 @@ static bool apply_common(BlockNode *node, const BlockNodeSettings *common, unsig
         return error_set(error, "force-share=on can only be used with read-only images");
     }
     if (node->detect_zeroes == BLOCKDEV_DETECT_ZEROES_OPTIONS_UNMAP && !node->discard) {
-        return error_set(error, "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap");
+        return error_set(error,
+                         "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap");
     }
     return set_name(node, common->node_name, error);
 }
@@ -202,7 +204,8 @@ static bool open_driver(BlockNode *node, Json *options, Error **error)
     return ok;
 }
 
-static BlockNode *open_chosen(BlockGraph *graph, const BlockDriver *driver, Json *options, unsigned flags, Error **error)
+static BlockNode *open_chosen(BlockGraph *graph, const BlockDriver *driver, Json *options, unsigned flags,
+                              Error **error)
 {
     BlockNode *node = node_new(graph);
     node->driver = driver;

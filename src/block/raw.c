@@ -16,8 +16,8 @@ typedef struct Raw {
 static bool check_part(const RawSettings *settings, uint64_t size, Error **error)
 {
     if (settings->offset > size) {
-        return error_set(error, "the offset %" PRIu64 " is greater than the size of the file, %" PRIu64, settings->offset,
-                         size);
+        return error_set(error, "the offset %" PRIu64 " is greater than the size of the file, %" PRIu64,
+                         settings->offset, size);
     }
     if (settings->has_size && settings->size > size - settings->offset) {
         return error_set(error, "the size %" PRIu64 " with the offset %" PRIu64 " is greater than that of the file, "

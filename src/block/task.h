@@ -1,10 +1,10 @@
 /*
- * What the block layer runs on: its part of each event loop, tasks (stackful coroutines) that stay on the loop they were
- * started on, and locks between tasks that work across loops.
+ * What the block layer runs on: its part of each event loop, tasks (stackful coroutines) that stay on the loop they
+ * were started on, and locks between tasks that work across loops.
  *
  * A task is what lets a driver be written as plain code: a call that has to wait puts the task to sleep and the loop
- * goes on. Descriptors, timers and wake-ups of the block layer are known to the outer Loop and to a private one; whoever
- * has to wait for requests (a drain, a call from outside any task) runs the private one, so that nothing else of the
+ * goes on. Descriptors, timers and wake-ups of the block layer are known to the outer Loop and to a private one;
+ * whoever has to wait for requests (a drain, a call from outside any task) runs the private one, so that nothing else of the
  * program is called meanwhile.
  */
 #pragma once
@@ -40,7 +40,7 @@ void block_loop_send(BlockLoop *loop);
 /* Requests that are added between the two are sent together by the second; nests. */
 void block_loop_plug(BlockLoop *loop);
 void block_loop_unplug(BlockLoop *loop);
-/* Calls `function` on the loop's thread, also where that waits in block_loop_poll. Any thread. `node` is the caller's. */
+/* Calls `function` on the loop's thread, also where that waits in block_loop_poll. Any thread. It is the caller's. */
 typedef struct BlockCall {
     ListNode node;
     void (*function)(void *data);

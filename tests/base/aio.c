@@ -1,5 +1,5 @@
-/* Files without waiting, by each of the host's interfaces: what is written is read, in more requests than the host takes
- * at once, and errors come through. */
+/* Files without waiting, by each of the host's interfaces: what is written is read, in more requests than the host
+ * takes at once, and errors come through. */
 #include "base/error.h"
 #include "base/host/aio.h"
 #include "base/host/host.h"

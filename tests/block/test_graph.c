@@ -180,7 +180,8 @@ static void test_read_only(void)
     g_assert_cmpint(block_write(edge, 0, "x", 1, 0), ==, EPERM);
     g_assert_cmpint(block_discard(edge, 0, 512), ==, EPERM);
     g_assert_false(block_resize(edge, 4096, PREALLOC_MODE_OFF, NULL));
-    g_assert_null(block_attach(block_edge_node(edge), "a writer", BLOCK_PERMISSION_WRITE, BLOCK_PERMISSION_ALL, &error));
+    g_assert_null(block_attach(block_edge_node(edge), "a writer", BLOCK_PERMISSION_WRITE, BLOCK_PERMISSION_ALL,
+                               &error));
     g_assert_nonnull(strstr(error_message(error), "read-only"));
     block_detach(edge);
     rig_free(&rig);

@@ -1,6 +1,6 @@
 /*
- * Asynchronous files on Linux: io_uring(7) and io_submit(2), spoken to directly. Requests for which the host has no room
- * wait in a list and go when others have come back.
+ * Asynchronous files on Linux: io_uring(7) and io_submit(2), spoken to directly. Requests for which the host has no
+ * room wait in a list and go when others have come back.
  */
 #include "base/host/aio.h"
 
