@@ -386,7 +386,7 @@ class Event(WithMembers):
 
 class Option(Definition):
     kind = 'option'
-    pattern = re.compile(r'^-[A-Za-z0-9][A-Za-z0-9-]*$')
+    pattern = re.compile(r'^-[A-Za-z0-9][A-Za-z0-9_-]*$')
     required, allowed = {'doc', 'section'}, {'type', 'alias', 'argument', 'flags', 'id', 'group'}
     flags = {'open': 'OPTION_OPEN', 'repeatable': 'OPTION_REPEATABLE', 'merge': 'OPTION_MERGE'}
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/trace.h"
 #include "block/block.h"
+#include "hw/firmware/fw_cfg.h"
 #include "monitor/objects.h"
 #include "schema/char.h"
 #include "schema/options.h"
@@ -20,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LARGEST_EVENTS_FILE = 1 << 20 };
+enum { LARGEST_EVENTS_FILE = 1 << 20, LARGEST_FIRMWARE_FILE = 1 << 28 };
 
 /* One row: `value` is of the option's type where `typed`, else NULL. */
 typedef struct OptionAction {
@@ -288,6 +289,26 @@ static bool apply_device(Instance *instance, const GivenOption *option, const vo
     return device_add(instance->machine, option->values, !option->json, error);
 }
 
+static bool apply_fw_cfg(Instance *instance, const GivenOption *option, const void *value, Error **error)
+{
+    const FwCfgOptions *given = value;
+    Device *device = instance->machine->firmware_config;
+    size_t size = given->string ? strlen(given->string) : 0;
+    if (!given->name || !given->file == !given->string) {
+        return error_set(error, "'name' and exactly one of 'file' and 'string' are needed");
+    }
+    if (!device) {
+        return error_set(error, "this machine has no fw_cfg device");
+    }
+    if (!text_starts_with(given->name, "opt/")) {
+        instance_message(instance, "warning", "%s: names of one's own begin with opt/", option->where);
+    }
+    AUTO_FREE char *bytes =
+        given->file ? files_read_all(instance->files, given->file, LARGEST_FIRMWARE_FILE, &size, error)
+                    : string_copy(given->string);
+    return bytes && fw_cfg_add_file(device, given->name, bytes, (uint32_t)size, error);
+}
+
 static bool use_drive(Instance *instance, const DriveOptions *given, const char *id, Error **error)
 {
     int interface = given->has_if_ ? given->if_ : DRIVE_INTERFACE_VIRTIO;
@@ -378,6 +399,7 @@ static const OptionAction actions[] = {
     { OPTION_OBJECT, PHASE_OBJECT, false, apply_object },
     { OPTION_DRIVE, PHASE_DRIVE, true, apply_drive },
     { OPTION_SERIAL, PHASE_SERIAL, false, apply_serial },
+    { OPTION_FW_CFG, PHASE_DEVICE, true, apply_fw_cfg },
     { OPTION_DEVICE, PHASE_DEVICE, false, apply_device },
     { OPTION_MON, PHASE_MONITOR, true, apply_mon },
     { OPTION_MONITOR, PHASE_MONITOR, false, apply_monitor },

@@ -216,12 +216,39 @@ class Options(Test):
                    f"file:{self.path('out')}")
         wait_for(lambda: os.path.exists(self.path('out')) and open(self.path('out'), 'rb').read() == b'M', 'the output')
 
+    def firmware_item(self, key, *options):
+        """What a guest reads from fw_cfg and prints."""
+        value = key << 8  # big-endian
+        words = (0x10100537, 0x000005b7 | (value + 0x800 & 0xfffff000), 0x00058593 | (value & 0xfff) << 20,  # li a1
+                 0x00b51423, 0x10000637,                # sh a1, 8(a0); lui a2
+                 0x00054683, 0x00d60023, 0xff9ff06f)    # lbu a3, (a0); sb a3, (a2); j
+        with open(self.path('guest'), 'wb') as file:
+            file.write(b''.join(word.to_bytes(4, 'little') for word in words))
+        out = self.path('out')
+        vm = self.start('-M', 'virt', '-bios', self.path('guest'), '-display', 'none', '-nodefaults', '-serial',
+                        f'file:{out}', *options)
+        wait_for(lambda: os.path.getsize(out) > 1024, 'the item')
+        vm.command('quit')
+        vm.wait()
+        with open(out, 'rb') as file:
+            return file.read(1024)
+
+    def test_fw_cfg(self):
+        item = self.write('item', 'a b')
+        options = ('-fw_cfg', 'name=opt/text,string=some words', '-fw_cfg', f'opt/file,file={item}')
+        directory = self.firmware_item(0x19, *options)
+        for name, content in ((b'opt/text', b'some words'), (b'opt/file', b'a b')):
+            entry = directory.index(name + b'\0') - 8
+            self.assertEqual(int.from_bytes(directory[entry:entry + 4], 'big'), len(content))
+            key = int.from_bytes(directory[entry + 4:entry + 6], 'big')
+            self.assertEqual(self.firmware_item(key, *options)[:len(content) + 1], content + b'\0')
+
     def test_log(self):
         """A guest that reads where nothing is."""
         with open(self.path('guest'), 'wb') as file:
-            file.write((0x02002003).to_bytes(4, 'little') + (0x0000006f).to_bytes(4, 'little'))  # lw zero, 32(zero); j .
-        self.start('-M', 'virt', '-bios', self.path('guest'), '-display', 'none', '-nodefaults', '-d', 'mmu,invalid_mem',
-                   '-D', self.path('log'))
+            file.write(b''.join(word.to_bytes(4, 'little') for word in (0x02002003, 0x0000006f)))  # lw x0, 32(x0); j .
+        self.start('-M', 'virt', '-bios', self.path('guest'), '-display', 'none', '-nodefaults', '-d',
+                   'mmu,invalid_mem', '-D', self.path('log'))
         wait_for(lambda: 'Invalid' in open(self.path('log'), encoding='ascii').read(), 'the log')
         with open(self.path('log'), encoding='ascii') as file:
             text = file.read()
