@@ -2,7 +2,7 @@
  * Processes, and what they are told about the system.
  *
  * Not here yet: threads (clone with CLONE_VM, other than vfork's, is refused with ENOSYS), a vfork that shares memory
- * (its child gets a copy), execve of scripts.
+ * (its child gets a copy).
  */
 #include "base/error.h"
 #include "base/text.h"
