@@ -91,7 +91,7 @@ bool host_device_size(int fd, uint64_t *bytes, Error **error);
  * reads as zeroes afterwards; `may_unmap`: it need not stay allocated. Discard: it may read as anything. */
 int host_file_zero(int fd, uint64_t offset, uint64_t bytes, bool may_unmap);
 int host_file_discard(int fd, bool is_device, uint64_t offset, uint64_t bytes);
-/* Reserves space: 0 or an errno value, EOPNOTSUPP where the host cannot. A file grows where the range ends behind it. */
+/* Reserves space: 0 or an errno value, EOPNOTSUPP where the host cannot. A file grows to the range's end. */
 int host_file_allocate(int fd, uint64_t offset, uint64_t bytes);
 /* Copies within the host; returns the bytes copied, 0 where the source ended, or a negated errno value. */
 int64_t host_file_copy(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t bytes);
