@@ -4,8 +4,8 @@
  *
  * A task is what lets a driver be written as plain code: a call that has to wait puts the task to sleep and the loop
  * goes on. Descriptors, timers and wake-ups of the block layer are known to the outer Loop and to a private one;
- * whoever has to wait for requests (a drain, a call from outside any task) runs the private one, so that nothing else of
- * the program is called meanwhile.
+ * whoever has to wait for requests (a drain, a call from outside any task) runs the private one, so that nothing else
+ * of the program is called meanwhile.
  */
 #pragma once
 
