@@ -130,12 +130,14 @@ static bool save(Machine *machine, Sink *sink, Error **error)
     return true;
 }
 
-/* What was posted to a vCPU that rests is done first: it is no part of the stream. */
+/* What is no part of the stream: work posted to a vCPU that rests is done first, and TLBs are emptied, so that this machine
+ * goes on as the one that loads it does (guests can count their misses). */
 static void finish_posted(Machine *machine)
 {
     loop_drain(machine->loop);
     for (size_t i = 0; i < machine->vcpus.count; i++) {
         cpu_run(machine->vcpus.items[i]->cpu, 0);
+        cpu_tlb_flush(machine->vcpus.items[i]->cpu, UINT32_MAX);
     }
 }
 
