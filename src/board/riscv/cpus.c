@@ -20,7 +20,7 @@ extern const Guest riscv32_guest, riscv64_guest;
         .device.class = { .name = name_, .parent = &parent_.device.class, .description = description_, \
                           .abstract = true }, \
     }
-/* classes: riscv_cpu_class riscv_dynamic_cpu_class riscv_bare_cpu_class */
+/* classes: riscv_cpu_class riscv_dynamic_cpu_class riscv_bare_cpu_class riscv_vendor_cpu_class */
 const VcpuClass riscv_cpu_class = {
     .device.class = {
         .name = "riscv-cpu",
@@ -31,6 +31,7 @@ const VcpuClass riscv_cpu_class = {
 };
 RISCV_PARENT(riscv_dynamic, "riscv-dynamic-cpu", riscv_cpu_class, "RISC-V hart with the usual extensions");
 RISCV_PARENT(riscv_bare, "riscv-bare-cpu", riscv_cpu_class, "RISC-V hart without extensions");
+RISCV_PARENT(riscv_vendor, "riscv-vendor-cpu", riscv_cpu_class, "RISC-V hart of a manufacturer");
 
 #define RISCV_MODEL(id_, name_, parent_, guest_, model_, description_) \
     const VcpuClass id_##_riscv_cpu_class = { \
@@ -46,6 +47,15 @@ RISCV_MODEL(max, "max", riscv_dynamic_cpu_class, riscv64_guest, "max", "RV64 wit
 RISCV_MODEL(rv32, "rv32", riscv_dynamic_cpu_class, riscv32_guest, "rv32", "RV32 with the usual extensions");
 RISCV_MODEL(rv32i, "rv32i", riscv_bare_cpu_class, riscv32_guest, "rv32i", "RV32 with the base instructions alone");
 RISCV_MODEL(max32, "max32", riscv_dynamic_cpu_class, riscv32_guest, "max", "RV32 with all extensions there are");
+/* classes: rv64e_riscv_cpu_class sifive_e51_riscv_cpu_class sifive_u54_riscv_cpu_class */
+RISCV_MODEL(rv64e, "rv64e", riscv_bare_cpu_class, riscv64_guest, "rv64e", "RV64E alone");
+RISCV_MODEL(sifive_e51, "sifive-e51", riscv_vendor_cpu_class, riscv64_guest, "sifive-e51", "SiFive E51");
+RISCV_MODEL(sifive_u54, "sifive-u54", riscv_vendor_cpu_class, riscv64_guest, "sifive-u54", "SiFive U54");
+/* classes: rv32e_riscv_cpu_class sifive_e31_riscv_cpu_class sifive_e34_riscv_cpu_class sifive_u34_riscv_cpu_class */
+RISCV_MODEL(rv32e, "rv32e", riscv_bare_cpu_class, riscv32_guest, "rv32e", "RV32E alone");
+RISCV_MODEL(sifive_e31, "sifive-e31", riscv_vendor_cpu_class, riscv32_guest, "sifive-e31", "SiFive E31");
+RISCV_MODEL(sifive_e34, "sifive-e34", riscv_vendor_cpu_class, riscv32_guest, "sifive-e34", "SiFive E34");
+RISCV_MODEL(sifive_u34, "sifive-u34", riscv_vendor_cpu_class, riscv32_guest, "sifive-u34", "SiFive U34");
 
 /* The array. */
 
@@ -186,4 +196,24 @@ RiscvHartHandles *riscv_write_harts(Machine *machine, FdtWriter *fdt)
     fdt_end(fdt);
     fdt_end(fdt);
     return handles;
+}
+
+/* Which counters can count what, after OpenSBI's docs/pmu_support.md: harts are alike. An event's number is what its
+ * mhpmevent gets, so that there is no table of those. */
+void riscv_write_counters(const Machine *machine, FdtWriter *fdt)
+{
+    const RiscvConfig *config = ((const Vcpu *)machine->vcpus.items[0])->cpu->config;
+    const struct {
+        uint32_t event, fixed;
+    } events[] = { { 0x1, 1 << 0 }, { 0x2, 1 << 2 }, { 0x10019, 0 }, { 0x1001b, 0 }, { 0x10021, 0 } };
+    uint32_t cells[3 * ARRAY_SIZE(events)], mask = config->zihpm ? config->pmu_mask : 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+        cells[3 * i] = cells[3 * i + 1] = events[i].event;
+        cells[3 * i + 2] = mask | events[i].fixed;
+    }
+    fdt_begin(fdt, "pmu");
+    fdt_cells(fdt, "riscv,event-to-mhpmcounters", cells, ARRAY_SIZE(cells));
+    fdt_text(fdt, "compatible", "riscv,pmu");
+    fdt_end(fdt);
 }

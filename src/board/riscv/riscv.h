@@ -22,6 +22,8 @@ typedef struct RiscvHartHandles {
     uint32_t cpu, interrupt_controller;
 } RiscvHartHandles;
 RiscvHartHandles *riscv_write_harts(Machine *machine, FdtWriter *fdt);
+/* The node /pmu. */
+void riscv_write_counters(const Machine *machine, FdtWriter *fdt);
 
 /*
  * Starting firmware and kernel: the firmware at the start of RAM gets the hart's number in a0, the device tree in a1

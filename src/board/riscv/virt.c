@@ -336,6 +336,7 @@ static FdtWriter *make_fdt(VirtMachine *virt)
     board_write_fdt(&virt->board, fdt, BOARD_NODE_ROOT);
     write_flash(fdt);
     write_console(fdt);
+    riscv_write_counters(&virt->machine, fdt);
     write_soc(virt, fdt, handles);
     return fdt;
 }

@@ -24,24 +24,48 @@ enum { DEFAULT_PMU_MASK = 0x7fff8 };
 
 static const RiscvConfig rv64_defaults = { .xlen = 64, .sv39 = true, .sv48 = true, .sv57 = true, GENERAL_DEFAULTS };
 /* ... and what is there beyond those. */
-#define MAXIMUM_DEFAULTS GENERAL_DEFAULTS, .b = true, .smcntrpmf = true, .sscofpmf = true, .svinval = true, .svnapot = true, .svpbmt = true
+#define MAXIMUM_DEFAULTS \
+    GENERAL_DEFAULTS, .b = true, .smcntrpmf = true, .smepmp = true, .sscofpmf = true, .svinval = true, \
+    .svnapot = true, .svpbmt = true
 
 static const RiscvConfig max64_defaults = { .xlen = 64, .sv39 = true, .sv48 = true, .sv57 = true, MAXIMUM_DEFAULTS };
-static const RiscvConfig rv64i_defaults = { .xlen = 64, .i = true, .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000, .pmu_mask = DEFAULT_PMU_MASK };
+#define BARE_DEFAULTS .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000, .pmu_mask = DEFAULT_PMU_MASK
+static const RiscvConfig rv64i_defaults = { .xlen = 64, .i = true, BARE_DEFAULTS };
+static const RiscvConfig rv64e_defaults = { .xlen = 64, .e = true, BARE_DEFAULTS };
 static const RiscvConfig rv32_defaults = { .xlen = 32, .sv32 = true, GENERAL_DEFAULTS };
 static const RiscvConfig max32_defaults = { .xlen = 32, .sv32 = true, MAXIMUM_DEFAULTS };
-static const RiscvConfig rv32i_defaults = { .xlen = 32, .i = true, .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000, .pmu_mask = DEFAULT_PMU_MASK };
+static const RiscvConfig rv32i_defaults = { .xlen = 32, .i = true, BARE_DEFAULTS };
+static const RiscvConfig rv32e_defaults = { .xlen = 32, .e = true, BARE_DEFAULTS };
+
+/* SiFive's: E for embedded, without a supervisor mode, and U for those that run Linux. */
+#define SIFIVE_DEFAULTS \
+    .i = true, .m = true, .a = true, .c = true, .u = true, .zicntr = true, .zicsr = true, .zifencei = true, \
+    .zihpm = true, .pmp = true, .priv_spec = RISCV_PRIV_1_10, .resetvec = 0x1000, .pmu_mask = DEFAULT_PMU_MASK
+#define SIFIVE_U_DEFAULTS SIFIVE_DEFAULTS, .f = true, .d = true, .s = true, .mmu = true
+
+static const RiscvConfig sifive_e31_defaults = { .xlen = 32, SIFIVE_DEFAULTS };
+static const RiscvConfig sifive_e34_defaults = { .xlen = 32, .f = true, SIFIVE_DEFAULTS };
+static const RiscvConfig sifive_e51_defaults = { .xlen = 64, SIFIVE_DEFAULTS };
+static const RiscvConfig sifive_u34_defaults = { .xlen = 32, .sv32 = true, SIFIVE_U_DEFAULTS };
+static const RiscvConfig sifive_u54_defaults = { .xlen = 64, .sv39 = true, SIFIVE_U_DEFAULTS };
 
 const GuestModel riscv64_models[] = {
     { "max", "RV64 with every extension there is", &max64_defaults },
     { "rv64", "RV64GC with the usual extensions", &rv64_defaults },
+    { "rv64e", "RV64E alone; extensions are added by properties", &rv64e_defaults },
     { "rv64i", "RV64I alone; extensions are added by properties", &rv64i_defaults },
+    { "sifive-e51", "SiFive E51: RV64IMAC, machine and user mode", &sifive_e51_defaults },
+    { "sifive-u54", "SiFive U54: RV64GC with Sv39", &sifive_u54_defaults },
     { NULL },
 };
 const GuestModel riscv32_models[] = {
     { "max", "RV32 with every extension there is", &max32_defaults },
     { "rv32", "RV32GC with the usual extensions", &rv32_defaults },
+    { "rv32e", "RV32E alone; extensions are added by properties", &rv32e_defaults },
     { "rv32i", "RV32I alone; extensions are added by properties", &rv32i_defaults },
+    { "sifive-e31", "SiFive E31: RV32IMAC, machine and user mode", &sifive_e31_defaults },
+    { "sifive-e34", "SiFive E34: RV32IMAFC, machine and user mode", &sifive_e34_defaults },
+    { "sifive-u34", "SiFive U34: RV32GC with Sv32", &sifive_u34_defaults },
     { NULL },
 };
 
@@ -136,7 +160,8 @@ static const struct {
 } requirements[] = {
 #define NEEDS(extension_, needs_) { MEMBER(extension_), MEMBER(needs_) }
     NEEDS(f, zicsr), NEEDS(d, f), NEEDS(zcf, f), NEEDS(zcd, d), NEEDS(zcf, zca), NEEDS(zcd, zca), NEEDS(c, zca),
-    NEEDS(m, zmmul), NEEDS(u, zicsr), NEEDS(s, u), NEEDS(zicntr, zicsr), NEEDS(zihpm, zicsr), NEEDS(sstc, s), NEEDS(sscofpmf, s),
+    NEEDS(m, zmmul), NEEDS(u, zicsr), NEEDS(s, u), NEEDS(zicntr, zicsr), NEEDS(zihpm, zicsr), NEEDS(sstc, s),
+    NEEDS(sscofpmf, s),
     NEEDS(sscofpmf, zihpm), NEEDS(smcntrpmf, zicntr),
     NEEDS(svinval, s), NEEDS(svnapot, s), NEEDS(svpbmt, s),
 #undef NEEDS

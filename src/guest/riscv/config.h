@@ -43,6 +43,7 @@ typedef struct Property Property;
     X(zbc, RISCV_PRIV_1_12, "Carry-less multiplication") \
     X(zbs, RISCV_PRIV_1_12, "Single-bit instructions") \
     X(smcntrpmf, RISCV_PRIV_1_12, "Cycles and instructions counted by privilege") \
+    X(smepmp, RISCV_PRIV_1_12, "Memory protection from machine mode too") \
     X(sscofpmf, RISCV_PRIV_1_12, "Interrupts of counters that overflow, and counting by privilege") \
     X(sstc, RISCV_PRIV_1_12, "Supervisor timer interrupts") \
     X(svade, RISCV_PRIV_1_11, "Page faults where accessed and dirty bits need to be set") \

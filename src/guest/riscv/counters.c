@@ -1,11 +1,11 @@
 /*
- * Counters: cycles and retired instructions (Zicntr), events (Zihpm), which modes they count in (Smcntrpmf, Sscofpmf) and
+ * Counters: cycles and retired instructions (Zicntr), events (Zihpm), the modes they count in (Smcntrpmf, Sscofpmf) and
  * interrupts where they overflow (Sscofpmf). After "Machine-Level ISA" of the privileged manual; events are numbered as
  * the SBI's PMU extension does, so that firmware needs no table of them. A cycle is an instruction.
  *
- * A counter that counts is stored as its value less that of its source, so that counting costs nothing; one that does
- * not, as it is. Whatever changes which of them count folds the sources in before and takes them out after. Not here:
- * events beyond cycles, instructions and TLB misses; they count nothing.
+ * A counter of instructions is stored as its value less how many have run, so that counting costs nothing; all others,
+ * and those that do not count now, as they are. Whatever changes which of them count folds the instructions in before
+ * and takes them out after. Not here: events beyond cycles, instructions and TLB misses; they count nothing.
  */
 #include "guest/riscv/csr.h"
 
@@ -54,11 +54,7 @@ static Source source_of(const RiscvState *state, unsigned counter)
 
 static uint64_t source_value(const Cpu *cpu, unsigned counter, unsigned done)
 {
-    Source source = source_of(riscv_state(cpu), counter);
-
-    return source == SOURCE_INSTRUCTIONS ? instructions(cpu, done)
-           : source == SOURCE_NONE       ? 0
-                                         : riscv_state(cpu)->tlb_misses[source - SOURCE_MISSES];
+    return source_of(riscv_state(cpu), counter) == SOURCE_INSTRUCTIONS ? instructions(cpu, done) : 0;
 }
 
 static uint32_t existing_counters(const RiscvConfig *config)
@@ -136,11 +132,10 @@ void riscv_count_miss(Cpu *cpu, MmuAccess access)
 {
     RiscvState *state = riscv_state(cpu);
 
-    state->tlb_misses[access]++;
     for (uint32_t left = riscv_hart(cpu)->counting & ~RISCV_FIXED_COUNTERS; left; left &= left - 1) {
         unsigned counter = (unsigned)__builtin_ctz(left);
         bool counted = source_of(state, counter) == SOURCE_MISSES + access;
-        if (counted && state->counter[counter] + state->tlb_misses[access] == 0 && may_overflow(cpu, counter)) {
+        if (counted && ++state->counter[counter] == 0 && may_overflow(cpu, counter)) {
             overflow(cpu, counter);
         }
     }

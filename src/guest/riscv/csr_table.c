@@ -1,7 +1,7 @@
 /*
  * The control and status registers of the base, F, the counters and the privileged architecture 1.13: one row each,
  * with what a plain register cannot say in hooks. Performance-event counters and triggers are there and read as zero,
- * as the manual lets them. Not here: the registers of the hypervisor extension, Smepmp, Smstateen, Sscofpmf, AIA and
+ * as the manual lets them. Not here: the registers of the hypervisor extension, Smstateen, Sscofpmf, AIA and
  * vectors.
  */
 #include "guest/riscv/csr.h"
@@ -15,6 +15,7 @@ static bool has_sstc(const RiscvConfig *config, unsigned index) { return config-
 static bool has_zicntr(const RiscvConfig *config, unsigned index) { return config->zicntr; }
 static bool has_zihpm(const RiscvConfig *config, unsigned index) { return config->zihpm; }
 static bool has_sscofpmf(const RiscvConfig *config, unsigned index) { return config->sscofpmf; }
+static bool has_smepmp(const RiscvConfig *config, unsigned index) { return config->smepmp; }
 static bool has_smcntrpmf(const RiscvConfig *config, unsigned index) { return config->smcntrpmf; }
 static bool is_1_11(const RiscvConfig *config, unsigned index) { return config->priv_spec >= RISCV_PRIV_1_11; }
 static bool is_1_12(const RiscvConfig *config, unsigned index) { return config->priv_spec >= RISCV_PRIV_1_12; }
@@ -331,6 +332,11 @@ static void write_pmp_address(Cpu *cpu, const CsrRow *row, unsigned index, uint6
     riscv_pmp_derive(cpu);
 }
 
+static void write_mseccfg(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    riscv_pmp_set_mseccfg(cpu, value);
+}
+
 static uint64_t read_one(Cpu *cpu, const CsrRow *row, unsigned index)
 {
     return 1;
@@ -395,6 +401,9 @@ const CsrRow riscv_csr_rows[] = {
     { 0x721, 0, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "mcyclecfgh", .exists = has_smcntrpmf, HOOKED(fixed_filter) },
     { 0x722, 0, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "minstretcfgh", .exists = has_smcntrpmf, HOOKED(fixed_filter) },
     { 0x723, 29, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "mhpmevent", 3, .exists = has_sscofpmf, HOOKED(mhpmevent) },
+
+    { 0x747, 0, CSR_ENDS, "mseccfg", .exists = has_smepmp, AT(mseccfg), .write = write_mseccfg },
+    { 0x757, 0, CSR_ENDS | CSR_UPPER, "mseccfgh", .exists = has_smepmp, AT(mseccfg), .write = write_mseccfg },
 
     /* Triggers: there are none, tinfo says so. */
     { 0x7a0, 0, CSR_HOOKED, "tselect" },

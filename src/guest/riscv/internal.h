@@ -61,6 +61,7 @@ uint8_t riscv_pmp_config(const Cpu *cpu, unsigned entry);
 void riscv_pmp_set_config(Cpu *cpu, unsigned entry, uint8_t value);
 void riscv_pmp_set_address(Cpu *cpu, unsigned entry, uint64_t value);
 void riscv_pmp_derive(Cpu *cpu);
+void riscv_pmp_set_mseccfg(Cpu *cpu, uint64_t value);
 
 /* counters.c */
 void riscv_counters_reset(Cpu *cpu);
@@ -119,7 +120,7 @@ enum {
 extern const Helper riscv_helpers[RISCV_HELPER_COUNT];
 
 /* registers.c */
-enum { RISCV_REGISTER_COUNT = 232 };
+enum { RISCV_REGISTER_COUNT = 230 };
 extern const GuestRegister riscv64_registers[RISCV_REGISTER_COUNT], riscv32_registers[RISCV_REGISTER_COUNT];
 extern const char *const riscv_x_names[32], *const riscv_f_names[32];
 void riscv_print_registers(const Cpu *cpu, bool with_fp, StrBuf *buffer);

@@ -12,6 +12,7 @@
 typedef struct IsaName {
     const char *name;
     bool (*has)(const RiscvConfig *c);
+    RiscvPriv since; /* older processors have it without the name */
 } IsaName;
 
 #define HAS(name) static bool has_##name(const RiscvConfig *c) { return c->name; }
@@ -56,18 +57,19 @@ static const IsaName names[] = {
     { "zihintntl", has_zihintntl },
     { "zihintpause", has_zihintpause },
     { "zihpm", has_zihpm },
-    { "zmmul", has_zmmul },
+    { "zmmul", has_zmmul, RISCV_PRIV_1_12 },
     { "za64rs", atomics_of_1_12 },
-    { "zaamo", has_zaamo },
-    { "zalrsc", has_zalrsc },
-    { "zca", has_zca },
-    { "zcf", has_zcf },
-    { "zcd", has_zcd },
+    { "zaamo", has_zaamo, RISCV_PRIV_1_12 },
+    { "zalrsc", has_zalrsc, RISCV_PRIV_1_12 },
+    { "zca", has_zca, RISCV_PRIV_1_12 },
+    { "zcf", has_zcf, RISCV_PRIV_1_12 },
+    { "zcd", has_zcd, RISCV_PRIV_1_12 },
     { "zba", has_zba },
     { "zbb", has_zbb },
     { "zbc", has_zbc },
     { "zbs", has_zbs },
     { "smcntrpmf", has_smcntrpmf },
+    { "smepmp", has_smepmp },
     { "ssccptr", supervisor_of_1_11 },
     { "sscofpmf", has_sscofpmf },
     { "sscounterenw", recent_supervisor },
@@ -100,6 +102,11 @@ static void append_letters(const RiscvConfig *c, const char *separator, size_t s
     }
 }
 
+static bool is_named(const IsaName *name, const RiscvConfig *c)
+{
+    return name->has(c) && name->since <= (RiscvPriv)c->priv_spec;
+}
+
 char *riscv_isa_string(const void *config)
 {
     const RiscvConfig *c = config;
@@ -108,7 +115,7 @@ char *riscv_isa_string(const void *config)
     strbuf_printf(&buffer, "rv%u", c->xlen);
     append_letters(c, "", 0, &buffer);
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (names[i].has(c)) {
+        if (is_named(&names[i], c)) {
             strbuf_printf(&buffer, "_%s", names[i].name);
         }
     }
@@ -121,7 +128,7 @@ char *riscv_isa_extensions(const RiscvConfig *c, size_t *size)
 
     append_letters(c, "", 1, &buffer);
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (names[i].has(c)) {
+        if (is_named(&names[i], c)) {
             strbuf_append_bytes(&buffer, names[i].name, strlen(names[i].name) + 1);
         }
     }

@@ -1,6 +1,7 @@
 /*
  * Physical memory protection: "Physical Memory Protection" of the privileged manual. Entries are kept as written; what
- * they come to, a list of address ranges in order of priority, is derived at each write. Smepmp is not here.
+ * they come to, a list of address ranges in order of priority, is derived at each write. mseccfg is after "PMP
+ * Enhancements for memory access and execution prevention in Machine mode" (Smepmp).
  */
 #include "guest/riscv/internal.h"
 
@@ -71,30 +72,68 @@ static void cut_page(uint64_t physical, uint64_t boundary, uint8_t *page_bits)
     }
 }
 
+enum { ALL_PERMISSIONS = MMU_PERM_READ | MMU_PERM_WRITE | MMU_PERM_EXECUTE };
+
+static uint8_t plain_permissions(uint8_t config)
+{
+    return (config & PMP_READ ? MMU_PERM_READ : 0) | (config & PMP_WRITE ? MMU_PERM_WRITE : 0) |
+           (config & PMP_EXECUTE ? MMU_PERM_EXECUTE : 0);
+}
+
+/* Under mseccfg.MML, by the low three bits of the entry's configuration. */
+typedef struct LockedDown {
+    uint8_t machine, lower;
+} LockedDown;
+
+static LockedDown locked_down(uint8_t config)
+{
+    enum { R = MMU_PERM_READ, W = MMU_PERM_WRITE, X = MMU_PERM_EXECUTE };
+    static const LockedDown open[] = { { 0, 0 }, { 0, R },     { R | W, R },     { 0, R | W },
+                                       { 0, X }, { 0, R | X }, { R | W, R | W }, { 0, R | W | X } };
+    static const LockedDown locked[] = { { 0, 0 }, { R, 0 },     { X, X },     { R | W, 0 },
+                                         { X, 0 }, { R | X, 0 }, { R | X, X }, { R, R } };
+    return (config & PMP_LOCKED ? locked : open)[config & (PMP_READ | PMP_WRITE | PMP_EXECUTE)];
+}
+
+static uint8_t matched_permissions(const Cpu *cpu, uint8_t config, RiscvPrivilege privilege)
+{
+    if (riscv_state(cpu)->mseccfg & MSECCFG_MML) {
+        LockedDown both = locked_down(config);
+        return privilege == RISCV_MACHINE ? both.machine : both.lower;
+    }
+    return privilege == RISCV_MACHINE && !(config & PMP_LOCKED) ? ALL_PERMISSIONS : plain_permissions(config);
+}
+
+static uint8_t unmatched_permissions(const Cpu *cpu, RiscvPrivilege privilege)
+{
+    uint64_t mseccfg = riscv_state(cpu)->mseccfg;
+
+    if (privilege != RISCV_MACHINE) {
+        return riscv_config(cpu)->pmp_count ? 0 : ALL_PERMISSIONS;
+    }
+    return mseccfg & MSECCFG_MMWP ? 0
+           : mseccfg & MSECCFG_MML ? MMU_PERM_READ | MMU_PERM_WRITE
+                                   : ALL_PERMISSIONS;
+}
+
 uint8_t riscv_pmp_permissions(const Cpu *cpu, uint64_t physical, RiscvPrivilege privilege, uint8_t *page_bits)
 {
     const RiscvHart *hart = riscv_hart(cpu);
-    const uint8_t all = MMU_PERM_READ | MMU_PERM_WRITE | MMU_PERM_EXECUTE;
 
     for (unsigned i = 0; i < hart->pmp_count; i++) {
         const struct RiscvPmpRange *range = &hart->pmp[i];
         cut_page(physical, range->first, page_bits);
         cut_page(physical, range->last + 1, page_bits);
-        if (physical < range->first || physical > range->last) {
-            continue;
+        if (physical >= range->first && physical <= range->last) {
+            return matched_permissions(cpu, range->config, privilege);
         }
-        if (privilege == RISCV_MACHINE && !(range->config & PMP_LOCKED)) {
-            return all;
-        }
-        return (range->config & PMP_READ ? MMU_PERM_READ : 0) | (range->config & PMP_WRITE ? MMU_PERM_WRITE : 0) |
-               (range->config & PMP_EXECUTE ? MMU_PERM_EXECUTE : 0);
     }
-    return privilege == RISCV_MACHINE || riscv_config(cpu)->pmp_count == 0 ? all : 0;
+    return unmatched_permissions(cpu, privilege);
 }
 
 static bool is_locked(const RiscvState *state, unsigned entry)
 {
-    return state->pmpcfg[entry] & PMP_LOCKED;
+    return state->pmpcfg[entry] & PMP_LOCKED && !(state->mseccfg & MSECCFG_RLB);
 }
 
 uint8_t riscv_pmp_config(const Cpu *cpu, unsigned entry)
@@ -102,13 +141,22 @@ uint8_t riscv_pmp_config(const Cpu *cpu, unsigned entry)
     return entry < riscv_config(cpu)->pmp_count ? riscv_state(cpu)->pmpcfg[entry] : 0;
 }
 
-/* A locked entry stays; so does one that would become writable but not readable, which is reserved. */
+/* Reserved: writable but not readable. Under MML that means something, but no entry may be added that lets machine mode
+ * execute. */
+static bool may_become(const RiscvState *state, uint8_t value)
+{
+    if (!(state->mseccfg & MSECCFG_MML)) {
+        return (value & (PMP_READ | PMP_WRITE)) != PMP_WRITE;
+    }
+    return state->mseccfg & MSECCFG_RLB || !(value & PMP_LOCKED) || !(locked_down(value).machine & MMU_PERM_EXECUTE);
+}
+
+/* A locked entry stays. */
 void riscv_pmp_set_config(Cpu *cpu, unsigned entry, uint8_t value)
 {
     RiscvState *state = riscv_state(cpu);
 
-    if (entry >= riscv_config(cpu)->pmp_count || is_locked(state, entry) ||
-        (value & (PMP_READ | PMP_WRITE)) == PMP_WRITE) {
+    if (entry >= riscv_config(cpu)->pmp_count || is_locked(state, entry) || !may_become(state, value)) {
         return;
     }
     state->pmpcfg[entry] = value & (PMP_READ | PMP_WRITE | PMP_EXECUTE | PMP_MATCH | PMP_LOCKED);
@@ -125,4 +173,18 @@ void riscv_pmp_set_address(Cpu *cpu, unsigned entry, uint64_t value)
     if (entry < count && !is_locked(state, entry) && !next_locked) {
         state->pmpaddr[entry] = value & mask_bits(riscv_config(cpu)->xlen == 64 ? 54 : 32);
     }
+}
+
+/* MML and MMWP stay once they are set; RLB stays clear once an entry is locked. */
+void riscv_pmp_set_mseccfg(Cpu *cpu, uint64_t value)
+{
+    RiscvState *state = riscv_state(cpu);
+    bool locked = false;
+
+    for (unsigned i = 0; i < riscv_config(cpu)->pmp_count; i++) {
+        locked |= state->pmpcfg[i] & PMP_LOCKED;
+    }
+    uint64_t bypass = locked && !(state->mseccfg & MSECCFG_RLB) ? 0 : value & MSECCFG_RLB;
+    state->mseccfg = (state->mseccfg & (MSECCFG_MML | MSECCFG_MMWP)) | (value & (MSECCFG_MML | MSECCFG_MMWP)) | bypass;
+    riscv_protection_changed(cpu);
 }

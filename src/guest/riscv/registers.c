@@ -64,11 +64,10 @@ enum { GROUP_GENERAL, GROUP_FLOAT, GROUP_CSR };
     DERIVED("stimer", stimer, 8), \
     DERIVED("rounding", fp.rounding, 8), \
     CSR(mstatus), CSR(medeleg), CSR(mideleg), CSR(mie), CSR(mip), CSR(mtvec), CSR(mscratch), CSR(mepc), CSR(mcause), \
-    CSR(mtval), CSR(mcounteren), CSR(mcountinhibit), CSR(menvcfg), CSR(stvec), CSR(sscratch), CSR(sepc), CSR(scause), \
+    CSR(mtval), CSR(mcounteren), CSR(mcountinhibit), CSR(menvcfg), CSR(mseccfg), CSR(stvec), CSR(sscratch), CSR(sepc), \
+    CSR(scause), \
     CSR(stval), CSR(scounteren), CSR(senvcfg), CSR(satp), CSR(stimecmp), \
     COUNTER_NUMBERS(COUNTER) COUNTER_NUMBERS(EVENT) \
-    HIDDEN("tlb_load_misses", tlb_misses[0], 64), HIDDEN("tlb_store_misses", tlb_misses[1], 64), \
-    HIDDEN("tlb_fetch_misses", tlb_misses[2], 64), \
     PMP_ADDRESSES(PMP_ADDRESS) \
     HIDDEN("pmpcfg0", pmpcfg[0], 64), HIDDEN("pmpcfg2", pmpcfg[8], 64), HIDDEN("pmpcfg4", pmpcfg[16], 64), \
     HIDDEN("pmpcfg6", pmpcfg[24], 64), HIDDEN("pmpcfg8", pmpcfg[32], 64), HIDDEN("pmpcfg10", pmpcfg[40], 64), \

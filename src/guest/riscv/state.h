@@ -32,10 +32,10 @@ typedef struct RiscvState {
     uint64_t mtvec, mscratch, mepc, mcause, mtval;
     uint64_t mcounteren, mcountinhibit, menvcfg;
     uint64_t stvec, sscratch, sepc, scause, stval;
+    uint64_t mseccfg;
     uint64_t scounteren, senvcfg, satp, stimecmp;
     uint64_t counter[RISCV_COUNTERS];   /* mcycle, none, minstret, mhpmcounter3...: see counters.c */
     uint64_t mhpmevent[RISCV_COUNTERS]; /* the first and the third are mcyclecfg and minstretcfg */
-    uint64_t tlb_misses[3];             /* since the beginning, by MmuAccess */
     uint64_t pmpaddr[RISCV_PMP_MAXIMUM];
     uint8_t pmpcfg[RISCV_PMP_MAXIMUM];
 } RiscvState;
@@ -74,6 +74,12 @@ enum { ENVCFG_FIOM = 1 };
 #define MENVCFG_ADUE BIT(61)
 #define MENVCFG_PBMTE BIT(62)
 #define MENVCFG_STCE BIT(63)
+
+enum {
+    MSECCFG_MML = 1,  /* machine mode lock-down */
+    MSECCFG_MMWP = 2, /* ... whitelist policy */
+    MSECCFG_RLB = 4,  /* rule locking bypass */
+};
 
 /* Bits of mip and mie; numbers of interrupt causes. */
 enum {

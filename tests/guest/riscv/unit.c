@@ -109,6 +109,13 @@ static void test_config_rules(void)
         const char *model, *isa, *error;
     } rows[] = {
         { "rv64i", "rv64i", NULL },
+        { "rv64e", "rv64e", NULL },
+        { "rv32e", "rv32e", NULL },
+        { "sifive-e51", "rv64imac_zicntr_zicsr_zifencei_zihpm", NULL },
+        { "sifive-u54", "rv64imafdc_zicntr_zicsr_zifencei_zihpm", NULL },
+        { "rv64,pmu-mask=7", NULL, "bits 3 to 31" },
+        { "rv64,zihpm=off,sscofpmf=on", NULL, "sscofpmf needs extension zihpm" },
+        { "sifive-u54,smepmp=on", NULL, "smepmp needs priv_spec=v1.12.0" },
         { "rv32i,m=on", "rv32im_zmmul", NULL },
         { "rv64i,zicsr=on,f=on,c=on", "rv64ifc_zicsr_zca", NULL },
         { "rv32i,zicsr=on,f=on,d=on,c=on", "rv32ifdc_zicsr_zca_zcf_zcd", NULL },
