@@ -429,3 +429,48 @@ bool code_run(Cpu *cpu, int *reason)
     atomic_store_explicit(&code->inside, false, memory_order_release);
     return true;
 }
+
+/* Faults. */
+
+static const CodePoint *find_point(const CodeBlock *block, uint32_t offset)
+{
+    for (unsigned i = 0; i < block->point_count; i++) {
+        if (block->points[i].offset == offset) {
+            return &block->points[i];
+        }
+    }
+    return NULL;
+}
+
+/* The process's word on it is asked for; where it would allow the access, there is nothing behind the page (a file that
+ * became shorter). */
+static void raise_fault(Cpu *cpu, uint64_t address, MmuAccess access)
+{
+    MmuResult result = { 0 };
+
+    if (cpu_walk(cpu, address, access, 0, false, &result)) {
+        cpu->guest->bus_error(cpu, address, result.physical, access);
+    }
+}
+
+bool cpu_host_fault(Cpu *cpu, void *ucontext, uintptr_t host_address, MmuAccess access)
+{
+    CodeRegisters registers;
+    const void *pc;
+
+    if (!cpu->code || !atomic_load_explicit(&cpu->code->inside, memory_order_relaxed)) {
+        return false;
+    }
+    CodeCache *cache = cpu->code->cache;
+    cache->host->context_registers(ucontext, &registers, &pc);
+    const Block *block = code_memory_find(&cache->memory, pc);
+    const CodePoint *point =
+        block ? find_point(&block->code, (uint32_t)((uintptr_t)pc - (uintptr_t)block->code.code)) : NULL;
+    if (!point) {
+        return false;
+    }
+    cache->host->restore(cache->common, &cpu->exec, &block->code, point, &registers);
+    raise_fault(cpu, (host_address - cpu->exec.base) & cpu_address_mask(cpu), access);
+    cache->host->context_leave(cache->common, ucontext, IR_EXIT_EXCEPTION);
+    return true;
+}

@@ -109,6 +109,7 @@ void cpu_reset(Cpu *cpu)
         cpu_timer_set(cpu, i, UINT64_MAX);
     }
     cpu->alarm = UINT64_MAX;
+    cpu->counted = false;
     cpu->guest->reset(cpu);
     cpu_tlb_flush(cpu, UINT32_MAX);
     cpu_code_changed(cpu);
@@ -238,6 +239,16 @@ void cpu_code_changed(Cpu *cpu)
 void cpu_set_alarm(Cpu *cpu, uint64_t insns)
 {
     cpu->alarm = insns;
+}
+
+bool cpu_count(Cpu *cpu)
+{
+    cpu->counted = true;
+    if (!cpu->code || cpu->counts) {
+        return true;
+    }
+    cpu_raise(cpu, CPU_EXCEPTION_RETRY, 0);
+    return false;
 }
 
 uint64_t cpu_time(Cpu *cpu)

@@ -62,7 +62,8 @@ struct Cpu {
     BlockCache *blocks;
     CodeVcpu *code; /* NULL: interpreted alone */
     bool limited;   /* cpu_run was given a budget */
-    bool counts;    /* translated code counts instructions: `limited`, or an alarm is set */
+    bool counted;   /* the guest has looked at its count: cpu_count */
+    bool counts;    /* translated code counts instructions: one of these, or an alarm is set */
     bool halted;          /* waits for an interrupt */
     bool powered_off;     /* PSCI, HSM, SIPI: does not run until cpu_power_on */
     bool exceptions_exit; /* user mode: an exception leaves cpu_run */
@@ -157,6 +158,11 @@ void cpu_exclusive(Cpu *cpu, void (*body)(Cpu *cpu, void *data), void *data);
  * instruction that calls this has to end its block. Execution counts exactly as long as there is an alarm. */
 void cpu_set_alarm(Cpu *cpu, uint64_t insns);
 
+/* For a helper that is about to look at exec.insns, or to set what is derived from it. Until the first such call code
+ * may run that does not count; from then on, up to a reset, all does. False: an exception is pending, and the
+ * instruction is begun anew; to be called before it has done anything. The helper has to be one that raises. */
+bool cpu_count(Cpu *cpu);
+
 uint64_t cpu_time(Cpu *cpu);
 void cpu_timer_set(Cpu *cpu, unsigned timer, uint64_t deadline);
 
@@ -168,3 +174,8 @@ bool cpu_claimed_write(Cpu *cpu, uint32_t number, uint64_t value);
 /* Power of each vCPU. cpu_power_on: any thread; runs `prepare` on the vCPU's thread after a reset. */
 void cpu_power_off(Cpu *cpu);
 void cpu_power_on(Cpu *cpu, void (*prepare)(Cpu *cpu, void *data), void *data);
+
+/* For the handler of SIGSEGV and SIGBUS, on the thread of the vCPU, with the handler's third argument: if translated code
+ * (CODE_DIRECT) accessed guest memory at `host_address`, the guest's exception is pending when this returns true, and the
+ * handler is to return. False: it was not translated code. Async-signal-safe if bus->walk is. */
+bool cpu_host_fault(Cpu *cpu, void *ucontext, uintptr_t host_address, MmuAccess access);

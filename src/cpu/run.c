@@ -138,7 +138,7 @@ static bool run_code(Cpu *cpu, int *reason)
 
 static bool run_blocks(Cpu *cpu, int *reason)
 {
-    cpu->counts = cpu->limited || cpu->alarm != UINT64_MAX;
+    cpu->counts = cpu->limited || cpu->counted || cpu->alarm != UINT64_MAX;
     return (cpu->code && !cpu->single_step && run_code(cpu, reason)) ||
            interpret(cpu, cpu->single_step || cpu->code, reason);
 }

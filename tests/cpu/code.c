@@ -173,6 +173,32 @@ static void test_short_blocks(void)
     free_machine(machine);
 }
 
+/* Nothing counts before the guest looks; then everything does, up to a reset. */
+static void test_counting(void)
+{
+    ToyMachine *machine = toy_new(1);
+    Cpu *cpu = machine->cpus[0];
+    ToyState *s = toy_state(machine, 0);
+
+    TOY_CODE(machine, 0x1000, TOY(TOY_ADDI, 2, 2, 1), TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
+    TOY_CODE(machine, 0x2000, TOY(TOY_SYSTEM, 0, 0, TOY_COUNT), TOY(TOY_ADD, 3, 1, 4), TOY(TOY_ADDI, 2, 2, 1),
+             TOY(TOY_SYSTEM, 0, 0, TOY_COUNT), TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
+    run(machine, 0, 0x1000);
+    g_assert_false(cpu->counts);
+    uint64_t before = cpu->exec.insns;
+    run(machine, 0, 0x2000);
+    g_assert_true(cpu->counts);
+    g_assert_cmpuint(s->r[3], >=, before);
+    g_assert_cmpuint(s->r[1] - s->r[3], ==, 3);
+    g_assert_cmpuint(cpu->exec.insns - s->r[3], ==, 5);
+    run(machine, 0, 0x1000);
+    g_assert_true(cpu->counts);
+    cpu_reset(cpu);
+    run(machine, 0, 0x1000);
+    g_assert_false(cpu->counts);
+    free_machine(machine);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -182,5 +208,6 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/code/dropped-range", test_dropped_range);
     g_test_add_func("/cpu/code/eviction", test_eviction);
     g_test_add_func("/cpu/code/short-blocks", test_short_blocks);
+    g_test_add_func("/cpu/code/counting", test_counting);
     return g_test_run();
 }

@@ -57,7 +57,9 @@ static uint64_t help_system(Cpu *cpu, uint64_t what, uint64_t unused1, uint64_t 
         s->r[3] = s->epc;
         break;
     case TOY_COUNT:
-        s->r[1] = cpu->exec.insns;
+        if (cpu_count(cpu)) {
+            s->r[1] = cpu->exec.insns;
+        }
         break;
     case TOY_POWER_OFF:
         cpu_power_off(cpu);
@@ -78,7 +80,7 @@ static uint64_t help_sum6(Cpu *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t
 
 static const Helper helpers[] = {
     [H_RAISE] = { "raise", help_raise, NULL, HELPER_RAISES },
-    [H_SYSTEM] = { "system", help_system, NULL, HELPER_READS | HELPER_WRITES },
+    [H_SYSTEM] = { "system", help_system, NULL, HELPER_READS | HELPER_WRITES | HELPER_RAISES },
     [H_SUM6] = { "sum6", NULL, help_sum6, HELPER_PURE },
 };
 

@@ -164,6 +164,9 @@ uint64_t riscv_helper_csr(Cpu *cpu, uint64_t bits, uint64_t operand, uint64_t un
         cpu_raise(cpu, CAUSE_ILLEGAL_INSTRUCTION, insn);
         return 0;
     }
+    if (row->read == riscv_csr_read_counter && !cpu_count(cpu)) {
+        return 0;
+    }
     old = read_row(cpu, row, number - row->number);
     if (change.write) {
         write_row(cpu, row, number - row->number, change.value, change.mask);
