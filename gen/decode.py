@@ -28,7 +28,8 @@ share their bits (rd/rs1), `_5` for five bits that the processor ignores:
     c.unimp 0000000000000000             : undefined                  or: reserved, unpredictable
 
 then, in this order and each optional: conditions that must hold, `[rv64 M]`, with `A|B` and `!A`; values that a field
-must not have, `when rd!=0/2 imm!=0`; `within fence`: a special case of that line's encoding, taken first.
+must not have, `when rd!=0/2 imm!=0`, or a field that it must differ from, `when rd!=rs1`; `within fence`: a special
+case of that line's encoding, taken first.
 
 Refused: lines that overlap, a sum of bits that is not the length, an operand that is missing, unused, or given twice.
 """
@@ -65,6 +66,7 @@ class Line:
         self.constants = {}
         self.conditions = []  # lists of alternatives
         self.excluded = {}   # name as written -> set of values
+        self.different = []  # pairs of names as written
         self.format = self.target = self.within = None
 
 
@@ -165,7 +167,7 @@ class Decoder:
                                   [condition.split('=') for condition in conditions.split()]))
 
     def read_encoding(self, where, text):
-        match = re.fullmatch(r"(\S+) +(.+?) +([:=]) +(\w[\w.]*)((?: +\w+=\d+)*)(?: +\[([^\]]*)\])?"
+        match = re.fullmatch(r"(\S+) +(.+?) +([:=]) +(\w[\w.]*)((?: +\w+=-?\d+)*)(?: +\[([^\]]*)\])?"
                              r"(?: +when +(.+?))?(?: +within +(\S+))?", text)
         if not match:
             fail(where, 'MNEMONIC BITS : FORMAT, or MNEMONIC BITS = MNEMONIC')
@@ -176,9 +178,13 @@ class Decoder:
         line.conditions = [self.read_alternatives(where, word) for word in (conditions or '').split()]
         for item in (excluded or '').split():
             name, _, values = item.partition('!=')
-            if name not in line.slices:
-                fail(where, f'{name} is not in the encoding')
-            line.excluded[name] = {int(value) for value in values.split('/')}
+            other = values if values in self.fields else name
+            if name not in line.slices or other not in line.slices:
+                fail(where, f'{name} or {other} is not in the encoding')
+            if other != name:
+                line.different.append((name, other))
+            else:
+                line.excluded[name] = {int(value) for value in values.split('/')}
         line.within = within
         if sign == '=':
             line.target = target
@@ -386,6 +392,8 @@ class Decoder:
         for name, values in line.excluded.items():
             raw = self.field_text(line, name, raw=True)
             tests += [f'({raw}) != {value}' for value in sorted(values)]
+        tests += [f'({self.field_text(line, name, raw=True)}) != ({self.field_text(line, other, raw=True)})'
+                  for name, other in line.different]
         body = [] if line.format in DISPOSITIONS else [f'    insn->{name} = {value};'
                                                        for name, value in line.constants.items()]
         if line.format not in DISPOSITIONS:

@@ -16,31 +16,35 @@ _Static_assert(MEMBER(priv_spec) <= RISCV_GIVEN_SIZE, "every switch has its plac
 
 enum { DEFAULT_PMU_MASK = 0x7fff8 };
 
+#define FIXED_DEFAULTS \
+    .resetvec = 0x1000, .pmu_mask = DEFAULT_PMU_MASK, .cbom_blocksize = 64, .cbop_blocksize = 64, .cboz_blocksize = 64
+#define COMMON_DEFAULTS .priv_spec = RISCV_PRIV_1_13, FIXED_DEFAULTS
 #define GENERAL_DEFAULTS \
     .i = true, .m = true, .a = true, .f = true, .d = true, .c = true, .s = true, .u = true, .zicntr = true, \
     .zicsr = true, .zifencei = true, .zihintntl = true, .zihintpause = true, .zihpm = true, .zba = true, .zbb = true, \
-    .zbc = true, .zbs = true, .sstc = true, .svadu = true, .svvptc = true, .mmu = true, .pmp = true, \
-    .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000, .pmu_mask = DEFAULT_PMU_MASK
+    .zbc = true, .zbs = true, .zicbom = true, .zicbop = true, .zicboz = true, .zawrs = true, .sstc = true, \
+    .svadu = true, .svvptc = true, .mmu = true, .pmp = true, COMMON_DEFAULTS
 
 static const RiscvConfig rv64_defaults = { .xlen = 64, .sv39 = true, .sv48 = true, .sv57 = true, GENERAL_DEFAULTS };
 /* ... and what is there beyond those. */
 #define MAXIMUM_DEFAULTS \
-    GENERAL_DEFAULTS, .b = true, .smcntrpmf = true, .smepmp = true, .sscofpmf = true, .svinval = true, \
+    GENERAL_DEFAULTS, .b = true, .zicond = true, .zimop = true, .zabha = true, .zacas = true, .zcb = true, \
+    .zcmop = true, .zbkb = true, .zbkc = true, .zbkx = true, .zkn = true, .zknd = true, .zkne = true, .zknh = true, \
+    .zks = true, .zksed = true, .zksh = true, .smcntrpmf = true, .smepmp = true, .sscofpmf = true, .svinval = true, \
     .svnapot = true, .svpbmt = true
 
 static const RiscvConfig max64_defaults = { .xlen = 64, .sv39 = true, .sv48 = true, .sv57 = true, MAXIMUM_DEFAULTS };
-#define BARE_DEFAULTS .priv_spec = RISCV_PRIV_1_13, .resetvec = 0x1000, .pmu_mask = DEFAULT_PMU_MASK
-static const RiscvConfig rv64i_defaults = { .xlen = 64, .i = true, BARE_DEFAULTS };
-static const RiscvConfig rv64e_defaults = { .xlen = 64, .e = true, BARE_DEFAULTS };
+static const RiscvConfig rv64i_defaults = { .xlen = 64, .i = true, COMMON_DEFAULTS };
+static const RiscvConfig rv64e_defaults = { .xlen = 64, .e = true, COMMON_DEFAULTS };
 static const RiscvConfig rv32_defaults = { .xlen = 32, .sv32 = true, GENERAL_DEFAULTS };
 static const RiscvConfig max32_defaults = { .xlen = 32, .sv32 = true, MAXIMUM_DEFAULTS };
-static const RiscvConfig rv32i_defaults = { .xlen = 32, .i = true, BARE_DEFAULTS };
-static const RiscvConfig rv32e_defaults = { .xlen = 32, .e = true, BARE_DEFAULTS };
+static const RiscvConfig rv32i_defaults = { .xlen = 32, .i = true, COMMON_DEFAULTS };
+static const RiscvConfig rv32e_defaults = { .xlen = 32, .e = true, COMMON_DEFAULTS };
 
 /* SiFive's: E for embedded, without a supervisor mode, and U for those that run Linux. */
 #define SIFIVE_DEFAULTS \
     .i = true, .m = true, .a = true, .c = true, .u = true, .zicntr = true, .zicsr = true, .zifencei = true, \
-    .zihpm = true, .pmp = true, .priv_spec = RISCV_PRIV_1_10, .resetvec = 0x1000, .pmu_mask = DEFAULT_PMU_MASK
+    .zihpm = true, .pmp = true, .priv_spec = RISCV_PRIV_1_10, FIXED_DEFAULTS
 #define SIFIVE_U_DEFAULTS SIFIVE_DEFAULTS, .f = true, .d = true, .s = true, .mmu = true
 
 static const RiscvConfig sifive_e31_defaults = { .xlen = 32, SIFIVE_DEFAULTS };
@@ -98,6 +102,9 @@ static const Type priv_type = {
         PROP("marchid", type_uint64, RiscvConfig, marchid, "0", "The marchid register"), \
         PROP("mimpid", type_uint64, RiscvConfig, mimpid, "0", "The mimpid register"), \
         PROP("pmu-mask", type_uint32, RiscvConfig, pmu_mask, "524280", "Counters of events: bits 3 to 31"), \
+        PROP("cbom_blocksize", type_uint16, RiscvConfig, cbom_blocksize, "64", "Bytes that cbo.clean takes"), \
+        PROP("cbop_blocksize", type_uint16, RiscvConfig, cbop_blocksize, "64", "Bytes that prefetch hints are of"), \
+        PROP("cboz_blocksize", type_uint16, RiscvConfig, cboz_blocksize, "64", "Bytes that cbo.zero clears"), \
         PROP("resetvec", type_uint64, RiscvConfig, resetvec, "4096", "Where execution starts after a reset")
 
 const Property riscv64_properties[] = {
@@ -152,6 +159,10 @@ static const struct {
     IMPLIES(g, i), IMPLIES(g, m), IMPLIES(g, a), IMPLIES(g, f), IMPLIES(g, d), IMPLIES(g, zicsr), IMPLIES(g, zifencei),
     IMPLIES(m, zmmul), IMPLIES(a, zaamo), IMPLIES(a, zalrsc), IMPLIES(b, zba), IMPLIES(b, zbb), IMPLIES(b, zbs),
     IMPLIES(c, zca), { { MEMBER(c), MEMBER(f) }, MEMBER(zcf), 32 }, { { MEMBER(c), MEMBER(d) }, MEMBER(zcd), 0 },
+    IMPLIES(zkn, zbkb), IMPLIES(zkn, zbkc), IMPLIES(zkn, zbkx), IMPLIES(zkn, zkne), IMPLIES(zkn, zknd),
+    IMPLIES(zkn, zknh), IMPLIES(zks, zbkb), IMPLIES(zks, zbkc), IMPLIES(zks, zbkx), IMPLIES(zks, zksed),
+    IMPLIES(zks, zksh), IMPLIES(zcb, zca), IMPLIES(zcmop, zca), IMPLIES(zacas, zaamo), IMPLIES(zabha, zaamo),
+    IMPLIES(zawrs, zalrsc),
 #undef IMPLIES
 };
 
@@ -161,8 +172,8 @@ static const struct {
 #define NEEDS(extension_, needs_) { MEMBER(extension_), MEMBER(needs_) }
     NEEDS(f, zicsr), NEEDS(d, f), NEEDS(zcf, f), NEEDS(zcd, d), NEEDS(zcf, zca), NEEDS(zcd, zca), NEEDS(c, zca),
     NEEDS(m, zmmul), NEEDS(u, zicsr), NEEDS(s, u), NEEDS(zicntr, zicsr), NEEDS(zihpm, zicsr), NEEDS(sstc, s),
-    NEEDS(sscofpmf, s),
-    NEEDS(sscofpmf, zihpm), NEEDS(smcntrpmf, zicntr),
+    NEEDS(zcb, zca), NEEDS(zcmop, zca), NEEDS(zacas, zaamo), NEEDS(zabha, zaamo), NEEDS(zawrs, zalrsc),
+    NEEDS(sscofpmf, s), NEEDS(sscofpmf, zihpm), NEEDS(smcntrpmf, zicntr),
     NEEDS(svinval, s), NEEDS(svnapot, s), NEEDS(svpbmt, s),
 #undef NEEDS
 };
@@ -228,6 +239,23 @@ static bool check_requirements(RiscvConfig *c, Error **error)
     return true;
 }
 
+static bool check_block_sizes(const RiscvConfig *c, Error **error)
+{
+    const struct {
+        const char *name;
+        uint16_t size;
+    } sizes[] = { { "cbom_blocksize", c->cbom_blocksize },
+                  { "cbop_blocksize", c->cbop_blocksize },
+                  { "cboz_blocksize", c->cboz_blocksize } };
+
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        if (!is_power_of_2(sizes[i].size) || sizes[i].size > 4096) {
+            return error_set(error, "%s is %u: it must be a power of two, 4096 at most", sizes[i].name, sizes[i].size);
+        }
+    }
+    return true;
+}
+
 static const struct {
     uint16_t member;
     const char *name;
@@ -276,7 +304,7 @@ bool riscv_config_check(const GuestModel *model, void *config, Error **error)
         return false;
     }
     add_implied(c);
-    if (!check_requirements(c, error) || !choose_paging(c, error)) {
+    if (!check_requirements(c, error) || !check_block_sizes(c, error) || !choose_paging(c, error)) {
         return error_prepend(error, "CPU model %s: ", model->name);
     }
     if (c->xlen == 32 && c->resetvec > UINT32_MAX) {

@@ -26,22 +26,42 @@ typedef struct Property Property;
 
 /* X(member, first privileged specification, description): the others, in the order of an ISA string. */
 #define RISCV_EXTENSIONS(X) \
+    X(zicbom, RISCV_PRIV_1_12, "Cache-block management") \
+    X(zicbop, RISCV_PRIV_1_12, "Cache-block prefetch hints") \
+    X(zicboz, RISCV_PRIV_1_12, "Cache-block zero") \
+    X(zicond, RISCV_PRIV_1_12, "Integer conditional operations") \
     X(zicntr, RISCV_PRIV_1_10, "Base counters and timers") \
     X(zicsr, RISCV_PRIV_1_10, "Control and status registers") \
     X(zifencei, RISCV_PRIV_1_10, "Instruction-fetch fence") \
     X(zihintntl, RISCV_PRIV_1_10, "Non-temporal locality hints") \
     X(zihintpause, RISCV_PRIV_1_10, "Pause hint") \
     X(zihpm, RISCV_PRIV_1_10, "Hardware performance counters") \
+    X(zimop, RISCV_PRIV_1_13, "May-be operations") \
     X(zmmul, RISCV_PRIV_1_10, "Multiplication without division") \
     X(zaamo, RISCV_PRIV_1_10, "Atomic memory operations") \
+    X(zabha, RISCV_PRIV_1_13, "Atomic memory operations on bytes and halfwords") \
+    X(zacas, RISCV_PRIV_1_12, "Atomic compare and swap") \
     X(zalrsc, RISCV_PRIV_1_10, "Load-reserved and store-conditional") \
+    X(zawrs, RISCV_PRIV_1_12, "Wait on a reservation set") \
     X(zca, RISCV_PRIV_1_10, "Compressed instructions without floating point") \
+    X(zcb, RISCV_PRIV_1_12, "More compressed instructions") \
     X(zcf, RISCV_PRIV_1_10, "Compressed single-precision loads and stores") \
     X(zcd, RISCV_PRIV_1_10, "Compressed double-precision loads and stores") \
+    X(zcmop, RISCV_PRIV_1_13, "Compressed may-be operations") \
     X(zba, RISCV_PRIV_1_12, "Address generation") \
     X(zbb, RISCV_PRIV_1_12, "Basic bit manipulation") \
     X(zbc, RISCV_PRIV_1_12, "Carry-less multiplication") \
+    X(zbkb, RISCV_PRIV_1_12, "Bit manipulation for cryptography") \
+    X(zbkc, RISCV_PRIV_1_12, "Carry-less multiplication for cryptography") \
+    X(zbkx, RISCV_PRIV_1_12, "Crossbar permutations") \
     X(zbs, RISCV_PRIV_1_12, "Single-bit instructions") \
+    X(zkn, RISCV_PRIV_1_12, "NIST's algorithms (Zbkb_Zbkc_Zbkx_Zkne_Zknd_Zknh)") \
+    X(zknd, RISCV_PRIV_1_12, "AES decryption") \
+    X(zkne, RISCV_PRIV_1_12, "AES encryption") \
+    X(zknh, RISCV_PRIV_1_12, "SHA-2 hashes") \
+    X(zks, RISCV_PRIV_1_12, "ShangMi algorithms (Zbkb_Zbkc_Zbkx_Zksed_Zksh)") \
+    X(zksed, RISCV_PRIV_1_12, "SM4 cipher") \
+    X(zksh, RISCV_PRIV_1_12, "SM3 hash") \
     X(smcntrpmf, RISCV_PRIV_1_12, "Cycles and instructions counted by privilege") \
     X(smepmp, RISCV_PRIV_1_12, "Memory protection from machine mode too") \
     X(sscofpmf, RISCV_PRIV_1_12, "Interrupts of counters that overflow, and counting by privilege") \
@@ -66,6 +86,7 @@ typedef struct RiscvConfig {
     bool mmu, pmp;
     bool sv32, sv39, sv48, sv57;
     int priv_spec; /* RiscvPriv */
+    uint16_t cbom_blocksize, cbop_blocksize, cboz_blocksize; /* bytes: powers of two */
     uint32_t mvendorid;
     uint64_t marchid, mimpid;
     uint64_t resetvec;

@@ -279,10 +279,26 @@ static uint64_t read_epc(Cpu *cpu, const CsrRow *row, unsigned index)
 
 /* Environment, translation, protection. */
 
+/* The fields of menvcfg and senvcfg alike. A reserved CBIE: the field stays. */
+static uint64_t envcfg_writable(const RiscvConfig *config, uint64_t value)
+{
+    bool reserved = (value & ENVCFG_CBIE) == ENVCFG_CBIE_RESERVED;
+    return ENVCFG_FIOM | (config->zicbom ? ENVCFG_CBCFE | (reserved ? 0 : ENVCFG_CBIE) : 0) |
+           (config->zicboz ? ENVCFG_CBZE : 0);
+}
+
+static void write_senvcfg(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    RiscvState *state = riscv_state(cpu);
+    uint64_t writable = envcfg_writable(riscv_config(cpu), value);
+
+    state->senvcfg = (state->senvcfg & ~writable) | (value & writable);
+}
+
 static void write_menvcfg(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
 {
     const RiscvConfig *config = riscv_config(cpu);
-    uint64_t writable = ENVCFG_FIOM | (config->svadu ? MENVCFG_ADUE : 0) |
+    uint64_t writable = envcfg_writable(config, value) | (config->svadu ? MENVCFG_ADUE : 0) |
                         (config->svpbmt ? MENVCFG_PBMTE : 0) | (config->sstc ? MENVCFG_STCE : 0);
     uint64_t *menvcfg = &riscv_state(cpu)->menvcfg, changed = (*menvcfg ^ value) & writable;
 
@@ -361,7 +377,7 @@ const CsrRow riscv_csr_rows[] = {
     { 0x104, 0, CSR_HOOKED | CSR_ENDS | CSR_DISABLES, "sie", .exists = has_s, HOOKS(sie) },
     { 0x105, 0, 0, "stvec", .exists = has_s, AT(stvec), .write = write_tvec },
     { 0x106, 0, 0, "scounteren", .exists = has_s, AT(scounteren), .writable = UINT32_MAX },
-    { 0x10a, 0, 0, "senvcfg", .exists = is_1_12_s, AT(senvcfg), .writable = ENVCFG_FIOM },
+    { 0x10a, 0, 0, "senvcfg", .exists = is_1_12_s, AT(senvcfg), .write = write_senvcfg },
     { 0x140, 0, 0, "sscratch", .exists = has_s, AT(sscratch), ALL_BITS },
     { 0x141, 0, 0, "sepc", .exists = has_s, AT(sepc), .writable = ~UINT64_C(1), .read = read_epc },
     { 0x142, 0, 0, "scause", .exists = has_s, AT(scause), ALL_BITS },

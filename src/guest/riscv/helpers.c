@@ -1,7 +1,10 @@
 /* Functions that translated code calls, beside those of csr.c and trap.c. */
 #include "guest/riscv/internal.h"
 
-enum { RS1_SHIFT = 15, RS2_SHIFT = 20 };
+enum { RS1_SHIFT = 15, RS2_SHIFT = 20, IMMEDIATE_SHIFT = 20 };
+
+/* The immediate of cbo instructions. */
+typedef enum RiscvCacheOperation { CACHE_INVAL, CACHE_CLEAN, CACHE_FLUSH, CACHE_ZERO = 4 } RiscvCacheOperation;
 
 static uint64_t helper_raise(Cpu *cpu, uint64_t cause, uint64_t tval, uint64_t unused)
 {
@@ -35,6 +38,60 @@ static uint64_t helper_sfence_vma(Cpu *cpu, uint64_t bits, uint64_t address, uin
     return 0;
 }
 
+/* Cache blocks (Zicbom, Zicboz). */
+
+static bool cache_operation_allowed(const Cpu *cpu, uint32_t bits, RiscvCacheOperation operation)
+{
+    const RiscvState *state = riscv_state(cpu);
+    uint64_t field = operation == CACHE_INVAL ? ENVCFG_CBIE : operation == CACHE_ZERO ? ENVCFG_CBZE : ENVCFG_CBCFE;
+    bool denied = (state->privilege != RISCV_MACHINE && !(state->menvcfg & field)) ||
+                  (state->privilege == RISCV_USER && riscv_config(cpu)->s && !(state->senvcfg & field));
+    return !denied;
+}
+
+/* Stores zeroes to the block around the address; what is raised names the address itself. */
+static void zero_block(Cpu *cpu, uint64_t address, unsigned mode, unsigned size)
+{
+    static const uint64_t zeroes[8];
+    uint64_t start = align_down(address, size);
+    unsigned step = MIN(size, 64);
+    MemOp op = (MemOp)((unsigned)__builtin_ctz(step) | mode << MEM_MODE_SHIFT);
+
+    for (uint64_t at = start; at - start < size; at += step) {
+        if (!cpu->exec.memory->store(cpu, at, op, zeroes)) {
+            cpu->exec.exception.value = address;
+            return;
+        }
+    }
+}
+
+/* Guest memory is coherent: nothing is to be done but to check. What may be read or written may be managed; else it is
+ * a fault of a store. Vacant addresses are not told from devices: neither faults. */
+static void manage_block(Cpu *cpu, uint64_t address, unsigned mode)
+{
+    MmuResult result;
+
+    if (riscv_walk(cpu, address, MMU_READ, mode, true, &result)) {
+        riscv_walk(cpu, address, MMU_READ, mode, false, &result);
+    } else {
+        riscv_walk(cpu, address, MMU_WRITE, mode, false, &result);
+    }
+}
+
+static uint64_t helper_cache_block(Cpu *cpu, uint64_t bits, uint64_t address, uint64_t mode)
+{
+    RiscvCacheOperation operation = (RiscvCacheOperation)(bits >> IMMEDIATE_SHIFT);
+
+    if (!cache_operation_allowed(cpu, (uint32_t)bits, operation)) {
+        cpu_raise(cpu, CAUSE_ILLEGAL_INSTRUCTION, bits);
+    } else if (operation == CACHE_ZERO) {
+        zero_block(cpu, address, (unsigned)mode, riscv_config(cpu)->cboz_blocksize);
+    } else {
+        manage_block(cpu, address, (unsigned)mode);
+    }
+    return 0;
+}
+
 #define EVERYTHING (HELPER_READS | HELPER_WRITES | HELPER_RAISES)
 
 const Helper riscv_helpers[RISCV_HELPER_COUNT] = {
@@ -44,4 +101,14 @@ const Helper riscv_helpers[RISCV_HELPER_COUNT] = {
     [RISCV_HELPER_SRET] = { "sret", riscv_helper_sret, NULL, EVERYTHING },
     [RISCV_HELPER_WFI] = { "wfi", helper_wfi, NULL, HELPER_READS | HELPER_RAISES },
     [RISCV_HELPER_SFENCE_VMA] = { "sfence_vma", helper_sfence_vma, NULL, HELPER_READS | HELPER_RAISES },
+    [RISCV_HELPER_ZIP] = { "zip", riscv_helper_zip, NULL, HELPER_PURE },
+    [RISCV_HELPER_UNZIP] = { "unzip", riscv_helper_unzip, NULL, HELPER_PURE },
+    [RISCV_HELPER_XPERM] = { "xperm", riscv_helper_xperm, NULL, HELPER_PURE },
+    [RISCV_HELPER_AES32] = { "aes32", riscv_helper_aes32, NULL, HELPER_PURE },
+    [RISCV_HELPER_AES64] = { "aes64", riscv_helper_aes64, NULL, HELPER_PURE },
+    [RISCV_HELPER_AES64IM] = { "aes64im", riscv_helper_aes64im, NULL, HELPER_PURE },
+    [RISCV_HELPER_AES64KS1I] = { "aes64ks1i", riscv_helper_aes64ks1i, NULL, HELPER_PURE },
+    [RISCV_HELPER_SM4] = { "sm4", riscv_helper_sm4, NULL, HELPER_PURE },
+    [RISCV_HELPER_CACHE_BLOCK] = { "cache_block", helper_cache_block, NULL,
+                                   HELPER_READS | HELPER_RAISES | HELPER_MEMORY },
 };

@@ -107,6 +107,17 @@ bool riscv_csr_write(Cpu *cpu, unsigned number, uint64_t value);
 /* `bits`: the instruction, with the row of riscv_csr_use in the upper half. `operand`: rs1's value or the immediate. */
 uint64_t riscv_helper_csr(Cpu *cpu, uint64_t bits, uint64_t operand, uint64_t unused);
 
+/* crypto.c */
+enum { CRYPTO_BYTE = 3, AES_DECRYPT = 4, AES_MIDDLE = 8, SM4_KEY = 4 }; /* a third argument: byte number and these */
+uint64_t riscv_helper_zip(Cpu *cpu, uint64_t value, uint64_t unused_b, uint64_t unused_c);
+uint64_t riscv_helper_unzip(Cpu *cpu, uint64_t value, uint64_t unused_b, uint64_t unused_c);
+uint64_t riscv_helper_xperm(Cpu *cpu, uint64_t table, uint64_t indices, uint64_t width);
+uint64_t riscv_helper_aes32(Cpu *cpu, uint64_t sum, uint64_t source, uint64_t how);
+uint64_t riscv_helper_aes64(Cpu *cpu, uint64_t low, uint64_t high, uint64_t how);
+uint64_t riscv_helper_aes64im(Cpu *cpu, uint64_t columns, uint64_t unused_b, uint64_t unused_c);
+uint64_t riscv_helper_aes64ks1i(Cpu *cpu, uint64_t key, uint64_t round, uint64_t unused);
+uint64_t riscv_helper_sm4(Cpu *cpu, uint64_t sum, uint64_t source, uint64_t how);
+
 /* helpers.c: the guest's helper table, and its indices */
 enum {
     RISCV_HELPER_RAISE,
@@ -115,6 +126,15 @@ enum {
     RISCV_HELPER_SRET,
     RISCV_HELPER_WFI,
     RISCV_HELPER_SFENCE_VMA,
+    RISCV_HELPER_ZIP,
+    RISCV_HELPER_UNZIP,
+    RISCV_HELPER_XPERM,
+    RISCV_HELPER_AES32,
+    RISCV_HELPER_AES64,
+    RISCV_HELPER_AES64IM,
+    RISCV_HELPER_AES64KS1I,
+    RISCV_HELPER_SM4,
+    RISCV_HELPER_CACHE_BLOCK,
     RISCV_HELPER_COUNT
 };
 extern const Helper riscv_helpers[RISCV_HELPER_COUNT];

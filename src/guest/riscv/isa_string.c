@@ -45,29 +45,56 @@ static bool atomics_of_1_12(const RiscvConfig *c)
     return recent_supervisor(c) && c->a;
 }
 
+static bool blocks_of_64(const RiscvConfig *c)
+{
+    return c->cbom_blocksize == 64 && c->cbop_blocksize == 64 && c->cboz_blocksize == 64 && c->zicbom && c->zicbop &&
+           c->zicboz;
+}
+
 /* In the order in which an ISA string has them. */
 static const IsaName names[] = {
+    { "zic64b", blocks_of_64 },
+    { "zicbom", has_zicbom },
+    { "zicbop", has_zicbop },
+    { "zicboz", has_zicboz },
     { "ziccamoa", atomics_of_1_11 },
     { "ziccif", supervisor_of_1_11 },
     { "zicclsm", supervisor_of_1_11 },
     { "ziccrse", atomics_of_1_11 },
+    { "zicond", has_zicond },
     { "zicntr", has_zicntr },
     { "zicsr", has_zicsr },
     { "zifencei", has_zifencei },
     { "zihintntl", has_zihintntl },
     { "zihintpause", has_zihintpause },
     { "zihpm", has_zihpm },
+    { "zimop", has_zimop },
     { "zmmul", has_zmmul, RISCV_PRIV_1_12 },
     { "za64rs", atomics_of_1_12 },
     { "zaamo", has_zaamo, RISCV_PRIV_1_12 },
+    { "zabha", has_zabha },
+    { "zacas", has_zacas },
     { "zalrsc", has_zalrsc, RISCV_PRIV_1_12 },
+    { "zawrs", has_zawrs },
     { "zca", has_zca, RISCV_PRIV_1_12 },
+    { "zcb", has_zcb },
     { "zcf", has_zcf, RISCV_PRIV_1_12 },
     { "zcd", has_zcd, RISCV_PRIV_1_12 },
+    { "zcmop", has_zcmop },
     { "zba", has_zba },
     { "zbb", has_zbb },
     { "zbc", has_zbc },
+    { "zbkb", has_zbkb },
+    { "zbkc", has_zbkc },
+    { "zbkx", has_zbkx },
     { "zbs", has_zbs },
+    { "zkn", has_zkn },
+    { "zknd", has_zknd },
+    { "zkne", has_zkne },
+    { "zknh", has_zknh },
+    { "zks", has_zks },
+    { "zksed", has_zksed },
+    { "zksh", has_zksh },
     { "smcntrpmf", has_smcntrpmf },
     { "smepmp", has_smepmp },
     { "ssccptr", supervisor_of_1_11 },

@@ -70,7 +70,13 @@ enum {
 
 enum { FS_OFF, FS_INITIAL, FS_CLEAN, FS_DIRTY };
 
-enum { ENVCFG_FIOM = 1 };
+enum {
+    ENVCFG_FIOM = 1,
+    ENVCFG_CBIE = 3 << 4,
+    ENVCFG_CBIE_RESERVED = 2 << 4,
+    ENVCFG_CBCFE = 1 << 6,
+    ENVCFG_CBZE = 1 << 7,
+};
 #define MENVCFG_ADUE BIT(61)
 #define MENVCFG_PBMTE BIT(62)
 #define MENVCFG_STCE BIT(63)

@@ -1,4 +1,4 @@
-/* Zba, Zbb, Zbc and Zbs. */
+/* Zba, Zbb, Zbc and Zbs; Zicond. */
 #include "guest/riscv/translate.h"
 
 static IrRef binary(Translator *t, IrOp op, IrRef first, IrRef second)
@@ -317,4 +317,18 @@ void riscv_translate_binvi(Translator *t, const RiscvInsn *insn)
 void riscv_translate_bseti(Translator *t, const RiscvInsn *insn)
 {
     set_x(t, insn->rd, binary(t, IR_OP_or, get_x(t, insn->rs1), immediate_bit(t, insn)));
+}
+
+/* czero.eqz rd, rs1, rs2: zero where rs2 is, else rs1 */
+void riscv_translate_czero_eqz(Translator *t, const RiscvInsn *insn)
+{
+    IrRef value = get_x(t, insn->rs1), condition = get_x(t, insn->rs2);
+    set_x(t, insn->rd, ir_select(&t->ir, x_type(t), condition, value, x_const(t, 0)));
+}
+
+/* czero.nez rd, rs1, rs2: zero where rs2 is not, else rs1 */
+void riscv_translate_czero_nez(Translator *t, const RiscvInsn *insn)
+{
+    IrRef value = get_x(t, insn->rs1), condition = get_x(t, insn->rs2);
+    set_x(t, insn->rd, ir_select(&t->ir, x_type(t), condition, x_const(t, 0), value));
 }

@@ -1,4 +1,4 @@
-/* Environment calls, Zicsr and the privileged instructions. */
+/* Environment calls, Zicsr, cache blocks, Zimop and Zcmop, Zawrs, and the privileged instructions. */
 #include "guest/riscv/translate.h"
 
 /* ecall */
@@ -62,6 +62,81 @@ void riscv_translate_csrrsi(Translator *t, const RiscvInsn *insn)
 void riscv_translate_csrrci(Translator *t, const RiscvInsn *insn)
 {
     access_csr(t, insn, x_const(t, insn->zimm));
+}
+
+static void cache_block(Translator *t, const RiscvInsn *insn)
+{
+    const IrRef arguments[] = { ir_const(&t->ir, IR_I64, insn->bits), get_address(t, insn->rs1),
+                                ir_const(&t->ir, IR_I32, t->mode & MODE_MMU) };
+    ir_call(&t->ir, RISCV_HELPER_CACHE_BLOCK, IR_VOID, arguments, ARRAY_SIZE(arguments));
+}
+
+/* cbo.inval (rs1) */
+void riscv_translate_cbo_inval(Translator *t, const RiscvInsn *insn)
+{
+    cache_block(t, insn);
+}
+
+/* cbo.clean (rs1) */
+void riscv_translate_cbo_clean(Translator *t, const RiscvInsn *insn)
+{
+    cache_block(t, insn);
+}
+
+/* cbo.flush (rs1) */
+void riscv_translate_cbo_flush(Translator *t, const RiscvInsn *insn)
+{
+    cache_block(t, insn);
+}
+
+/* cbo.zero (rs1) */
+void riscv_translate_cbo_zero(Translator *t, const RiscvInsn *insn)
+{
+    cache_block(t, insn);
+}
+
+/* prefetch.i offset(rs1): a hint */
+void riscv_translate_prefetch_i(Translator *t, const RiscvInsn *insn)
+{
+}
+
+/* prefetch.r offset(rs1): a hint */
+void riscv_translate_prefetch_r(Translator *t, const RiscvInsn *insn)
+{
+}
+
+/* prefetch.w offset(rs1): a hint */
+void riscv_translate_prefetch_w(Translator *t, const RiscvInsn *insn)
+{
+}
+
+/* mop.r.N rd, rs1: may be defined one day */
+void riscv_translate_mop_r(Translator *t, const RiscvInsn *insn)
+{
+    set_x(t, insn->rd, x_const(t, 0));
+}
+
+/* mop.rr.N rd, rs1, rs2 */
+void riscv_translate_mop_rr(Translator *t, const RiscvInsn *insn)
+{
+    set_x(t, insn->rd, x_const(t, 0));
+}
+
+/* c.mop.N: does not write a register */
+void riscv_translate_c_mop(Translator *t, const RiscvInsn *insn)
+{
+}
+
+/* wrs.nto: waiting may end at any time, and so it never lasts longer than mstatus.TW lets it */
+void riscv_translate_wrs_nto(Translator *t, const RiscvInsn *insn)
+{
+    riscv_translate_leave(t, insn, IR_EXIT_YIELD);
+}
+
+/* wrs.sto */
+void riscv_translate_wrs_sto(Translator *t, const RiscvInsn *insn)
+{
+    riscv_translate_leave(t, insn, IR_EXIT_YIELD);
 }
 
 static void return_from_trap(Translator *t, const RiscvInsn *insn, unsigned helper, RiscvPrivilege lowest)

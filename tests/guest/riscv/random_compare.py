@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Runs random programs on two emulators and compares what they leave in registers and memory.
 
-    random_compare.py XLEN DUMP GCC EMULATOR EMULATOR [PROGRAMS [SEED]]
+    random_compare.py XLEN DUMP GCC EMULATOR EMULATOR [PROGRAMS [SEED [CPU]]]
 
 Programs are straight lines of instructions from the decode files (DUMP is test_guest_riscv_dump): everything that
 computes, loads and stores about the stack pointer, atomics but sc. Instructions that trap are skipped, and the traps
-compared. Both emulators need the `virt` board. Not part of the tests: the other one is not ours.
+compared. CPU is for both emulators, `max` if not given; they need the `virt` board.
+Not part of the tests: the other one is not ours.
 """
 import pathlib
 import random
@@ -21,14 +22,16 @@ SPECIAL = [0, 1, 2, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x80
            0xffffffff7f800000, 0xffffffff7fc00000, 0xffffffff7f800001, 0xffffffff00000001, 0xffffffff00800000,
            0xffffffff7f7fffff, 0xffffffff80000000, 0x41dfffffffc00000, 0x43e0000000000000, 0xc3e0000000000000]
 # Jumps, system instructions and what depends on addresses that differ; c.addi16sp moves the stack pointer.
-LEFT_OUT = re.compile(r'jalr?|b(eq|ne|lt|ge)u?|c\.(j|jal|jr|jalr|beqz|bnez|ebreak|addi16sp|lw|ld|flw|fld|sw|sd|fsw|'
-                      r'fsd)|csr.*|ecall|ebreak|[ms]ret|wfi|sfence\.vma|sc\..*|fence\.i|pause|c\.unimp')
-LOADS, STORES, ATOMICS = {0x03, 0x07}, {0x23, 0x27}, {0x2f}
+LEFT_OUT = re.compile(r'jalr?|b(eq|ne|lt|ge)u?|c\.(j|jal|jr|jalr|beqz|bnez|ebreak|addi16sp|lbu|lhu?|sb|sh|lw|ld|flw|'
+                      r'fld|sw|sd|fsw|fsd)|csr.*|ecall|ebreak|[ms]ret|wfi|sfence\.vma|sc\..*|fence\.i|pause|wrs\..*|'
+                      r'sfence\..*|sinval\.vma|c\.unimp')
+LOADS, STORES, ATOMICS, BLOCKS = {0x03, 0x07}, {0x23, 0x27}, {0x2f}, {0x0f}
 STACK, RD_SHIFT, RS1_SHIFT = 2, 7, 15
 
 
 def rows(dump, xlen):
-    result = subprocess.run([dump, 'rv' + xlen, 'rows'], check=True, capture_output=True, text=True)
+    model = 'max' if xlen == '64' else 'max32'
+    result = subprocess.run([dump, model, 'rows'], check=True, capture_output=True, text=True)
     for line in result.stdout.splitlines():
         mask, value, length, conditions, mnemonic = line.split()
         if not LEFT_OUT.fullmatch(mnemonic) and ('!rv64' if xlen == '64' else 'rv64') not in conditions.split(','):
@@ -38,7 +41,7 @@ def rows(dump, xlen):
 def encoding(generator, row):
     mask, value, length, _ = row
     bits = value | (generator.getrandbits(8 * length) & ~mask)
-    if length == 4 and bits & 0x7f in LOADS | STORES | ATOMICS:
+    if length == 4 and bits & 0x7f in LOADS | STORES | ATOMICS | BLOCKS:
         bits = bits & ~(31 << RS1_SHIFT) | STACK << RS1_SHIFT
     return bits
 
@@ -66,9 +69,9 @@ def program(generator, table):
                       *(f'    .dword {value:#x}' for value in values), '.endm', ''])
 
 
-def output(emulator, image):
-    command = [emulator, '-M', 'virt', '-bios', 'none', '-m', '16', '-display', 'none', '-monitor', 'none', '-serial',
-               'stdio', '-kernel', image]
+def output(emulator, cpu, image):
+    command = [emulator, '-M', 'virt', '-cpu', cpu, '-bios', 'none', '-m', '16', '-display', 'none', '-monitor', 'none',
+               '-serial', 'stdio', '-kernel', image]
     try:
         return subprocess.run(command, timeout=20, check=False, capture_output=True).stdout.decode()
     except subprocess.TimeoutExpired:
@@ -89,6 +92,7 @@ def main():
     xlen, dump, gcc, *emulators = sys.argv[1:6]
     count = int(sys.argv[6]) if len(sys.argv) > 6 else 100
     seed = int(sys.argv[7]) if len(sys.argv) > 7 else 1
+    cpu = sys.argv[8] if len(sys.argv) > 8 else 'max'
     here, table, different = pathlib.Path(__file__).parent, list(rows(dump, xlen)), 0
     for number in range(seed, seed + count):
         with tempfile.TemporaryDirectory() as directory:
@@ -98,7 +102,7 @@ def main():
             subprocess.run([gcc, f'-march=rv{xlen}gc', f'-mabi={abi}', f'-I{directory}', f'-I{here}', '-nostdlib',
                             '-static', f'-Wl,-T,{here}/program.ld', '-Wl,--build-id=none', '-Wl,--no-warn-rwx-segments',
                             here / 'random.S', '-o', image], check=True)
-            left, right = (output(emulator, image) for emulator in emulators)
+            left, right = (output(emulator, cpu, image) for emulator in emulators)
         if left != right or len(left) < 1000:
             different += 1
             print(f'seed {number}: {first_difference(left, right)}', flush=True)

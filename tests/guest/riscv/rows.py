@@ -5,7 +5,7 @@
 
 A heading `[add R]` names an instruction and its form, `[addw R 64]` also the only XLEN that has it. Integer forms:
 
-    R  rd, rs1, rs2     I  rd, rs1, number     U  rd, rs1
+    R  rd, rs1, rs2     I  rd, rs1, number     U  rd, rs1     B  rd, rs1, rs2, number
 
 each row `OPERAND... = RESULT`, which a width may precede: `64: min -1 = min`. Numbers are as wide as the registers;
 min, max are the least and the greatest signed one; min32, max32 and the like those of fewer bits.
@@ -90,7 +90,7 @@ class Program:
         only, operands, result, flags = match.groups()
         if not self.heading or only not in (None, str(self.xlen)):
             return
-        if re.fullmatch('[RIU]', self.heading[1]):
+        if re.fullmatch('[RIUB]', self.heading[1]):
             self.add_integer(operands.split(), result)
         else:
             self.add_float(operands.split(), result, sum(FLAGS[flag] for flag in flags.split()))
@@ -99,8 +99,8 @@ class Program:
         mnemonic, form = self.heading
         first = integer(operands[0], self.xlen)
         self.text += [f'    li t0, {first:#x}']
-        second = {'R': ', t1', 'I': f', {operands[-1]}', 'U': ''}[form]
-        if form == 'R':
+        second = {'R': ', t1', 'I': f', {operands[-1]}', 'U': '', 'B': f', t1, {operands[-1]}'}[form]
+        if form in 'RB':
             self.text += [f'    li t1, {integer(operands[1], self.xlen):#x}']
         self.text += [f'    {mnemonic} t2, t0{second}', f'    CHECK t2, {integer(result, self.xlen):#x}',
                       f'    {mnemonic} x0, t0{second}', '    CHECK x0, 0',
