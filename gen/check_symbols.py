@@ -114,7 +114,9 @@ def main():
     for path, file in pairs:
         problems += check_object(path, symbols[file], used)
     problems += check_constructors(arguments.objdump, pairs)
-    problems += [f'the exception {key} is not needed any more' for key in EXCEPTIONS if key not in used]
+    built = {path for path, _ in pairs}
+    problems += [f'the exception {key} is not needed any more' for key in EXCEPTIONS
+                 if key not in used and key.split(':')[0] in built]
     for problem in sorted(set(problems)):
         print(problem, file=sys.stderr)
     if problems:
