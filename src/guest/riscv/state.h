@@ -139,4 +139,5 @@ enum {
     MODE_FP = 1 << 6,          /* mstatus.FS is not off */
     MODE_BAD_ROUNDING = 1 << 7, /* frm holds no rounding mode */
     MODE_NEAREST_AWAY = 1 << 8, /* frm is RMM */
+    MODE_FP_DIRTY = 1 << 9,    /* mstatus.FS is dirty: nothing is to be marked */
 };

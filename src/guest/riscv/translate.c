@@ -88,5 +88,8 @@ void riscv_translate(Translator *t)
     } else {
         functions[opcode](t, &insn);
     }
+    if (t->guest && !t->ended) {
+        riscv_translate_leave(t, &insn, IR_EXIT_RECHECK); /* mstatus.FS became dirty, and with it the mode word */
+    }
     t->pc = next_pc(t, &insn);
 }

@@ -1,6 +1,7 @@
 /*
  * F and D. Registers hold 64 bits: a single-precision value is NaN-boxed in them, and one that is not boxed properly is
- * read as the default NaN. What may change a register or a flag makes mstatus.FS dirty, once in a block.
+ * read as the default NaN. What may change a register or a flag makes mstatus.FS dirty, and ends the block where it was
+ * not: what follows is translated for a dirty one, and marks nothing.
  */
 #include "guest/riscv/translate.h"
 
@@ -22,7 +23,7 @@ static void mark_dirty(Translator *t)
 {
     static const char marked;
 
-    if (!t->guest) {
+    if (!(t->mode & MODE_FP_DIRTY)) {
         ir_set(&t->ir, RISCV_REGISTER_FS, ir_const(&t->ir, IR_I32, FS_DIRTY));
         t->guest = (void *)&marked;
     }
