@@ -63,15 +63,16 @@ static uint64_t pc_relative(const Translator *t, int32_t offset)
     return riscv_truncate(translator_config(t), t->pc + (uint64_t)(int64_t)offset);
 }
 
-static void branch(Translator *t, const RiscvInsn *insn, IrCondition condition)
+/* The block goes on where the branch is not taken, that is where `otherwise` holds. */
+static void branch_unless(Translator *t, const RiscvInsn *insn, IrCondition otherwise)
 {
-    IrRef taken = ir_compare(&t->ir, condition, IR_I32, get_x(t, insn->rs1), get_x(t, insn->rs2));
+    IrRef stays = ir_compare(&t->ir, otherwise, IR_I32, get_x(t, insn->rs1), get_x(t, insn->rs2));
     unsigned label = ir_label_new(&t->ir);
 
-    ir_branch(&t->ir, taken, label);
-    ir_goto(&t->ir, next_pc(t, insn));
-    ir_label(&t->ir, label);
+    ir_branch(&t->ir, stays, label);
     jump_to(t, pc_relative(t, insn->imm));
+    ir_label(&t->ir, label);
+    t->ended = false;
 }
 
 static void load(Translator *t, const RiscvInsn *insn, unsigned op)
@@ -158,37 +159,37 @@ void riscv_translate_jalr(Translator *t, const RiscvInsn *insn)
 /* beq rs1, rs2, offset */
 void riscv_translate_beq(Translator *t, const RiscvInsn *insn)
 {
-    branch(t, insn, IR_EQ);
+    branch_unless(t, insn, IR_NE);
 }
 
 /* bne rs1, rs2, offset */
 void riscv_translate_bne(Translator *t, const RiscvInsn *insn)
 {
-    branch(t, insn, IR_NE);
+    branch_unless(t, insn, IR_EQ);
 }
 
 /* blt rs1, rs2, offset */
 void riscv_translate_blt(Translator *t, const RiscvInsn *insn)
 {
-    branch(t, insn, IR_LT_S);
+    branch_unless(t, insn, IR_GE_S);
 }
 
 /* bge rs1, rs2, offset */
 void riscv_translate_bge(Translator *t, const RiscvInsn *insn)
 {
-    branch(t, insn, IR_GE_S);
+    branch_unless(t, insn, IR_LT_S);
 }
 
 /* bltu rs1, rs2, offset */
 void riscv_translate_bltu(Translator *t, const RiscvInsn *insn)
 {
-    branch(t, insn, IR_LT_U);
+    branch_unless(t, insn, IR_GE_U);
 }
 
 /* bgeu rs1, rs2, offset */
 void riscv_translate_bgeu(Translator *t, const RiscvInsn *insn)
 {
-    branch(t, insn, IR_GE_U);
+    branch_unless(t, insn, IR_LT_U);
 }
 
 /* lb rd, offset(rs1) */
