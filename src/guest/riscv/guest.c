@@ -1,8 +1,9 @@
 /*
- * RISC-V: RV32 and RV64 with I, M, A, F, D, C, Zicsr, Zifencei, the counters, Zba, Zbb, Zbc and Zbs; machine,
- * supervisor and user mode. After "The RISC-V Instruction Set Manual", volumes I and II, version 20240411. The width is
- * a fact of the configuration: both guests are this code. Not here: the hypervisor extension, vectors, and the further
- * scalar extensions; instructions and registers of theirs are illegal.
+ * RISC-V: RV32 and RV64 with I, E, M, A, F, D, C and the extensions that config.h lists; machine, supervisor and user
+ * mode. After "The RISC-V Instruction Set Manual", volumes I and II, version 20240411. The width is a fact of the
+ * configuration: both guests are this code. Not here: the hypervisor extension, vectors, half precision (Zfh, Zfbfmin),
+ * Zfa, floating point in integer registers (Zfinx), Zcmp, Zcmt, Zkr and Ztso; instructions and registers of theirs are
+ * illegal.
  */
 #include "guest/riscv/internal.h"
 
