@@ -173,23 +173,37 @@ int64_t sys_utimensat(Task *task, const uint64_t *a)
     return host_call(task, SYS_utimensat, a[0], path, times, a[3], 0, 0);
 }
 
-/* Waits by a host's call whose last pointer is a signal set that the guest gave: the handler's frame is to show the mask
- * that was before. */
-int64_t sys_ppoll(Task *task, const uint64_t *a)
+/* The host's kernel takes the whole offset from the first of the two words. */
+static int64_t forward_at(Task *task, SyscallId id, const uint64_t *a)
 {
-    enum { POLL_SIZE = 8 };
-    uint64_t fds, timeout, set = 0, host = 0;
+    uint64_t offset = task_abi(task)->word_size == 4 ? (uint32_t)a[3] | a[4] << 32 : a[3];
+    const uint64_t arguments[SYSCALL_ARGUMENTS] = { a[0], a[1], a[2], offset, 0, a[5] };
 
-    if (!guest_pointer(task, a[0], a[1] * POLL_SIZE, &fds) || !guest_pointer(task, a[2], 16, &timeout) ||
-        (a[3] && memory_read(task_memory(task), &set, a[3], sizeof set))) {
-        return -EFAULT;
-    }
-    host = set;
-    int64_t result = host_call(task, SYS_ppoll, fds, a[1], timeout, a[3] ? (uintptr_t)&host : 0, a[4], 0);
-    if (a[3] && atomic_load(&task->pending)) {
-        task->saved_mask = task->mask;
-        task->mask_saved = true;
-        task->mask = set;
-    }
-    return result == -USER_RESTART ? -EINTR : result;
+    return syscall_forward(task, &syscall_table[id], arguments);
+}
+
+int64_t sys_preadv(Task *task, const uint64_t *a)
+{
+    return forward_at(task, SYSCALL_preadv, a);
+}
+
+int64_t sys_pwritev(Task *task, const uint64_t *a)
+{
+    return forward_at(task, SYSCALL_pwritev, a);
+}
+
+int64_t sys_preadv2(Task *task, const uint64_t *a)
+{
+    return forward_at(task, SYSCALL_preadv2, a);
+}
+
+int64_t sys_pwritev2(Task *task, const uint64_t *a)
+{
+    return forward_at(task, SYSCALL_pwritev2, a);
+}
+
+/* struct open_how is the same everywhere. */
+int64_t sys_openat2(Task *task, const uint64_t *a)
+{
+    return syscall_forward(task, &syscall_table[SYSCALL_openat2], a);
 }

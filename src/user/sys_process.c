@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -130,6 +131,48 @@ int64_t sys_prlimit64(Task *task, const uint64_t *a)
 {
     uint64_t arguments[SYSCALL_ARGUMENTS] = { a[0], a[1], is_memory_limit(a[1]) ? 0 : a[2], a[3] };
     return syscall_forward(task, &syscall_table[SYSCALL_prlimit64], arguments);
+}
+
+static int64_t groups_by(Task *task, long number, const uint64_t *a)
+{
+    uint64_t list, count = (int32_t)a[0] < 0 ? 0 : a[0];
+
+    return guest_pointer(task, a[1], count * sizeof(gid_t), &list) ? host_call(task, number, a[0], list, 0, 0, 0, 0)
+                                                                   : -EFAULT;
+}
+
+int64_t sys_getgroups(Task *task, const uint64_t *a)
+{
+    return groups_by(task, SYS_getgroups, a);
+}
+
+int64_t sys_setgroups(Task *task, const uint64_t *a)
+{
+    return groups_by(task, SYS_setgroups, a);
+}
+
+/* What the host may be asked, and how many bytes the second argument points at; all else would be about the emulator. */
+int64_t sys_prctl(Task *task, const uint64_t *a)
+{
+    static const struct {
+        uint8_t option, size;
+    } known[] = {
+        { PR_SET_PDEATHSIG, 0 }, { PR_GET_PDEATHSIG, 4 }, { PR_GET_DUMPABLE, 0 }, { PR_SET_DUMPABLE, 0 },
+        { PR_GET_KEEPCAPS, 0 }, { PR_SET_KEEPCAPS, 0 }, { PR_SET_NAME, 16 }, { PR_GET_NAME, 16 },
+        { PR_CAPBSET_READ, 0 }, { PR_CAPBSET_DROP, 0 }, { PR_GET_SECUREBITS, 0 }, { PR_SET_SECUREBITS, 0 },
+        { PR_SET_TIMERSLACK, 0 }, { PR_GET_TIMERSLACK, 0 }, { PR_SET_CHILD_SUBREAPER, 0 },
+        { PR_GET_CHILD_SUBREAPER, 4 }, { PR_SET_NO_NEW_PRIVS, 0 }, { PR_GET_NO_NEW_PRIVS, 0 },
+        { PR_SET_THP_DISABLE, 0 }, { PR_GET_THP_DISABLE, 0 }, { PR_CAP_AMBIENT, 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        if (a[0] == known[i].option) {
+            uint64_t second = a[1];
+            bool good = !known[i].size || guest_pointer(task, a[1], known[i].size, &second);
+            return good ? host_call(task, SYS_prctl, a[0], second, a[2], a[3], a[4], 0) : -EFAULT;
+        }
+    }
+    return -EINVAL;
 }
 
 /* Waiting and waking are the host's: addresses are its own. */

@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <sys/uio.h>
 
-enum { VECTOR_MAXIMUM = 1024, VECTOR_INLINE = 16 };
+enum { VECTOR_INLINE = 16 };
 
 int64_t host_call(Task *task, long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
@@ -98,7 +98,7 @@ static int forward_struct(Forward *f, unsigned i)
 }
 
 /* Each element is checked: none may lie outside of the guest's space. */
-static int64_t convert_vector(Task *task, uint64_t address, uint64_t count, struct iovec *vector)
+int64_t task_vector(Task *task, uint64_t address, uint64_t count, struct iovec *vector)
 {
     unsigned size = task_abi(task)->word_size;
 
@@ -131,7 +131,7 @@ static int64_t forward_vector(Forward *f, unsigned i)
         vector = f->vectors = mem_alloc_array(count, sizeof *vector);
     }
     f->host[i] = (uintptr_t)vector;
-    return convert_vector(f->task, f->arguments[i], count, vector);
+    return task_vector(f->task, f->arguments[i], count, vector);
 }
 
 static bool is_like_host(const Task *task)

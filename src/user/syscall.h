@@ -6,6 +6,8 @@
 
 #include "user/process.h"
 
+#include <sys/uio.h>
+
 /* No result: registers are as they are to be (rt_sigreturn). */
 #define SYSCALL_NO_RESULT INT64_MIN
 
@@ -84,6 +86,10 @@ bool guest_pointer(const Task *task, uint64_t address, uint64_t size, uint64_t *
 /* A struct from and to guest memory: 0 or -EFAULT. */
 int task_read(Task *task, LayoutId layout, uint64_t address, void *host);
 int task_write(Task *task, LayoutId layout, uint64_t address, const void *host);
+
+/* An iovec of the guest, at most VECTOR_MAXIMUM long, for the host: 0 or a negative errno value. */
+enum { VECTOR_MAXIMUM = 1024 };
+int64_t task_vector(Task *task, uint64_t address, uint64_t count, struct iovec *vector);
 
 /* -strace: before and after a call. */
 void strace_enter(Task *task, const Syscall *row, const uint64_t *arguments);

@@ -1,0 +1,133 @@
+/*
+ * Waiting for files with the guest's signals changed meanwhile.
+ *
+ * Not here: pselect6 of 32-bit guests, whose sets of files are of narrower words.
+ */
+#include "user/syscall_functions.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
+enum { SIGNAL_SET_SIZE = 8, EVENTS_MAXIMUM = 256 };
+
+/* A signal set for the host's call to wait with; the handler's frame is to show the mask that was before. */
+typedef struct WaitMask {
+    bool given;
+    uint64_t set, host;
+} WaitMask;
+
+static int wait_mask_read(Task *task, uint64_t address, uint64_t size, WaitMask *mask)
+{
+    *mask = (WaitMask){ .given = address };
+    if (!address) {
+        return 0;
+    }
+    if (size != SIGNAL_SET_SIZE) {
+        return -EINVAL;
+    }
+    int result = memory_read(task_memory(task), &mask->set, address, sizeof mask->set);
+    mask->host = mask->set;
+    return result;
+}
+
+static uint64_t wait_mask_host(WaitMask *mask)
+{
+    return mask->given ? (uintptr_t)&mask->host : 0;
+}
+
+static int64_t wait_mask_done(Task *task, const WaitMask *mask, int64_t result)
+{
+    if (mask->given && atomic_load(&task->pending)) {
+        task->saved_mask = task->mask;
+        task->mask_saved = true;
+        task->mask = mask->set;
+    }
+    return result == -USER_RESTART ? -EINTR : result;
+}
+
+int64_t sys_ppoll(Task *task, const uint64_t *a)
+{
+    enum { POLL_SIZE = 8 };
+    uint64_t fds, timeout;
+    WaitMask mask;
+    int64_t result = wait_mask_read(task, a[3], a[4], &mask);
+
+    if (result) {
+        return result;
+    }
+    if (!guest_pointer(task, a[0], a[1] * POLL_SIZE, &fds) || !guest_pointer(task, a[2], 16, &timeout)) {
+        return -EFAULT;
+    }
+    result = host_call(task, SYS_ppoll, fds, a[1], timeout, wait_mask_host(&mask), SIGNAL_SET_SIZE, 0);
+    return wait_mask_done(task, &mask, result);
+}
+
+/* The last argument is the address of a signal set's address and size. */
+static int64_t select_mask(Task *task, uint64_t address, WaitMask *mask)
+{
+    uint64_t pair[2] = { 0, 0 };
+
+    if (address && memory_read(task_memory(task), pair, address, sizeof pair)) {
+        return -EFAULT;
+    }
+    return wait_mask_read(task, pair[0], pair[1], mask);
+}
+
+int64_t sys_pselect6(Task *task, const uint64_t *a)
+{
+    uint64_t sets[3], timeout, size = align_up((uint32_t)a[0], 64) / 8;
+    WaitMask mask;
+    int64_t result = (int32_t)a[0] < 0 ? -EINVAL : select_mask(task, a[5], &mask);
+
+    for (unsigned i = 0; i < 3 && !result; i++) {
+        result = guest_pointer(task, a[1 + i], size, &sets[i]) ? 0 : -EFAULT;
+    }
+    if (result || !guest_pointer(task, a[4], 16, &timeout)) {
+        return result ? result : -EFAULT;
+    }
+    uint64_t pair[2] = { wait_mask_host(&mask), SIGNAL_SET_SIZE };
+    result = host_call(task, SYS_pselect6, a[0], sets[0], sets[1], sets[2], timeout, (uintptr_t)pair);
+    return wait_mask_done(task, &mask, result);
+}
+
+/* -- epoll --------------------------------------------------------------------------------------------------------- */
+
+static int64_t write_events(Task *task, uint64_t address, const struct epoll_event *events, int64_t count)
+{
+    unsigned size = task_abi(task)->layouts[LAYOUT_EPOLL_EVENT].guest_size;
+
+    for (int64_t i = 0; i < count; i++) {
+        if (task_write(task, LAYOUT_EPOLL_EVENT, address + (uint64_t)i * size, &events[i])) {
+            return -EFAULT;
+        }
+    }
+    return count;
+}
+
+/* Gives no more events at once than there is room for here: the rest comes with the next call. */
+static int64_t epoll_wait_by(Task *task, long number, const uint64_t *a, uint64_t timeout)
+{
+    struct epoll_event events[EVENTS_MAXIMUM];
+    WaitMask mask;
+    int64_t result = (int32_t)a[2] <= 0 ? -EINVAL : wait_mask_read(task, a[4], a[5], &mask);
+
+    if (!result) {
+        result = host_call(task, number, a[0], (uintptr_t)events, MIN(a[2], EVENTS_MAXIMUM), timeout,
+                           wait_mask_host(&mask), SIGNAL_SET_SIZE);
+        result = wait_mask_done(task, &mask, result);
+    }
+    return write_events(task, a[1], events, result) == -EFAULT ? -EFAULT : result;
+}
+
+int64_t sys_epoll_pwait(Task *task, const uint64_t *a)
+{
+    return epoll_wait_by(task, SYS_epoll_pwait, a, a[3]);
+}
+
+int64_t sys_epoll_pwait2(Task *task, const uint64_t *a)
+{
+    uint64_t timeout;
+
+    return guest_pointer(task, a[3], 16, &timeout) ? epoll_wait_by(task, SYS_epoll_pwait2, a, timeout) : -EFAULT;
+}
