@@ -29,6 +29,12 @@ void node_changed(BlockNode *node, uint64_t end); /* after a write */
 /* Requests that waited for the end of a drain. */
 void block_submit_held(BlockGraph *graph);
 
+/* Gives node->driver, where it has none, the driver that its "file" looks to be for; `file` becomes that node, which
+ * the options name from then on. probe.c */
+bool probe_driver(BlockNode *node, Json *options, BlockNode **file, Error **error);
+/* A node of options (taken) or of a node's name, that becomes a child of `node`. */
+BlockNode *open_below(BlockNode *node, Json *options, unsigned flags, Error **error);
+
 BlockEdge *edge_new(BlockNode *node, BlockNode *parent, const char *name, unsigned permissions, unsigned shared,
                     Error **error);
 void edge_free(BlockEdge *edge);

@@ -48,12 +48,13 @@ struct BlockNode {
     char *name, *file_name;
     Json *options;  /* of its children, while it is opened */
     unsigned flags; /* BLOCK_OPEN_*, that its children are opened with */
+    const BlockNode *above; /* while it is opened: whose child it becomes */
     bool read_only, force_share, discard, no_flush;
     int detect_zeroes; /* BlockdevDetectZeroesOptions */
     _Atomic uint64_t size;
     BlockLimits limits;
     ListNode children, parents; /* BlockEdge */
-    BlockEdge *file;            /* of the children; NULL: none */
+    BlockEdge *file, *backing;  /* of the children; NULL: none */
     _Atomic uint64_t written, flushed; /* counts of changes, for flushes that have nothing to do */
     /* Writes under way, where they have to be kept apart: see node_io.c. */
     TaskLock ranges_lock;
@@ -73,6 +74,8 @@ struct BlockDriver {
     size_t state_size;
     const Type *settings;     /* of its own options, children not among them */
     const char *filename_key; /* of a protocol whose name is a path: where it goes; else NULL */
+    const char *const *children; /* its options that are nodes, NULL at the end; NULL: "file", where it is no protocol */
+    int (*probe)(const uint8_t *bytes, size_t count); /* how much a file that begins so looks like it, 0 to 100 */
 
     bool (*open)(BlockNode *node, const void *settings, Error **error);
     void (*close)(BlockNode *node);
@@ -92,6 +95,8 @@ struct BlockDriver {
     /* `bytes` at most. NULL: data without an offset. */
     int (*status)(BlockNode *node, uint64_t offset, uint64_t bytes, BlockStatus *status);
 
+    /* What it needs of the child `name`, and shares, where its parents need and share that much. NULL: the same. */
+    unsigned (*child_permissions)(const BlockNode *node, const char *name, unsigned permissions, unsigned *shared);
     /* What all its parents need or allow has changed: takes it up, or refuses. NULL: nothing to do. */
     bool (*set_permissions)(BlockNode *node, unsigned permissions, unsigned shared, Error **error);
     int64_t (*allocated_size)(BlockNode *node); /* NULL: of `file` */
@@ -104,6 +109,14 @@ extern const size_t block_driver_count;
 
 /* For drivers: opens the child that the options name, or the file of that name. NULL with an error. */
 BlockEdge *block_open_child(BlockNode *node, const char *name, Error **error);
+bool block_has_child_options(const BlockNode *node, const char *name);
+/* The same where the image has a name for the child, relative to itself: it is used without options. `filename` may be
+ * NULL. */
+BlockEdge *block_open_named_child(BlockNode *node, const char *name, const char *filename, Error **error);
+/* node->backing: as the options say, else the image; `filename` and `format` may be NULL. No backing file is no error. */
+bool block_open_backing(BlockNode *node, const char *filename, const char *format, Error **error);
+/* child_permissions of image formats: their files are theirs alone to write to, their backing files are only read. */
+unsigned block_format_permissions(const BlockNode *node, const char *name, unsigned permissions, unsigned *shared);
 Files *block_graph_files(const BlockGraph *graph);
 /* Memory for buffers that the node takes; freed by free(). */
 void *block_buffer(const BlockNode *node, size_t bytes);

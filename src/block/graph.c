@@ -219,9 +219,30 @@ static bool check_parents(const BlockNode *node, Error **error)
 
 static bool update_permissions(BlockNode *node, Error **error);
 
-/* A node needs of those below what its users need of it. */
+/* A node needs of those below what its users need of it, or what its driver says. */
+static unsigned child_permissions(const BlockNode *node, const char *name, unsigned permissions, unsigned *shared)
+{
+    return node && node->driver->child_permissions ? node->driver->child_permissions(node, name, permissions, shared)
+                                                   : permissions;
+}
+
+unsigned block_format_permissions(const BlockNode *node, const char *name, unsigned permissions, unsigned *shared)
+{
+    if (strcmp(name, "backing") == 0) {
+        *shared = *shared & BLOCK_PERMISSION_WRITE
+                      ? BLOCK_PERMISSION_ALL
+                      : BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED;
+        return permissions & BLOCK_PERMISSION_READ;
+    }
+    *shared = node->force_share ? BLOCK_PERMISSION_ALL
+                                : *shared & (BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED);
+    return permissions | BLOCK_PERMISSION_READ |
+           (node->read_only ? 0 : BLOCK_PERMISSION_WRITE | BLOCK_PERMISSION_RESIZE);
+}
+
 static bool update_child(BlockEdge *child, unsigned permissions, unsigned shared, Error **error)
 {
+    permissions = child_permissions(child->parent, child->name, permissions, &shared);
     unsigned before = child->permissions, shared_before = child->shared;
     child->permissions = permissions;
     child->shared = shared;
@@ -264,6 +285,7 @@ BlockEdge *edge_new(BlockNode *node, BlockNode *parent, const char *name, unsign
                     Error **error)
 {
     BlockEdge *edge = NEW(BlockEdge);
+    permissions = child_permissions(parent, name, permissions, &shared);
     *edge = (BlockEdge){ .name = string_copy(name), .node = block_node_ref(node), .parent = parent,
                          .graph = node->graph, .permissions = permissions, .shared = shared };
     list_append(&node->parents, &edge->in_node);

@@ -1,6 +1,6 @@
 /*
  * Opening nodes: file names and options, and the nodes below. Without a driver, a name is that of a file or host device
- * with a raw image in it.
+ * with an image in it, whose first bytes say of which format.
  */
 #include "block/block_internal.h"
 
@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "schema/block.h"
 
+#include <ctype.h>
 #include <sys/stat.h>
 
 bool block_parse_cache_mode(const char *name, unsigned *flags, bool *write_through, Error **error)
@@ -84,32 +85,38 @@ static bool take_json_name(const char **filename, Json *options, Error **error)
     return ok;
 }
 
-/* Which driver it is; a name goes to where that driver has it. */
-static const BlockDriver *choose_driver(const char *filename, Json *options, unsigned flags, Error **error)
+/* The driver that the options name, or a protocol's; none where the image is to be looked at. */
+static bool choose_driver(BlockNode *node, const char *filename, Json *options, unsigned flags, Error **error)
 {
     const char *given = json_get_text(options, "driver");
     const char *name = filename ? filename : json_get_text(options, "filename");
-    if (!given && flags & BLOCK_OPEN_PROTOCOL && !name) {
-        error_set(error, "Must specify either driver or file");
-        return NULL;
+    if (!given && !(flags & BLOCK_OPEN_PROTOCOL)) {
+        return true;
     }
-    const BlockDriver *driver =
-        find_driver(given ? given : flags & BLOCK_OPEN_PROTOCOL ? protocol_of(name) : "raw", error);
-    if (!driver || !name) {
-        return driver;
+    if (!given && !name) {
+        return error_set(error, "Must specify either driver or file");
     }
-    if (driver->is_protocol) {
+    node->driver = find_driver(given ? given : protocol_of(name), error);
+    return node->driver != NULL;
+}
+
+/* A name goes to where the driver has it: an image's is that of its file. */
+static void place_name(const BlockDriver *driver, const char *filename, Json *options)
+{
+    if (driver && driver->is_protocol) {
         if (filename && driver->filename_key) {
             json_set(options, driver->filename_key, json_string(filename));
         }
-        return driver;
+        return;
     }
-    Json *file = json_object();
-    json_set(file, "filename", json_string(name));
-    json_free(json_take(options, "filename"));
-    json_free(json_take(options, "file"));
-    json_set(options, "file", file);
-    return driver;
+    const char *name = filename ? filename : json_get_text(options, "filename");
+    if (name) {
+        Json *file = json_object();
+        json_set(file, "filename", json_string(name));
+        json_free(json_take(options, "filename"));
+        json_free(json_take(options, "file"));
+        json_set(options, "file", file);
+    }
 }
 
 /* Settings */
@@ -176,7 +183,7 @@ static bool setup(BlockNode *node, Json *options, unsigned flags, Error **error)
 {
     BlockNodeSettings common = { 0 };
     Json *mine = take_common(options);
-    json_set(mine, "driver", json_string(node->driver->name));
+    json_set(mine, "driver", json_string(node->driver ? node->driver->name : "raw")); /* any, until it is probed */
     bool ok = type_from_options(&BlockNodeSettings_type, mine, &common, error) &&
               apply_common(node, &common, flags, error);
     json_free(mine);
@@ -184,15 +191,26 @@ static bool setup(BlockNode *node, Json *options, unsigned flags, Error **error)
     return ok;
 }
 
+static void take_child_options(BlockNode *node, Json *options)
+{
+    static const char *const file_alone[] = { "file", NULL }, *const none[] = { NULL };
+    const BlockDriver *driver = node->driver;
+    const char *const *names = driver->children ? driver->children : driver->is_protocol ? none : file_alone;
+    node->options = json_object();
+    for (; *names; names++) {
+        Json *child = json_take(options, *names);
+        if (child) {
+            json_set(node->options, *names, child);
+        }
+    }
+}
+
 /* `options`: what is left of them is the driver's own, and its children's. */
 static bool open_driver(BlockNode *node, Json *options, Error **error)
 {
     const BlockDriver *driver = node->driver;
     AUTO_FREE void *settings = mem_alloc0(driver->settings->size);
-    node->options = json_object();
-    if (!driver->is_protocol && json_get(options, "file")) {
-        json_set(node->options, "file", json_take(options, "file"));
-    }
+    take_child_options(node, options);
     if (!type_from_options(driver->settings, options, settings, error)) {
         return error_prepend(error, "Block driver '%s': ", driver->name);
     }
@@ -204,35 +222,38 @@ static bool open_driver(BlockNode *node, Json *options, Error **error)
     return ok;
 }
 
-static BlockNode *open_chosen(BlockGraph *graph, const BlockDriver *driver, Json *options, unsigned flags,
-                              Error **error)
+static BlockNode *open_node(BlockGraph *graph, const BlockNode *above, const char *filename, Json *options,
+                            unsigned flags, Error **error)
 {
-    BlockNode *node = node_new(graph);
-    node->driver = driver;
-    if (setup(node, options, flags, error) && open_driver(node, options, error)) {
-        return node;
+    BlockNode *node = node_new(graph), *file = NULL;
+    node->above = above;
+    options = options ? options : json_object();
+    bool ok = take_json_name(&filename, options, error) && choose_driver(node, filename, options, flags, error);
+    if (ok) {
+        place_name(node->driver, filename, options);
+        ok = setup(node, options, flags, error) && (node->driver || probe_driver(node, options, &file, error)) &&
+             open_driver(node, options, error);
     }
-    block_node_unref(node);
-    return NULL;
+    json_free(options);
+    block_node_unref(file);
+    node->above = NULL;
+    if (!ok) {
+        block_node_unref(node);
+    }
+    return ok ? node : NULL;
 }
 
 BlockNode *block_open(BlockGraph *graph, const char *filename, Json *options, unsigned flags, Error **error)
 {
-    options = options ? options : json_object();
-    BlockNode *node = NULL;
-    if (take_json_name(&filename, options, error)) {
-        const BlockDriver *driver = choose_driver(filename, options, flags, error);
-        node = driver ? open_chosen(graph, driver, options, flags, error) : NULL;
-    }
-    json_free(options);
-    return node;
+    return open_node(graph, NULL, filename, options, flags, error);
 }
 
-/* A child's options may be a node's name. */
-static BlockNode *open_below(BlockNode *node, Json *options, Error **error)
+/* Children */
+
+BlockNode *open_below(BlockNode *node, Json *options, unsigned flags, Error **error)
 {
     if (json_kind(options) != JSON_STRING) {
-        return block_open(node->graph, NULL, options, node->flags | BLOCK_OPEN_PROTOCOL, error);
+        return open_node(node->graph, node, NULL, options, flags, error);
     }
     BlockNode *found = block_node_find(node->graph, json_text(options));
     if (!found) {
@@ -242,6 +263,15 @@ static BlockNode *open_below(BlockNode *node, Json *options, Error **error)
     return found ? block_node_ref(found) : NULL;
 }
 
+static BlockEdge *add_child(BlockNode *node, const char *name, BlockNode *below, Error **error)
+{
+    BlockEdge *edge = below ? edge_new(below, node, name, 0, BLOCK_PERMISSION_ALL, error) : NULL;
+    block_node_unref(below);
+    return edge;
+}
+
+bool block_has_child_options(const BlockNode *node, const char *name) { return json_get(node->options, name) != NULL; }
+
 BlockEdge *block_open_child(BlockNode *node, const char *name, Error **error)
 {
     Json *options = json_take(node->options, name);
@@ -249,8 +279,74 @@ BlockEdge *block_open_child(BlockNode *node, const char *name, Error **error)
         error_set(error, "A block device must be specified for \"%s\"", name);
         return NULL;
     }
-    BlockNode *below = open_below(node, options, error);
-    BlockEdge *edge = below ? edge_new(below, node, name, 0, BLOCK_PERMISSION_ALL, error) : NULL;
-    block_node_unref(below);
-    return edge;
+    return add_child(node, name, open_below(node, options, node->flags | BLOCK_OPEN_PROTOCOL, error), error);
+}
+
+/* A name that an image has for another one: relative to its own folder, unless it begins at the root or names a
+ * protocol. */
+static char *resolve_name(const BlockNode *node, const char *filename)
+{
+    size_t scheme = 0;
+    while (isalnum((unsigned char)filename[scheme]) || (filename[scheme] && strchr("+-._", filename[scheme]))) {
+        scheme++;
+    }
+    const char *slash = strrchr(node->file_name, '/');
+    if (filename[0] == '/' || filename[scheme] == ':' || !slash) {
+        return string_copy(filename);
+    }
+    return string_format("%.*s%s", (int)(slash + 1 - node->file_name), node->file_name, filename);
+}
+
+BlockEdge *block_open_named_child(BlockNode *node, const char *name, const char *filename, Error **error)
+{
+    if (block_has_child_options(node, name) || !filename) {
+        return block_open_child(node, name, error);
+    }
+    AUTO_FREE char *path = resolve_name(node, filename);
+    unsigned flags = node->flags | BLOCK_OPEN_PROTOCOL;
+    return add_child(node, name, open_node(node->graph, node, path, NULL, flags, error), error);
+}
+
+/* One of those that are being opened above it. */
+static bool is_above(const BlockNode *node, const char *path)
+{
+    struct stat status, other;
+    if (stat(path, &status) != 0) {
+        return false;
+    }
+    for (; node; node = node->above) {
+        if (stat(node->file_name, &other) == 0 && status.st_dev == other.st_dev && status.st_ino == other.st_ino) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static BlockNode *open_backing_node(BlockNode *node, const char *filename, const char *format, Error **error)
+{
+    unsigned flags = node->flags & ~(unsigned)(BLOCK_OPEN_WRITE | BLOCK_OPEN_DISCARD);
+    Json *options = json_take(node->options, "backing");
+    if (options) {
+        return open_below(node, options, flags, error);
+    }
+    AUTO_FREE char *path = resolve_name(node, filename);
+    if (is_above(node, path)) {
+        error_set(error, "Backing file '%s' creates an infinite loop.", path);
+        return NULL;
+    }
+    options = json_object();
+    if (format) {
+        json_set(options, "driver", json_string(format));
+    }
+    return open_node(node->graph, node, path, options, flags, error);
+}
+
+bool block_open_backing(BlockNode *node, const char *filename, const char *format, Error **error)
+{
+    const Json *options = json_get(node->options, "backing");
+    if (options ? json_kind(options) == JSON_NULL : !filename) {
+        return true;
+    }
+    node->backing = add_child(node, "backing", open_backing_node(node, filename, format, error), error);
+    return node->backing || error_prepend(error, "Could not open backing file of '%s': ", node->file_name);
 }

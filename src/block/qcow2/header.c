@@ -1,0 +1,266 @@
+/*
+ * The header of a qcow2 image, its extensions, and what must be right in them before anything else is read.
+ *
+ * Not here: encryption (images with it are refused).
+ */
+#include "block/qcow2/qcow2.h"
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+#include <inttypes.h>
+
+enum { MAGIC = 0x514649fb, HEADER_V2 = 72, HEADER_V3 = 104, MAXIMUM_NAME = 1023, FEATURE_BYTES = 48 };
+
+enum {
+    EXTENSION_END = 0,
+    EXTENSION_BACKING_FORMAT = 0xe2792aca,
+    EXTENSION_FEATURES = 0x6803f857,
+    EXTENSION_BITMAPS = 0x23852875,
+    EXTENSION_DATA_FILE = 0x44415441,
+};
+
+int qcow2_probe(const uint8_t *bytes, size_t count)
+{
+    return count >= 8 && load_be32(bytes) == MAGIC && load_be32(bytes + 4) >= 2 ? 100 : 0;
+}
+
+void qcow2_header_clear(Qcow2Header *header)
+{
+    free(header->backing_file);
+    free(header->backing_format);
+    free(header->data_file);
+    free(header->feature_name);
+}
+
+/* The fixed fields */
+
+static bool parse_fields(Qcow2Header *header, const uint8_t *bytes, size_t count, Error **error)
+{
+    if (count < HEADER_V2 || load_be32(bytes) != MAGIC) {
+        return error_set(error, "Image is not in qcow2 format");
+    }
+    *header = (Qcow2Header){
+        .version = load_be32(bytes + 4), .backing_offset = load_be64(bytes + 8),
+        .backing_size = load_be32(bytes + 16), .cluster_bits = load_be32(bytes + 20), .size = load_be64(bytes + 24),
+        .encryption = load_be32(bytes + 32), .l1_entries = load_be32(bytes + 36), .l1_offset = load_be64(bytes + 40),
+        .refcount_table_offset = load_be64(bytes + 48), .refcount_table_clusters = load_be32(bytes + 56),
+        .snapshots = load_be32(bytes + 60), .snapshots_offset = load_be64(bytes + 64),
+        .refcount_order = 4, .length = HEADER_V2,
+    };
+    if (header->version == 2) {
+        return true;
+    }
+    if (header->version != 3) {
+        return error_set(error, "Unsupported qcow2 version %u", header->version);
+    }
+    if (count < HEADER_V3) {
+        return error_set(error, "qcow2 header too short");
+    }
+    header->incompatible = load_be64(bytes + 72);
+    header->compatible = load_be64(bytes + 80);
+    header->autoclear = load_be64(bytes + 88);
+    header->refcount_order = load_be32(bytes + 96);
+    header->length = load_be32(bytes + 100);
+    if (header->length < HEADER_V3) {
+        return error_set(error, "qcow2 header too short");
+    }
+    header->compression = header->length > HEADER_V3 && count > HEADER_V3 ? bytes[HEADER_V3] : QCOW2_ZLIB;
+    return true;
+}
+
+/* A table of `bytes` at `offset` may be read: aligned to a cluster, and nowhere near the end of all numbers. */
+static bool check_table(const Qcow2Header *header, const char *name, uint64_t offset, uint64_t bytes, Error **error)
+{
+    return (offset % BIT(header->cluster_bits) == 0 && offset <= INT64_MAX - bytes) ||
+           error_set(error, "%s offset invalid", name);
+}
+
+static bool check_compression(const Qcow2Header *header, Error **error)
+{
+    if (header->compression >= QCOW2_COMPRESSION_COUNT) {
+        return error_set(error, "qcow2: unknown compression type: %u", header->compression);
+    }
+    bool flag = header->incompatible & QCOW2_COMPRESSION_TYPE;
+    return flag == (header->compression != QCOW2_ZLIB) ||
+           error_set(error, "qcow2: Compression type incompatible feature bit must %sbe set", flag ? "not " : "");
+}
+
+static bool check_sizes(const Qcow2Header *header, Error **error)
+{
+    uint64_t cluster = BIT(header->cluster_bits);
+    if (header->length > cluster) {
+        return error_set(error, "qcow2 header exceeds cluster size");
+    }
+    if (header->incompatible & QCOW2_EXTENDED_L2 && header->cluster_bits < 14) {
+        return error_set(error, "clusters of %" PRIu64 " bytes are too small for extended L2 entries", cluster);
+    }
+    if (header->refcount_order > 6) {
+        return error_set(error, "Reference count entry width too large; may not exceed 64 bits");
+    }
+    if (header->size > INT64_MAX - BLOCK_SECTOR) {
+        return error_set(error, "Image is too big (%" PRIu64 " bytes)", header->size);
+    }
+    if (header->encryption) {
+        return error_set(error, "encrypted images are not supported (method %" PRIu32 ")", header->encryption);
+    }
+    return true;
+}
+
+static bool check_tables(const Qcow2Header *header, Error **error)
+{
+    uint64_t refcount_bytes = (uint64_t)header->refcount_table_clusters << header->cluster_bits;
+    if (refcount_bytes == 0) {
+        return error_set(error, "Image does not contain a reference count table");
+    }
+    if (refcount_bytes > QCOW2_MAXIMUM_REFCOUNT_TABLE_BYTES) {
+        return error_set(error, "Image reference count table size too large");
+    }
+    if (header->l1_entries > QCOW2_MAXIMUM_L1_BYTES / sizeof(uint64_t)) {
+        return error_set(error, "Active L1 table too large");
+    }
+    if (header->snapshots > QCOW2_MAXIMUM_SNAPSHOTS) {
+        return error_set(error, "Snapshot table too large");
+    }
+    unsigned entry_bits = header->incompatible & QCOW2_EXTENDED_L2 ? 4 : 3;
+    unsigned shift = 2 * header->cluster_bits - entry_bits;
+    uint64_t needed = (header->size >> shift) + ((header->size & mask_bits(shift)) != 0);
+    if (needed > header->l1_entries) {
+        return error_set(error, "L1 table is too small");
+    }
+    return check_table(header, "Reference count table", header->refcount_table_offset, refcount_bytes, error) &&
+           check_table(header, "Active L1 table", header->l1_offset, header->l1_entries * sizeof(uint64_t), error) &&
+           check_table(header, "Snapshot table", header->snapshots_offset, 0, error);
+}
+
+/* Features must be judged after the extensions, which may have their names. */
+static bool check_features(const Qcow2Header *header, Error **error)
+{
+    uint64_t unknown = header->incompatible & ~QCOW2_KNOWN_INCOMPATIBLE;
+    if (unknown && header->feature_name) {
+        return error_set(error, "Unsupported qcow2 feature(s): %s", header->feature_name);
+    }
+    return !unknown || error_set(error, "Unsupported qcow2 feature(s): Unknown incompatible feature: %" PRIx64, unknown);
+}
+
+/* Extensions */
+
+static char *take_name(char *before, const uint8_t *bytes, size_t count)
+{
+    free(before);
+    return string_copy_length((const char *)bytes, strnlen((const char *)bytes, count));
+}
+
+static void find_feature_name(Qcow2Header *header, const uint8_t *bytes, size_t count)
+{
+    uint64_t unknown = header->incompatible & ~QCOW2_KNOWN_INCOMPATIBLE;
+    for (size_t at = 0; at + FEATURE_BYTES <= count; at += FEATURE_BYTES) {
+        if (bytes[at] == 0 && bytes[at + 1] < 64 && unknown >> bytes[at + 1] & 1) {
+            header->feature_name = take_name(header->feature_name, bytes + at + 2, FEATURE_BYTES - 2);
+        }
+    }
+}
+
+static bool parse_bitmaps(Qcow2Header *header, const uint8_t *bytes, size_t count, Error **error)
+{
+    if (!(header->autoclear & QCOW2_BITMAPS)) {
+        return true; /* a program that does not know of them has written to the image */
+    }
+    if (count != 24 || load_be32(bytes + 4) != 0) {
+        return error_set(error, "bitmaps_ext: Invalid extension length or reserved field");
+    }
+    header->has_bitmaps = true;
+    header->bitmaps = load_be32(bytes);
+    header->bitmap_directory_bytes = load_be64(bytes + 8);
+    header->bitmap_directory_offset = load_be64(bytes + 16);
+    return true;
+}
+
+static bool parse_extension(Qcow2Header *header, uint32_t type, const uint8_t *bytes, size_t count, Error **error)
+{
+    switch (type) {
+    case EXTENSION_BACKING_FORMAT:
+        if (count > MAXIMUM_NAME) {
+            return error_set(error, "ERROR: ext_backing_format: len=%zu too large", count);
+        }
+        header->backing_format = take_name(header->backing_format, bytes, count);
+        return true;
+    case EXTENSION_DATA_FILE:
+        if (count > MAXIMUM_NAME) {
+            return error_set(error, "the name of the data file has %zu bytes", count);
+        }
+        header->data_file = take_name(header->data_file, bytes, count);
+        return true;
+    case EXTENSION_FEATURES:
+        find_feature_name(header, bytes, count);
+        return true;
+    case EXTENSION_BITMAPS:
+        return parse_bitmaps(header, bytes, count, error);
+    default:
+        return true;
+    }
+}
+
+/* They end where the backing file's name begins, or with the cluster. */
+static bool parse_extensions(Qcow2Header *header, const uint8_t *bytes, size_t count, Error **error)
+{
+    size_t end = header->backing_offset ? MIN(header->backing_offset, count) : count;
+    for (size_t at = header->length; at + 8 <= end;) {
+        uint32_t type = load_be32(bytes + at), length = load_be32(bytes + at + 4);
+        at += 8;
+        if (type == EXTENSION_END) {
+            return true;
+        }
+        if (length > end - at) {
+            return error_set(error, "Header extension too large");
+        }
+        if (!parse_extension(header, type, bytes + at, length, error)) {
+            return false;
+        }
+        at += align_up(length, 8);
+    }
+    return true;
+}
+
+static bool parse_backing(Qcow2Header *header, const uint8_t *bytes, size_t count, Error **error)
+{
+    if (header->backing_offset == 0) {
+        return true;
+    }
+    if (header->backing_offset > count) {
+        return error_set(error, "Invalid backing file offset");
+    }
+    if (header->backing_size > MIN(MAXIMUM_NAME, count - header->backing_offset)) {
+        return error_set(error, "Backing file name too long");
+    }
+    header->backing_file = take_name(NULL, bytes + header->backing_offset, header->backing_size);
+    return true;
+}
+
+/* The first cluster, as much of it as there is. */
+static bool read_first_cluster(BlockEdge *file, unsigned cluster_bits, uint8_t **bytes, size_t *count, Error **error)
+{
+    uint64_t length = MIN(block_node_size(file->node), BIT(cluster_bits));
+    *bytes = mem_alloc(MAX(length, 1));
+    *count = length;
+    int number = block_read(file, 0, *bytes, length);
+    return number == 0 || error_set_errno(error, number, "Could not read qcow2 header");
+}
+
+bool qcow2_header_read(Qcow2Header *header, BlockEdge *file, Error **error)
+{
+    AUTO_FREE uint8_t *first = NULL;
+    AUTO_FREE uint8_t *bytes = NULL;
+    size_t count = 0;
+    if (!read_first_cluster(file, QCOW2_MINIMUM_CLUSTER_BITS, &first, &count, error) ||
+        !parse_fields(header, first, count, error)) {
+        return false;
+    }
+    if (header->cluster_bits < QCOW2_MINIMUM_CLUSTER_BITS || header->cluster_bits > QCOW2_MAXIMUM_CLUSTER_BITS) {
+        return error_set(error, "Unsupported cluster size: 2^%" PRIu32, header->cluster_bits);
+    }
+    return check_sizes(header, error) && read_first_cluster(file, header->cluster_bits, &bytes, &count, error) &&
+           parse_extensions(header, bytes, count, error) && check_features(header, error) &&
+           check_compression(header, error) && check_tables(header, error) &&
+           parse_backing(header, bytes, count, error);
+}
