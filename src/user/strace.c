@@ -35,7 +35,7 @@ static void append_argument(Task *task, unsigned kind, uint64_t value, StrBuf *t
             strbuf_append(text, "AT_FDCWD");
             break;
         }
-        /* fall through */
+        __attribute__((fallthrough));
     case ARGUMENT_INT:
     case ARGUMENT_LONG:
     case ARGUMENT_FD:
