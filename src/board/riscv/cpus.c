@@ -140,6 +140,24 @@ bool riscv_add_harts(Machine *machine, unsigned count, Error **error)
 
 /* The device tree, after Linux's Documentation/devicetree/bindings/riscv/cpus.yaml and extensions.yaml. */
 
+/* Linux uses the cache-block instructions with these alone. */
+static void write_block_sizes(FdtWriter *fdt, const RiscvConfig *config)
+{
+    const struct {
+        const char *name;
+        bool present;
+        uint32_t bytes;
+    } sizes[] = { { "riscv,cbom-block-size", config->zicbom, config->cbom_blocksize },
+                  { "riscv,cbop-block-size", config->zicbop, config->cbop_blocksize },
+                  { "riscv,cboz-block-size", config->zicboz, config->cboz_blocksize } };
+
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        if (sizes[i].present) {
+            fdt_u32(fdt, sizes[i].name, sizes[i].bytes);
+        }
+    }
+}
+
 static void write_hart(FdtWriter *fdt, const Vcpu *vcpu, const RiscvHartHandles *handles)
 {
     const RiscvConfig *config = vcpu->cpu->config;
@@ -160,6 +178,7 @@ static void write_hart(FdtWriter *fdt, const Vcpu *vcpu, const RiscvHartHandles 
     if (mmu_type) {
         fdt_text(fdt, "mmu-type", mmu_type);
     }
+    write_block_sizes(fdt, config);
     fdt_begin(fdt, "interrupt-controller");
     fdt_u32(fdt, "#interrupt-cells", 1);
     fdt_empty(fdt, "interrupt-controller");
