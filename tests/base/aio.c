@@ -44,8 +44,11 @@ static void wait_for(HostAio *aio, const unsigned *left)
     HostPollEvent event;
     g_assert_true(host_poller_set(poller, host_aio_fd(aio), HOST_POLL_IN, NULL, NULL));
     host_aio_send(aio);
-    while (*left > 0) {
-        g_assert_cmpint(host_poller_wait(poller, &event, 1, INT64_C(10000000000)), ==, 1);
+    for (unsigned empty = 0; *left > 0;) { /* the kernel's own work on a ring may end a wait early */
+        int events = host_poller_wait(poller, &event, 1, INT64_C(1000000000));
+        g_assert_cmpint(events, >=, 0);
+        empty += events == 0;
+        g_assert_cmpuint(empty, <, 100);
         host_aio_reap(aio);
     }
     host_poller_free(poller);

@@ -150,7 +150,7 @@ static void test_eviction(void)
         g_assert_cmpint((uintptr_t)thread_join(&threads[i]), ==, CPU_EXIT_HALTED);
         g_assert_cmpuint(toy_state(machine, i)->r[3], ==, 20 * (ROUTINES * (ROUTINES - 1) / 2));
     }
-    g_assert_cmpuint(fake_host_compiled(), >, 2 * ROUTINES);
+    g_assert_cmpuint(fake_host_compiled(), >, ROUTINES); /* all of it does not fit: some was translated again */
     fake_host_set_size(64);
     free_machine(machine);
 }

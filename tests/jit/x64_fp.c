@@ -7,6 +7,7 @@
 #include "jit/fp_exact.h"
 #include "jit/x64/fp.h"
 
+#include <cpuid.h>
 #include <glib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -81,9 +82,16 @@ static const FpFormat *format_of(IrType type)
     return type == IR_F16 ? &f16_format : type == IR_BF16 ? &bf16_format : type == IR_F32 ? &f32_format : &f64_format;
 }
 
+static bool has_f16c(void)
+{
+    unsigned a = 0, b = 0, c = 0, d = 0;
+
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) && __builtin_cpu_supports("avx");
+}
+
 static X64FpHost host_features(void)
 {
-    return (X64FpHost){ .fma = __builtin_cpu_supports("fma"), .f16c = __builtin_cpu_supports("f16c"),
+    return (X64FpHost){ .fma = __builtin_cpu_supports("fma"), .f16c = has_f16c(),
                         .avx512 = __builtin_cpu_supports("avx512f") };
 }
 
