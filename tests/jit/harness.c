@@ -6,6 +6,9 @@
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { CODE_MEMORY = 1 << 20 };
 
 #define X(n) { "x" #n, offsetof(TestState, x[n]), 64, 0, 0 }
 #define W(n) { "w" #n, offsetof(TestState, w[n]), 32, 0, 0 }
@@ -73,6 +76,8 @@ static const Helper helpers[HELPERS] = {
     [H_SWAP] = { "swap", help_swap, NULL, HELPER_READS | HELPER_WRITES },
     [H_COUNT] = { "count", help_count, NULL, HELPER_PURE },
 };
+/* x0 shares bytes with others, w0 does not. */
+static const uint16_t frequent[] = { R_X0 + 2, R_X0 + 1, R_X0, R_W0, R_X0 + 3, R_W0 + 1 };
 static const uint32_t fp_contexts[] = { offsetof(TestState, fp[0]), offsetof(TestState, fp[1]) };
 
 const IrGuest test_guest = {
@@ -84,6 +89,8 @@ const IrGuest test_guest = {
     .helper_count = HELPERS,
     .fp_contexts = fp_contexts,
     .fp_context_count = 2,
+    .frequent = frequent,
+    .frequent_count = ARRAY_SIZE(frequent),
 };
 
 /* Memory. */
@@ -200,7 +207,10 @@ TestMachine *machine_new(void)
     memset(machine, 0, sizeof *machine);
     /* Helpers find the machine by the pointer that they take for a Cpu. */
     machine->exec = (Exec){ .page_bits = TEST_PAGE_BITS, .state = (uint8_t *)&machine->state, .memory = &slow,
-                            .guest = &test_guest, .jumps = machine->jumps, .epoch = 1 };
+                            .guest = &test_guest, .jumps = machine->jumps, .epoch = 1,
+                            .targets = machine->targets, .returns = machine->returns };
+    memset(machine->targets, 0xff, sizeof machine->targets);
+    memset(machine->returns, 0xff, sizeof machine->returns);
     for (unsigned i = 0; i < TLB_MODES; i++) {
         machine->exec.tlb[i] = (TlbTable){ machine->entries, 15, 15 * sizeof(TlbEntry) };
     }
@@ -210,22 +220,96 @@ TestMachine *machine_new(void)
 
 void machine_free(TestMachine *machine)
 {
+    if (machine->code_memory) {
+        munmap(machine->code_memory, CODE_MEMORY);
+    }
     free(machine);
 }
+
+static int run_interpreted(TestMachine *machine, const IrBlock *block)
+{
+    InterpCode *code = interp_prepare(block, &test_guest);
+    int reason = interp_run(&machine->exec, machine_cpu(machine), code);
+
+    interp_free(code);
+    return reason;
+}
+
+#ifdef __x86_64__
+static const CodeHost *const host = &x64_host;
+
+static CodeSpace code_space(TestMachine *machine)
+{
+    uint8_t *code = machine->code_memory + machine->code_used;
+    uint8_t *data = machine->code_memory + CODE_MEMORY / 2 + machine->data_used;
+
+    return (CodeSpace){ .code_write = code,
+                        .code = code,
+                        .code_room = CODE_MEMORY / 2 - machine->code_used,
+                        .data = data,
+                        .data_room = CODE_MEMORY / 2 - machine->data_used };
+}
+
+static void prepare_code(TestMachine *machine)
+{
+    const CodeLayout layout = { .exec = (int32_t)(offsetof(TestMachine, exec) - offsetof(TestMachine, state)),
+                                .cpu = -(int32_t)offsetof(TestMachine, state),
+                                .page_bits = TEST_PAGE_BITS };
+
+    machine->code_memory =
+        mmap(NULL, CODE_MEMORY, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    g_assert_true(machine->code_memory != MAP_FAILED);
+    CodeSpace space = code_space(machine);
+    g_assert_true(host->prepare(&space, &test_guest, &layout, &machine->code_common, NULL));
+    machine->code_used = align_up(space.code_used, 64);
+    machine->data_used = align_up(space.data_used, 64);
+}
+
+CompileResult machine_compile(TestMachine *machine, const IrBlock *block, unsigned flags, CodeBlock *code)
+{
+    if (!machine->code_memory) {
+        prepare_code(machine);
+    }
+    CodeSpace space = code_space(machine);
+    *code = (CodeBlock){ .flags = flags, .pc = block->pc };
+    memset(space.data, 0, machine->data_dirty);
+    CompileResult result = host->compile(&space, machine->code_common, block, &test_guest, code);
+    machine->data_dirty = result == COMPILE_DONE ? space.data_used : space.data_room;
+    return result;
+}
+
+static int run_host(TestMachine *machine, const IrBlock *block)
+{
+    CodeBlock code;
+    uint64_t insns = machine->exec.insns;
+    bool counted = machine->engine == ENGINE_HOST_COUNTED;
+
+    CompileResult result = machine_compile(machine, block, counted ? CODE_COUNTED : 0, &code);
+    g_assert_cmpint(result, ==, COMPILE_DONE);
+    int reason = host->enter(machine->code_common, &machine->exec, machine_cpu(machine), code.code);
+    if (!counted) { /* what nobody counted */
+        g_assert_cmpuint(machine->exec.insns, ==, insns);
+    }
+    return reason;
+}
+#else
+static int run_host(TestMachine *machine, const IrBlock *block) { return run_interpreted(machine, block); }
+#endif
 
 int machine_run(TestMachine *machine, const IrBlock *block)
 {
     AUTO_ERROR(error);
+    uint64_t before = machine->exec.insns;
+    bool counts = machine->engine != ENGINE_HOST;
 
     if (!ir_verify(block, &test_guest, &error)) {
         g_error("%s", error_message(error));
     }
-    InterpCode *code = interp_prepare(block, &test_guest);
     machine->exec.budget = block->insn_count;
-    uint64_t before = machine->exec.insns;
-    int reason = interp_run(&machine->exec, machine_cpu(machine), code);
-    g_assert_cmpint(machine->exec.budget, ==, block->insn_count - (int64_t)(machine->exec.insns - before));
-    interp_free(code);
+    int reason = machine->engine == ENGINE_INTERPRETER ? run_interpreted(machine, block) : run_host(machine, block);
+    if (counts) {
+        g_assert_cmpint(machine->exec.budget, ==, block->insn_count - (int64_t)(machine->exec.insns - before));
+    }
     return reason;
 }
 

@@ -1,7 +1,8 @@
-/* A guest of registers alone, 16 pages of memory, and two ways to run a block on them: interpreter and reference.c. */
+/* A guest of registers alone, 16 pages of memory, and ways to run a block on them: interpreter, host code, reference.c. */
 #pragma once
 
 #include "fpu/fpu.h"
+#include "jit/host.h"
 #include "jit/interp.h"
 
 typedef unsigned __int128 U128;
@@ -36,6 +37,9 @@ enum { H_SUM3, H_SUM6, H_RAISE, H_RAISE_IF, H_SWAP, H_COUNT, HELPERS };
 enum { TEST_PAGE_BITS = 8, TEST_MEMORY = 4096 };
 #define TEST_BASE UINT64_C(0x12345000) /* of memory; every fourth page is read-only, what is around it faults */
 
+/* What runs a block. Host code is the interpreter where the host has none. */
+typedef enum TestEngine { ENGINE_INTERPRETER, ENGINE_HOST, ENGINE_HOST_COUNTED, ENGINES } TestEngine;
+
 typedef struct TestMachine {
     _Alignas(64) uint8_t scratch[EXEC_SCRATCH];
     TestState state;
@@ -44,6 +48,13 @@ typedef struct TestMachine {
     Exec exec;
     TlbEntry entries[16];
     ExecJump jumps[EXEC_JUMPS];
+    ExecTarget targets[EXEC_TARGETS];
+    ExecReturn returns[EXEC_RETURNS];
+    TestEngine engine;
+    uint8_t *code_memory; /* of host code: half code, half data */
+    void *code_common;
+    size_t code_used, data_used; /* by what is common */
+    size_t data_dirty;           /* behind that, by the last block */
     bool io;             /* atomics are done in exclusive sections */
     unsigned exclusives; /* how many there were */
 } TestMachine;
@@ -59,6 +70,9 @@ void machine_map(TestMachine *machine, bool direct);
 static inline Cpu *machine_cpu(TestMachine *machine) { return (Cpu *)machine; }
 /* Verifies, prepares and runs a block once, with the budget that it needs. */
 int machine_run(TestMachine *machine, const IrBlock *block);
+
+/* A block of host code in the machine's memory, which holds one at a time. */
+CompileResult machine_compile(TestMachine *machine, const IrBlock *block, unsigned flags, CodeBlock *code);
 
 /* The same block, instruction by instruction in plain C. */
 int reference_run(TestMachine *machine, const IrBlock *block);

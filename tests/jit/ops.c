@@ -90,12 +90,14 @@ static void check_value(TestMachine *machine, const Case *test, const U128 value
 
     ir_block_init(&block);
     ir_builder_init(&builder, &block, &test_guest, 0x1000, 64);
-    if (build(&builder, test, values, constants)) {
+    bool possible = build(&builder, test, values, constants);
+    for (unsigned engine = 0; possible && engine < ENGINES; engine++) {
+        machine->engine = (TestEngine)engine;
         FpContext before = machine->state.fp[0];
         g_assert_cmpint(machine_run(machine, &block), ==, IR_EXIT_CONTINUE);
         if (result_of(machine, test->type) != expected) {
-            g_error("%s.%s aux %x constants %u of %016lx%016lx %016lx%016lx: %016lx%016lx, not %016lx%016lx",
-                    ir_op_info[test->op].name, ir_type_name(test->type), test->aux, constants,
+            g_error("engine %u: %s.%s aux %x constants %u of %016lx%016lx %016lx%016lx: %016lx%016lx, not %016lx%016lx",
+                    engine, ir_op_info[test->op].name, ir_type_name(test->type), test->aux, constants,
                     (uint64_t)(values[0] >> 64), (uint64_t)values[0], (uint64_t)(values[1] >> 64), (uint64_t)values[1],
                     (uint64_t)(result_of(machine, test->type) >> 64), (uint64_t)result_of(machine, test->type),
                     (uint64_t)(expected >> 64), (uint64_t)expected);

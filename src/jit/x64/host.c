@@ -1,0 +1,252 @@
+/*
+ * The x86-64 host: common code of a cache, the way in and out of translated code, signal contexts.
+ *
+ * The frame of translated code: the return address of `enter`, six registers that C functions keep, 24 bytes of which
+ * the lowest 8 are the seventh argument of helpers. The stack pointer does not move within a block.
+ */
+#include "base/error.h"
+#include "base/strbuf.h"
+#include "jit/x64/compile.h"
+#include "jit/x64/internal.h"
+
+#include <cpuid.h>
+#include <ucontext.h>
+
+/* Registers that C functions keep come first: short code where they are bases, and no saving around helpers. */
+static const uint8_t pinned_registers[PINNED] = { RBX, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
+static const uint8_t kept_registers[] = { RBX, RBP, R12, R13, R14, R15 };
+enum { FRAME = 24 };
+
+X64Features x64_features(void)
+{
+    unsigned a, b, c, d;
+    X64Features features = { 0 };
+
+    if (__get_cpuid(1, &a, &b, &c, &d)) {
+        features.popcnt = c & bit_POPCNT;
+        features.movbe = c & bit_MOVBE;
+        features.pclmul = c & bit_PCLMUL;
+    }
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+        features.bmi1 = b & bit_BMI;
+        features.bmi2 = b & bit_BMI2;
+    }
+    if (__get_cpuid(0x80000001, &a, &b, &c, &d)) {
+        features.lzcnt = c & bit_LZCNT;
+    }
+    return features;
+}
+
+static bool share_bytes(const GuestRegister *a, const GuestRegister *b)
+{
+    return a->offset < b->offset + b->bits / 8u && b->offset < a->offset + a->bits / 8u;
+}
+
+static void choose_pinned(X64Common *common, const IrGuest *guest)
+{
+    common->pinned_count = (uint8_t)MIN(guest->frequent_count, PINNED);
+    memset(common->host_of, X64_NO_REGISTER, guest->register_count);
+    for (unsigned i = 0; i < common->pinned_count; i++) {
+        unsigned reg = guest->frequent[i];
+        common->pinned_guest[i] = (uint16_t)reg;
+        common->pinned_register[i] = pinned_registers[i];
+        for (unsigned j = 0; j < guest->register_count; j++) {
+            if (share_bytes(&guest->registers[j], &guest->registers[reg])) {
+                common->host_of[j] = HOST_OVERLAPS;
+            }
+        }
+        common->host_of[reg] = pinned_registers[i];
+    }
+}
+
+/* int enter(const void *code, void *state) */
+static void emit_enter(X64Code *code, X64Common *common)
+{
+    common->enter = x64_here(code);
+    for (unsigned i = 0; i < ARRAY_SIZE(kept_registers); i++) {
+        x64_r(code, X64_PUSH, 4, kept_registers[i], 0);
+    }
+    x64_alu_immediate(code, X64_SUB, 8, x64_register(RSP), FRAME);
+    x64_rr(code, X64_MOV_RM, 8, RBP, RSI);
+    x64_rr(code, X64_MOV_RM, 8, RAX, RDI);
+    load_pinned(code, common, ALL_PINNED);
+    x64_r(code, X64_JMP, 4, RAX, 0);
+}
+
+static void store_pc(X64Code *code, const X64Common *common, unsigned reg)
+{
+    const GuestRegister *pc = &common->guest->registers[common->guest->pc_register];
+    x64_rm(code, X64_MOV_MR, pc->bits / 8, reg, state_operand(pc->offset));
+}
+
+/* The ways out, each with the registers as it says. */
+static void emit_exits(X64Code *code, X64Common *common)
+{
+    X64Operand code_link = exec_operand(common, offsetof(Exec, code_link));
+
+    /* rax: a CodeLink */
+    common->exit_link = x64_here(code);
+    x64_rm(code, X64_MOV_MR, 8, RAX, code_link);
+    x64_rm(code, X64_MOV_RM, 8, RCX, x64_memory(RAX, offsetof(CodeLink, pc)));
+    store_pc(code, common, RCX);
+    x64_load_constant(code, RAX, IR_EXIT_CONTINUE);
+    uint8_t *save = x64_jump_forward(code);
+    /* rax: the guest's pc */
+    common->exit_pc = x64_here(code);
+    store_pc(code, common, RAX);
+    x64_load_constant(code, RAX, IR_EXIT_CONTINUE);
+    /* eax: why */
+    common->exit_reason = x64_here(code);
+    x64_m(code, X64_MOV_MI, 8, code_link, 0);
+    x64_land(code, save);
+    store_pinned(code, common, ALL_PINNED);
+    /* eax: why; the state is complete */
+    common->exit_saved = x64_here(code);
+    x64_alu_immediate(code, X64_ADD, 8, x64_register(RSP), FRAME);
+    for (unsigned i = ARRAY_SIZE(kept_registers); i-- > 0;) {
+        x64_r(code, X64_POP, 4, kept_registers[i], 0);
+    }
+    x64_return(code);
+    /* A helper raised: exec->pc says where; the state is complete but for the pc register. */
+    common->exit_raised = x64_here(code);
+    x64_rm(code, X64_MOV_RM, 8, RAX, exec_operand(common, offsetof(Exec, pc)));
+    store_pc(code, common, RAX);
+    x64_m(code, X64_MOV_MI, 8, code_link, 0);
+    x64_load_constant(code, RAX, IR_EXIT_EXCEPTION);
+    x64_jump(code, common->exit_saved);
+}
+
+/* Called with rax on the stack below the return address, and rax an X64Slow. All registers come back as they were, but
+ * for a load's result. */
+static void emit_slow(X64Code *code, X64Common *common)
+{
+    /* The return address and rax lie above; together with this the stack is aligned again. */
+    const int size = (int)align_up(sizeof(CodeRegisters), 16);
+    const int saved_rax = size + 8;
+
+    common->slow = x64_here(code);
+    x64_alu_immediate(code, X64_SUB, 8, x64_register(RSP), size);
+    for (unsigned reg = RCX; reg <= R15; reg++) {
+        x64_rm(code, X64_MOV_MR, 8, reg, x64_memory(RSP, offsetof(CodeRegisters, integer) + reg * 8));
+    }
+    for (unsigned reg = 0; reg < 16; reg++) {
+        x64_rm(code, X64_MOVUPS_MR, 4, reg, x64_memory(RSP, offsetof(CodeRegisters, vector) + reg * 16));
+    }
+    x64_rr(code, X64_MOV_RM, 8, RDX, RAX);
+    x64_rm(code, X64_MOV_RM, 8, RAX, x64_memory(RSP, saved_rax));
+    x64_rm(code, X64_MOV_MR, 8, RAX, x64_memory(RSP, offsetof(CodeRegisters, integer)));
+    x64_rm(code, X64_LEA, 8, RDI, x64_at(common));
+    x64_rr(code, X64_MOV_RM, 8, RSI, RSP);
+    x64_load_constant(code, RAX, (uintptr_t)x64_slow);
+    x64_r(code, X64_CALL, 4, RAX, 0);
+    x64_rr(code, X64_TEST_MR, 1, RAX, RAX);
+    uint8_t *raised = x64_branch_forward(code, X64_E);
+    for (unsigned reg = 0; reg < 16; reg++) {
+        x64_rm(code, X64_MOVUPS_RM, 4, reg, x64_memory(RSP, offsetof(CodeRegisters, vector) + reg * 16));
+    }
+    for (unsigned reg = RCX; reg <= R15; reg++) {
+        if (reg != RSP) {
+            x64_rm(code, X64_MOV_RM, 8, reg, x64_memory(RSP, offsetof(CodeRegisters, integer) + reg * 8));
+        }
+    }
+    /* The return address goes where rax was. */
+    x64_rm(code, X64_MOV_RM, 8, RAX, x64_memory(RSP, size));
+    x64_rm(code, X64_MOV_MR, 8, RAX, x64_memory(RSP, saved_rax));
+    x64_rm(code, X64_MOV_RM, 8, RAX, x64_memory(RSP, offsetof(CodeRegisters, integer)));
+    x64_alu_immediate(code, X64_ADD, 8, x64_register(RSP), saved_rax);
+    x64_return(code);
+    x64_land(code, raised);
+    x64_alu_immediate(code, X64_ADD, 8, x64_register(RSP), saved_rax + 8);
+    x64_m(code, X64_MOV_MI, 8, exec_operand(common, offsetof(Exec, code_link)), 0);
+    x64_load_constant(code, RAX, IR_EXIT_EXCEPTION);
+    x64_jump(code, common->exit_saved);
+}
+
+enum { COMMON_CODE = 2048 };
+
+static bool x64_prepare(CodeSpace *space, const IrGuest *guest, const CodeLayout *layout, void **common_out,
+                        Error **error)
+{
+    X64Common *common = (X64Common *)space->data;
+    size_t data = align_up(sizeof *common + guest->register_count, 16);
+    X64Code code = { space->code_write, space->code_write + space->code_room, space->code - space->code_write };
+
+    if (space->data_room < data || space->code_room < COMMON_CODE) {
+        return error_set(error, "a code cache without room for its common code");
+    }
+    *common = (X64Common){ .layout = *layout, .features = x64_features(), .guest = guest };
+    common->host_of = (uint8_t *)(common + 1);
+    choose_pinned(common, guest);
+    emit_enter(&code, common);
+    emit_exits(&code, common);
+    emit_slow(&code, common);
+    assert((size_t)(code.at - space->code_write) <= COMMON_CODE);
+    space->code_used = (size_t)(code.at - space->code_write);
+    space->data_used = data;
+    *common_out = common;
+    return true;
+}
+
+static int x64_enter(const void *data, Exec *exec, Cpu *cpu, const void *code)
+{
+    const X64Common *common = data;
+    int (*enter)(const void *code, void *state) = (int (*)(const void *, void *))(uintptr_t)common->enter;
+
+    return enter(code, exec->state + STATE_BIAS);
+}
+
+/* Signal contexts. */
+
+static const uint8_t context_index[16] = {
+    [RAX] = REG_RAX, [RCX] = REG_RCX, [RDX] = REG_RDX, [RBX] = REG_RBX, [RSP] = REG_RSP, [RBP] = REG_RBP,
+    [RSI] = REG_RSI, [RDI] = REG_RDI, [R8] = REG_R8,   [R9] = REG_R9,   [R10] = REG_R10, [R11] = REG_R11,
+    [R12] = REG_R12, [R13] = REG_R13, [R14] = REG_R14, [R15] = REG_R15,
+};
+
+static void x64_context_registers(const void *ucontext, CodeRegisters *registers, const void **pc)
+{
+    const mcontext_t *context = &((const ucontext_t *)ucontext)->uc_mcontext;
+
+    for (unsigned i = 0; i < 16; i++) {
+        registers->integer[i] = (uint64_t)context->gregs[context_index[i]];
+        if (context->fpregs) {
+            memcpy(registers->vector[i], &context->fpregs->_xmm[i], sizeof registers->vector[i]);
+        }
+    }
+    registers->float_control = context->fpregs ? context->fpregs->mxcsr : 0x1f80;
+    *pc = (const void *)context->gregs[REG_RIP];
+}
+
+static void x64_context_leave(const void *data, void *ucontext, int reason)
+{
+    const X64Common *common = data;
+    mcontext_t *context = &((ucontext_t *)ucontext)->uc_mcontext;
+
+    context->gregs[REG_RAX] = reason;
+    context->gregs[REG_RIP] = (greg_t)common->exit_saved;
+}
+
+/* As objdump -D -b binary -m i386:x86-64 can be given it. */
+static void x64_disassemble(const CodeBlock *block, StrBuf *text)
+{
+    const uint8_t *code = block->code;
+
+    for (uint32_t i = 0; i < block->code_bytes; i++) {
+        if (i % 16 == 0) {
+            strbuf_printf(text, "%s%p: ", i ? "\n" : "", (const void *)(code + i));
+        }
+        strbuf_printf(text, " %02x", code[i]);
+    }
+    strbuf_append(text, "\n");
+}
+
+const CodeHost x64_host = {
+    .name = "x64",
+    .prepare = x64_prepare,
+    .compile = x64_compile,
+    .enter = x64_enter,
+    .restore = x64_restore,
+    .context_registers = x64_context_registers,
+    .context_leave = x64_context_leave,
+    .disassemble = x64_disassemble,
+};

@@ -1,0 +1,215 @@
+/*
+ * Between the parts of the x86-64 host.
+ *
+ * Registers. rbp is the guest's state plus STATE_BIAS, so that the first 256 bytes of it are within a displacement of 8
+ * bits. rax, rcx, rdx and rsi hold values of one block ("temporaries"), as do xmm0 to xmm15; all others but rsp hold
+ * registers of the guest ("pinned"): those that it says are frequent. A value that does not stay in a temporary lies in
+ * a slot: one of the EXEC_SCRATCH bytes before the state, where the interpreter's functions find it too.
+ *
+ * A pinned register holds its guest register's value, zero-extended to 64 bits; what memory has in its place is stale
+ * until an exit, a helper or a slow path needs it. All other guest registers are written through to memory at once.
+ * The upper halves of I32 values are undefined, unless Value.extended says that they are zero.
+ */
+#pragma once
+
+#include "jit/host.h"
+#include "jit/interp_internal.h"
+#include "jit/ir_internal.h"
+#include "jit/x64/encoder.h"
+
+#include <string.h>
+
+enum {
+    STATE_BIAS = 128,
+    PINNED = 10,
+    HOST_REGISTERS = 32,
+    SLOTS = EXEC_SCRATCH / 8,
+    MAXIMUM_VALUES = 4096,
+    MAXIMUM_COLD = 1024,
+    MAXIMUM_LABELS = 512,
+    MAXIMUM_POINTS = 1024,
+    ROOM_FOR_INST = 512, /* bytes of code that one IR instruction takes at most, its cold part apart */
+    ROOM_FOR_COLD = 96,
+};
+#define TEMPORARIES (BIT(RAX) | BIT(RCX) | BIT(RDX) | BIT(RSI))
+#define FLOAT_TEMPORARIES UINT64_C(0xffff0000)
+/* Of the pinned ones, those that C functions may change. */
+#define CALLER_SAVED (BIT(RDI) | BIT(R8) | BIT(R9) | BIT(R10) | BIT(R11))
+
+/* What the host has beyond the first x86-64; found by x64_features. */
+typedef struct X64Features {
+    bool bmi1, bmi2, lzcnt, popcnt, movbe, pclmul;
+} X64Features;
+X64Features x64_features(void);
+
+/* Common data and code of one cache, in its data space. */
+typedef struct X64Common {
+    CodeLayout layout;
+    X64Features features;
+    const IrGuest *guest;
+    uint8_t pinned_count;
+    uint8_t pinned_register[PINNED]; /* host registers */
+    uint16_t pinned_guest[PINNED];
+    uint8_t *host_of; /* by guest register: its host register; OVERLAPS; or X64_NO_REGISTER */
+    const uint8_t *enter, *exit_link, *exit_pc, *exit_reason, *exit_raised, *exit_saved, *slow;
+} X64Common;
+enum { HOST_OVERLAPS = 254 };
+
+/* A point that leaves translated code for a slow path and comes back. In the block's data. */
+typedef struct X64Slow {
+    const CodeBlock *block;
+    CodePoint point;
+    uint16_t memop;
+    uint8_t kind; /* SlowKind */
+    uint8_t type; /* IrType of a load's result */
+    uint8_t address, data; /* host registers */
+    int32_t displacement;
+    bool narrow; /* addresses of 32 bits */
+    const InterpInst *inst; /* SLOW_FUNCTION */
+} X64Slow;
+typedef enum SlowKind { SLOW_LOAD, SLOW_STORE, SLOW_FUNCTION } SlowKind;
+
+/* False: an exception is pending; the state is complete then. */
+bool x64_slow(const X64Common *common, CodeRegisters *registers, const X64Slow *slow);
+void x64_restore(const void *common, Exec *exec, const CodeBlock *block, const CodePoint *point,
+                 const CodeRegisters *registers);
+
+/* Where a value is. 0 to 31: a host register. */
+typedef enum Where { WHERE_CONST = 32, WHERE_GUEST, WHERE_SLOT, WHERE_NOWHERE } Where;
+
+typedef struct Value {
+    uint8_t where;
+    uint8_t type;
+    bool extended; /* an I32 in a register or slot: its upper half is zero */
+    bool dead, fused;
+    bool in_guest; /* stands in the chain of Compiler.in_guest */
+    uint16_t slot; /* index + 1; 0: none */
+    uint16_t guest; /* WHERE_GUEST: the register */
+    IrRef root;    /* another value that this one is the same as, or itself */
+    IrRef last_use;
+    IrRef next; /* in the chain of those in the same pinned register, or in guest registers */
+    uint32_t uses;
+} Value;
+
+typedef struct HostRegister {
+    IrRef owner;     /* of a temporary: the value in it; of a pinned one: the first of its values */
+    uint16_t cached; /* of a temporary: the guest register, in memory, whose whole value it holds, plus 1 */
+} HostRegister;
+
+/* Code that is rarely run, behind the block. */
+typedef enum ColdKind { COLD_SLOW, COLD_LINK, COLD_ATTENTION, COLD_DIVIDE } ColdKind;
+typedef struct Cold {
+    uint8_t kind;
+    uint8_t *from, *back; /* places of the jump here, and where to go on */
+    void *data; /* X64Slow, CodeLink */
+    uint8_t reg, other, size;
+} Cold;
+
+typedef struct Compiler {
+    X64Code code;
+    uint8_t *start;
+    const X64Common *common;
+    const IrBlock *ir;
+    const IrGuest *guest;
+    CodeBlock *block;
+    uint8_t *data, *data_end; /* room in the data space */
+    uint32_t flags;
+    bool failed, no_room;
+    IrRef now; /* the instruction that is being translated */
+    uint64_t locked; /* host registers that may not be given away now */
+    uint64_t read;   /* those with operands of this instruction: given away to its result alone */
+    uint64_t insn_pc;
+    uint32_t begun; /* guest instructions */
+    uint32_t cold_count, link_count, point_count;
+    uint64_t free_slots[SLOTS / 64];
+    IrRef in_guest; /* the first of the values that are WHERE_GUEST */
+    HostRegister host[HOST_REGISTERS];
+    Value values[MAXIMUM_VALUES];
+    Cold cold[MAXIMUM_COLD];
+    uint8_t *label_places[MAXIMUM_LABELS]; /* chained through the displacements */
+    IrRef label_position[MAXIMUM_LABELS];
+    uint32_t label_begun[MAXIMUM_LABELS];
+    uint64_t label_pc[MAXIMUM_LABELS];
+    CodePoint points[MAXIMUM_POINTS];
+    const uint8_t *body; /* where a jump to the block's own start goes */
+} Compiler;
+
+static inline const IrInst *inst_of(const Compiler *c, IrRef ref) { return &c->ir->insts[ref]; }
+static inline X64Operand state_operand(int64_t offset) { return x64_memory(RBP, offset - STATE_BIAS); }
+static inline X64Operand exec_operand(const X64Common *common, size_t offset)
+{
+    return state_operand(common->layout.exec + (int64_t)offset);
+}
+#define EXEC(c, member) exec_operand((c)->common, offsetof(Exec, member))
+static inline X64Operand slot_operand(unsigned slot) { return state_operand((int64_t)slot * 8 - EXEC_SCRATCH); }
+static inline X64Operand guest_operand(const IrGuest *guest, unsigned reg)
+{
+    return state_operand(guest->registers[reg].offset);
+}
+static inline unsigned operand_size(IrType type) { return type == IR_I64 || type == IR_F64 ? 8 : 4; }
+static inline bool is_wide(IrType type) { return ir_type_bits(type) > 64; }
+static inline bool is_float(IrType type) { return ir_type_is_float(type) && !is_wide(type); }
+
+/* values.c: where values are. */
+void values_init(Compiler *c);
+Value *value_of(Compiler *c, IrRef ref); /* of its root */
+bool value_const(Compiler *c, IrRef ref, uint64_t *value); /* as sign-extended from its type */
+/* A register that holds the value, kept for this instruction. */
+unsigned use_register(Compiler *c, IrRef ref);
+/* The same, or memory of at least the type's size that holds it. */
+X64Operand use_operand(Compiler *c, IrRef ref);
+/* True where the value is a constant that an instruction can take: sign-extended from 32 bits. */
+bool use_immediate(Compiler *c, IrRef ref, int64_t *value);
+/* A temporary for this instruction. */
+unsigned scratch_register(Compiler *c);
+unsigned scratch_float(Compiler *c);
+/* Empties a temporary for this instruction. */
+void take_register(Compiler *c, unsigned reg);
+/* Gives up what the instruction used for the last time. */
+void release_operands(Compiler *c);
+/* A register for the result, none of `avoid`; a pinned one where the next instruction sets that. */
+unsigned define_register(Compiler *c, uint64_t avoid);
+/* The result of this instruction is in `reg`. */
+void bind_result(Compiler *c, unsigned reg, bool extended);
+void bind_alias(Compiler *c, IrRef of);
+/* The result is in a slot (or two), which is made. */
+unsigned bind_slots(Compiler *c);
+/* A slot that holds the value; it may stay in its register too. */
+unsigned use_slot(Compiler *c, IrRef ref);
+unsigned slot_alloc(Compiler *c, unsigned count);
+void slot_free(Compiler *c, unsigned slot, unsigned count);
+/* The pinned register, or the guest register in memory, changes: values that are needed behind `last` move away. */
+void leave_register(Compiler *c, unsigned reg, IrRef last);
+void leave_guest(Compiler *c, unsigned guest);
+/* All temporaries are lost: values needed behind this instruction go into slots. With `all` pinned and guest ones too. */
+void leave_temporaries(Compiler *c, bool all);
+/* Everything needed behind `last` is in slots as well. */
+void save_for_label(Compiler *c, IrRef last);
+void arrive_at_label(Compiler *c);
+void place_in_guest(Compiler *c, IrRef ref, unsigned guest);
+void cache_guest(Compiler *c, unsigned reg, unsigned guest);
+unsigned find_cached(Compiler *c, unsigned guest);
+
+/* Moves between a register and whatever. */
+void move_to_register(Compiler *c, unsigned reg, IrRef ref, unsigned size);
+
+/* compile.c */
+bool cold_add(Compiler *c, Cold cold);
+void *data_alloc(Compiler *c, size_t size);
+void fill_point(const Compiler *c, CodePoint *point);
+
+/* state.c: get, set, call; control.c; integer.c; memory.c; fp.c. Each compiles c->now. */
+typedef void Lower(Compiler *c, const IrInst *inst);
+Lower lower_get, lower_set, lower_call, lower_args;
+Lower lower_insn, lower_label, lower_jump, lower_branch, lower_push_return, lower_goto, lower_goto_value, lower_exit;
+Lower lower_load, lower_store, lower_atomic, lower_fence;
+Lower lower_float, lower_function;
+extern Lower *const integer_lowerings[IR_OP_COUNT];
+/* What a fused cmp leaves in the flags. */
+X64Condition lower_compare(Compiler *c, const IrInst *cmp);
+void store_pinned(X64Code *code, const X64Common *common, uint64_t registers);
+void load_pinned(X64Code *code, const X64Common *common, uint64_t registers);
+#define ALL_PINNED UINT64_C(0xffff)
+/* Gives back the instructions ahead, this one included, or takes them off the budget again. */
+void adjust_counts(Compiler *c, bool give_back);
+void store_constant(Compiler *c, X64Operand to, uint64_t value, unsigned temporary);

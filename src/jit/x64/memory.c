@@ -1,0 +1,288 @@
+/*
+ * Guest memory. Loads and stores of up to 8 bytes are made in place: with the soft TLB after a comparison with the
+ * page's entry, else at the guest's address (plus the gs base). All others, and what misses, go through x64_slow. The
+ * host orders all but a store before a later load: that takes a fence where the guest asks for it.
+ */
+#include "jit/x64/internal.h"
+
+#include <stddef.h>
+
+static bool is_plain(const IrInst *inst, IrType type)
+{
+    return !is_wide(type) && mem_size(inst->aux) <= 8 && !(inst->aux & MEM_EXECUTE) &&
+           !(inst->aux & MEM_BIG_ENDIAN);
+}
+
+static void full_fence(Compiler *c)
+{
+    x64_lock(&c->code);
+    x64_alu_immediate(&c->code, X64_OR, 4, x64_memory(RSP, 0), 0);
+}
+
+void lower_fence(Compiler *c, const IrInst *inst)
+{
+    if (inst->aux & IR_FENCE_WRITE_READ) {
+        full_fence(c);
+    }
+}
+
+static X64Slow *new_slow(Compiler *c, const IrInst *inst, SlowKind kind)
+{
+    X64Slow *slow = data_alloc(c, sizeof *slow);
+
+    if (slow) {
+        *slow = (X64Slow){ .block = c->block, .memop = inst->aux, .kind = (uint8_t)kind, .type = inst->type,
+                           .displacement = inst->displacement, .narrow = c->ir->address_bits == 32 };
+        fill_point(c, &slow->point);
+    }
+    return slow;
+}
+
+/* Where the access is: a register with its base, and a displacement. Addresses of 32 bits are cut in `temporary`. */
+typedef struct Place {
+    unsigned base;
+    int32_t displacement;
+} Place;
+
+static Place place_of(Compiler *c, const IrInst *inst)
+{
+    uint64_t locked = c->locked;
+    Place place = { use_register(c, inst->a), inst->displacement };
+
+    if (c->ir->address_bits == 32) {
+        unsigned address = scratch_register(c);
+        x64_rm(&c->code, X64_LEA, 4, address, x64_memory(place.base, place.displacement));
+        c->locked = locked | BIT(address); /* the base may go */
+        return (Place){ address, 0 };
+    }
+    return place;
+}
+
+/* What the tag is compared with: the page, and where it must be zero what lies below the size. */
+static void masked_address(Compiler *c, unsigned to, Place place, MemOp op)
+{
+    unsigned size = mem_size(op);
+    int64_t page = -(int64_t)BIT(c->common->layout.page_bits);
+    bool aligned = op & (MEM_ALIGNED | MEM_ATOMIC);
+
+    x64_rm(&c->code, X64_LEA, 8, to, x64_memory(place.base, place.displacement + (aligned ? 0 : (int32_t)size - 1)));
+    x64_alu_immediate(&c->code, X64_AND, 8, x64_register(to), aligned ? page | (size - 1) : page);
+}
+
+/* The operand of the access itself. `entry` and `tag` are temporaries. */
+static X64Operand soft_operand(Compiler *c, Place place, MemOp op, size_t tag_offset, unsigned entry, unsigned tag,
+                               uint8_t **miss)
+{
+    size_t table = offsetof(Exec, tlb) + mem_mode(op) * sizeof(TlbTable);
+
+    x64_rm(&c->code, X64_LEA, 8, entry, x64_memory(place.base, place.displacement));
+    x64_r(&c->code, X64_SHR_I, 8, entry, c->common->layout.page_bits - 5);
+    x64_alu(&c->code, X64_AND, 8, entry, exec_operand(c->common, table + offsetof(TlbTable, offset_mask)));
+    x64_alu(&c->code, X64_ADD, 8, entry, exec_operand(c->common, table + offsetof(TlbTable, entries)));
+    masked_address(c, tag, place, op);
+    x64_alu(&c->code, X64_CMP, 8, tag, x64_memory(entry, (int64_t)tag_offset));
+    *miss = x64_branch_forward(&c->code, X64_NE);
+    x64_rm(&c->code, X64_MOV_RM, 8, entry, x64_memory(entry, offsetof(TlbEntry, addend)));
+    return x64_indexed(place.base, entry, 0, place.displacement);
+}
+_Static_assert(sizeof(TlbEntry) == 32, "the page's number is shifted by 5 for its entry's offset");
+
+static X64Operand direct_operand(Compiler *c, Place place)
+{
+    X64Operand operand = x64_memory(place.base, place.displacement);
+
+    operand.gs = c->flags & CODE_BASE;
+    if (c->point_count < MAXIMUM_POINTS) {
+        CodePoint *point = &c->points[c->point_count++];
+        fill_point(c, point);
+        point->offset = (uint32_t)(c->code.at - c->start);
+    } else {
+        c->failed = true;
+    }
+    return operand;
+}
+
+static void emit_load(Compiler *c, const IrInst *inst, unsigned to, X64Operand from)
+{
+    bool wide = ir_type_bits((IrType)inst->type) == 64;
+
+    if (to >= X64_XMM0) {
+        x64_rm(&c->code, X64_MOVD_RM, mem_size(inst->aux), to, from);
+        return;
+    }
+    switch (inst->aux & (MEM_SIZE_MASK | MEM_SIGNED)) {
+    case MEM_8:
+        x64_rm(&c->code, X64_MOVZX_8, 4, to, from);
+        break;
+    case MEM_16:
+        x64_rm(&c->code, X64_MOVZX_16, 4, to, from);
+        break;
+    case MEM_8 | MEM_SIGNED:
+        x64_rm(&c->code, X64_MOVSX_8, wide ? 8 : 4, to, from);
+        break;
+    case MEM_16 | MEM_SIGNED:
+        x64_rm(&c->code, X64_MOVSX_16, wide ? 8 : 4, to, from);
+        break;
+    case MEM_32 | MEM_SIGNED:
+        x64_rm(&c->code, wide ? X64_MOVSXD : X64_MOV_RM, wide ? 8 : 4, to, from);
+        break;
+    default:
+        x64_rm(&c->code, X64_MOV_RM, mem_size(inst->aux), to, from);
+    }
+}
+
+static void add_slow(Compiler *c, X64Slow *slow, uint8_t *miss)
+{
+    cold_add(c, (Cold){ .kind = COLD_SLOW, .from = miss, .back = c->code.at, .data = slow });
+}
+
+void lower_load(Compiler *c, const IrInst *inst)
+{
+    bool half = ir_type_bits((IrType)inst->type) == 16;
+
+    if (!is_plain(inst, (IrType)inst->type) || half) {
+        lower_function(c, inst);
+        return;
+    }
+    Place place = place_of(c, inst);
+    if (c->flags & CODE_DIRECT) {
+        release_operands(c);
+        unsigned dst = define_register(c, 0);
+        emit_load(c, inst, dst, direct_operand(c, place));
+        bind_result(c, dst, true);
+        return;
+    }
+    unsigned entry = scratch_register(c), tag = scratch_register(c);
+    X64Slow *slow = new_slow(c, inst, SLOW_LOAD);
+    uint8_t *miss;
+    if (!slow) {
+        return;
+    }
+    c->locked &= ~BIT(tag); /* may be the result */
+    release_operands(c);
+    c->locked |= BIT(entry) | (BIT(place.base) & TEMPORARIES);
+    unsigned dst = define_register(c, 0);
+    if (dst != tag) { /* the tag is needed all the same */
+        take_register(c, tag);
+    }
+    X64Operand from = soft_operand(c, place, inst->aux, offsetof(TlbEntry, read), entry, tag, &miss);
+    emit_load(c, inst, dst, from);
+    slow->address = (uint8_t)place.base;
+    slow->displacement = place.displacement;
+    slow->data = (uint8_t)dst;
+    add_slow(c, slow, miss);
+    bind_result(c, dst, (inst->aux & (MEM_SIGNED | MEM_SIZE_MASK)) <= MEM_32);
+}
+
+static void emit_store(Compiler *c, const IrInst *inst, unsigned from, X64Operand to, bool immediate, int64_t value)
+{
+    unsigned size = mem_size(inst->aux);
+
+    if (immediate) {
+        x64_m(&c->code, X64_MOV_MI, size, to, value);
+    } else if (from >= X64_XMM0) {
+        x64_rm(&c->code, X64_MOVD_MR, size, from, to);
+    } else {
+        x64_rm(&c->code, X64_MOV_MR, size, from, to);
+    }
+}
+
+void lower_store(Compiler *c, const IrInst *inst)
+{
+    IrType type = (IrType)inst_of(c, inst->b_)->type;
+    int64_t immediate = 0;
+
+    if (!is_plain(inst, type) || ir_type_bits(type) == 16) {
+        lower_function(c, inst);
+        return;
+    }
+    bool constant = c->flags & CODE_DIRECT && !is_float(type) && use_immediate(c, inst->b_, &immediate);
+    unsigned from = constant ? 0 : use_register(c, inst->b_);
+    Place place = place_of(c, inst);
+    if (c->flags & CODE_DIRECT) {
+        emit_store(c, inst, from, direct_operand(c, place), constant, immediate);
+    } else {
+        unsigned entry, tag;
+        X64Slow *slow = new_slow(c, inst, SLOW_STORE);
+        uint8_t *miss;
+        if (!slow) {
+            return;
+        }
+        entry = scratch_register(c);
+        tag = scratch_register(c);
+        X64Operand to = soft_operand(c, place, inst->aux, offsetof(TlbEntry, write), entry, tag, &miss);
+        emit_store(c, inst, from, to, false, 0);
+        slow->address = (uint8_t)place.base;
+        slow->displacement = place.displacement;
+        slow->data = (uint8_t)from;
+        add_slow(c, slow, miss);
+    }
+    if ((inst->aux & MEM_ORDER_MASK) == MEM_SEQ_CST) {
+        full_fence(c);
+    }
+}
+
+/* By the interpreter's functions. */
+
+static InterpFunction *function_of(const Compiler *c, const IrInst *inst)
+{
+    InterpFunction *function = interp_memory_function(inst);
+
+    function = function ? function : interp_value_function(inst);
+    return function ? function
+                    : interp_fp_function(inst, inst->a ? (IrType)inst_of(c, inst->a)->type : IR_VOID);
+}
+
+static int32_t slot_place(unsigned slot)
+{
+    return (int32_t)slot * 8 - EXEC_SCRATCH;
+}
+
+static int32_t operand_place(Compiler *c, IrRef ref)
+{
+    return ref ? slot_place(use_slot(c, ref)) : 0;
+}
+
+/* Operands and result lie in slots, which are the interpreter's scratch. */
+void lower_function(Compiler *c, const IrInst *inst)
+{
+    bool access = inst->op == IR_OP_load || inst->op == IR_OP_store;
+    X64Slow *slow = new_slow(c, inst, SLOW_FUNCTION);
+    InterpInst *out = data_alloc(c, sizeof *out);
+
+    if (!slow || !out) {
+        return;
+    }
+    out->aux = inst->aux;
+    out->type = inst->type;
+    out->op = inst->op;
+    out->function = function_of(c, inst);
+    out->a = operand_place(c, inst->a);
+    c->locked = 0;
+    out->b = operand_place(c, inst->b);
+    c->locked = 0;
+    out->c = access ? inst->displacement : operand_place(c, inst->c);
+    c->locked = 0;
+    if (inst->op == IR_OP_select) {
+        out->aux = inst_of(c, inst->a)->type;
+    }
+    slow->inst = out;
+    if (inst->type != IR_VOID) {
+        out->d = slot_place(bind_slots(c));
+    }
+    uint8_t *place = x64_jump_forward(&c->code);
+    add_slow(c, slow, place);
+    if (inst->type == IR_I32) {
+        c->values[c->now].extended = false;
+    }
+}
+
+void lower_atomic(Compiler *c, const IrInst *inst)
+{
+    lower_function(c, inst);
+}
+
+void lower_float(Compiler *c, const IrInst *inst)
+{
+    lower_function(c, inst);
+}
