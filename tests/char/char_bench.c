@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE_NS INT64_C(10000000000)
+#define PATIENCE_NS INT64_C(100000000000)
 #define STEP_NS INT64_C(20000000)
 
 static bool is_interrupted(void *data) { return ((Bench *)data)->interrupted; }

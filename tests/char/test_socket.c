@@ -141,7 +141,7 @@ static void test_tcp_range(void)
 static int accept_peer(Bench *bench, int listener)
 {
     fcntl(listener, F_SETFL, O_NONBLOCK);
-    for (unsigned i = 0; i < 500; i++) {
+    for (unsigned i = 0; i < 10000; i++) {
         int fd = accept(listener, NULL, NULL);
         if (fd >= 0) {
             return fd;
@@ -277,10 +277,16 @@ static void test_telnet(void)
     bench_finish(&bench);
 }
 
+/* Until somebody listens: the server is made meanwhile. */
 static void *connect_later(void *path)
 {
-    g_usleep(50000);
-    return GINT_TO_POINTER(connect_unix(path));
+    struct sockaddr_un address = unix_address(path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    while (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        g_assert_true(errno == ENOENT || errno == ECONNREFUSED);
+        g_usleep(5000);
+    }
+    return GINT_TO_POINTER(fd);
 }
 
 static void test_wait(void)

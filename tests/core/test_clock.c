@@ -85,20 +85,22 @@ static void test_virtual_stands(void)
     loop_iterate(loop, 0);
     g_assert_cmpint(clock_now(firing.clocks, CLOCK_VIRTUAL), ==, 0);
     g_assert_cmpuint(firing.text->len, ==, 0);
-    clocks_run(firing.clocks, true);
     int64_t before = host_monotonic_ns();
+    clocks_run(firing.clocks, true);
     while (!firing.text->len) {
         loop_iterate(loop, -1);
     }
-    g_assert_cmpint(host_monotonic_ns() - before, >=, 900000);
+    g_assert_cmpint(host_monotonic_ns() - before, >=, 1000000);
     clocks_run(firing.clocks, false);
     int64_t stopped = clock_now(firing.clocks, CLOCK_VIRTUAL);
     g_assert_cmpint(stopped, >=, 1000000);
     g_usleep(1000);
     g_assert_cmpint(clock_now(firing.clocks, CLOCK_VIRTUAL), ==, stopped);
+    before = host_monotonic_ns();
     clocks_run(firing.clocks, true);
-    g_assert_cmpint(clock_now(firing.clocks, CLOCK_VIRTUAL), >=, stopped);
-    g_assert_cmpint(clock_now(firing.clocks, CLOCK_VIRTUAL), <, stopped + 1000000000);
+    int64_t gone = clock_now(firing.clocks, CLOCK_VIRTUAL) - stopped;
+    g_assert_cmpint(gone, >=, 0);
+    g_assert_cmpint(gone, <=, host_monotonic_ns() - before);
     timer_destroy(a);
     clocks_free(firing.clocks);
     g_string_free(firing.text, TRUE);
@@ -121,8 +123,9 @@ static void test_host_kinds(void)
         g_assert_false(timer_is_set(timer));
         timer_set(timer, INT64_MIN); /* long past */
         g_string_truncate(firing.text, 0);
-        loop_iterate(loop, -1);
-        g_assert_cmpuint(firing.text->len, >, 0);
+        while (!firing.text->len) {
+            loop_iterate(loop, -1);
+        }
         timer_destroy(timer);
     }
     clocks_free(firing.clocks);

@@ -20,7 +20,7 @@ extern const Guest riscv32_guest, riscv64_guest;
         .device.class = { .name = name_, .parent = &parent_.device.class, .description = description_, \
                           .abstract = true }, \
     }
-/* classes: riscv_cpu_class riscv_dynamic_cpu_class riscv_bare_cpu_class riscv_vendor_cpu_class */
+/* classes: VcpuClass riscv_cpu_class riscv_dynamic_cpu_class riscv_bare_cpu_class riscv_vendor_cpu_class */
 const VcpuClass riscv_cpu_class = {
     .device.class = {
         .name = "riscv-cpu",
@@ -39,19 +39,20 @@ RISCV_PARENT(riscv_vendor, "riscv-vendor-cpu", riscv_cpu_class, "RISC-V hart of 
         .guest = &guest_, \
         .model = model_, \
     }
-/* classes: rv64_riscv_cpu_class rv64i_riscv_cpu_class max_riscv_cpu_class */
+/* classes: VcpuClass rv64_riscv_cpu_class rv64i_riscv_cpu_class max_riscv_cpu_class */
 RISCV_MODEL(rv64, "rv64", riscv_dynamic_cpu_class, riscv64_guest, "rv64", "RV64 with the usual extensions");
 RISCV_MODEL(rv64i, "rv64i", riscv_bare_cpu_class, riscv64_guest, "rv64i", "RV64 with the base instructions alone");
 RISCV_MODEL(max, "max", riscv_dynamic_cpu_class, riscv64_guest, "max", "RV64 with all extensions there are");
-/* classes: rv32_riscv_cpu_class rv32i_riscv_cpu_class max32_riscv_cpu_class */
+/* classes: VcpuClass rv32_riscv_cpu_class rv32i_riscv_cpu_class max32_riscv_cpu_class */
 RISCV_MODEL(rv32, "rv32", riscv_dynamic_cpu_class, riscv32_guest, "rv32", "RV32 with the usual extensions");
 RISCV_MODEL(rv32i, "rv32i", riscv_bare_cpu_class, riscv32_guest, "rv32i", "RV32 with the base instructions alone");
 RISCV_MODEL(max32, "max32", riscv_dynamic_cpu_class, riscv32_guest, "max", "RV32 with all extensions there are");
-/* classes: rv64e_riscv_cpu_class sifive_e51_riscv_cpu_class sifive_u54_riscv_cpu_class */
+/* classes: VcpuClass rv64e_riscv_cpu_class sifive_e51_riscv_cpu_class sifive_u54_riscv_cpu_class */
 RISCV_MODEL(rv64e, "rv64e", riscv_bare_cpu_class, riscv64_guest, "rv64e", "RV64E alone");
 RISCV_MODEL(sifive_e51, "sifive-e51", riscv_vendor_cpu_class, riscv64_guest, "sifive-e51", "SiFive E51");
 RISCV_MODEL(sifive_u54, "sifive-u54", riscv_vendor_cpu_class, riscv64_guest, "sifive-u54", "SiFive U54");
-/* classes: rv32e_riscv_cpu_class sifive_e31_riscv_cpu_class sifive_e34_riscv_cpu_class sifive_u34_riscv_cpu_class */
+/* classes: VcpuClass rv32e_riscv_cpu_class sifive_e31_riscv_cpu_class sifive_e34_riscv_cpu_class
+   sifive_u34_riscv_cpu_class */
 RISCV_MODEL(rv32e, "rv32e", riscv_bare_cpu_class, riscv32_guest, "rv32e", "RV32E alone");
 RISCV_MODEL(sifive_e31, "sifive-e31", riscv_vendor_cpu_class, riscv32_guest, "sifive-e31", "SiFive E31");
 RISCV_MODEL(sifive_e34, "sifive-e34", riscv_vendor_cpu_class, riscv32_guest, "sifive-e34", "SiFive E34");
