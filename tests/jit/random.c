@@ -416,7 +416,8 @@ static void test_equal(gconstpointer data)
         int exit_one = machine_run(one, &block), exit_two = reference_run(two, &block);
         counts[exit_one]++;
         if (memcmp(one->memory, two->memory, TEST_MEMORY) ||
-            memcmp(&one->state, &two->state, offsetof(TestState, t)) || exit_one != exit_two) {
+            memcmp(&one->state, &two->state, offsetof(TestState, t)) || exit_one != exit_two ||
+            one->exec.exception.value != two->exec.exception.value) {
             AUTO_STRBUF(text);
             ir_dump(&block, &test_guest, &text);
             g_test_message("seed %" G_GUINT64_FORMAT ": exits %d and %d, pc %" PRIx64 ", exception %u value %" PRIx64 "\n%s",
@@ -509,6 +510,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_data_func("/jit/random/equal", GINT_TO_POINTER(ENGINE_INTERPRETER), test_equal);
+    g_test_add_data_func("/jit/random/equal_host", GINT_TO_POINTER(ENGINE_HOST), test_equal);
+    g_test_add_data_func("/jit/random/equal_host_counted", GINT_TO_POINTER(ENGINE_HOST_COUNTED), test_equal);
     g_test_add_func("/jit/random/damage", test_damage);
     return g_test_run();
 }

@@ -116,6 +116,7 @@ static void emit_body(Compiler *c)
         (lowerings[inst->op] ? lowerings[inst->op] : integer_lowerings[inst->op])(c, inst);
         c->locked = c->read = 0;
         release_operands(c);
+        slots_free(c);
     }
 }
 

@@ -122,6 +122,8 @@ typedef struct Compiler {
     uint32_t begun; /* guest instructions */
     uint32_t cold_count, link_count, point_count;
     uint64_t free_slots[SLOTS / 64];
+    uint16_t left_slots[SLOTS]; /* to be free behind this instruction */
+    uint32_t left_count;
     IrRef in_guest; /* the first of the values that are WHERE_GUEST */
     HostRegister host[HOST_REGISTERS];
     Value values[MAXIMUM_VALUES];
@@ -177,7 +179,8 @@ unsigned bind_slots(Compiler *c);
 /* A slot that holds the value; it may stay in its register too. */
 unsigned use_slot(Compiler *c, IrRef ref);
 unsigned slot_alloc(Compiler *c, unsigned count);
-void slot_free(Compiler *c, unsigned slot, unsigned count);
+/* Those that values have left. */
+void slots_free(Compiler *c);
 /* The pinned register, or the guest register in memory, changes: values that are needed behind `last` move away. */
 void leave_register(Compiler *c, unsigned reg, IrRef last);
 void leave_guest(Compiler *c, unsigned guest);

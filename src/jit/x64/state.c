@@ -259,7 +259,9 @@ static void pass_argument(Compiler *c, IrRef ref, unsigned position)
     if (value->where < HOST_REGISTERS && CALLER_SAVED & BIT(value->where)) {
         for (unsigned i = 0; i < c->common->pinned_count; i++) {
             if (c->common->pinned_register[i] == value->where) {
-                x64_rm(&c->code, X64_MOV_RM, size, reg, guest_operand(c->guest, c->common->pinned_guest[i]));
+                unsigned guest = c->common->pinned_guest[i];
+                x64_rm(&c->code, X64_MOV_RM, MIN(size, c->guest->registers[guest].bits / 8u), reg,
+                       guest_operand(c->guest, guest));
             }
         }
     } else {

@@ -58,6 +58,7 @@ void values_init(Compiler *c)
     memset(c->values, 0, c->ir->count * sizeof *c->values);
     memset(c->host, 0, sizeof c->host);
     memset(c->free_slots, 0xff, sizeof c->free_slots);
+    c->left_count = 0;
     c->in_guest = 0;
     for (IrRef ref = c->ir->count - 1; ref > 0; ref--) {
         const IrInst *inst = inst_of(c, ref);
@@ -113,9 +114,18 @@ unsigned slot_alloc(Compiler *c, unsigned count)
     return 0;
 }
 
-void slot_free(Compiler *c, unsigned slot, unsigned count)
+/* It may be read by this instruction yet: nothing else goes there before the next one. */
+static void slot_leave(Compiler *c, unsigned slot)
 {
-    c->free_slots[slot / 64] |= (BIT(count) - 1) << slot % 64;
+    c->left_slots[c->left_count++] = (uint16_t)slot;
+}
+
+void slots_free(Compiler *c)
+{
+    while (c->left_count) {
+        unsigned slot = c->left_slots[--c->left_count];
+        c->free_slots[slot / 64] |= BIT(slot % 64);
+    }
 }
 
 static void store_to_slot(Compiler *c, unsigned reg, unsigned slot)
@@ -356,7 +366,10 @@ static void release(Compiler *c, IrRef ref)
         c->locked &= ~BIT(value->where);
     }
     if (value->slot) {
-        slot_free(c, value->slot - 1u, is_wide((IrType)value->type) ? 2 : 1);
+        slot_leave(c, value->slot - 1u);
+        if (is_wide((IrType)value->type)) {
+            slot_leave(c, value->slot);
+        }
         value->slot = 0;
     }
 }
@@ -569,11 +582,15 @@ void arrive_at_label(Compiler *c)
     for (IrRef ref = 1; ref < c->now; ref++) {
         Value *value = &c->values[ref];
         value->in_guest = false;
-        if (value->root == ref && lives_behind(value, c->now)) {
-            value->where = inst_of(c, ref)->op == IR_OP_const ? WHERE_CONST
-                           : value->slot                      ? WHERE_SLOT
-                                                              : WHERE_NOWHERE;
+        if (value->root != ref || !lives_behind(value, c->now)) {
+            continue;
         }
+        bool constant = inst_of(c, ref)->op == IR_OP_const;
+        if (constant && value->slot) { /* on another way here it was not put there */
+            slot_leave(c, value->slot - 1u);
+            value->slot = 0;
+        }
+        value->where = constant ? WHERE_CONST : value->slot ? WHERE_SLOT : WHERE_NOWHERE;
     }
     memset(c->host, 0, sizeof c->host);
     c->in_guest = 0;
