@@ -17,6 +17,8 @@ static const IrType integers[] = { IR_I32, IR_I64 };
 static const IrType floats[] = { IR_F16, IR_BF16, IR_F32, IR_F64, IR_F80, IR_F128 };
 
 enum { ROUNDS = 200 };
+/* Those that every engine raises: the others, of FpFlag, are of guests that ask for them. */
+enum { FLAGS_OF_ALL = 31 };
 
 /* q0 to q2 are large enough for operands of all types: a value is made of their bits. */
 static IrRef operand(IrBuilder *b, IrType type, unsigned n)
@@ -102,6 +104,7 @@ static void check_value(TestMachine *machine, const Case *test, const U128 value
                     (uint64_t)(result_of(machine, test->type) >> 64), (uint64_t)result_of(machine, test->type),
                     (uint64_t)(expected >> 64), (uint64_t)expected);
         }
+        machine->state.fp[0].flags &= FLAGS_OF_ALL;
         g_assert_cmpmem(&machine->state.fp[0], sizeof *fp, fp, sizeof *fp);
         machine->state.fp[0] = before;
     }
@@ -124,7 +127,7 @@ static void run_case(const Case *test)
             machine->state.q[i] = raw;
             values[i] = cut(raw, test->operands[i]);
         }
-        machine->state.fp[0].rounding = (uint8_t)(round % 5);
+        machine->state.fp[0].rounding = (uint8_t)(round % 4);
         machine->state.fp[0].flags = (uint8_t)(round % 3);
         const IrInst inst = { .op = (uint8_t)test->op, .type = (uint8_t)test->type, .aux = (uint16_t)test->aux };
         FpContext fp = machine->state.fp[0];
@@ -132,6 +135,7 @@ static void run_case(const Case *test)
         fp.rounding = fixed ? (uint8_t)ir_fp_rounding(test->aux) : fp.rounding;
         U128 expected = reference_value(&inst, test->operands, values, &fp);
         fp.rounding = machine->state.fp[0].rounding;
+        fp.flags &= FLAGS_OF_ALL;
         for (unsigned constants = 0; constants < 1u << count; constants++) {
             check_value(machine, test, values, constants, expected, &fp);
         }

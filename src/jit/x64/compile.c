@@ -146,6 +146,9 @@ static void land_at(uint8_t *place, const uint8_t *target)
 
 static void emit_cold(Compiler *c)
 {
+    if (has_room(c, c->float_cold_count * (size_t)ROOM_FOR_FLOAT_COLD)) {
+        emit_float_cold(c);
+    }
     for (uint32_t i = 0; i < c->cold_count && has_room(c, ROOM_FOR_COLD); i++) {
         const Cold *cold = &c->cold[i];
         if (cold->kind == COLD_SLOW) {
@@ -222,6 +225,7 @@ CompileResult x64_compile(CodeSpace *space, const void *common, const IrBlock *i
     c->locked = c->read = 0;
     c->insn_pc = ir->pc;
     c->begun = 0;
+    c->float_cold_count = 0;
     c->cold_count = c->link_count = c->point_count = 0;
     block->insn_count = ir->insn_count;
     if (prepare_block(c) && has_room(c, ROOM_FOR_INST)) {

@@ -22,7 +22,8 @@ enum {
 
 static const VectorEncoding move_all = { PREFIX_NONE, MAP_0F, 0x28, false };
 static const VectorEncoding merge_single = { PREFIX_F3, MAP_0F, 0x10, false };
-static const VectorEncoding move_low_64 = { PREFIX_F3, MAP_0F, 0x7e, false };
+static const VectorEncoding insert_single = { PREFIX_66, MAP_0F3A, 0x21, false };
+static const VectorEncoding zero_extend_16 = { PREFIX_66, MAP_0F38, 0x34, false };
 static const VectorEncoding to_general_32 = { PREFIX_66, MAP_0F, 0x7e, false };
 static const VectorEncoding to_general_64 = { PREFIX_66, MAP_0F, 0x7e, true };
 static const VectorEncoding compare_equal_32 = { PREFIX_66, MAP_0F, 0x76, false };
@@ -31,7 +32,7 @@ static const VectorEncoding extract_32 = { PREFIX_66, MAP_0F3A, 0x16, false };
 static const VectorEncoding blend_16 = { PREFIX_66, MAP_0F3A, 0x0e, false };
 static const VectorEncoding half_to_single = { PREFIX_66, MAP_0F38, 0x13, false };
 static const VectorEncoding single_to_half = { PREFIX_66, MAP_0F3A, 0x1d, false };
-enum { SHIFT_LEFT = 6, SHIFT_RIGHT = 2, HALF_ROUNDS_BY_MXCSR = 4, ROUND_BY_MXCSR = 4, ROUND_IS_SILENT = 8 };
+enum { KEEP_LOW_ALONE = 14, SHIFT_LEFT = 6, SHIFT_RIGHT = 2, HALF_ROUNDS_BY_MXCSR = 4, ROUND_BY_MXCSR = 4, ROUND_IS_SILENT = 8 };
 
 /* What the functions below work on. */
 typedef struct Emitter {
@@ -89,11 +90,12 @@ static unsigned widened(Emitter *e, IrType type, unsigned reg, unsigned scratch)
     if (type != IR_F16) {
         return reg;
     }
-    vector_emit(e->code, half_to_single, scratch, 0, reg);
+    vector_emit(e->code, zero_extend_16, scratch, 0, reg); /* what stands above must raise nothing */
+    vector_emit(e->code, half_to_single, scratch, 0, scratch);
     return scratch;
 }
 
-/* The low element of `from` becomes a boxed f16. Its others raise nothing: they are zeroes or quiet NaNs. `from` is
+/* The low element of `from` becomes a boxed f16. Its others are zeroes. `from` is
  * lost. */
 static void narrow_to_half(Emitter *e, unsigned from, unsigned ones)
 {
@@ -332,7 +334,7 @@ static X64FpOutcome emit_to_half(Emitter *e)
     if (o->from != IR_F32) {
         return X64_FP_CALL; /* f64's would round twice */
     }
-    vector_emit(e->code, move_low_64, o->scratch[0], 0, o->a);
+    vector_emit_immediate(e->code, insert_single, o->scratch[0], o->a, o->a, KEEP_LOW_ALONE);
     return finish_half(e, true);
 }
 

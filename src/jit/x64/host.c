@@ -15,7 +15,6 @@
 /* Registers that C functions keep come first: short code where they are bases, and no saving around helpers. */
 static const uint8_t pinned_registers[PINNED] = { RBX, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
 static const uint8_t kept_registers[] = { RBX, RBP, R12, R13, R14, R15 };
-enum { FRAME = 24 };
 
 X64Features x64_features(void)
 {
@@ -59,7 +58,7 @@ static void choose_pinned(X64Common *common, const IrGuest *guest)
     }
 }
 
-/* int enter(const void *code, void *state) */
+/* Left enter(const void *code, void *state, uint32_t control): MXCSR on the way in and out. */
 static void emit_enter(X64Code *code, X64Common *common)
 {
     common->enter = x64_here(code);
@@ -67,6 +66,9 @@ static void emit_enter(X64Code *code, X64Common *common)
         x64_r(code, X64_PUSH, 4, kept_registers[i], 0);
     }
     x64_alu_immediate(code, X64_SUB, 8, x64_register(RSP), FRAME);
+    x64_m(code, X64_STMXCSR, 4, x64_memory(RSP, FRAME_HOST_CONTROL), 0);
+    x64_rm(code, X64_MOV_MR, 4, RDX, x64_memory(RSP, FRAME_GUEST_CONTROL));
+    x64_m(code, X64_LDMXCSR, 4, x64_memory(RSP, FRAME_GUEST_CONTROL), 0);
     x64_rr(code, X64_MOV_RM, 8, RBP, RSI);
     x64_rr(code, X64_MOV_RM, 8, RAX, RDI);
     load_pinned(code, common, ALL_PINNED);
@@ -102,6 +104,9 @@ static void emit_exits(X64Code *code, X64Common *common)
     store_pinned(code, common, ALL_PINNED);
     /* eax: why; the state is complete */
     common->exit_saved = x64_here(code);
+    x64_m(code, X64_STMXCSR, 4, x64_memory(RSP, FRAME_GUEST_CONTROL), 0);
+    x64_m(code, X64_LDMXCSR, 4, x64_memory(RSP, FRAME_HOST_CONTROL), 0);
+    x64_rm(code, X64_MOV_RM, 4, RDX, x64_memory(RSP, FRAME_GUEST_CONTROL));
     x64_alu_immediate(code, X64_ADD, 8, x64_register(RSP), FRAME);
     for (unsigned i = ARRAY_SIZE(kept_registers); i-- > 0;) {
         x64_r(code, X64_POP, 4, kept_registers[i], 0);
@@ -137,8 +142,11 @@ static void emit_slow(X64Code *code, X64Common *common)
     x64_rm(code, X64_MOV_MR, 8, RAX, x64_memory(RSP, offsetof(CodeRegisters, integer)));
     x64_rm(code, X64_LEA, 8, RDI, x64_at(common));
     x64_rr(code, X64_MOV_RM, 8, RSI, RSP);
+    x64_m(code, X64_STMXCSR, 4, x64_memory(RSP, offsetof(CodeRegisters, float_control)), 0);
+    x64_m(code, X64_LDMXCSR, 4, x64_memory(RSP, size + 16 + FRAME_HOST_CONTROL), 0);
     x64_load_constant(code, RAX, (uintptr_t)x64_slow);
     x64_r(code, X64_CALL, 4, RAX, 0);
+    x64_m(code, X64_LDMXCSR, 4, x64_memory(RSP, offsetof(CodeRegisters, float_control)), 0);
     x64_rr(code, X64_TEST_MR, 1, RAX, RAX);
     uint8_t *raised = x64_branch_forward(code, X64_E);
     for (unsigned reg = 0; reg < 16; reg++) {
@@ -177,6 +185,7 @@ static bool x64_prepare(CodeSpace *space, const IrGuest *guest, const CodeLayout
     *common = (X64Common){ .layout = *layout, .features = x64_features(), .guest = guest };
     common->host_of = (uint8_t *)(common + 1);
     choose_pinned(common, guest);
+    float_prepare(common);
     emit_enter(&code, common);
     emit_exits(&code, common);
     emit_slow(&code, common);
@@ -187,12 +196,23 @@ static bool x64_prepare(CodeSpace *space, const IrGuest *guest, const CodeLayout
     return true;
 }
 
+/* What `enter` returns, in rax and rdx. */
+typedef struct Left {
+    int64_t reason, control;
+} Left;
+typedef Left EnterFunction(const void *code, void *state, uint32_t control);
+
 static int x64_enter(const void *data, Exec *exec, Cpu *cpu, const void *code)
 {
     const X64Common *common = data;
-    int (*enter)(const void *code, void *state) = (int (*)(const void *, void *))(uintptr_t)common->enter;
+    const IrGuest *guest = common->guest;
+    FpContext none = { 0 };
+    FpContext *fp = guest->fp_context_count ? (FpContext *)(exec->state + guest->fp_contexts[0]) : &none;
+    EnterFunction *enter = (EnterFunction *)(uintptr_t)common->enter;
 
-    return enter(code, exec->state + STATE_BIAS);
+    Left left = enter(code, exec->state + STATE_BIAS, x64_fp_control(fp));
+    fp->flags |= (uint8_t)x64_fp_flags((uint32_t)left.control);
+    return (int)left.reason;
 }
 
 /* Signal contexts. */

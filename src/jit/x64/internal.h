@@ -16,6 +16,7 @@
 #include "jit/interp_internal.h"
 #include "jit/ir_internal.h"
 #include "jit/x64/encoder.h"
+#include "jit/x64/fp.h"
 
 #include <string.h>
 
@@ -26,10 +27,12 @@ enum {
     SLOTS = EXEC_SCRATCH / 8,
     MAXIMUM_VALUES = 4096,
     MAXIMUM_COLD = 1024,
+    MAXIMUM_FLOAT_COLD = 512,
     MAXIMUM_LABELS = 512,
     MAXIMUM_POINTS = 1024,
     ROOM_FOR_INST = 512, /* bytes of code that one IR instruction takes at most, its cold part apart */
     ROOM_FOR_COLD = 96,
+    ROOM_FOR_FLOAT_COLD = 192,
 };
 #define TEMPORARIES (BIT(RAX) | BIT(RCX) | BIT(RDX) | BIT(RSI))
 #define FLOAT_TEMPORARIES UINT64_C(0xffff0000)
@@ -42,10 +45,23 @@ typedef struct X64Features {
 } X64Features;
 X64Features x64_features(void);
 
+/* The frame of translated code: how much of it, and what lies in it from rsp on. */
+enum {
+    FRAME = 24,
+    FRAME_GUEST_CONTROL = 8, /* MXCSR on its way */
+    FRAME_HOST_CONTROL = 12, /* of the caller, for all C code */
+};
+
 /* Common data and code of one cache, in its data space. */
 typedef struct X64Common {
     CodeLayout layout;
     X64Features features;
+    struct {
+        X64FpHost host;
+        bool avx;
+    } float_host;
+    uint8_t flags_of_control[64];     /* FpFlag bits, by those of MXCSR */
+    uint32_t control_of_rounding[8];  /* MXCSR, by FpRounding */
     const IrGuest *guest;
     uint8_t pinned_count;
     uint8_t pinned_register[PINNED]; /* host registers */
@@ -105,6 +121,12 @@ typedef struct Cold {
     uint8_t reg, other, size;
 } Cold;
 
+/* The same of floating point; offsets from the block's start. */
+typedef struct FloatCold {
+    X64FpOperation operation;
+    X64FpCold cold;
+} FloatCold;
+
 typedef struct Compiler {
     X64Code code;
     uint8_t *start;
@@ -128,6 +150,8 @@ typedef struct Compiler {
     HostRegister host[HOST_REGISTERS];
     Value values[MAXIMUM_VALUES];
     Cold cold[MAXIMUM_COLD];
+    uint32_t float_cold_count;
+    FloatCold float_cold[MAXIMUM_FLOAT_COLD];
     uint8_t *label_places[MAXIMUM_LABELS]; /* chained through the displacements */
     IrRef label_position[MAXIMUM_LABELS];
     uint32_t label_begun[MAXIMUM_LABELS];
@@ -207,6 +231,11 @@ Lower lower_get, lower_set, lower_call, lower_args;
 Lower lower_insn, lower_label, lower_jump, lower_branch, lower_push_return, lower_goto, lower_goto_value, lower_exit;
 Lower lower_load, lower_store, lower_atomic, lower_fence;
 Lower lower_float, lower_function;
+/* lower_float.c */
+void emit_float_cold(Compiler *c);
+void float_prepare(X64Common *common);
+void float_before_helper(Compiler *c);
+void float_after_helper(Compiler *c, bool changed);
 extern Lower *const integer_lowerings[IR_OP_COUNT];
 /* What a fused cmp leaves in the flags. */
 X64Condition lower_compare(Compiler *c, const IrInst *cmp);

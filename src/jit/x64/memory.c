@@ -281,8 +281,3 @@ void lower_atomic(Compiler *c, const IrInst *inst)
 {
     lower_function(c, inst);
 }
-
-void lower_float(Compiler *c, const IrInst *inst)
-{
-    lower_function(c, inst);
-}

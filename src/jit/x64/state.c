@@ -313,6 +313,9 @@ void lower_call(Compiler *c, const IrInst *inst)
     if (effects) {
         store_constant(c, EXEC(c, pc), c->insn_pc, RAX);
     }
+    if (effects) {
+        float_before_helper(c);
+    }
     for (unsigned i = six ? 6 : 3; i-- > 0;) {
         if (arguments[i]) {
             pass_argument(c, arguments[i], i);
@@ -323,6 +326,9 @@ void lower_call(Compiler *c, const IrInst *inst)
     x64_rm(&c->code, X64_LEA, 8, RDI, state_operand(c->common->layout.cpu));
     x64_load_constant(&c->code, RAX, six ? (uintptr_t)helper->function6 : (uintptr_t)helper->function);
     x64_r(&c->code, X64_CALL, 4, RAX, 0);
+    if (effects) {
+        float_after_helper(c, effects & HELPER_WRITES);
+    }
     if (effects & HELPER_RAISES) {
         x64_alu_immediate(&c->code, X64_CMP, 1, exec_operand(c->common, offsetof(Exec, exception.pending)), 0);
         x64_branch(&c->code, X64_NE, c->common->exit_raised);

@@ -1,0 +1,134 @@
+/*
+ * Blocks of floating-point operations on host code and on the interpreter, from the same state: the same registers
+ * and flags after them. Chains of operations, results of one being operands of the next.
+ */
+#include "harness.h"
+
+#include "base/strbuf.h"
+
+#include <glib.h>
+#include <inttypes.h>
+#include <string.h>
+
+enum { OPERATIONS = 6 };
+
+static unsigned pick(uint64_t *seed, unsigned limit) { return (unsigned)((random_next(seed) >> 20) % limit); }
+
+static IrType any_format(uint64_t *seed)
+{
+    static const IrType formats[] = { IR_F16, IR_F32, IR_F32, IR_F64, IR_F64, IR_F64 };
+    return formats[pick(seed, ARRAY_SIZE(formats))];
+}
+
+static IrRef operand(IrBuilder *b, uint64_t *seed, IrType type) { return ir_get(b, type, R_X0 + pick(seed, 8)); }
+
+static void emit_operation(IrBuilder *b, uint64_t *seed)
+{
+    static const IrOp operations[] = {
+        IR_OP_fadd, IR_OP_fsub, IR_OP_fmul, IR_OP_fdiv, IR_OP_fsqrt, IR_OP_ffma, IR_OP_fneg, IR_OP_fabs,
+        IR_OP_fcopysign, IR_OP_fmin, IR_OP_fmax, IR_OP_fcmp, IR_OP_fclass, IR_OP_fconvert, IR_OP_f_to_s, IR_OP_f_to_u,
+        IR_OP_s_to_f, IR_OP_u_to_f, IR_OP_fround_int, IR_OP_fbox, IR_OP_funbox,
+    };
+    IrOp op = operations[pick(seed, ARRAY_SIZE(operations))];
+    const char *operands = ir_op_info[op].operands;
+    IrType integer = pick(seed, 2) ? IR_I32 : IR_I64, format = any_format(seed), type = format, from = format;
+    unsigned rule = op == IR_OP_fcmp ? pick(seed, IR_FP_UNORDERED_QUIET + 1) : op == IR_OP_fround_int ? pick(seed, 2) : 0;
+
+    if (op == IR_OP_fcmp || op == IR_OP_fclass || op == IR_OP_f_to_s || op == IR_OP_f_to_u) {
+        type = integer;
+    } else if (op == IR_OP_s_to_f || op == IR_OP_u_to_f) {
+        from = integer;
+    } else if (op == IR_OP_fconvert) {
+        from = format == IR_F32 ? IR_F64 : IR_F32;
+    } else if (op == IR_OP_fbox || op == IR_OP_funbox) {
+        IrType narrow = pick(seed, 3) ? IR_F32 : IR_F16;
+        type = op == IR_OP_fbox ? IR_F64 : narrow;
+        from = op == IR_OP_fbox ? narrow : IR_F64;
+    }
+    IrRef a = operand(b, seed, from), second = operands[1] ? operand(b, seed, from) : 0;
+    IrRef third = operands[1] && operands[2] ? operand(b, seed, from) : 0;
+    unsigned rounding = pick(seed, 3) ? IR_ROUND_DYNAMIC : pick(seed, 5);
+    IrRef result = ir_emit(b, op, type, IR_FP(!pick(seed, 8), rounding, rule, from), a, second, third);
+    ir_set(b, R_X0 + pick(seed, 8), result);
+    if (!pick(seed, 4)) {
+        ir_set(b, R_X0 + pick(seed, 8), result);
+    }
+}
+
+static uint64_t any_value(uint64_t *seed)
+{
+    static const uint64_t edges[] = { 0x7ff0000000000000, 0xfff0000000000001, 0x7ff8000000000000, 0x8000000000000000,
+                                      0xffffffff7f800001, 0xffffffffffc00000, 0xffffffff80000001, 0xffffffffffff7c01,
+                                      0x43e0000000000000, 0x41dfffffffc00000, 0xffffffff3f800000, 0x3ff0000000000000 };
+    return pick(seed, 3) ? random_edgy(seed) : edges[pick(seed, ARRAY_SIZE(edges))];
+}
+
+static void fill(TestMachine *machine, uint64_t seed)
+{
+    uint8_t rounding = (uint8_t)pick(&seed, 4);
+
+    for (unsigned i = 0; i < 8; i++) {
+        machine->state.x[i] = any_value(&seed);
+    }
+    memset(machine->state.fp, 0, sizeof machine->state.fp);
+    machine->state.fp[0].rounding = machine->state.fp[1].rounding = rounding;
+}
+
+static void compare(const TestMachine *one, const TestMachine *two, uint64_t seed, const IrBlock *block)
+{
+    enum { SEEN = 31 };
+    bool same = !memcmp(one->state.x, two->state.x, sizeof one->state.x) &&
+                !((one->state.fp[0].flags ^ two->state.fp[0].flags) & SEEN) &&
+                !((one->state.fp[1].flags ^ two->state.fp[1].flags) & SEEN);
+    if (!same) {
+        AUTO_STRBUF(text);
+        ir_dump(block, &test_guest, &text);
+        for (unsigned i = 0; i < 8; i++) {
+            strbuf_printf(&text, "x%u %#" PRIx64 " %#" PRIx64 "\n", i, one->state.x[i], two->state.x[i]);
+        }
+        g_test_message("seed %" G_GUINT64_FORMAT ", flags %#x %#x\n%s", seed, one->state.fp[0].flags, two->state.fp[0].flags,
+                       strbuf_text(&text));
+        g_test_fail();
+    }
+}
+
+static void build(IrBlock *block, uint64_t random)
+{
+    IrBuilder b;
+
+    ir_builder_init(&b, block, &test_guest, 0x1000, 64);
+    for (unsigned i = 0; i < OPERATIONS; i++) {
+        ir_insn(&b, 0x1000 + 4 * i, 4);
+        emit_operation(&b, &random);
+    }
+    ir_exit(&b, IR_EXIT_RECHECK);
+}
+
+static void test_blocks(void)
+{
+    TestMachine *one = machine_new(), *two = machine_new();
+    IrBlock block;
+
+    ir_block_init(&block);
+    for (uint64_t seed = 1; seed <= 20000 && !g_test_failed(); seed++) {
+        build(&block, seed * 0x9e3779b97f4a7c15 + 1);
+        two->engine = seed & 1 ? ENGINE_HOST : ENGINE_HOST_COUNTED;
+        for (unsigned state = 0; state < 4; state++) {
+            fill(one, seed * 4 + state + 77);
+            fill(two, seed * 4 + state + 77);
+            int reason = machine_run(one, &block);
+            g_assert_cmpint(machine_run(two, &block), ==, reason);
+            compare(one, two, seed, &block);
+        }
+    }
+    ir_block_free(&block);
+    machine_free(one);
+    machine_free(two);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/jit/float", test_blocks);
+    return g_test_run();
+}
