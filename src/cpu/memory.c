@@ -1,15 +1,13 @@
 /*
  * The slow paths of guest memory: what the TLB does not hold, I/O, misaligned accesses and those that cross pages. An
  * access is cut into parts that lie on one page; all parts are translated before the first byte moves. A part of RAM
- * moves by naturally aligned pieces, one of I/O by naturally aligned bus accesses.
- *
- * Not here: what a protection unit does with a single access that only partly lies in one of its regions. Each part is
- * checked alone.
+ * moves by naturally aligned pieces, one of I/O by naturally aligned bus accesses. An aligned access that an edge of a
+ * protection unit cuts is refused whole; of a misaligned one each part is checked alone.
  */
 #include "base/bytes.h"
 #include "cpu/cpu_internal.h"
 
-enum { ACCESS_BYTES = 64, MAXIMUM_PARTS = 18 };
+enum { ACCESS_BYTES = 64, WHOLE_BYTES = 16, MAXIMUM_PARTS = 18 };
 
 typedef struct Part {
     TlbSource source;
@@ -143,7 +141,15 @@ static bool write_part(Cpu *cpu, const Part *part, const uint8_t *bytes)
     return true;
 }
 
-static bool find_parts(Cpu *cpu, uint64_t address, unsigned size, MmuAccess access, unsigned mode, Parts *parts)
+/* An aligned access of a size that instructions have is one access, not several: all of it has to lie between edges. */
+static bool is_cut(const TlbSource *source, uint64_t address, unsigned size)
+{
+    return !source->cacheable && size <= WHOLE_BYTES && source->granule < size && !(address & (size - 1));
+}
+
+/* `fault`: what kind of access a refused one is. */
+static bool find_parts(Cpu *cpu, uint64_t address, unsigned size, MmuAccess access, MmuAccess fault, unsigned mode,
+                       Parts *parts)
 {
     parts->count = 0;
     for (unsigned done = 0; done < size;) {
@@ -154,6 +160,10 @@ static bool find_parts(Cpu *cpu, uint64_t address, unsigned size, MmuAccess acce
             return false;
         }
         part->source = *source;
+        if (is_cut(source, address, size)) {
+            cpu->guest->bus_error(cpu, address, part_physical(cpu, part), fault);
+            return false;
+        }
         uint64_t granule = MAX(source->granule, 4); /* none is smaller: MAXIMUM_PARTS is enough */
         part->count = (unsigned)MIN(granule - (part->address & (granule - 1)), size - done);
         done += part->count;
@@ -230,8 +240,8 @@ static bool slow_load(Cpu *cpu, uint64_t address, MemOp op, uint64_t value[8])
     Transfer move = { &parts, fault, bytes, .write = false };
 
     if (!check_alignment(cpu, address, op, fault) ||
-        (modify && !find_parts(cpu, address, mem_size(op), MMU_WRITE, mem_mode(op), &parts)) ||
-        !find_parts(cpu, address, mem_size(op), access, mem_mode(op), &parts) || !transfer(cpu, address, op, &move)) {
+        (modify && !find_parts(cpu, address, mem_size(op), MMU_WRITE, MMU_WRITE, mem_mode(op), &parts)) ||
+        !find_parts(cpu, address, mem_size(op), access, fault, mem_mode(op), &parts) || !transfer(cpu, address, op, &move)) {
         return false;
     }
     reorder(bytes, op);
@@ -248,7 +258,7 @@ static bool slow_store(Cpu *cpu, uint64_t address, MemOp op, const uint64_t valu
     Transfer move = { &parts, MMU_WRITE, bytes, .write = true };
 
     if (!check_alignment(cpu, address, op, MMU_WRITE) ||
-        !find_parts(cpu, address, mem_size(op), MMU_WRITE, mem_mode(op), &parts)) {
+        !find_parts(cpu, address, mem_size(op), MMU_WRITE, MMU_WRITE, mem_mode(op), &parts)) {
         return false;
     }
     for (unsigned i = 0; i < (mem_size(op) + 7) / 8; i++) {

@@ -12,13 +12,24 @@ static uint64_t helper_raise(Cpu *cpu, uint64_t cause, uint64_t tval, uint64_t u
     return 0;
 }
 
-/* Refuses to wait where a higher privilege forbids it. */
-static uint64_t helper_wfi(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t unused_c)
+/* Refuses to wait where a higher privilege forbids it: for the shortest time that the manual lets waiting have. */
+static bool may_wait(const Cpu *cpu)
 {
     const RiscvState *state = riscv_state(cpu);
-    bool timeout_wait = state->mstatus & MSTATUS_TW && state->privilege != RISCV_MACHINE;
+    return state->privilege == RISCV_MACHINE || !(state->mstatus & MSTATUS_TW);
+}
 
-    if (timeout_wait || (state->privilege == RISCV_USER && riscv_config(cpu)->s)) {
+static uint64_t helper_wfi(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t unused_c)
+{
+    if (!may_wait(cpu) || (riscv_state(cpu)->privilege == RISCV_USER && riscv_config(cpu)->s)) {
+        cpu_raise(cpu, CAUSE_ILLEGAL_INSTRUCTION, bits);
+    }
+    return 0;
+}
+
+static uint64_t helper_wrs_nto(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t unused_c)
+{
+    if (!may_wait(cpu)) {
         cpu_raise(cpu, CAUSE_ILLEGAL_INSTRUCTION, bits);
     }
     return 0;
@@ -100,6 +111,7 @@ const Helper riscv_helpers[RISCV_HELPER_COUNT] = {
     [RISCV_HELPER_MRET] = { "mret", riscv_helper_mret, NULL, EVERYTHING },
     [RISCV_HELPER_SRET] = { "sret", riscv_helper_sret, NULL, EVERYTHING },
     [RISCV_HELPER_WFI] = { "wfi", helper_wfi, NULL, HELPER_READS | HELPER_RAISES },
+    [RISCV_HELPER_WRS_NTO] = { "wrs_nto", helper_wrs_nto, NULL, HELPER_READS | HELPER_RAISES },
     [RISCV_HELPER_SFENCE_VMA] = { "sfence_vma", helper_sfence_vma, NULL, HELPER_READS | HELPER_RAISES },
     [RISCV_HELPER_ZIP] = { "zip", riscv_helper_zip, NULL, HELPER_PURE },
     [RISCV_HELPER_UNZIP] = { "unzip", riscv_helper_unzip, NULL, HELPER_PURE },

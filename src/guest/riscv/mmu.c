@@ -189,11 +189,18 @@ static bool is_malformed(const Cpu *cpu, uint64_t entry)
     return entry & reserved_bits(cpu, entry) || (entry >> PTE_MEMORY_TYPE_SHIFT & 3) >= MEMORY_TYPES;
 }
 
-static WalkFault load_entry(Walk *walk, uint64_t address, uint64_t *entry)
+/* Whether supervisor mode may: all of the entry, which an edge of a protected region may cut. */
+static bool may_access_entry(const Walk *walk, uint64_t address, uint8_t permission)
 {
     uint8_t page_bits = PAGE_BITS;
+    uint8_t allowed = riscv_pmp_permissions(walk->cpu, address, RISCV_SUPERVISOR, &page_bits);
 
-    if (!(riscv_pmp_permissions(walk->cpu, address, RISCV_SUPERVISOR, &page_bits) & MMU_PERM_READ) ||
+    return allowed & permission && BIT(page_bits) >= walk->scheme->entry_bytes;
+}
+
+static WalkFault load_entry(Walk *walk, uint64_t address, uint64_t *entry)
+{
+    if (!may_access_entry(walk, address, MMU_PERM_READ) ||
         !cpu_physical_load(walk->cpu, address, walk->scheme->entry_bytes, entry)) {
         return WALK_ACCESS_FAULT;
     }
@@ -259,7 +266,6 @@ static WalkFault mark_leaf(Walk *walk)
     uint64_t wanted = PTE_ACCESSED | (walk->access == MMU_WRITE ? PTE_DIRTY : 0);
     bool by_hardware = config->svadu ? riscv_state(walk->cpu)->menvcfg & MENVCFG_ADUE : !config->svade;
     uint64_t found = walk->entry;
-    uint8_t page_bits = PAGE_BITS;
 
     if (walk->probe || (walk->entry & wanted) == wanted) {
         return WALK_OK;
@@ -267,7 +273,7 @@ static WalkFault mark_leaf(Walk *walk)
     if (!by_hardware) {
         return WALK_PAGE_FAULT;
     }
-    if (!(riscv_pmp_permissions(walk->cpu, walk->entry_address, RISCV_SUPERVISOR, &page_bits) & MMU_PERM_WRITE) ||
+    if (!may_access_entry(walk, walk->entry_address, MMU_PERM_WRITE) ||
         !cpu_physical_cas(walk->cpu, walk->entry_address, walk->scheme->entry_bytes, &found, walk->entry | wanted)) {
         return WALK_ACCESS_FAULT;
     }

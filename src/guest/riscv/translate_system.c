@@ -127,9 +127,12 @@ void riscv_translate_c_mop(Translator *t, const RiscvInsn *insn)
 {
 }
 
-/* wrs.nto: waiting may end at any time, and so it never lasts longer than mstatus.TW lets it */
+/* wrs.nto: waiting may end at any time */
 void riscv_translate_wrs_nto(Translator *t, const RiscvInsn *insn)
 {
+    const IrRef bits = ir_const(&t->ir, IR_I64, insn->bits);
+
+    ir_call(&t->ir, RISCV_HELPER_WRS_NTO, IR_VOID, &bits, 1);
     riscv_translate_leave(t, insn, IR_EXIT_YIELD);
 }
 

@@ -244,6 +244,23 @@ TEST wrs
     .4byte 0x00d00073 /* wrs.nto */
     .4byte 0x01d00073 /* wrs.sto */
     ILLEGAL .4byte 0x02d00073
+    li t0, MSTATUS_TW           /* who may not wait may not wait for long either */
+    csrs mstatus, t0
+    .4byte 0x00d00073
+    ENTER MSTATUS_MPP_S
+    ILLEGAL .4byte 0x00d00073
+    ENTER 0
+    ILLEGAL .4byte 0x00d00073
+    ENTER MSTATUS_MPP_S
+    .4byte 0x01d00073
+    LEAVE
+    CHECK s2, 9
+    li t0, MSTATUS_TW
+    csrc mstatus, t0
+    ENTER 0
+    .4byte 0x00d00073
+    LEAVE
+    CHECK s2, 8
     END
 
 /* Hints: nothing happens, wherever they point. */

@@ -61,6 +61,12 @@
     CHECK_SAME s3, \register
 .endm
 
+/* An instruction in machine mode, with its address in a register. */
+.macro TRAPS_AT cause, register, insn:vararg
+    TRY \insn
+    FAULTS \cause, \register
+.endm
+
 /* Which bits can be written. */
 TEST registers
     SET_UP
@@ -135,13 +141,76 @@ TEST partly_inside
     CHECK s2, 5
 #if __riscv_xlen == 64
     SUPERVISOR ld a2, 0(s0)
-    CHECK s2, 5
+    FAULTS 5, s0
     SUPERVISOR sd a2, 0(s0)
-    CHECK s2, 7
+    FAULTS 7, s0
+    SUPERVISOR amoadd.d a2, a2, (s0)
+    FAULTS 7, s0
+    SUPERVISOR lr.d a2, (s0)
+    FAULTS 5, s0
+    SUPERVISOR fld fa0, 0(s0)
+    FAULTS 5, s0
+    SUPERVISOR fsd fa0, 0(s0)
+    FAULTS 7, s0
+    SUPERVISOR ld a2, 8(s0)
+    CHECK s2, -1
     lw a2, 0(s0)
     CHECK a2, 0x11111111
 #endif
     END
+
+#if __riscv_xlen == 64
+/* ... whatever the entries allow, and in machine mode too: no entry matches all of it. */
+TEST cut
+    SET_UP
+    srli t0, s0, 2
+    csrw pmpaddr0, t0
+    SET_CONFIG 0, NA4 | R | W
+    SUPERVISOR ld a2, 0(s0)
+    FAULTS 5, s0
+    SUPERVISOR sd zero, 0(s0)
+    FAULTS 7, s0
+    SUPERVISOR lw a2, 0(s0)
+    CHECK s2, -1
+    SUPERVISOR lw a2, 4(s0)
+    CHECK s2, -1
+    TRAPS_AT 5, s0, ld a2, 0(s0)
+    TRAPS_AT 7, s0, sd zero, 0(s0)
+    TRAPS_AT 7, s0, amoswap.d a2, zero, (s0)
+    ld a2, 8(s0)
+    lw a2, 0(s0)
+    CHECK a2, 0x11111111
+    lw a2, 4(s0)
+    CHECK a2, 0x11111111
+    csrw pmpaddr0, zero
+    ld a2, 0(s0)
+    END
+
+/* An entry of a page table that an edge cuts cannot be read. */
+TEST cut_table_entry
+    SET_UP
+    la t0, table
+    li t1, (0x80000000 >> 2) | 0xcf
+    sd t1, 16(t0)
+    srli t1, t0, 12
+    li t2, 8 << 60
+    or t1, t1, t2
+    csrw satp, t1
+    addi t0, t0, 16
+    srli t0, t0, 2
+    csrw pmpaddr0, t0
+    sfence.vma
+    SUPERVISOR lw a2, (s0)
+    CHECK s2, -1
+    SET_CONFIG 0, NA4 | R | W | X
+    sfence.vma
+    la s11, 1f
+    ENTER MSTATUS_MPP_S
+    j test_fail
+1:  CHECK s2, 1
+    csrw satp, zero
+    END
+#endif
 
 /* Regions of powers of two. */
 TEST power_of_two
