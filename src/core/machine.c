@@ -217,6 +217,8 @@ static void make_parts(Machine *machine)
     machine->map = memory_map_new(machine);
     machine->clocks = clocks_new(machine->loop, machine->options.clock_source);
     machine->cpu_group = cpu_group_new();
+    cpu_group_set_engine(machine->cpu_group, &machine->options.engine);
+    machine->turns = machine->options.by_turns ? turns_new() : NULL;
     machine->step = NEW(MachineStep);
     parking_init(machine);
     timebase_init(machine);
@@ -272,6 +274,7 @@ static void free_parts(Machine *machine)
     irq_lines_drop(machine, NULL);
     clocks_free(machine->clocks);
     cpu_group_free(machine->cpu_group);
+    turns_free(machine->turns);
     memory_map_free(machine->map);
     timebase_free(machine);
     parking_free(machine);

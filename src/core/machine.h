@@ -61,6 +61,8 @@ struct MachineOptions {
     ClockSource clock_source;
     const PropertyDefaults *globals;
     bool no_reboot_shutdown; /* a guest's reset is a shutdown */
+    CpuEngine engine;
+    bool by_turns;           /* vCPUs have threads of their own, of which one at a time runs */
     bool single_threaded;    /* vCPUs are run by machine_step alone; CLOCK_FROM_INSTRUCTIONS needs it */
 };
 
@@ -116,6 +118,7 @@ struct Machine {
     struct MachineParking *parking;
     struct MachineStep *step;
     struct MachineTimebase *timebase;
+    struct MachineTurns *turns; /* NULL: vCPUs run side by side */
     bool built, loaded;
 };
 

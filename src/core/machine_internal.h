@@ -32,6 +32,14 @@ void parking_leave(Machine *machine);
 /* Main thread: the run state's hold. */
 void parking_hold(Machine *machine, bool held);
 
+/* -accel thread=single: vCPU threads take turns. */
+typedef struct MachineTurns MachineTurns;
+MachineTurns *turns_new(void);
+void turns_free(MachineTurns *turns);
+/* Waits until it is the vCPU's turn, and ends it. */
+void turns_begin(MachineTurns *turns, Cpu *cpu);
+void turns_end(MachineTurns *turns);
+
 void machine_stop_vcpus(Machine *machine); /* asks them; does not wait */
 
 void timebase_init(Machine *machine);

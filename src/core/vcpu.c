@@ -176,13 +176,24 @@ static void debug_stop(void *data)
     parking_set_debug_stop(machine, vcpu, false);
 }
 
+static CpuExit run(Machine *machine, Cpu *cpu)
+{
+    if (!machine->turns) {
+        return cpu_run(cpu, INT64_MAX);
+    }
+    turns_begin(machine->turns, cpu);
+    CpuExit exit = cpu_run(cpu, INT64_MAX);
+    turns_end(machine->turns);
+    return exit;
+}
+
 static void *run_thread(void *data)
 {
     Vcpu *vcpu = data;
     Machine *machine = vcpu->device.machine;
     vcpu->thread_id = (int)host_thread_id();
     while (parking_rest(machine, vcpu)) {
-        CpuExit exit = cpu_run(vcpu->cpu, INT64_MAX);
+        CpuExit exit = run(machine, vcpu->cpu);
         if (exit == CPU_EXIT_HALTED) {
             cpu_wait(vcpu->cpu, INT64_MAX);
         } else if (exit == CPU_EXIT_DEBUG) {

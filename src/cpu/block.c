@@ -182,7 +182,7 @@ static bool still_there(Cpu *cpu, const Block *block, const TlbSource *first)
 static Block *make(Cpu *cpu, const BlockKey *key, const TlbSource *first)
 {
     Translation *from = &cpu->blocks->translation;
-    unsigned limit = key->single ? 1 : BLOCK_INSNS;
+    unsigned limit = key->single ? 1 : cpu->block_insns;
     InterpCode *code = NULL;
 
     for (; !code; limit /= 2) {

@@ -72,16 +72,13 @@ void code_vcpu_free(Cpu *cpu)
 
 /* Targets and returns. */
 
-static void empty(const CodeCache *cache, CodeContext *context)
+static void empty(CodeContext *context)
 {
-    const CodeLink *nowhere = cache->host->nowhere(cache->common);
-    const void *code = atomic_load_explicit(&nowhere->target, memory_order_relaxed);
-
     for (unsigned i = 0; i < EXEC_TARGETS; i++) {
-        context->targets[i] = (ExecTarget){ EXEC_NO_PC, code };
+        context->targets[i].pc = EXEC_NO_PC;
     }
     for (unsigned i = 0; i < EXEC_RETURNS; i++) {
-        context->returns[i] = (ExecReturn){ EXEC_NO_PC, nowhere };
+        context->returns[i].pc = EXEC_NO_PC;
     }
     context->return_top = 0;
     context->valid = true;
@@ -99,7 +96,7 @@ void code_forget_targets(Cpu *cpu)
     }
     cpu->exec.code_link = NULL;
     if (code->current) { /* translated code may look before the run loop does */
-        empty(code->cache, code->current);
+        empty(code->current);
         cpu->exec.return_top = 0;
     }
 }
@@ -142,7 +139,7 @@ static void select_context(Cpu *cpu, uint32_t flags)
     }
     current = find_context(code, cpu->exec.mode, flags);
     if (!current->valid) {
-        empty(code->cache, current);
+        empty(current);
     }
     current->last_used = ++code->uses;
     code->current = current;
@@ -318,7 +315,7 @@ static bool may_be_kept(const TlbSource *source)
 static Block *make(Cpu *cpu, const BlockQuery *query, const TlbSource *first)
 {
     CodeVcpu *code = cpu->code;
-    unsigned limit = BLOCK_INSNS;
+    unsigned limit = cpu->block_insns;
 
     for (unsigned tries = 0; tries < TRIES && limit;) {
         Block *block = NULL;
@@ -406,7 +403,7 @@ static const void *find(Cpu *cpu, uint32_t flags)
         return NULL; /* the interpreter takes this instruction */
     }
     block = block ? block : make(cpu, &query, &first);
-    if (!block || block->interpreted) {
+    if (!block || block->interpreted || pc == EXEC_NO_PC) {
         return NULL;
     }
     remember(cpu, block, &first);

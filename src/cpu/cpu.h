@@ -59,6 +59,7 @@ struct Cpu {
     unsigned index; /* 0 .. in its group */
     CpuGroup *group;
     Log *log;
+    unsigned block_insns; /* guest instructions in a block, at most */
     BlockCache *blocks;
     CodeVcpu *code; /* NULL: interpreted alone */
     bool limited;   /* cpu_run was given a budget */
@@ -92,6 +93,7 @@ typedef struct CpuEngine {
     const CodeHost *host; /* translates; what it cannot is interpreted. NULL: all is */
     uint64_t code_bytes;  /* of the code cache, its tables included; 0: 256 MiB */
     uint32_t code_flags;  /* CodeFlags that all blocks have: CODE_DIRECT and CODE_BASE */
+    unsigned block_insns; /* guest instructions in a block, at most; 0: what is usual */
 } CpuEngine;
 /* Before the first vCPU is made. All of the group's are of one guest then. */
 void cpu_group_set_engine(CpuGroup *group, const CpuEngine *engine);

@@ -54,7 +54,7 @@ InterpCode *block_find(Cpu *cpu, bool single);
 void block_cache_code_changed(BlockCache *cache);
 
 enum {
-    BLOCK_INSNS = 64,  /* guest instructions in a block, at most */
+    BLOCK_INSNS = 64,  /* guest instructions in a block, at most and where the engine has no word on it */
     BLOCK_BYTES = 512, /* of code */
 };
 

@@ -74,6 +74,8 @@ bool group_add(CpuGroup *group, Cpu *cpu, Error **error)
     mutex_lock(&group->lock);
     bool made = make_code(group, cpu, error);
     if (made) {
+        unsigned wanted = group->engine.block_insns;
+        cpu->block_insns = wanted ? MIN(wanted, (unsigned)BLOCK_INSNS) : BLOCK_INSNS;
         cpu->code = group->code ? code_vcpu_new(cpu, group->code) : NULL;
         vec_push(&group->cpus, cpu);
     }

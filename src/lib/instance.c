@@ -82,7 +82,7 @@ Instance *instance_new(const Guest *guest, bool attach_glib, Error **error)
 static bool create_machine(Instance *instance, Error **error)
 {
     const MachineClass *class = instance_machine_class(instance, error);
-    if (!class || !instance_check_accelerators(instance, error)) {
+    if (!class || !instance_choose_accelerator(instance, error)) {
         return false;
     }
     instance->options.guest = instance->guest;

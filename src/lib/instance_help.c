@@ -1,5 +1,5 @@
 /* "help" among the options. */
-#include "lib/instance.h"
+#include "lib/instance_internal.h"
 
 #include "api/type.h"
 #include "base/error.h"
@@ -79,8 +79,7 @@ static bool help_with_keys(const GivenOption *option, const Guest *guest, StrBuf
     case OPTION_CHARDEV:
         return help_chardev(option, out, error);
     case OPTION_ACCEL:
-        strbuf_append(out, "Accelerators supported in this build:\ntcg\ninterp\n");
-        return true;
+        return instance_help_accelerator(option, out, error);
     default:
         type_help(schema_options[option->id].type, out);
         return true;

@@ -20,7 +20,9 @@ typedef enum Phase {
 /* Acts on the options of a phase, in the order in which they were given. */
 bool instance_apply(Instance *instance, Phase phase, Error **error);
 const MachineClass *instance_machine_class(Instance *instance, Error **error);
-bool instance_check_accelerators(Instance *instance, Error **error);
+/* What runs the guest's code, from -accel and -machine accel=, into instance->options. */
+bool instance_choose_accelerator(Instance *instance, Error **error);
+bool instance_help_accelerator(const GivenOption *option, StrBuf *out, Error **error);
 bool instance_add_default_devices(Instance *instance, Error **error);
 bool instance_add_default_monitors(Instance *instance, Error **error);
 /* -serial and -monitor's syntax, under a name of ours. */

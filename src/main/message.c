@@ -30,7 +30,7 @@ void message_print(const Messages *messages, const char *kind, const char *text)
         strbuf_printf(&line, "%s ", messages->guest_name);
     }
     strbuf_printf(&line, "%s: ", messages->program);
-    if (kind) {
+    if (kind && *kind) {
         strbuf_printf(&line, "%s: ", kind);
     }
     strbuf_printf(&line, "%s\n", text);

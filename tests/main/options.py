@@ -49,7 +49,9 @@ class Options(Test):
             status, output = run(self.program(target), '-S', '-no-user-config', '-nodefaults', '-nographic', '-machine',
                                  'none,accel=kvm:tcg', '-qmp', f'unix:{qmp},server=on,wait=off', '-pidfile', pid_file,
                                  '-daemonize')
-            self.assertEqual((status, output), (0, ''))
+            self.assertEqual(status, 0)
+            self.assertEqual([line.partition(': ')[2] for line in output.splitlines()],
+                             ['invalid accelerator kvm', 'falling back to tcg'])
             with open(pid_file, encoding='ascii') as file:
                 pid = int(file.read())
             client = self.connect(qmp)
@@ -176,7 +178,8 @@ class Options(Test):
 
     def test_machine_and_accelerators(self):
         for option in (['-M', 'virt,accel=tcg'], ['-M', 'virt,accel=kvm:tcg'], ['-M', 'virt', '-accel', 'kvm', '-accel',
-                       'tcg,thread=multi'], ['-machine', 'type=virt', '-machine', 'aclint=off', '-accel', 'interp']):
+                       'tcg,thread=multi'], ['-M', 'virt', '-accel', 'jit,tb-size=8,one-insn-per-tb=on,split-wx=on'],
+                       ['-machine', 'type=virt', '-machine', 'aclint=off', '-accel', 'interp,thread=single']):
             vm = self.start(*option, '-display', 'none', '-nodefaults', '-bios', 'none', '-S')
             self.assertEqual(vm.command('qom-get', {'path': '/machine', 'property': 'type'}), 'virt-10.0-machine')
 

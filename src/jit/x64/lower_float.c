@@ -51,8 +51,9 @@ static void add_cold(Compiler *c, const X64FpOperation *operation, const X64FpCo
 
 void emit_float_cold(Compiler *c)
 {
+    const X64FpFrame frame = frame_of(c);
+
     for (uint32_t i = 0; i < c->float_cold_count && !c->no_room; i++) {
-        const X64FpFrame frame = frame_of(c); /* a guest without floating point has none */
         VectorCode code = writer(c);
         x64_fp_emit_cold(&code, &frame, rules_of(c), &c->float_cold[i].operation, &c->float_cold[i].cold);
         wrote(c, &code);
