@@ -240,6 +240,16 @@ void log_write(Log *log, const char *format, ...)
     mutex_unlock(&log->lock);
 }
 
+void log_lock(Log *log)
+{
+    mutex_lock(&log->lock);
+}
+
+void log_unlock(Log *log)
+{
+    mutex_unlock(&log->lock);
+}
+
 static bool range_malformed(const char *word, const char *why, Error **error)
 {
     return error_set(error, "'%s' %s: use START..END, START+LENGTH or START-LENGTH", word, why);

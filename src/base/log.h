@@ -99,6 +99,9 @@ bool log_address_selected(const Log *log, uint64_t address);
 
 /* Writes one message whole, whatever other threads write. */
 void log_write(Log *log, const char *format, ...) PRINTF(2, 3);
+/* Around fork(2), so that the child does not find the log locked for ever. */
+void log_lock(Log *log);
+void log_unlock(Log *log);
 
 /* What a guest did wrong and the emulator carried on from. The message names the device or "cpu N" and ends
  * its line. */

@@ -150,12 +150,11 @@ static void insert(BlockCache *cache, Block *block)
     cache->memory += block_memory(block);
 }
 
-static bool bytes_are(const uint8_t *host, const uint8_t *expected, unsigned count)
+static bool bytes_are(Cpu *cpu, const uint8_t *host, const uint8_t *expected, unsigned count)
 {
     uint8_t bytes[BLOCK_BYTES];
 
-    ram_read(host, bytes, count);
-    return !memcmp(bytes, expected, count);
+    return cpu_move_ram(cpu, (uint8_t *)host, bytes, count, false) && !memcmp(bytes, expected, count);
 }
 
 /* Whether memory still holds the block's code. False with an exception pending where its second page is gone. */
@@ -171,11 +170,11 @@ static bool still_there(Cpu *cpu, const Block *block, const TlbSource *first)
         const TlbSource *second = tlb_lookup(cpu, next, MMU_EXECUTE, cpu->guest->fetch_mmu_mode(cpu));
         if (!second || !second->cacheable || second->ram != block->second_ram ||
             second->ram_offset != block->second_offset ||
-            (changed && !bytes_are(second->host, block->bytes + here, block->size - here))) {
+            (changed && !bytes_are(cpu, second->host, block->bytes + here, block->size - here))) {
             return false;
         }
     }
-    return !changed || bytes_are(host, block->bytes, here);
+    return !changed || bytes_are(cpu, host, block->bytes, here);
 }
 
 /* A new block from the guest's pc on, not in the cache yet. */

@@ -442,17 +442,6 @@ static const CodePoint *find_point(const CodeBlock *block, uint32_t offset)
     return NULL;
 }
 
-/* The process's word on it is asked for; where it would allow the access, there is nothing behind the page (a file that
- * became shorter). */
-static void raise_fault(Cpu *cpu, uint64_t address, MmuAccess access)
-{
-    MmuResult result = { 0 };
-
-    if (cpu_walk(cpu, address, access, 0, false, &result)) {
-        cpu->guest->bus_error(cpu, address, result.physical, access);
-    }
-}
-
 bool cpu_host_fault(Cpu *cpu, void *ucontext, uintptr_t host_address, MmuAccess access)
 {
     CodeRegisters registers;
@@ -470,7 +459,7 @@ bool cpu_host_fault(Cpu *cpu, void *ucontext, uintptr_t host_address, MmuAccess 
         return false;
     }
     cache->host->restore(cache->common, &cpu->exec, &block->code, point, &registers);
-    raise_fault(cpu, (host_address - cpu->exec.base) & cpu_address_mask(cpu), access);
+    cpu_raise_host_fault(cpu, host_address, access);
     cache->host->context_leave(cache->common, ucontext, IR_EXIT_EXCEPTION);
     return true;
 }

@@ -97,6 +97,12 @@ typedef struct CpuEngine {
 } CpuEngine;
 /* Before the first vCPU is made. All of the group's are of one guest then. */
 void cpu_group_set_engine(CpuGroup *group, const CpuEngine *engine);
+/* Around fork(2), by a thread whose vCPU, `cpu`, is not in cpu_run: nothing of the group is half changed then. In the
+ * child `cpu` is the only one left, and the memory of the others is lost. */
+void cpu_group_fork_begin(CpuGroup *group);
+void cpu_group_fork_end(CpuGroup *group, Cpu *cpu, bool is_child);
+/* The thread of this vCPU was ended by force, wherever it was: none waits for it any more. It may be freed then. */
+void cpu_group_abandon(Cpu *cpu);
 /* User mode: code in [first, last] of what `ram` (of BusPage) names is gone: each vCPU leaves it before it enters another
  * block. Any thread. */
 void cpu_group_drop_code(CpuGroup *group, const void *ram, uint64_t first, uint64_t last);

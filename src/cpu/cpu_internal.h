@@ -33,6 +33,10 @@ extern const ExecMemory cpu_memory;
 /* Guest RAM that others may change meanwhile: copied by naturally aligned pieces of up to 8 bytes. */
 void ram_read(const uint8_t *host, void *bytes, unsigned count);
 void ram_write(uint8_t *host, const void *bytes, unsigned count);
+/* Either, behind a guard where exec.guarded. False: the host faulted, and nothing has been raised. */
+bool cpu_move_ram(Cpu *cpu, uint8_t *host, void *bytes, unsigned count, bool write);
+/* Raises what a fault of the host at a host address is to the guest. */
+void cpu_raise_host_fault(Cpu *cpu, uintptr_t host_address, MmuAccess access);
 
 /* The group: group.c. A vCPU executes between enter and leave. */
 /* False with an error: the group's code cache, made for its first vCPU, cannot be. */

@@ -132,6 +132,39 @@ void group_leave(Cpu *cpu)
     mutex_unlock(&cpu->group->lock);
 }
 
+void cpu_group_fork_begin(CpuGroup *group)
+{
+    mutex_lock(&group->lock);
+}
+
+void cpu_group_fork_end(CpuGroup *group, Cpu *cpu, bool is_child)
+{
+    if (is_child) {
+        group->cpus.count = 0;
+        vec_push(&group->cpus, cpu);
+        group->running = 0;
+        group->alone = NULL;
+        condition_init(&group->idle); /* those who waited are no more */
+        condition_init(&group->resumed);
+    }
+    mutex_unlock(&group->lock);
+}
+
+void cpu_group_abandon(Cpu *cpu)
+{
+    CpuGroup *group = cpu->group;
+
+    mutex_lock(&group->lock);
+    if (cpu->running) {
+        stop_running(cpu);
+    }
+    if (group->alone == cpu) {
+        group->alone = NULL;
+        condition_broadcast(&group->resumed);
+    }
+    mutex_unlock(&group->lock);
+}
+
 static void stop_others(CpuGroup *group)
 {
     for (size_t i = 0; i < group->cpus.count; i++) {

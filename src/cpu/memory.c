@@ -79,6 +79,53 @@ void ram_write(uint8_t *host, const void *bytes, unsigned count)
     }
 }
 
+static void move_ram(uint8_t *host, void *bytes, unsigned count, bool write)
+{
+    if (write) {
+        ram_write(host, bytes, count);
+    } else {
+        ram_read(host, bytes, count);
+    }
+}
+
+bool cpu_move_ram(Cpu *cpu, uint8_t *host, void *bytes, unsigned count, bool write)
+{
+    ExecGuard guard, *outer = cpu->exec.guard;
+
+    if (!cpu->exec.guarded) {
+        move_ram(host, bytes, count, write);
+        return true;
+    }
+    cpu->exec.guard = &guard;
+    bool faulted = _setjmp(guard.place);
+    if (!faulted) {
+        move_ram(host, bytes, count, write);
+    }
+    cpu->exec.guard = outer;
+    return !faulted;
+}
+
+/* The process's word on it is asked for. */
+void cpu_raise_host_fault(Cpu *cpu, uintptr_t host_address, MmuAccess access)
+{
+    uint64_t address = (host_address - cpu->exec.base) & cpu_address_mask(cpu);
+    MmuResult result = { 0 };
+
+    if (!cpu_walk(cpu, address, access, 0, false, &result)) {
+        return;
+    }
+    if (cpu->exec.fault_of_mapping) {
+        cpu_raise(cpu, CPU_EXCEPTION_RETRY, address);
+    } else {
+        cpu->guest->bus_error(cpu, address, result.physical, access);
+    }
+}
+
+static void raise_caught(Cpu *cpu)
+{
+    cpu_raise_host_fault(cpu, cpu->exec.fault_address, cpu->exec.fault_writes ? MMU_WRITE : MMU_READ);
+}
+
 static uint64_t part_physical(const Cpu *cpu, const Part *part)
 {
     return part->source.physical + (part->address & mask_bits(cpu->exec.page_bits));
@@ -105,7 +152,10 @@ static bool read_part(Cpu *cpu, const Part *part, MmuAccess fault, uint8_t *byte
     uint64_t physical = part_physical(cpu, part), value;
 
     if (part->source.host) {
-        ram_read(part_host(cpu, part), bytes, part->count);
+        if (!cpu_move_ram(cpu, part_host(cpu, part), bytes, part->count, false)) {
+            cpu_raise_host_fault(cpu, cpu->exec.fault_address, fault);
+            return false;
+        }
         return true;
     }
     for (unsigned done = 0, size; done < part->count; done += size) {
@@ -126,7 +176,10 @@ static bool write_part(Cpu *cpu, const Part *part, const uint8_t *bytes)
     uint64_t physical = part_physical(cpu, part);
 
     if (part->source.host && part->source.writable) {
-        ram_write(part_host(cpu, part), bytes, part->count);
+        if (!cpu_move_ram(cpu, part_host(cpu, part), (void *)bytes, part->count, true)) {
+            raise_caught(cpu);
+            return false;
+        }
         return true;
     }
     for (unsigned done = 0, size; done < part->count; done += size) {
@@ -287,6 +340,7 @@ const ExecMemory cpu_memory = {
     .load = slow_load,
     .store = slow_store,
     .atomic = slow_atomic,
+    .fault = raise_caught,
     .exclusive = cpu_exclusive,
 };
 
@@ -404,7 +458,9 @@ bool cpu_debug_read(Cpu *cpu, uint64_t address, void *bytes, size_t count)
         if (!host) {
             return false;
         }
-        ram_read(host, (uint8_t *)bytes + done, (unsigned)here);
+        if (!cpu_move_ram(cpu, (uint8_t *)host, (uint8_t *)bytes + done, (unsigned)here, false)) {
+            return false;
+        }
     }
     return true;
 }
@@ -420,7 +476,7 @@ bool cpu_debug_write(Cpu *cpu, uint64_t address, const void *bytes, size_t count
         here = count - done;
         uint8_t *host = debug_host(cpu, address + done, &here, &physical, &page);
         if (host && page.writable) {
-            ram_write(host, from, (unsigned)here);
+            ok = cpu_move_ram(cpu, host, (void *)from, (unsigned)here, true);
         }
         for (size_t i = 0; host && !page.writable && i < here && ok; i++) { /* ROM, or somebody tracks the page */
             ok = cpu->bus->write(cpu, physical + i, 1, 0, from[i]) == ACCESS_OK;

@@ -64,7 +64,13 @@ static bool fetch_more(Translator *t)
         return fetch_from_bus(t, source, address);
     }
     unsigned count = (unsigned)MIN(BLOCK_BYTES - to->available, source->granule - (address & (source->granule - 1)));
-    ram_read(source->host + (address & mask_bits(t->cpu->exec.page_bits)), to->bytes + to->available, count);
+    if (!cpu_move_ram(t->cpu, source->host + (address & mask_bits(t->cpu->exec.page_bits)), to->bytes + to->available,
+                      count, false)) {
+        if (t->pc == t->first_pc) {
+            cpu_raise_host_fault(t->cpu, t->cpu->exec.fault_address, MMU_EXECUTE);
+        }
+        return false;
+    }
     to->available += count;
     return true;
 }

@@ -6,6 +6,7 @@
 
 #include "jit/ir.h"
 
+#include <setjmp.h>
 #include <stdatomic.h>
 
 typedef struct FpContext FpContext;
@@ -46,7 +47,18 @@ typedef struct ExecMemory {
     void *(*atomic)(Cpu *cpu, uint64_t address, MemOp op);
     /* Runs `body` while no other vCPU of the machine runs. */
     void (*exclusive)(Cpu *cpu, void (*body)(Cpu *cpu, void *data), void *data);
+    /* Raises what the fault that a guard caught is to the guest; where exec->guarded. */
+    void (*fault)(Cpu *cpu);
 } ExecMemory;
+
+/*
+ * Where guest memory is mapped by the guest itself (user mode), the host may find nothing behind an address that was good
+ * a moment ago: another thread unmapped it, a file became shorter. Whoever touches such memory in C stands behind a guard
+ * then; the handler of the host's signal fills in what happened and goes to exec_guard_leave.
+ */
+typedef struct ExecGuard {
+    jmp_buf place;
+} ExecGuard;
 
 /* A block made ready for the interpreter: jit/interp.h. */
 typedef struct InterpCode InterpCode;
@@ -96,10 +108,21 @@ typedef struct Exec {
     uint64_t reservation_address, reservation_value[2]; /* of load_linked */
     unsigned reservation_size;                          /* 0: none */
     bool read_modify_write;
+    bool guarded;            /* guest memory may go at any time */
+    ExecGuard *guard;        /* the innermost; NULL: none */
+    uintptr_t fault_address; /* the host's: what the guard caught */
+    bool fault_writes;
+    bool fault_of_mapping; /* where the guest may access the page by now, it is to try again; else nothing backs it */
     const ExecMemory *memory;
     const IrGuest *guest;
 } Exec;
 enum { EXEC_SCRATCH = 2048 };
+
+/* Goes back to the innermost guard. */
+_Noreturn static inline void exec_guard_leave(Exec *exec)
+{
+    _longjmp(exec->guard->place, 1);
+}
 
 static inline unsigned exec_target_index(uint64_t pc) { return (unsigned)(pc >> 1 ^ pc >> 12) & (EXEC_TARGETS - 1); }
 

@@ -36,6 +36,7 @@ static void enter(InterpFrame *f, const InterpCode *code)
 {
     f->code = code;
     f->address_mask = code->address_mask;
+    atomic_signal_fence(memory_order_seq_cst);
 }
 
 static const uint64_t call_masks[] = { 0, UINT16_MAX, UINT32_MAX, UINT64_MAX };
@@ -87,7 +88,7 @@ static uint64_t call_six(const InterpFrame *f, const InterpInst *i)
     NEXT;
 #define BRANCH_IF(condition) \
     if (condition) { \
-        i = f.code->insts + i->c; \
+        i = f->code->insts + i->c; \
         goto *handlers[i->handler]; \
     } \
     NEXT;
@@ -105,32 +106,36 @@ static uint64_t call_six(const InterpFrame *f, const InterpInst *i)
 
 /* Sets `address` and `entry`; true where the access may be done in place. A misaligned address never matches. */
 #define HIT(access, size) \
-    (address = (PLACE(uint64_t, i->a) + (uint64_t)i->imm) & f.address_mask, \
+    (address = (PLACE(uint64_t, i->a) + (uint64_t)i->imm) & f->address_mask, \
      table = &exec->tlb[mem_mode(i->aux)], \
      entry = &table->entries[address >> page_bits & table->index_mask], \
      LIKELY(entry->access == (address & (page_mask | ((size)-1)))))
+/* For interp_run, if the host faults. */
+#define NOTE (*(const InterpInst *volatile *)&f->current = i)
 #define LOAD(name, To, Memory) \
     name: if (HIT(read, sizeof(Memory))) { \
+        NOTE; \
         PLACE(To, i->d) = __atomic_load_n((Memory *)(entry->addend + address), __ATOMIC_ACQUIRE); \
         NEXT; \
     } \
     goto load_slow;
 #define STORE(name, Memory) \
     name: if (HIT(write, sizeof(Memory))) { \
+        NOTE; \
         __atomic_store_n((Memory *)(entry->addend + address), PLACE(Memory, i->b), __ATOMIC_RELEASE); \
         NEXT; \
     } \
     goto store_slow;
 
-int interp_run(Exec *exec, Cpu *cpu, InterpCode *code)
+__attribute__((noinline)) static int run(InterpFrame *f, InterpCode *code)
 {
     static const void *const handlers[INTERP_HANDLER_COUNT] = {
 #define X(name) [INTERP_##name] = &&name,
         INTERP_HANDLERS
 #undef X
     };
-    InterpFrame f = { exec, cpu, exec->state, .insns = exec->insns, .limit = exec->insns + (uint64_t)exec->budget };
-    uint8_t *const state = exec->state;
+    Exec *const exec = f->exec;
+    uint8_t *const state = f->state;
     const unsigned page_bits = exec->page_bits;
     const uint64_t page_mask = ~mask_bits(page_bits);
     const InterpInst *i = code->insts;
@@ -139,7 +144,7 @@ int interp_run(Exec *exec, Cpu *cpu, InterpCode *code)
     ExecLink *link;
     uint64_t address, result;
 
-    enter(&f, code);
+    enter(f, code);
     goto *handlers[i->handler];
 
     EVAL_BINARY(BINARY)
@@ -165,33 +170,34 @@ jump:
     BRANCH_IF(true)
 
 function:
-    if (UNLIKELY(!i->function(&f, i))) {
-        return leave_at(&f, i, IR_EXIT_EXCEPTION);
+    NOTE;
+    if (UNLIKELY(!i->function(f, i))) {
+        return leave_at(f, i, IR_EXIT_EXCEPTION);
     }
     NEXT;
 load_slow:
-    if (UNLIKELY(!interp_load(&f, i))) {
-        return leave_at(&f, i, IR_EXIT_EXCEPTION);
+    if (UNLIKELY(!interp_load(f, i))) {
+        return leave_at(f, i, IR_EXIT_EXCEPTION);
     }
     NEXT;
 store_slow:
-    if (UNLIKELY(!interp_store(&f, i))) {
-        return leave_at(&f, i, IR_EXIT_EXCEPTION);
+    if (UNLIKELY(!interp_store(f, i))) {
+        return leave_at(f, i, IR_EXIT_EXCEPTION);
     }
     NEXT;
 
 call:
-    interp_sync(&f, i);
+    interp_sync(f, i);
     result =
-        i->helper(cpu, argument(&f, i->a, i->aux), argument(&f, i->b, i->aux >> 2), argument(&f, i->c, i->aux >> 4));
+        i->helper(f->cpu, argument(f, i->a, i->aux), argument(f, i->b, i->aux >> 2), argument(f, i->c, i->aux >> 4));
     goto called;
 call6:
     i++;
-    interp_sync(&f, i);
-    result = call_six(&f, i);
+    interp_sync(f, i);
+    result = call_six(f, i);
 called:
     if (i->aux & CALL_RAISES && UNLIKELY(exec->exception.pending)) {
-        return leave_at(&f, i, IR_EXIT_EXCEPTION);
+        return leave_at(f, i, IR_EXIT_EXCEPTION);
     }
     if ((i->aux >> CALL_RESULT_SHIFT & 3) == CALL_64) {
         PLACE(uint64_t, i->d) = result;
@@ -202,42 +208,63 @@ called:
 
 goto_32:
     PLACE(uint32_t, i->d) = (uint32_t)i->imm;
-    link = &f.code->links[i->aux];
+    link = &f->code->links[i->aux];
     goto follow;
 goto_64:
     PLACE(uint64_t, i->d) = (uint64_t)i->imm;
-    link = &f.code->links[i->aux];
+    link = &f->code->links[i->aux];
     goto follow;
 goto_value_32:
-    address = PLACE(uint64_t, i->a) & f.address_mask;
+    address = PLACE(uint64_t, i->a) & f->address_mask;
     PLACE(uint32_t, i->d) = (uint32_t)address;
     goto jump_to_address;
 goto_value_64:
-    address = PLACE(uint64_t, i->a) & f.address_mask;
+    address = PLACE(uint64_t, i->a) & f->address_mask;
     PLACE(uint64_t, i->d) = address;
 jump_to_address: {
     ExecJump *known = exec_jump(exec, address);
     if (UNLIKELY(known->pc != address || known->mode != exec->mode)) {
         exec->link = NULL;
-        return leave(&f, f.insns + (uint32_t)i->b, IR_EXIT_CONTINUE);
+        return leave(f, f->insns + (uint32_t)i->b, IR_EXIT_CONTINUE);
     }
     link = &known->link;
 }
 follow:
-    f.insns += (uint32_t)i->b;
+    f->insns += (uint32_t)i->b;
     if (UNLIKELY(link->epoch != exec->epoch ||
                  atomic_load_explicit(&exec->attention, memory_order_relaxed) ||
-                 link->code->insn_count > f.limit - f.insns)) {
+                 link->code->insn_count > f->limit - f->insns)) {
         exec->link = link;
-        return leave(&f, f.insns, IR_EXIT_CONTINUE);
+        return leave(f, f->insns, IR_EXIT_CONTINUE);
     }
-    enter(&f, link->code);
+    enter(f, link->code);
     i = link->code->insts;
     goto *handlers[i->handler];
 
 leave:
     if (i->aux == IR_EXIT_EXCEPTION || i->aux == IR_EXIT_DEBUG) {
-        return leave_at(&f, i, i->aux);
+        return leave_at(f, i, i->aux);
     }
-    return leave(&f, f.insns + (uint32_t)i->b, i->aux);
+    return leave(f, f->insns + (uint32_t)i->b, i->aux);
+}
+
+int interp_run(Exec *exec, Cpu *cpu, InterpCode *code)
+{
+    InterpFrame f = { exec, cpu, exec->state, .insns = exec->insns, .limit = exec->insns + (uint64_t)exec->budget };
+    ExecGuard guard, *outer = exec->guard;
+    int reason;
+
+    if (!exec->guarded) {
+        return run(&f, code);
+    }
+    exec->guard = &guard;
+    if (!_setjmp(guard.place)) {
+        reason = run(&f, code);
+    } else {
+        interp_sync(&f, f.current);
+        exec->memory->fault(cpu);
+        reason = leave_at(&f, f.current, IR_EXIT_EXCEPTION);
+    }
+    exec->guard = outer;
+    return reason;
 }

@@ -54,6 +54,7 @@ struct InterpFrame {
     const InterpCode *code;
     uint64_t address_mask;
     uint64_t insns, limit; /* completed before this block; where the budget ends */
+    const InterpInst *current; /* the last that touched memory */
 };
 
 /* aux of call: the width of each argument (2 bits; CallWidth), of the result, and whether the helper may raise. */
@@ -143,6 +144,8 @@ static inline void interp_sync(const InterpFrame *f, const InterpInst *i)
 /* A value as memory held it, sign- or zero-extended into the result's place. */
 void interp_write_loaded(const InterpFrame *f, const InterpInst *i, uint64_t low, uint64_t high);
 InterpFunction interp_load, interp_store;
+/* i->function, for who has no guard of his own around it. */
+InterpFunction interp_call;
 
 /* The function of an operation that has no handler; NULL: there is none. */
 InterpFunction *interp_memory_function(const IrInst *inst);

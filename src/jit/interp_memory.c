@@ -293,6 +293,23 @@ static bool run_store_conditional(InterpFrame *f, const InterpInst *i)
     return true;
 }
 
+bool interp_call(InterpFrame *f, const InterpInst *i)
+{
+    Exec *exec = f->exec;
+    ExecGuard guard, *outer = exec->guard;
+
+    if (!exec->guarded) {
+        return i->function(f, i);
+    }
+    exec->guard = &guard;
+    bool caught = _setjmp(guard.place), ok = !caught && i->function(f, i);
+    exec->guard = outer;
+    if (caught) {
+        exec->memory->fault(f->cpu);
+    }
+    return ok;
+}
+
 InterpFunction *interp_memory_function(const IrInst *inst)
 {
     switch (inst->op) {

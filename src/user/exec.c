@@ -209,9 +209,22 @@ static int64_t run(ExecRequest *request)
                      (uintptr_t)request->command.items, (uintptr_t)request->environment.items, AT_EMPTY_PATH, 0);
 }
 
+void exec_forget(Task *task)
+{
+    ExecRequest *request = task->exec;
+
+    if (request) {
+        free_strings(&request->arguments);
+        free_strings(&request->environment);
+        vec_free(&request->command);
+        free(request);
+        task->exec = NULL;
+    }
+}
+
 int64_t sys_execve(Task *task, const uint64_t *a)
 {
-    ExecRequest *request = NEW(ExecRequest);
+    ExecRequest *request = task->exec = NEW(ExecRequest);
     uint64_t host;
     int64_t result = a[0] ? path_to_host(task, a[0], &request->path, &host) : -EFAULT;
 
@@ -224,9 +237,6 @@ int64_t sys_execve(Task *task, const uint64_t *a)
     result = result < 0 ? result : copy_strings(request, a[1], &request->arguments);
     result = result < 0 ? result : copy_strings(request, a[2], &request->environment);
     result = result < 0 ? result : run(request);
-    free_strings(&request->arguments);
-    free_strings(&request->environment);
-    vec_free(&request->command);
-    free(request);
+    exec_forget(task);
     return result;
 }

@@ -187,10 +187,9 @@ int user_main(int argc, char **argv, char **environment)
     }
     close(fd);
     process.self = open_self();
-    task->cpu->single_step = options.single_step;
     task_set_current(task);
     signals_start(&process);
-    process_exit(task, task_run(task));
+    task_main(task);
 }
 
 int main(int argc, char **argv)

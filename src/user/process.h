@@ -75,7 +75,8 @@ struct Task {
     uint64_t alternate_stack, alternate_size;
     int alternate_flags;
     uint64_t clear_tid;        /* set_tid_address */
-    uint64_t robust_list, robust_size;
+    uint64_t robust_list;
+    struct ExecRequest *exec;  /* of an execve under way: a child that shares memory leaves it behind */
     bool restarting;           /* the signal that waits interrupted a call, which is begun anew unless its handler says no */
     bool ended;                /* the thread is to end */
     int exit_status;
@@ -91,7 +92,11 @@ void task_set_current(Task *task);
 /* A task with a vCPU of its own; in no list of the process yet where `add` is not set. NULL with an error. */
 Task *task_new(Process *process, Error **error);
 void task_free(Task *task);
-/* Runs the guest until the thread ends: its exit status. */
-int task_run(Task *task);
+/* Runs the guest until the thread ends: its exit status is in the task. */
+void task_run(Task *task);
+/* The first thread of a process, to the end. */
+NORETURN void task_main(Task *task);
+/* Frees what an execve that succeeded left behind. */
+void exec_forget(Task *task);
 /* Ends the process as the guest's exit_group does. */
 NORETURN void process_exit(Task *task, int status);

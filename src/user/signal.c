@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -41,16 +42,55 @@ void signals_set_mask(Task *task, uint64_t mask)
 
 /* -- from the host ----------------------------------------------------------------------------------------------- */
 
+static void leave_guard(void *cpu)
+{
+    exec_guard_leave(&((Cpu *)cpu)->exec);
+}
+
+/* A fault of the host's at an address of the guest's: a copy that ends short, or the guest's own fault. Where another
+ * thread has mapped the page meanwhile, the access is made again. False: a bug of ours. */
+static bool is_guest_fault(Task *task, int number, const siginfo_t *info, void *context)
+{
+    GuestMemory *memory = task ? task_memory(task) : NULL;
+    uint64_t address = (uintptr_t)info->si_addr - (uintptr_t)(memory ? memory->base : NULL);
+    bool writes = user_context_is_write(context);
+    MemoryRange range;
+
+    if (user_fix_copy(context)) {
+        return true;
+    }
+    if (!memory || address >= memory->limit) {
+        return false;
+    }
+    if (number == SIGSEGV && memory_lookup(memory, address, &range) &&
+        range.protection & (writes ? PROT_WRITE : PROT_READ | PROT_EXEC)) {
+        return true;
+    }
+    task->cpu->exec.fault_of_mapping = number == SIGSEGV;
+    if (cpu_host_fault(task->cpu, context, (uintptr_t)info->si_addr, writes ? MMU_WRITE : MMU_READ)) {
+        return true;
+    }
+    if (!task->cpu->exec.guard) {
+        return false;
+    }
+    task->cpu->exec.fault_address = (uintptr_t)info->si_addr;
+    task->cpu->exec.fault_writes = writes;
+    user_context_call(context, leave_guard, task->cpu);
+    return true;
+}
+
 static void host_handler(int number, siginfo_t *info, void *context)
 {
     Task *task = task_current();
 
     if (is_fault(number) && info->si_code > 0) {
-        if (user_fix_copy(context)) {
-            return;
+        if (!is_guest_fault(task, number, info, context)) {
+            user_set_handler(number, SIG_DFL, 0); /* a bug of ours: end by it */
         }
-        user_set_handler(number, SIG_DFL, 0); /* a bug of ours: end by it */
         return;
+    }
+    if (!task) {
+        return; /* the thread is about to end */
     }
     task->signal = (PendingSignal){ true, *info };
     atomic_store(&task->pending, 1);

@@ -1,9 +1,4 @@
-/*
- * Processes, and what they are told about the system.
- *
- * Not here yet: threads (clone with CLONE_VM, other than vfork's, is refused with ENOSYS), a vfork that shares memory
- * (its child gets a copy).
- */
+/* What processes are told about themselves and the system, and may change of it. */
 #include "base/error.h"
 #include "base/text.h"
 #include "user/options.h"
@@ -12,90 +7,12 @@
 #include "user/syscall_functions.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-NORETURN void process_exit(Task *task, int status)
-{
-    fflush(NULL);
-    _exit(status);
-}
-
-int64_t sys_exit_group(Task *task, const uint64_t *a)
-{
-    process_exit(task, (int)a[0]);
-}
-
-int64_t sys_exit(Task *task, const uint64_t *a)
-{
-    process_exit(task, (int)a[0]); /* there is one thread */
-}
-
-int64_t sys_set_tid_address(Task *task, const uint64_t *a)
-{
-    task->clear_tid = a[0];
-    return task->tid;
-}
-
-int64_t sys_set_robust_list(Task *task, const uint64_t *a)
-{
-    if (a[1] != 3u * task_abi(task)->word_size) {
-        return -EINVAL;
-    }
-    task->robust_list = a[0];
-    task->robust_size = a[1];
-    return 0;
-}
-
-/* -- fork -------------------------------------------------------------------------------------------------------- */
-
-static void start_fork_child(Task *task, const uint64_t *a)
-{
-    uint64_t flags = a[0];
-    int tid = (int)syscall(SYS_gettid);
-
-    task->tid = tid;
-    task->clear_tid = flags & CLONE_CHILD_CLEARTID ? a[4] : 0;
-    if (flags & CLONE_CHILD_SETTID) {
-        memory_write(task_memory(task), a[4], &tid, sizeof tid);
-    }
-    task_abi(task)->start_child(task->cpu, task->cpu, a[1], flags & CLONE_SETTLS, a[3]);
-}
-
-/* flags, stack, parent's tid, TLS, child's tid: the order of arguments that most guests have. */
-int64_t sys_clone(Task *task, const uint64_t *a)
-{
-    const uint64_t known = CSIGNAL | CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID |
-                           CLONE_CHILD_CLEARTID | CLONE_SETTLS;
-    uint64_t flags = a[0];
-
-    if (flags & ~known || (flags & CSIGNAL) != SIGCHLD || (flags & CLONE_VM && !(flags & CLONE_VFORK))) {
-        return -ENOSYS;
-    }
-    fflush(NULL);
-    pid_t child = fork();
-    if (!child) {
-        start_fork_child(task, a);
-        return 0;
-    }
-    if (child > 0 && flags & CLONE_PARENT_SETTID) {
-        memory_write(task_memory(task), a[2], &child, sizeof child);
-    }
-    return child < 0 ? -errno : child;
-}
-
-int64_t sys_wait4(Task *task, const uint64_t *a)
-{
-    return syscall_forward(task, &syscall_table[SYSCALL_wait4], a);
-}
 
 /* -- the system -------------------------------------------------------------------------------------------------- */
 

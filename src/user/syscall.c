@@ -134,7 +134,7 @@ static int64_t forward_vector(Forward *f, unsigned i)
     return task_vector(f->task, f->arguments[i], count, vector);
 }
 
-static bool is_like_host(const Task *task)
+bool guest_is_like_host(const Task *task)
 {
     return task_abi(task)->word_size == 8 && !task_memory(task)->base;
 }
@@ -165,7 +165,7 @@ static int64_t forward_argument(Forward *f, unsigned i)
     case ARGUMENT_VECTOR_OUT:
         return forward_vector(f, i);
     case ARGUMENT_DEEP:
-        return is_like_host(f->task) ? forward_pointer(f, i, 1) : -ENOSYS;
+        return guest_is_like_host(f->task) ? forward_pointer(f, i, 1) : -ENOSYS;
     default:
         return 0;
     }

@@ -83,6 +83,9 @@ int64_t host_call(Task *task, long number, uint64_t a, uint64_t b, uint64_t c, u
  * NULL. False: it is beyond the guest's space. */
 bool guest_pointer(const Task *task, uint64_t address, uint64_t size, uint64_t *host);
 
+/* Whether words and addresses are the host's: structs with pointers can be passed as they are. */
+bool guest_is_like_host(const Task *task);
+
 /* A struct from and to guest memory: 0 or -EFAULT. */
 int task_read(Task *task, LayoutId layout, uint64_t address, void *host);
 int task_write(Task *task, LayoutId layout, uint64_t address, const void *host);

@@ -60,15 +60,15 @@ static void user_page(Cpu *cpu, uint64_t physical, unsigned page_bits, BusPage *
     }
 }
 
-/* There is nothing beside memory. */
+/* There is nothing beside memory: the page went while it was looked up. */
 static AccessResult user_read(Cpu *cpu, uint64_t physical, unsigned size, uint32_t attributes, uint64_t *value)
 {
-    return ACCESS_DECODE_ERROR;
+    return ACCESS_RETRY;
 }
 
 static AccessResult user_write(Cpu *cpu, uint64_t physical, unsigned size, uint32_t attributes, uint64_t value)
 {
-    return ACCESS_DECODE_ERROR;
+    return ACCESS_RETRY;
 }
 
 static uint64_t user_time(Cpu *cpu)
@@ -101,6 +101,9 @@ Task *task_new(Process *process, Error **error)
         return NULL;
     }
     task->cpu->exceptions_exit = true;
+    task->cpu->single_step = process->options->single_step;
+    task->cpu->exec.guarded = true;
+    task->cpu->exec.base = (uintptr_t)process->memory->base;
     return task;
 }
 
@@ -123,7 +126,7 @@ static void handle_exception(Task *task)
     }
 }
 
-int task_run(Task *task)
+void task_run(Task *task)
 {
     while (!task->ended) {
         if (atomic_load(&task->pending) || task->mask_saved) {
@@ -133,5 +136,4 @@ int task_run(Task *task)
             handle_exception(task);
         }
     }
-    return task->exit_status;
 }

@@ -79,7 +79,7 @@ static bool run_function(Exec *exec, Cpu *cpu, const X64Slow *slow)
     InterpFrame frame = { exec, cpu, exec->state, &code, code.address_mask, exec->insns,
                           exec->insns + (uint64_t)exec->budget };
 
-    return slow->inst->function(&frame, slow->inst);
+    return interp_call(&frame, slow->inst);
 }
 
 bool x64_slow(const X64Common *common, CodeRegisters *registers, const X64Slow *slow)

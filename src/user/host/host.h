@@ -36,7 +36,10 @@ void user_set_mask(int how, const uint64_t *set, uint64_t *old);
 uint64_t *user_context_mask(void *context);
 /* The address of the instruction that was interrupted. */
 uint64_t user_context_pc(const void *context);
+/* Has the interrupted thread go on in `function`, which does not return. */
+void user_context_call(void *context, void (*function)(void *argument), void *argument);
 /* Whether a fault was a write. */
 bool user_context_is_write(const void *context);
-/* clone(2) with CLONE_VM | CLONE_VFORK on a stack of its own: `run` never returns. The child's ID, or an error. */
-int64_t user_vfork(unsigned long flags, void *stack_top, void (*run)(void *data), void *data);
+/* clone(2) with CLONE_VM | CLONE_VFORK on a stack of its own: `run` never returns. The child's ID, or an error; with
+ * CLONE_PIDFD `*pidfd` is set too. */
+int64_t user_vfork(unsigned long flags, void *stack_top, void (*run)(void *data), void *data, int *pidfd);

@@ -94,6 +94,12 @@ static void riscv_abi_exception(const Cpu *cpu, UserException *exception)
         exception->signal = SIGBUS;
         exception->code = BUS_ADRALN;
         break;
+    case CAUSE_FETCH_ACCESS: /* a page of a file that is shorter */
+    case CAUSE_LOAD_ACCESS:
+    case CAUSE_STORE_ACCESS:
+        exception->signal = SIGBUS;
+        exception->code = BUS_ADRERR;
+        break;
     default:
         exception->signal = SIGSEGV;
         exception->code = raised->more ? SEGV_ACCERR : SEGV_MAPERR;

@@ -62,21 +62,19 @@ __asm__(".text\n"
         "    syscall\n"
         ".size user_restore, . - user_restore\n"
 
-        /* user_clone(flags, stack, run, data): the child calls run(data). */
+        /* user_clone(flags, stack, run, data, pidfd): the child calls run(data). */
         ".globl user_clone\n"
         ".type user_clone, @function\n"
         "user_clone:\n"
+        "    mov %r8, %rax\n"
         "    mov %rdx, %r8\n"
         "    mov %rcx, %r9\n"
-        "    xor %edx, %edx\n"
+        "    mov %rax, %rdx\n"
         "    xor %r10d, %r10d\n"
-        "    push %r8\n"
-        "    push %r9\n"
         "    mov $56, %eax\n"
         "    syscall\n"
         "    test %rax, %rax\n"
         "    jz 1f\n"
-        "    add $16, %rsp\n"
         "    ret\n"
         "1:  xor %ebp, %ebp\n"
         "    mov %r9, %rdi\n"
@@ -84,7 +82,7 @@ __asm__(".text\n"
         "    hlt\n"
         ".size user_clone, . - user_clone\n");
 
-int64_t user_clone(unsigned long flags, void *stack, void (*run)(void *data), void *data);
+int64_t user_clone(unsigned long flags, void *stack, void (*run)(void *data), void *data, int *pidfd);
 
 static greg_t *registers(void *context)
 {
@@ -151,13 +149,24 @@ uint64_t user_context_pc(const void *context)
     return (uint64_t)registers((void *)context)[REG_RIP];
 }
 
+void user_context_call(void *context, void (*function)(void *argument), void *argument)
+{
+    enum { RED_ZONE = 128 };
+    greg_t *r = registers(context);
+
+    r[REG_RSP] = ((r[REG_RSP] - RED_ZONE) & ~(greg_t)15) - 8; /* as behind a call */
+    r[REG_RIP] = (greg_t)(uintptr_t)function;
+    r[REG_RDI] = (greg_t)(uintptr_t)argument;
+    r[REG_EFL] &= ~(greg_t)0x400; /* DF */
+}
+
 bool user_context_is_write(const void *context)
 {
     enum { PAGE_FAULT_WRITE = 2 };
     return registers((void *)context)[REG_ERR] & PAGE_FAULT_WRITE;
 }
 
-int64_t user_vfork(unsigned long flags, void *stack_top, void (*run)(void *data), void *data)
+int64_t user_vfork(unsigned long flags, void *stack_top, void (*run)(void *data), void *data, int *pidfd)
 {
-    return user_clone(flags | CLONE_VM | CLONE_VFORK, stack_top, run, data);
+    return user_clone(flags | CLONE_VM | CLONE_VFORK, stack_top, run, data, pidfd);
 }
