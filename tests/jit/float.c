@@ -76,10 +76,9 @@ static void fill(TestMachine *machine, uint64_t seed)
 
 static void compare(const TestMachine *one, const TestMachine *two, uint64_t seed, const IrBlock *block)
 {
-    enum { SEEN = 31 };
     bool same = !memcmp(one->state.x, two->state.x, sizeof one->state.x) &&
-                !((one->state.fp[0].flags ^ two->state.fp[0].flags) & SEEN) &&
-                !((one->state.fp[1].flags ^ two->state.fp[1].flags) & SEEN);
+                !((one->state.fp[0].flags ^ two->state.fp[0].flags) & COMMON_FP_FLAGS) &&
+                !((one->state.fp[1].flags ^ two->state.fp[1].flags) & COMMON_FP_FLAGS);
     if (!same) {
         AUTO_STRBUF(text);
         ir_dump(block, &test_guest, &text);

@@ -7,6 +7,9 @@
 
 typedef unsigned __int128 U128;
 
+/* FpFlags that every engine raises; the others are of guests that ask for them. */
+enum { COMMON_FP_FLAGS = 31 };
+
 typedef struct TestState {
     uint64_t pc, x[8]; /* registers of 64 bits */
     uint32_t w[4];     /* of 32 */

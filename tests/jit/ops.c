@@ -17,8 +17,6 @@ static const IrType integers[] = { IR_I32, IR_I64 };
 static const IrType floats[] = { IR_F16, IR_BF16, IR_F32, IR_F64, IR_F80, IR_F128 };
 
 enum { ROUNDS = 200 };
-/* Those that every engine raises: the others, of FpFlag, are of guests that ask for them. */
-enum { FLAGS_OF_ALL = 31 };
 
 /* q0 to q2 are large enough for operands of all types: a value is made of their bits. */
 static IrRef operand(IrBuilder *b, IrType type, unsigned n)
@@ -104,7 +102,7 @@ static void check_value(TestMachine *machine, const Case *test, const U128 value
                     (uint64_t)(result_of(machine, test->type) >> 64), (uint64_t)result_of(machine, test->type),
                     (uint64_t)(expected >> 64), (uint64_t)expected);
         }
-        machine->state.fp[0].flags &= FLAGS_OF_ALL;
+        machine->state.fp[0].flags &= COMMON_FP_FLAGS;
         g_assert_cmpmem(&machine->state.fp[0], sizeof *fp, fp, sizeof *fp);
         machine->state.fp[0] = before;
     }
@@ -135,7 +133,7 @@ static void run_case(const Case *test)
         fp.rounding = fixed ? (uint8_t)ir_fp_rounding(test->aux) : fp.rounding;
         U128 expected = reference_value(&inst, test->operands, values, &fp);
         fp.rounding = machine->state.fp[0].rounding;
-        fp.flags &= FLAGS_OF_ALL;
+        fp.flags &= COMMON_FP_FLAGS;
         for (unsigned constants = 0; constants < 1u << count; constants++) {
             check_value(machine, test, values, constants, expected, &fp);
         }

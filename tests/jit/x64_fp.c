@@ -23,7 +23,7 @@ typedef struct Cell {
     FpContext context;
 } Cell;
 
-enum { RAX = 0, RBX = 3, RSI = 6, R9 = 9, R10 = 10 };
+enum { XMM = X64_XMM0 };
 enum { CODE_ROOM = 4096 };
 
 typedef struct Row {
@@ -97,66 +97,46 @@ static X64FpHost host_features(void)
 
 /* ---- Compiling ---- */
 
-/* [rbx + offset] with an opcode of one or two bytes. */
-static void with_cell(VectorCode *code, bool wide, unsigned opcode, unsigned reg, size_t offset)
-{
-    if (wide) {
-        vector_byte(code, 0x48);
-    }
-    if (opcode > 0xff) {
-        vector_byte(code, opcode >> 8);
-    }
-    vector_byte(code, opcode & 0xff);
-    vector_byte(code, 0x80 | reg << 3 | RBX);
-    vector_number(code, offset, 4);
-}
-enum { LOAD = 0x8b, STORE = 0x89, CONTROL = 0x0fae, LOAD_CONTROL = 2, STORE_CONTROL = 3 };
-static const VectorEncoding from_general = { 1, 1, 0x6e, true }, to_general = { 1, 1, 0x7e, true };
+static X64Operand cell_at(size_t offset) { return x64_memory(RBX, (int64_t)offset); }
 
-static void load_operand(VectorCode *code, bool integer, unsigned reg, size_t offset)
+static void load_operand(X64Code *code, bool integer, X64Operand to, size_t offset)
 {
-    with_cell(code, true, LOAD, RAX, offset);
-    if (integer) {
-        vector_integer(code, true, VECTOR_MOVE, RAX, reg);
-    } else {
-        vector_emit(code, from_general, reg, 0, RAX);
+    if (!to.memory) {
+        x64_rm(code, integer ? X64_MOV_RM : X64_VMOVD_RM, 8, to.base, cell_at(offset));
     }
 }
 
-typedef struct Compiled {
-    uint8_t *bytes;
-    X64FpOutcome outcome;
-} Compiled;
+/* The function and what it needs, in one mapping. */
+typedef struct Room {
+    uint8_t code[CODE_ROOM];
+    X64FpConstants constants;
+} Room;
 
-/* The function: void (Cell *). */
-static X64FpOutcome compile(uint8_t *bytes, const Rules *rules, const X64FpHost *host, const X64FpOperation *o)
+/* void function(Cell *) */
+static X64FpOutcome compile(Room *room, const Rules *rules, X64FpHost *host, const X64FpOperation *o)
 {
     static const X64FpFrame frame = { .state = RBX, .context_offset = offsetof(Cell, context) };
-    VectorCode code = { bytes, CODE_ROOM, 0 };
+    X64Code code = { room->code, room->code + CODE_ROOM, 0 };
     X64FpCold cold;
 
-    vector_byte(&code, 0x53); /* push rbx: rsp is a multiple of 16 now */
-    vector_integer(&code, true, VECTOR_MOVE, 7, RBX);
-    load_operand(&code, is_integer(o->from), o->a, offsetof(Cell, a));
+    host->constants = &room->constants;
+    x64_r(&code, X64_PUSH, 4, RBX, 0); /* rsp is a multiple of 16 now */
+    x64_rr(&code, X64_MOV_RM, 8, RBX, RDI);
+    load_operand(&code, is_integer(o->from), x64_register(o->a), offsetof(Cell, a));
     load_operand(&code, false, o->b, offsetof(Cell, b));
-    load_operand(&code, false, o->c, offsetof(Cell, c));
-    with_cell(&code, false, CONTROL, LOAD_CONTROL, offsetof(Cell, mxcsr));
+    load_operand(&code, false, x64_register(o->c), offsetof(Cell, c));
+    x64_m(&code, X64_LDMXCSR, 4, cell_at(offsetof(Cell, mxcsr)), 0);
     X64FpOutcome outcome = x64_fp_emit(&code, host, &rules->context, rules->exact, o, &cold);
     if (outcome == X64_FP_CALL) {
         x64_fp_emit_call(&code, &frame, o);
     }
-    if (is_integer(o->type)) {
-        vector_integer(&code, true, VECTOR_MOVE, o->result, RAX);
-    } else {
-        vector_emit(&code, to_general, o->result, 0, RAX);
-    }
-    with_cell(&code, true, STORE, RAX, offsetof(Cell, result));
-    with_cell(&code, false, CONTROL, STORE_CONTROL, offsetof(Cell, mxcsr_after));
-    with_cell(&code, false, CONTROL, LOAD_CONTROL, offsetof(Cell, mxcsr_default));
-    vector_byte(&code, 0x5b);
-    vector_byte(&code, 0xc3);
+    x64_rm(&code, is_integer(o->type) ? X64_MOV_MR : X64_VMOVD_MR, 8, o->result, cell_at(offsetof(Cell, result)));
+    x64_m(&code, X64_STMXCSR, 4, cell_at(offsetof(Cell, mxcsr_after)), 0);
+    x64_m(&code, X64_LDMXCSR, 4, cell_at(offsetof(Cell, mxcsr_default)), 0);
+    x64_r(&code, X64_POP, 4, RBX, 0);
+    x64_return(&code);
     x64_fp_emit_cold(&code, &frame, &rules->context, o, &cold);
-    g_assert_cmpuint(code.used, <=, code.room);
+    g_assert_true(code.at <= code.end);
     return outcome;
 }
 
@@ -256,11 +236,11 @@ static void check_every_half(const Run *run)
 }
 
 /* The result in a register of its own, or in that of an operand. */
-static X64FpOperation allocate(const Row *row, unsigned rounding, unsigned alias)
+static X64FpOperation allocate(const Row *row, unsigned rounding, unsigned alias, bool in_memory)
 {
     X64FpOperation o = { .op = (uint8_t)row->op, .type = (uint8_t)row->type, .from = (uint8_t)row->from,
-                         .rounding = (uint8_t)rounding, .rule = (uint8_t)row->rule, .a = 4, .b = 9, .c = 6,
-                         .result = 12, .scratch = { 1, 11 }, .integer_scratch = R10 };
+                         .rounding = (uint8_t)rounding, .rule = (uint8_t)row->rule, .a = XMM + 4, .b = x64_register(XMM + 9),
+                         .c = XMM + 6, .result = XMM + 12, .scratch = { XMM + 1, XMM + 11 }, .integer_scratch = R10 };
 
     if (is_integer(row->from)) {
         o.a = RSI;
@@ -268,12 +248,15 @@ static X64FpOperation allocate(const Row *row, unsigned rounding, unsigned alias
     if (is_integer(row->type)) {
         o.result = alias ? RSI : R9;
     } else if (!is_integer(row->from) && alias) {
-        o.result = alias == 1 ? o.a : alias == 2 ? o.b : o.c;
+        o.result = alias == 1 ? o.a : alias == 2 ? o.b.base : o.c;
+    }
+    if (in_memory) {
+        o.b = cell_at(offsetof(Cell, b));
     }
     return o;
 }
 
-static void test_row(const Row *row, const Rules *rules, const X64FpHost *host, uint8_t *bytes)
+static void test_row(const Row *row, const Rules *rules, X64FpHost *host, Room *room)
 {
     static const unsigned roundings[] = { IR_ROUND_DYNAMIC, IR_ROUND_DYNAMIC, IR_ROUND_DYNAMIC, IR_ROUND_DYNAMIC,
                                           FP_ROUND_NEAREST_EVEN, FP_ROUND_TOWARD_ZERO, FP_ROUND_DOWN, FP_ROUND_UP,
@@ -281,9 +264,11 @@ static void test_row(const Row *row, const Rules *rules, const X64FpHost *host, 
     Random random = { 3 };
 
     for (unsigned i = 0; i < ARRAY_SIZE(roundings) && !g_test_failed(); i++) {
-        Run run = { .row = row, .rules = rules, .operation = allocate(row, roundings[i], i % (row->operands + 1)) };
-        run.outcome = compile(bytes, rules, host, &run.operation);
-        *(void **)&run.function = bytes;
+        Run run = { .row = row, .rules = rules };
+        bool in_memory = i & 1 && row->type != IR_F16 && x64_fp_takes_memory(row->op);
+        run.operation = allocate(row, roundings[i], i % (row->operands + 1), in_memory);
+        run.outcome = compile(room, rules, host, &run.operation);
+        *(void **)&run.function = room->code;
         check_random(&run, &random, test_repetitions(1500));
         if (i == 0) {
             check_specials(&run);
@@ -298,14 +283,15 @@ static void test_rules(const void *data)
 {
     const Rules *rules = data;
     X64FpHost host = host_features(), plain = { 0 };
-    uint8_t *bytes = mmap(NULL, CODE_ROOM, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    Room *room = mmap(NULL, sizeof *room, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    g_assert_true(bytes != MAP_FAILED);
+    g_assert_true(room != MAP_FAILED);
+    x64_fp_constants_init(&room->constants);
     for (unsigned i = 0; i < ARRAY_SIZE(rows) && !g_test_failed(); i++) {
-        test_row(&rows[i], rules, &host, bytes);
-        test_row(&rows[i], rules, &plain, bytes);
+        test_row(&rows[i], rules, &host, room);
+        test_row(&rows[i], rules, &plain, room);
     }
-    munmap(bytes, CODE_ROOM);
+    munmap(room, sizeof *room);
 }
 
 /* That the host's unit does what it can: a lowering that always called would pass all else. */
@@ -325,23 +311,25 @@ static void test_lowered(void)
         { IR_OP_f_to_s, IR_I32, IR_F64, FP_ROUND_TOWARD_ZERO, X64_FP_DONE },
         { IR_OP_f_to_u, IR_I64, IR_F64, FP_ROUND_TOWARD_ZERO, X64_FP_DONE },
         { IR_OP_s_to_f, IR_F64, IR_I32, FP_ROUND_NEAREST_EVEN, X64_FP_DONE },
+        { IR_OP_f_to_s, IR_I64, IR_F64, FP_ROUND_DOWN, X64_FP_DONE },
         { IR_OP_u_to_f, IR_F32, IR_I64, IR_ROUND_DYNAMIC, X64_FP_DONE },
         { IR_OP_fconvert, IR_F32, IR_F64, IR_ROUND_DYNAMIC, X64_FP_UNSETTLED },
         { IR_OP_fneg, IR_F32, IR_F32, IR_ROUND_DYNAMIC, X64_FP_DONE },
         { IR_OP_fadd, IR_F64, IR_F64, FP_ROUND_NEAREST_AWAY, X64_FP_CALL },
         { IR_OP_fadd, IR_BF16, IR_BF16, IR_ROUND_DYNAMIC, X64_FP_CALL },
     };
-    X64FpHost host = { 0 };
+    X64FpConstants constants = { 0 };
+    X64FpHost host = { .constants = &constants };
     FpContext rules = { 0 };
     uint8_t bytes[256];
 
     for (unsigned i = 0; i < ARRAY_SIZE(expected); i++) {
         Row row = { expected[i].op, expected[i].type, expected[i].from, 0, 2 };
-        X64FpOperation o = allocate(&row, expected[i].rounding, 0);
-        VectorCode code = { bytes, sizeof bytes, 0 };
+        X64FpOperation o = allocate(&row, expected[i].rounding, 0, false);
+        X64Code code = { bytes, bytes + sizeof bytes, 0 };
         X64FpCold cold;
         g_assert_cmpint(x64_fp_emit(&code, &host, &rules, false, &o, &cold), ==, expected[i].outcome);
-        g_assert_true((expected[i].outcome == X64_FP_CALL) == (code.used == 0));
+        g_assert_true((expected[i].outcome == X64_FP_CALL) == (code.at == bytes));
     }
 }
 

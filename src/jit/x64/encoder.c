@@ -85,11 +85,25 @@ static unsigned extension_bits(unsigned reg, X64Operand rm)
     return bits;
 }
 
+static unsigned compressed_prefix(const X64Encoding *e)
+{
+    return e->prefix == 0x66 ? 1 : e->prefix == 0xf3 ? 2 : e->prefix == 0xf2 ? 3 : 0;
+}
+
+static void evex(X64Code *code, const X64Encoding *e, bool w, unsigned reg, unsigned second, X64Operand rm)
+{
+    assert(!rm.memory);
+    byte(code, 0x62);
+    byte(code, (extension_bits(reg, rm) ^ 7) << 5 | 1 << 4 | (e->map - 1u));
+    byte(code, (unsigned)w << 7 | (~second & 15) << 3 | 1 << 2 | compressed_prefix(e));
+    byte(code, 1 << 3);
+    byte(code, e->opcode);
+}
+
 static void vex(X64Code *code, const X64Encoding *e, bool w, unsigned reg, unsigned second, X64Operand rm)
 {
     unsigned bits = extension_bits(reg, rm) ^ 7; /* they stand inverted */
-    unsigned pp = e->prefix == 0x66 ? 1 : e->prefix == 0xf3 ? 2 : e->prefix == 0xf2 ? 3 : 0;
-    unsigned last = (~second & 15) << 3 | pp;
+    unsigned last = (~second & 15) << 3 | compressed_prefix(e);
 
     if (e->map == 2 && !w && (bits & 3) == 3) {
         byte(code, 0xc5);
@@ -149,8 +163,11 @@ void x64_encode(X64Code *code, X64Op op, unsigned size, unsigned reg, unsigned s
     if (rm.gs) {
         byte(code, 0x65);
     }
-    if (e->flags & X64_VEX) {
-        vex(code, e, e->flags & X64_W || size == 8, reg, second, rm);
+    bool w = e->flags & X64_W || size == 8;
+    if (e->flags & X64_EVEX) {
+        evex(code, e, w, reg, second, rm);
+    } else if (e->flags & X64_VEX) {
+        vex(code, e, w, reg, second, rm);
     } else {
         legacy(code, e, size, reg, rm);
     }

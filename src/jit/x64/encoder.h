@@ -1,7 +1,7 @@
 /*
  * x86-64 instructions as bytes. One function encodes any row of encodings.def: an operation, an operand size, a register
  * and a register-or-memory operand. After Intel's "Software Developer's Manual", volume 2. Prefixes, REX and VEX are
- * chosen here; EVEX is not made.
+ * chosen here; of EVEX there is no more than 128 bits without masks, between the first 16 registers.
  */
 #pragma once
 
@@ -23,6 +23,7 @@ enum {
     X64_DIGIT = 32,     /* /0 to /7 in the ModRM byte instead of a register: `digit` */
     X64_BYTE_RM = 64,   /* r/m is a byte register whatever the size says: spl, sil and so on need REX */
     X64_W = 128,        /* W always */
+    X64_EVEX = 256,     /* EVEX, else as X64_VEX; registers alone */
 };
 
 typedef struct X64Encoding {
@@ -31,7 +32,7 @@ typedef struct X64Encoding {
     uint8_t map;    /* 1: one byte; 2: 0F; 3: 0F 38; 4: 0F 3A */
     uint8_t opcode;
     uint8_t digit;
-    uint8_t flags;
+    uint16_t flags;
 } X64Encoding;
 
 typedef enum X64Op {
@@ -90,6 +91,19 @@ static inline void x64_rr(X64Code *code, X64Op op, unsigned size, unsigned reg, 
 static inline void x64_rm(X64Code *code, X64Op op, unsigned size, unsigned reg, X64Operand rm)
 {
     x64_encode(code, op, size, reg, 0, rm, 0);
+}
+/* With VEX: op reg, second, rm. */
+static inline void x64_rrr(X64Code *code, X64Op op, unsigned reg, unsigned second, unsigned rm)
+{
+    x64_encode(code, op, 4, reg, second, x64_register(rm), 0);
+}
+static inline void x64_rrm(X64Code *code, X64Op op, unsigned reg, unsigned second, X64Operand rm)
+{
+    x64_encode(code, op, 4, reg, second, rm, 0);
+}
+static inline void x64_rrri(X64Code *code, X64Op op, unsigned reg, unsigned second, unsigned rm, int64_t immediate)
+{
+    x64_encode(code, op, 4, reg, second, x64_register(rm), immediate);
 }
 /* Without a register: op rm, or op rm, immediate. */
 static inline void x64_m(X64Code *code, X64Op op, unsigned size, X64Operand rm, int64_t immediate)

@@ -17,7 +17,7 @@
 
 #include "fpu/fpu.h"
 #include "jit/ir.h"
-#include "jit/x64/vector.h"
+#include "jit/x64/encoder.h"
 
 /* ---- How a guest's rules differ from the host's: fp_rules.c ---- */
 
@@ -42,25 +42,41 @@ uint64_t x64_fp_default_nan(const FpContext *rules, IrType type);
 
 /* ---- Code: fp.c ---- */
 
+/* Operands of instructions, in pairs of 64 bits, within reach of the code. By IrType. */
+typedef struct X64FpConstants {
+    uint64_t sign[IR_F64 + 1][2];
+    uint64_t magnitude[IR_F64 + 1][2]; /* with all that stands above the number */
+    uint64_t box[IR_F64 + 1][2];       /* what stands above it alone */
+} X64FpConstants;
+void x64_fp_constants_init(X64FpConstants *constants);
+
 typedef struct X64FpHost {
     bool fma, f16c, avx512;
+    const X64FpConstants *constants;
 } X64FpHost;
 
-/* Registers are xmm ones for numbers, general ones for integers. */
+/* Registers are host register numbers: xmm ones for numbers, general ones for integers. */
 typedef struct X64FpOperation {
     uint8_t op, type, from; /* IrOp, IrType of the result and of a */
     uint8_t rounding, rule; /* as IrInst.aux has them */
-    uint8_t result, a, b, c;
+    uint8_t result, a, c;
+    X64Operand b; /* memory for those that x64_fp_takes_memory says */
+    bool negate_product, negate_addend; /* ffma, where x64_fp_negates */
     uint8_t scratch[2]; /* xmm registers, none of the others */
     uint8_t integer_scratch;
 } X64FpOperation;
 
 /* Code to be placed out of the way. `jump` is the end of the jump to it. On its way in, operands are what they were;
  * then it goes to `resume`. */
-typedef enum X64FpColdKind { X64_FP_NOT_COLD, X64_FP_COLD_EXACT, X64_FP_COLD_DEFAULT_NAN } X64FpColdKind;
+typedef enum X64FpColdKind {
+    X64_FP_NOT_COLD,
+    X64_FP_COLD_EXACT,
+    X64_FP_COLD_DEFAULT_NAN, /* the result becomes that */
+    X64_FP_COLD_SETTLE,      /* result and a become that where they are NaNs */
+} X64FpColdKind;
 typedef struct X64FpCold {
     X64FpColdKind kind;
-    uint32_t jump, resume;
+    uint8_t *jump, *resume;
 } X64FpCold;
 
 typedef enum X64FpOutcome {
@@ -69,16 +85,19 @@ typedef enum X64FpOutcome {
     X64_FP_CALL,      /* nothing was emitted: call ir_fp_exact */
 } X64FpOutcome;
 /* Every operation of effect F and those on signs. */
-X64FpOutcome x64_fp_emit(VectorCode *code, const X64FpHost *host, const FpContext *rules, bool exact,
+X64FpOutcome x64_fp_emit(X64Code *code, const X64FpHost *host, const FpContext *rules, bool exact,
                          const X64FpOperation *operation, X64FpCold *cold);
+bool x64_fp_takes_memory(IrOp op);
+/* Whether a fused multiplication and addition of such operands may negate on its way. */
+bool x64_fp_negates(const X64FpHost *host, const FpContext *rules, bool exact, IrType type, unsigned rounding);
 /* A comparison (fcmp), for a branch: which condition holds where it is true, and whether parity must be clear too. */
-VectorCondition x64_fp_emit_compare(VectorCode *code, const X64FpOperation *operation, bool *and_no_parity);
-/* `reg`, a number of the type, becomes a settled one. */
-void x64_fp_emit_settle(VectorCode *code, IrType type, unsigned reg, X64FpCold *cold);
+X64Condition x64_fp_emit_compare(X64Code *code, const X64FpOperation *operation, bool *and_no_parity);
+/* Result and a, numbers of `type` both, become settled ones; they may be the same register. */
+void x64_fp_emit_settle(X64Code *code, const X64FpOperation *operation, X64FpCold *cold);
 /* funbox: result, a, integer_scratch. */
-void x64_fp_emit_unbox(VectorCode *code, const X64FpOperation *operation, X64FpCold *cold);
+void x64_fp_emit_unbox(X64Code *code, const X64FpHost *host, const X64FpOperation *operation, X64FpCold *cold);
 /* Bits of a number that stand in the low part of xmm register `a`, boxed into `result`. */
-void x64_fp_emit_box(VectorCode *code, const X64FpOperation *operation);
+void x64_fp_emit_box(X64Code *code, const X64FpHost *host, const X64FpOperation *operation);
 
 /* Of a block's code, for the calls in it. */
 typedef struct X64FpFrame {
@@ -87,7 +106,7 @@ typedef struct X64FpFrame {
     bool misaligned;         /* rsp is 8 off a multiple of 16 */
 } X64FpFrame;
 /* The call of ir_fp_exact: every register but the result is kept. */
-void x64_fp_emit_call(VectorCode *code, const X64FpFrame *frame, const X64FpOperation *operation);
+void x64_fp_emit_call(X64Code *code, const X64FpFrame *frame, const X64FpOperation *operation);
 /* The cold code itself. */
-void x64_fp_emit_cold(VectorCode *code, const X64FpFrame *frame, const FpContext *rules,
-                      const X64FpOperation *operation, const X64FpCold *cold);
+void x64_fp_emit_cold(X64Code *code, const X64FpFrame *frame, const FpContext *rules, const X64FpOperation *operation,
+                      const X64FpCold *cold);

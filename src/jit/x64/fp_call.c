@@ -2,108 +2,121 @@
 #include "jit/x64/fp.h"
 
 #include "jit/fp_exact.h"
-
-enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11 };
+#include "jit/ir_internal.h"
 
 /* What a function of C may change. None of ir_fp_exact's changes a vector register. */
 static const uint8_t caller_saved[] = { RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11 };
-
-static const VectorEncoding to_general_64 = { 1, 1, 0x7e, true };
-static const VectorEncoding from_general_64 = { 1, 1, 0x6e, true };
 
 static bool is_integer(unsigned type)
 {
     return type == IR_I32 || type == IR_I64;
 }
 
-static void push(VectorCode *code, unsigned reg)
+static void load_operand(X64Code *code, unsigned to, X64Operand from)
 {
-    vector_byte(code, 0x40 | (reg >= 8));
-    vector_byte(code, 0x50 | (reg & 7));
-}
-
-static void pop(VectorCode *code, unsigned reg)
-{
-    vector_byte(code, 0x40 | (reg >= 8));
-    vector_byte(code, 0x58 | (reg & 7));
-}
-
-/* lea reg, [base + offset] */
-static void address(VectorCode *code, unsigned reg, unsigned base, int32_t offset)
-{
-    vector_byte(code, 0x48 | (reg >= 8) << 2 | (base >= 8));
-    vector_byte(code, 0x8d);
-    vector_byte(code, 0x80 | (reg & 7) << 3 | (base & 7));
-    if ((base & 7) == RSP) {
-        vector_byte(code, 0x24);
+    if (from.memory) {
+        x64_rm(code, X64_MOV_RM, 8, to, from);
+    } else {
+        x64_rr(code, X64_VMOVD_MR, 8, from.base, to);
     }
-    vector_number(code, (uint32_t)offset, 4);
 }
 
-static void arguments(VectorCode *code, const X64FpFrame *frame, const X64FpOperation *o)
+static void negate(X64Code *code, IrType type, unsigned reg)
+{
+    x64_load_constant(code, RAX, BIT(ir_type_bits(type) - 1));
+    x64_alu(code, X64_XOR, 8, reg, x64_register(RAX));
+}
+
+static void arguments(X64Code *code, const X64FpFrame *frame, const X64FpOperation *o)
 {
     if (is_integer(o->from)) {
-        vector_integer(code, true, VECTOR_MOVE, o->a, RDX);
+        x64_rr(code, X64_MOV_RM, 8, RDX, o->a);
     } else {
-        vector_emit(code, to_general_64, o->a, 0, RDX);
-        vector_emit(code, to_general_64, o->b, 0, RCX);
-        vector_emit(code, to_general_64, o->c, 0, R8);
+        load_operand(code, RDX, x64_register(o->a));
+        load_operand(code, RCX, o->b);
+        load_operand(code, R8, x64_register(o->c));
     }
-    address(code, RDI, frame->state, frame->context_offset);
-    vector_constant(code, RSI, IR_FP_EXACT(o->op, o->type, o->from, o->rounding, o->rule));
+    if (o->negate_product) {
+        negate(code, (IrType)o->type, RDX);
+    }
+    if (o->negate_addend) {
+        negate(code, (IrType)o->type, R8);
+    }
+    x64_rm(code, X64_LEA, 8, RDI, x64_memory(frame->state, frame->context_offset));
+    x64_load_constant(code, RSI, IR_FP_EXACT(o->op, o->type, o->from, o->rounding, o->rule));
 }
 
-void x64_fp_emit_call(VectorCode *code, const X64FpFrame *frame, const X64FpOperation *operation)
+void x64_fp_emit_call(X64Code *code, const X64FpFrame *frame, const X64FpOperation *operation)
 {
     /* Nine registers have been pushed: that many words, and one more where it takes it to align. */
     bool padded = (ARRAY_SIZE(caller_saved) & 1) ^ frame->misaligned;
 
     for (unsigned i = 0; i < ARRAY_SIZE(caller_saved); i++) {
-        push(code, caller_saved[i]);
+        x64_r(code, X64_PUSH, 4, caller_saved[i], 0);
     }
     arguments(code, frame, operation);
     if (padded) {
-        vector_integer_immediate(code, true, VECTOR_SUB_EXTENSION, RSP, 8);
+        x64_rm(code, X64_LEA, 8, RSP, x64_memory(RSP, -8));
     }
-    vector_constant(code, RAX, (uintptr_t)ir_fp_exact);
-    vector_integer(code, false, 0xff, 2, RAX); /* call rax */
+    x64_load_constant(code, RAX, (uintptr_t)ir_fp_exact);
+    x64_r(code, X64_CALL, 4, RAX, 0);
     if (padded) {
-        vector_integer_immediate(code, true, VECTOR_ADD_EXTENSION, RSP, 8);
+        x64_rm(code, X64_LEA, 8, RSP, x64_memory(RSP, 8));
     }
     bool gives_integer = is_integer(operation->type);
     if (gives_integer) {
-        vector_integer(code, true, VECTOR_MOVE, RAX, operation->result);
+        x64_rr(code, X64_MOV_RM, 8, operation->result, RAX);
     } else {
-        vector_emit(code, from_general_64, operation->result, 0, RAX);
+        x64_rr(code, X64_VMOVD_RM, 8, operation->result, RAX);
     }
     for (unsigned i = ARRAY_SIZE(caller_saved); i-- > 0;) {
         if (gives_integer && caller_saved[i] == operation->result) {
-            address(code, RSP, RSP, 8);
+            x64_rm(code, X64_LEA, 8, RSP, x64_memory(RSP, 8));
         } else {
-            pop(code, caller_saved[i]);
+            x64_r(code, X64_POP, 4, caller_saved[i], 0);
         }
     }
 }
 
-static void default_nan(VectorCode *code, const FpContext *rules, const X64FpOperation *o)
+static void default_nan(X64Code *code, const FpContext *rules, IrType type, unsigned reg)
 {
-    push(code, o->integer_scratch);
-    vector_constant(code, o->integer_scratch, x64_fp_default_nan(rules, (IrType)o->type));
-    vector_emit(code, from_general_64, o->result, 0, o->integer_scratch);
-    pop(code, o->integer_scratch);
+    x64_r(code, X64_PUSH, 4, RAX, 0);
+    x64_load_constant(code, RAX, x64_fp_default_nan(rules, type));
+    x64_rr(code, X64_VMOVD_RM, 8, reg, RAX);
+    x64_r(code, X64_POP, 4, RAX, 0);
 }
 
-void x64_fp_emit_cold(VectorCode *code, const X64FpFrame *frame, const FpContext *rules,
-                      const X64FpOperation *operation, const X64FpCold *cold)
+/* Either of two that were compared may be the NaN. */
+static void settle(X64Code *code, const FpContext *rules, const X64FpOperation *o)
+{
+    const unsigned registers[] = { o->result, o->a };
+    X64Op compare = o->type == IR_F64 ? X64_VUCOMISD : X64_VUCOMISS;
+
+    if (o->result == o->a) {
+        default_nan(code, rules, (IrType)o->type, o->a);
+        return;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        x64_rr(code, compare, 4, registers[i], registers[i]);
+        uint8_t *number = x64_branch_short(code, X64_NP);
+        default_nan(code, rules, (IrType)o->type, registers[i]);
+        x64_land_short(code, number);
+    }
+}
+
+void x64_fp_emit_cold(X64Code *code, const X64FpFrame *frame, const FpContext *rules, const X64FpOperation *operation,
+                      const X64FpCold *cold)
 {
     if (cold->kind == X64_FP_NOT_COLD) {
         return;
     }
-    vector_jump_to(code, cold->jump, code->used);
+    x64_land(code, cold->jump);
     if (cold->kind == X64_FP_COLD_EXACT) {
         x64_fp_emit_call(code, frame, operation);
+    } else if (cold->kind == X64_FP_COLD_SETTLE) {
+        settle(code, rules, operation);
     } else {
-        default_nan(code, rules, operation);
+        default_nan(code, rules, (IrType)operation->type, operation->result);
     }
-    vector_jump_back(code, cold->resume);
+    x64_jump(code, cold->resume + code->run);
 }

@@ -60,6 +60,7 @@ typedef struct X64Common {
         X64FpHost host;
         bool avx;
     } float_host;
+    X64FpConstants float_constants;
     uint8_t flags_of_control[64];     /* FpFlag bits, by those of MXCSR */
     uint32_t control_of_rounding[8];  /* MXCSR, by FpRounding */
     const IrGuest *guest;

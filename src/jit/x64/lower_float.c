@@ -22,21 +22,6 @@ static X64FpFrame frame_of(const Compiler *c)
     return (X64FpFrame){ .state = RBP, .context_offset = (int32_t)c->guest->fp_contexts[0] - STATE_BIAS };
 }
 
-/* fp.c writes by offsets from the block's start. */
-static VectorCode writer(const Compiler *c)
-{
-    return (VectorCode){ c->start, (uint32_t)(c->code.end - c->start), (uint32_t)(c->code.at - c->start) };
-}
-
-static void wrote(Compiler *c, const VectorCode *code)
-{
-    if (code->used > code->room) {
-        c->no_room = true;
-    } else {
-        c->code.at = c->start + code->used;
-    }
-}
-
 static void add_cold(Compiler *c, const X64FpOperation *operation, const X64FpCold *cold)
 {
     if (cold->kind == X64_FP_NOT_COLD) {
@@ -51,12 +36,9 @@ static void add_cold(Compiler *c, const X64FpOperation *operation, const X64FpCo
 
 void emit_float_cold(Compiler *c)
 {
-    const X64FpFrame frame = frame_of(c);
-
-    for (uint32_t i = 0; i < c->float_cold_count && !c->no_room; i++) {
-        VectorCode code = writer(c);
-        x64_fp_emit_cold(&code, &frame, rules_of(c), &c->float_cold[i].operation, &c->float_cold[i].cold);
-        wrote(c, &code);
+    for (uint32_t i = 0; i < c->float_cold_count; i++) {
+        const X64FpFrame frame = frame_of(c); /* a guest without floating point has none */
+        x64_fp_emit_cold(&c->code, &frame, rules_of(c), &c->float_cold[i].operation, &c->float_cold[i].cold);
     }
 }
 
@@ -87,74 +69,64 @@ static bool is_ours(const Compiler *c, const IrInst *inst, IrType from)
     return ir_fp_is_exact(inst, from) && (inst->op == IR_OP_fclass || ir_fp_context(inst->aux) == 0);
 }
 
-static unsigned number_of(unsigned reg)
-{
-    return reg >= X64_XMM0 ? reg - X64_XMM0 : reg;
-}
-
-static X64FpOperation allocate(Compiler *c, const IrInst *inst, IrType from, unsigned *result)
+static X64FpOperation allocate(Compiler *c, const IrInst *inst, IrType from)
 {
     const char *operands = ir_op_info[inst->op].operands;
     X64FpOperation o = { .op = inst->op, .type = inst->type, .from = (uint8_t)from,
                          .rounding = (uint8_t)ir_fp_rounding(inst->aux), .rule = (uint8_t)ir_fp_rule(inst->aux) };
-    unsigned scratch[3];
 
-    o.a = (uint8_t)number_of(use_register(c, inst->a));
+    o.a = (uint8_t)use_register(c, inst->a);
     if (operands[1]) {
-        o.b = (uint8_t)number_of(use_register(c, inst->b));
+        o.b = x64_register(use_register(c, inst->b));
     }
     if (operands[1] && operands[2]) {
-        o.c = (uint8_t)number_of(use_register(c, inst->c));
+        o.c = (uint8_t)use_register(c, inst->c);
     }
-    scratch[0] = scratch_float(c);
-    scratch[1] = scratch_float(c);
-    scratch[2] = scratch_register(c);
-    *result = define_register(c, BIT(scratch[0]) | BIT(scratch[1]) | BIT(scratch[2]));
-    o.scratch[0] = (uint8_t)number_of(scratch[0]);
-    o.scratch[1] = (uint8_t)number_of(scratch[1]);
-    o.integer_scratch = (uint8_t)number_of(scratch[2]);
-    o.result = (uint8_t)number_of(*result);
+    o.scratch[0] = (uint8_t)scratch_float(c);
+    o.scratch[1] = (uint8_t)scratch_float(c);
+    o.integer_scratch = (uint8_t)scratch_register(c);
+    o.result = (uint8_t)define_register(c, BIT(o.scratch[0]) | BIT(o.scratch[1]) | BIT(o.integer_scratch));
     return o;
 }
 
-static void emit_box(VectorCode *code, X64FpOperation *o, X64FpCold *cold)
+static void emit_box(Compiler *c, X64FpOperation *o, X64FpCold *cold)
 {
+    const X64FpHost *host = &c->common->float_host.host;
+
     if (o->op == IR_OP_funbox) {
-        x64_fp_emit_unbox(code, o, cold);
+        x64_fp_emit_unbox(&c->code, host, o, cold);
         return;
     }
     o->type = o->from;
-    x64_fp_emit_box(code, o);
+    x64_fp_emit_box(&c->code, host, o);
 }
 
 void lower_float(Compiler *c, const IrInst *inst)
 {
     IrType from = (IrType)inst_of(c, inst->a)->type;
     X64FpCold cold = { .kind = X64_FP_NOT_COLD }, settle = cold;
-    const X64FpFrame frame = frame_of(c);
-    unsigned result;
 
     if (!is_ours(c, inst, from)) {
         lower_function(c, inst);
         return;
     }
-    X64FpOperation o = allocate(c, inst, from, &result);
-    VectorCode code = writer(c);
+    const X64FpFrame frame = frame_of(c);
+    X64FpOperation o = allocate(c, inst, from);
     if (is_box((IrOp)inst->op)) {
-        emit_box(&code, &o, &cold);
+        emit_box(c, &o, &cold);
     } else {
         bool exact = c->flags & CODE_FP_EXACT;
-        X64FpOutcome outcome = x64_fp_emit(&code, &c->common->float_host.host, rules_of(c), exact, &o, &cold);
+        X64FpOutcome outcome = x64_fp_emit(&c->code, &c->common->float_host.host, rules_of(c), exact, &o, &cold);
         if (outcome == X64_FP_CALL) {
-            x64_fp_emit_call(&code, &frame, &o);
+            x64_fp_emit_call(&c->code, &frame, &o);
         } else if (outcome == X64_FP_UNSETTLED) {
-            x64_fp_emit_settle(&code, (IrType)o.type, o.result, &settle);
+            X64FpOperation both = { .type = o.type, .result = o.result, .a = o.result };
+            x64_fp_emit_settle(&c->code, &both, &settle);
+            add_cold(c, &both, &settle);
         }
     }
-    wrote(c, &code);
     add_cold(c, &o, &cold);
-    add_cold(c, &o, &settle);
-    bind_result(c, result, inst->type == IR_I32);
+    bind_result(c, o.result, inst->type == IR_I32);
 }
 
 /* ---- MXCSR and the FpContext ---- */
@@ -204,6 +176,8 @@ void float_prepare(X64Common *common)
     host->fma = __builtin_cpu_supports("fma");
     host->f16c = common->float_host.avx && __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
     host->avx512 = __builtin_cpu_supports("avx512f");
+    host->constants = &common->float_constants;
+    x64_fp_constants_init(&common->float_constants);
     for (unsigned i = 0; i < ARRAY_SIZE(common->flags_of_control); i++) {
         common->flags_of_control[i] = (uint8_t)x64_fp_flags(i);
     }
