@@ -228,7 +228,8 @@ static void test_query(void)
         g_assert_cmpint(query(&rig, table + 1), ==, 'R');
         g_assert_cmpint(query(&rig, table + 2), ==, 'I');
         g_assert_cmpint(query(&rig, table + 3), ==, '1');
-        g_assert_cmpint(query(&rig, table + 5), &, 0x08); /* legacy lock bits */
+        g_assert_cmphex(query(&rig, table + 5), ==, 0x0e); /* suspending erase and program; legacy lock bits */
+        g_assert_cmphex(query(&rig, table + 9), ==, 1);    /* programming while erasing is suspended */
         g_assert_cmphex(query(&rig, 0x40), ==, 0); /* behind the end */
         g_assert_cmphex(get(&rig, SIZE - rig.width), ==, 0);
         command(&rig, 0, 0xf0); /* drivers try both resets */
@@ -372,6 +373,32 @@ static void test_erase(void)
         g_assert_cmphex(get(&rig, 2 * BLOCK), ==, 0);
         rig_free(&rig);
     }
+}
+
+/* get_chip() and put_chip(): suspend, wait, read and program elsewhere, resume, wait. */
+static void test_suspend(void)
+{
+    Rig rig = rig_new();
+
+    program(&rig, BLOCK, 0);
+    erase(&rig, BLOCK);
+    command(&rig, BLOCK, 0xb0);
+    command(&rig, BLOCK, 0x70);
+    g_assert_cmphex(get(&rig, BLOCK), ==, repeat(&rig, READY)); /* it was done before it could be suspended */
+    read_array(&rig);
+    g_assert_cmphex(get(&rig, 0), ==, UINT32_MAX);
+    program(&rig, 8, 0x12345678);
+    command(&rig, 8, 0xb0);
+    command(&rig, 8, 0xd0);
+    read_array(&rig);
+    g_assert_cmphex(get(&rig, 8), ==, 0x12345678);
+    command(&rig, BLOCK, 0xd0);
+    command(&rig, BLOCK, 0x70);
+    g_assert_cmphex(get(&rig, BLOCK), ==, repeat(&rig, READY));
+    expect_status(&rig, READY);
+    g_assert_cmphex(get(&rig, BLOCK), ==, UINT32_MAX);
+    g_assert_cmphex(get(&rig, 8), ==, 0x12345678); /* the confirmation erased nothing else */
+    rig_free(&rig);
 }
 
 static void test_sequence_mistakes(void)
@@ -651,6 +678,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pflash/buffer", test_buffer);
     g_test_add_func("/pflash/buffer-mistakes", test_buffer_mistakes);
     g_test_add_func("/pflash/erase", test_erase);
+    g_test_add_func("/pflash/suspend", test_suspend);
     g_test_add_func("/pflash/sequence-mistakes", test_sequence_mistakes);
     g_test_add_func("/pflash/status-stays", test_status_stays);
     g_test_add_func("/pflash/lock", test_lock);

@@ -5,7 +5,8 @@
  * bits; block erase; block lock bits.
  *
  * With a drive, its first bytes are what the flash holds, and what the guest changes is written back by the loop, one
- * write at a time. Operations are done at once: suspend and resume find nothing to do.
+ * write at a time. Operations take no time of the guest's: one that is suspended is done already, as the status then says
+ * (ready, not suspended), and to resume it does nothing.
  *
  * Not here: protection registers, enhanced factory programming, partitions; commands to one chip of a bank alone: the
  * lowest chip's byte of a write is the command for all.
@@ -428,8 +429,9 @@ static void fill_query(Pflash *flash)
         { 0x2d, (uint8_t)(flash->num_blocks - 1) }, { 0x2e, (uint8_t)((flash->num_blocks - 1) >> 8) },
         { 0x2f, (uint8_t)block }, { 0x30, (uint8_t)(block >> 8) },
         { 0x31, 'P' }, { 0x32, 'R' }, { 0x33, 'I' }, { 0x34, '1' }, { 0x35, '1' },
-        { 0x36, 0x08 }, /* blocks can be locked and unlocked */
-        { 0x3a, 0x00 }, { 0x3b, 0x01 }, { 0x3d, 0x33 },
+        { 0x36, 0x0e }, /* erasing and programming can be suspended, blocks locked and unlocked */
+        { 0x3a, 0x01 }, /* while erasing is suspended, one may program */
+        { 0x3b, 0x01 }, { 0x3d, 0x33 },
     };
     for (size_t i = 0; i < ARRAY_SIZE(bytes); i++) {
         flash->query[bytes[i].at] = bytes[i].value;
