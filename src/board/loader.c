@@ -14,7 +14,7 @@
 typedef struct Image {
     ImageFile *file;
     uint64_t offset, file_size, memory_size, address;
-    void (*renew)(void *bytes, size_t size);
+    void (*renew)(Machine *machine, void *bytes, size_t size);
     bool rom;
 } Image;
 
@@ -33,7 +33,7 @@ static bool put(Loader *loader, uint64_t address, const void *bytes, size_t coun
 static bool put_image(Loader *loader, const Image *image, uint8_t *buffer, Error **error)
 {
     if (image->renew) {
-        image->renew(image->file->bytes, image->file->size);
+        image->renew(loader->machine, image->file->bytes, image->file->size);
     }
     for (uint64_t done = 0; done < image->memory_size;) {
         bool filled = done < image->file_size;
@@ -161,7 +161,7 @@ bool loader_add_file(Loader *loader, ImageFile *file, uint64_t offset, uint64_t 
 }
 
 bool loader_add_bytes(Loader *loader, const char *name, const void *bytes, size_t size, uint64_t address,
-                      void (*renew)(void *bytes, size_t size), Error **error)
+                      void (*renew)(Machine *machine, void *bytes, size_t size), Error **error)
 {
     return add_image(loader, (Image){ .file = image_file_from_bytes(name, bytes, size), .file_size = size,
                                       .memory_size = size, .address = address, .renew = renew }, error);

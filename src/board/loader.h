@@ -21,7 +21,7 @@ bool loader_add_file(Loader *loader, ImageFile *file, uint64_t offset, uint64_t 
                      uint64_t address, Error **error);
 /* A copy of `bytes`. `renew` (may be NULL) may change them before each reset. */
 bool loader_add_bytes(Loader *loader, const char *name, const void *bytes, size_t size, uint64_t address,
-                      void (*renew)(void *bytes, size_t size), Error **error);
+                      void (*renew)(Machine *machine, void *bytes, size_t size), Error **error);
 
 /* Where something was put: its first byte, the one behind its last, and where it begins to run. */
 typedef struct LoadedImage {

@@ -260,6 +260,7 @@ Machine *machine_new(const MachineClass *class, const MachineOptions *options, L
     machine->trace = trace;
     machine->run_state = RUN_STATE_PRELAUNCH;
     copy_options(machine, options);
+    atomic_init(&machine->random, options->seed);
     object_add_child(root, "machine", &machine->object, NULL);
     make_parts(machine);
     return machine;

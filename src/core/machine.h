@@ -60,6 +60,8 @@ struct MachineOptions {
     const char *firmware_directories; /* colon-separated, before the default ones: -L */
     ClockSource clock_source;
     const PropertyDefaults *globals;
+    uint64_t seed; /* of machine_random, with has_seed */
+    bool has_seed;
     bool no_reboot_shutdown; /* a guest's reset is a shutdown */
     CpuEngine engine;
     bool by_turns;           /* vCPUs have threads of their own, of which one at a time runs */
@@ -112,6 +114,7 @@ struct Machine {
     _Atomic bool powerdown_requested, panic_requested;
     char *reboot_action, *shutdown_action, *panic_action, *watchdog_action; /* -action; "reset", "poweroff" ...; NULL:
                                                                              * the default. Main thread */
+    _Atomic uint64_t random; /* machine_random's state, with a seed */
     bool dump_guest_core, mem_merge; /* of the main RAM, without a memory backend */
     uint32_t phandle_start;
     VEC(MachineListener) listeners;
@@ -169,6 +172,8 @@ void machine_reset(Machine *machine, ResetKind kind);
 uint64_t machine_step(Machine *machine, uint64_t instructions);
 
 void machine_event(Machine *machine, const char *name, Json *arguments); /* any thread */
+/* Random bytes, or, with a seed, the next ones of a sequence that saved state keeps. Any thread. */
+void machine_random(Machine *machine, void *bytes, size_t count);
 /* A file of firmware by name: -L's directories, then the system's known ones. NULL with an error that lists where it
  * was looked for. Owned by the caller. */
 char *machine_find_firmware(Machine *machine, const char *name, Error **error);

@@ -166,13 +166,13 @@ bool state_read_machine(Machine *machine, StateCursor *cursor, Error **error)
            !numbers_differ("a CPU count of", theirs.cpus, ours.cpus, error);
 }
 
-/* Clocks. */
+/* Clocks, and what else goes on from step to step. */
 
 typedef struct ClockFacts {
     uint64_t virtual_ns;
     int64_t timebase_offset;
     uint32_t step_vcpu;
-    uint64_t step_left, step_ran;
+    uint64_t step_left, step_ran, random;
 } ClockFacts;
 
 static const StateField clock_fields[] = {
@@ -181,6 +181,7 @@ static const StateField clock_fields[] = {
     STATE_FIELD(ClockFacts, step_vcpu, STATE_UNSIGNED),
     STATE_FIELD(ClockFacts, step_left, STATE_UNSIGNED, .maximum = 1 << 20),
     STATE_FIELD(ClockFacts, step_ran, STATE_UNSIGNED, .maximum = 1 << 20),
+    STATE_FIELD(ClockFacts, random, STATE_UNSIGNED, .optional = true),
     STATE_FIELDS_END,
 };
 static const StateTable clock_table = {
@@ -194,7 +195,7 @@ void state_write_clocks(Machine *machine, StrBuf *stream)
 {
     const MachineStep *step = machine->step;
     ClockFacts facts = { (uint64_t)clock_now(machine->clocks, CLOCK_VIRTUAL), timebase_offset(machine), step->vcpu,
-                         step->left, step->ran };
+                         step->left, step->ran, atomic_load(&machine->random) };
     state_write(&clock_table, &facts, stream);
 }
 
@@ -210,6 +211,7 @@ bool state_read_clocks(Machine *machine, StateCursor *cursor, Error **error)
     }
     clocks_set_virtual(machine->clocks, (int64_t)facts.virtual_ns);
     timebase_set_offset(machine, facts.timebase_offset);
+    atomic_store(&machine->random, facts.random);
     *machine->step = (MachineStep){ facts.step_vcpu, facts.step_left, facts.step_ran };
     return true;
 }

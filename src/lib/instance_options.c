@@ -124,6 +124,12 @@ static bool apply_uuid(Instance *instance, const GivenOption *option, const void
     return true;
 }
 
+static bool apply_seed(Instance *instance, const GivenOption *option, const void *value, Error **error)
+{
+    instance->options.has_seed = true;
+    return text_to_uint64(option->text, &instance->options.seed, error);
+}
+
 static bool apply_firmware_directory(Instance *instance, const GivenOption *option, const void *value, Error **error)
 {
     const char *before = instance->options.firmware_directories;
@@ -382,6 +388,7 @@ static const OptionAction actions[] = {
     { OPTION_CPU, PHASE_MACHINE, false, apply_cpu },
     { OPTION_NAME, PHASE_MACHINE, true, apply_name },
     { OPTION_UUID, PHASE_MACHINE, false, apply_uuid },
+    { OPTION_SEED, PHASE_MACHINE, false, apply_seed },
     { OPTION_FIRMWARE_DIRECTORY, PHASE_MACHINE, false, apply_firmware_directory },
     { OPTION_GLOBAL, PHASE_MACHINE, false, apply_global },
     { OPTION_MACHINE, PHASE_PROPERTIES, false, apply_machine },

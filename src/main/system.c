@@ -108,11 +108,13 @@ static bool read_process_options(Program *program, const GivenOptions *given, Er
     return true;
 }
 
-static bool drop_rights(Program *program, Error **error)
+static bool run_with(Program *program, Error **error)
 {
     const RunWithOptions *how = &program->run_with;
-    return (!how->chroot || process_change_root(how->chroot, error) || error_prepend(error, "-run-with: ")) &&
-           (!how->user || process_change_user(how->user, error) || error_prepend(error, "-run-with: "));
+    bool ok = (!how->chroot || process_change_root(how->chroot, error)) &&
+              (!how->user || process_change_user(how->user, error)) &&
+              (!how->async_teardown || host_memory_keep(error));
+    return ok || error_prepend(error, "-run-with: ");
 }
 
 /* -- running ---------------------------------------------------------------------------------------------------- */
@@ -127,7 +129,7 @@ static bool set_up(Program *program, Error **error)
     instance->background = program->ready >= 0;
     return watch_signals(program, error) && read_process_options(program, &instance->given, error) &&
            instance_create(instance, error) && (!pid_file || pid_file_write(&program->pid_file, pid_file, error)) &&
-           drop_rights(program, error) && (program->ready < 0 || daemon_ready(program->ready, error));
+           run_with(program, error) && (program->ready < 0 || daemon_ready(program->ready, error));
 }
 
 static bool run(Program *program, Error **error)

@@ -21,6 +21,15 @@ def alive(pid):
         return False
 
 
+def running(pid):
+    """Not a zombie either, which who adopted it may leave."""
+    try:
+        with open(f'/proc/{pid}/stat', encoding='ascii') as file:
+            return file.read().rsplit(')', 1)[1].split()[0] != 'Z'
+    except OSError:
+        return False
+
+
 class Options(Test):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -190,6 +199,18 @@ class Options(Test):
         with open(self.path('tree'), 'rb') as file:
             self.assertEqual(file.read(4), b'\xd0\x0d\xfe\xed')
 
+    def test_seed(self):
+        """The device tree's seed is random, but for -seed."""
+        trees = []
+        for options in ((), (), ('-seed', '5'), ('-seed', '0x5'), ('-seed', '18446744073709551615')):
+            status, output = run(self.program(), '-M', f"virt,dumpdtb={self.path('tree')}", '-display', 'none',
+                                 '-nodefaults', *options)
+            self.assertEqual(status, 0, output)
+            with open(self.path('tree'), 'rb') as file:
+                trees.append(file.read())
+        self.assertEqual(trees[2], trees[3])
+        self.assertEqual(len(set(trees)), 4)
+
     def test_drives(self):
         with open(self.path('disk'), 'wb') as file:
             file.truncate(1 << 20)
@@ -325,6 +346,19 @@ class Options(Test):
         with open(f'/proc/{pid}/status', encoding='ascii') as file:
             ids = dict(re.findall(r'(?m)^(Uid|Gid|Groups):\s+(.*?)\s*$', file.read()))
         self.assertEqual(set(' '.join(ids.values()).split()), {'65534'})
+
+    def test_async_teardown(self):
+        """A second process shares the memory, and goes once the first one is dead."""
+        for end in (signal.SIGTERM, signal.SIGKILL):
+            vm = self.start(*NONE, '-run-with', 'async-teardown=on')
+            pid = vm.process.pid
+            with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as file:
+                keeper, = map(int, file.read().split())
+            wait_for(lambda: open(f'/proc/{keeper}/comm', encoding='ascii').read() == 'cleanup\n', 'its name')
+            self.assertEqual(os.listdir(f'/proc/{keeper}/fd'), [])
+            vm.process.send_signal(end)
+            vm.wait()
+            wait_for(lambda: not running(keeper), 'the end of the second process')
 
     def test_pty(self):
         vm = self.start(*NONE, '-monitor', 'pty', qmp=False)

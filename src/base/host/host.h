@@ -75,6 +75,10 @@ void host_memory_advise(void *memory, uint64_t size, HostMemoryAdvice advice);
 /* Takes all pages from the host now, keeping what they hold; an error where the host has too few. */
 bool host_memory_prealloc(void *memory, uint64_t size, Error **error);
 
+/* Starts a process that shares all memory and outlives this one for a moment: giving back much memory takes time, and
+ * whoever waits for the end of this process does not wait for that. Called by the thread that lives longest. */
+bool host_memory_keep(Error **error);
+
 /* Addresses without memory behind them, whole pages. NULL on failure; host_memory_unmap gives them back. */
 void *host_memory_reserve(uint64_t size, Error **error);
 /* Puts zeroes that are this process's own there (copied on write after a fork), readable and writable. */

@@ -317,8 +317,8 @@ static bool add_reset_code(RiscvBoot *boot, uint64_t dtb, Error **error)
            loader_add_bytes(boot->loader, "mrom.finfo", info_bytes, size, boot->rom + sizeof bytes, NULL, error);
 }
 
-bool riscv_boot_finish(RiscvBoot *boot, const void *blob, size_t size, void (*renew)(void *bytes, size_t size),
-                       Error **error)
+bool riscv_boot_finish(RiscvBoot *boot, const void *blob, size_t size,
+                       void (*renew)(Machine *machine, void *bytes, size_t size), Error **error)
 {
     uint64_t dtb = dtb_address(boot, size);
 

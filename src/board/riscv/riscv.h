@@ -44,5 +44,5 @@ bool riscv_boot_load(RiscvBoot *boot, Error **error);
 /* /chosen's bootargs and initrd, and the stdout path and seed where they are given; at the root of the tree. */
 void riscv_boot_write_chosen(const RiscvBoot *boot, FdtWriter *fdt);
 /* Places the finished device tree, and the reset code that hands it over. `renew` as for loader_add_bytes. */
-bool riscv_boot_finish(RiscvBoot *boot, const void *blob, size_t size, void (*renew)(void *bytes, size_t size),
-                       Error **error);
+bool riscv_boot_finish(RiscvBoot *boot, const void *blob, size_t size,
+                       void (*renew)(Machine *machine, void *bytes, size_t size), Error **error);

@@ -12,7 +12,6 @@
 #include "base/files.h"
 #include "block/block.h"
 #include "base/strbuf.h"
-#include "base/host/host.h"
 #include "core/fdt.h"
 #include "core/machine.h"
 #include "core/vcpu.h"
@@ -290,12 +289,12 @@ static void write_flash(FdtWriter *fdt)
     fdt_end(fdt);
 }
 
-static void write_console(FdtWriter *fdt)
+static void write_console(Machine *machine, FdtWriter *fdt)
 {
     AUTO_FREE char *path = string_format("/soc/serial@%" PRIx64, map[PLACE_UART0].address);
     uint8_t seed[SEED_SIZE];
 
-    host_random(seed, sizeof seed);
+    machine_random(machine, seed, sizeof seed);
     fdt_begin(fdt, "aliases");
     fdt_text(fdt, "serial0", path);
     fdt_end(fdt);
@@ -335,7 +334,7 @@ static FdtWriter *make_fdt(VirtMachine *virt)
     write_syscon(virt, fdt, "reboot", 0x7777);
     board_write_fdt(&virt->board, fdt, BOARD_NODE_ROOT);
     write_flash(fdt);
-    write_console(fdt);
+    write_console(&virt->machine, fdt);
     riscv_write_counters(&virt->machine, fdt);
     write_soc(virt, fdt, handles);
     return fdt;
@@ -354,12 +353,12 @@ static FdtWriter *load_fdt(const Machine *machine, Error **error)
 }
 
 /* Each boot gets a seed of its own. */
-static void renew_seed(void *blob, size_t size)
+static void renew_seed(Machine *machine, void *blob, size_t size)
 {
     uint8_t seed[SEED_SIZE];
     int chosen = fdt_path_offset(blob, "/chosen");
 
-    host_random(seed, sizeof seed);
+    machine_random(machine, seed, sizeof seed);
     fdt_setprop_inplace(blob, chosen, "rng-seed", seed, sizeof seed);
 }
 

@@ -1,5 +1,5 @@
 /*
- * Sources of entropy. "rng-builtin" answers at once from the host's own source; "rng-random" reads a file
+ * Sources of entropy. "rng-builtin" answers at once, from the host's own source or -seed's; "rng-random" reads a file
  * (/dev/urandom) as it becomes readable, one request after the other.
  */
 #include "hw/virtio/rng_backend.h"
@@ -47,7 +47,7 @@ static void builtin_request(RngBackend *backend, RngRequest *request)
 {
     size_t count = MIN(request->wanted, LARGEST_READ);
     void *bytes = mem_alloc(count);
-    host_random(bytes, count);
+    machine_random(backend->object.data, bytes, count);
     request->done(request, bytes, count);
     free(bytes);
 }
