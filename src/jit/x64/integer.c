@@ -524,7 +524,7 @@ static void lower_division(Compiler *c, const IrInst *inst)
     unsigned size = size_of(inst);
     bool is_signed = inst->op == IR_OP_div_s || inst->op == IR_OP_rem_s;
     bool remainder = inst->op == IR_OP_rem_s || inst->op == IR_OP_rem_u;
-    uint8_t *minus = NULL, *done[2];
+    uint8_t *minus = NULL, *done[2] = { 0 };
 
     take_register(c, RAX);
     take_register(c, RDX);
