@@ -24,6 +24,7 @@ bool riscv_check_state(const Cpu *cpu, Error **error)
     const RiscvConfig *config = riscv_config(cpu);
     const RiscvState *state = riscv_state(cpu);
     uint64_t previous = (state->mstatus & MSTATUS_MPP) >> MSTATUS_MPP_SHIFT;
+    uint64_t interrupted = (state->mnstatus & MNSTATUS_MNPP) >> MNSTATUS_MNPP_SHIFT;
     const struct {
         const char *name;
         uint64_t value;
@@ -38,6 +39,8 @@ bool riscv_check_state(const Cpu *cpu, Error **error)
         { "satp", state->satp, satp_is_legal(config, state->satp) },
         { "mtvec", state->mtvec, (state->mtvec & 3) <= 1 },
         { "stvec", state->stvec, (state->stvec & 3) <= 1 },
+        { "mnstatus", state->mnstatus, !config->smrnmi || riscv_privilege_exists(config, interrupted) },
+        { "mnepc", state->mnepc, !(state->mnepc & 1) },
         { "mepc", state->mepc, !(state->mepc & 1) },
         { "sepc", state->sepc, !(state->sepc & 1) },
     };

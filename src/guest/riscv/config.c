@@ -30,7 +30,8 @@ static const RiscvConfig rv64_defaults = { .xlen = 64, .sv39 = true, .sv48 = tru
 #define MAXIMUM_DEFAULTS \
     GENERAL_DEFAULTS, .b = true, .zicond = true, .zimop = true, .zabha = true, .zacas = true, .zcb = true, \
     .zcmop = true, .zbkb = true, .zbkc = true, .zbkx = true, .zkn = true, .zknd = true, .zkne = true, .zknh = true, \
-    .zks = true, .zksed = true, .zksh = true, .smcntrpmf = true, .smepmp = true, .sscofpmf = true, .svinval = true, \
+    .zks = true, .zksed = true, .zksh = true, .smcntrpmf = true, .smepmp = true, .smstateen = true, .sscofpmf = true, \
+    .ssdbltrp = true, .ssstateen = true, .svinval = true, \
     .svnapot = true, .svpbmt = true
 
 static const RiscvConfig max64_defaults = { .xlen = 64, .sv39 = true, .sv48 = true, .sv57 = true, MAXIMUM_DEFAULTS };
@@ -105,6 +106,10 @@ static const Type priv_type = {
         PROP("cbom_blocksize", type_uint16, RiscvConfig, cbom_blocksize, "64", "Bytes that cbo.clean takes"), \
         PROP("cbop_blocksize", type_uint16, RiscvConfig, cbop_blocksize, "64", "Bytes that prefetch hints are of"), \
         PROP("cboz_blocksize", type_uint16, RiscvConfig, cboz_blocksize, "64", "Bytes that cbo.zero clears"), \
+        PROP("rnmi-interrupt-vector", type_uint64, RiscvConfig, rnmi_interrupt_vector, "0", \
+             "Where interrupts that cannot be masked are taken"), \
+        PROP("rnmi-exception-vector", type_uint64, RiscvConfig, rnmi_exception_vector, "0", \
+             "Where exceptions are taken while such an interrupt is"), \
         PROP("resetvec", type_uint64, RiscvConfig, resetvec, "4096", "Where execution starts after a reset")
 
 const Property riscv64_properties[] = {
@@ -174,6 +179,7 @@ static const struct {
     NEEDS(m, zmmul), NEEDS(u, zicsr), NEEDS(s, u), NEEDS(zicntr, zicsr), NEEDS(zihpm, zicsr), NEEDS(sstc, s),
     NEEDS(zcb, zca), NEEDS(zcmop, zca), NEEDS(zacas, zaamo), NEEDS(zabha, zaamo), NEEDS(zawrs, zalrsc),
     NEEDS(sscofpmf, s), NEEDS(sscofpmf, zihpm), NEEDS(smcntrpmf, zicntr),
+    NEEDS(smdbltrp, zicsr), NEEDS(smrnmi, zicsr), NEEDS(smstateen, u), NEEDS(ssdbltrp, s), NEEDS(ssstateen, s),
     NEEDS(svinval, s), NEEDS(svnapot, s), NEEDS(svpbmt, s),
 #undef NEEDS
 };
@@ -307,8 +313,12 @@ bool riscv_config_check(const GuestModel *model, void *config, Error **error)
     if (!check_requirements(c, error) || !check_block_sizes(c, error) || !choose_paging(c, error)) {
         return error_prepend(error, "CPU model %s: ", model->name);
     }
-    if (c->xlen == 32 && c->resetvec > UINT32_MAX) {
-        return error_set(error, "CPU model %s: resetvec is beyond 32 bits", model->name);
+    if (c->xlen == 32 && (c->resetvec | c->rnmi_interrupt_vector | c->rnmi_exception_vector) > UINT32_MAX) {
+        return error_set(error, "CPU model %s: resetvec or a vector of rnmi is beyond 32 bits", model->name);
+    }
+    if ((c->rnmi_interrupt_vector | c->rnmi_exception_vector) & 1) {
+        return error_set(error, "CPU model %s: an instruction cannot be at the odd address of a vector of rnmi",
+                         model->name);
     }
     if (c->pmu_mask & 7) {
         return error_set(error, "CPU model %s: pmu-mask can have bits 3 to 31, those of the counters of events",

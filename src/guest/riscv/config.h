@@ -63,8 +63,13 @@ typedef struct Property Property;
     X(zksed, RISCV_PRIV_1_12, "SM4 cipher") \
     X(zksh, RISCV_PRIV_1_12, "SM3 hash") \
     X(smcntrpmf, RISCV_PRIV_1_12, "Cycles and instructions counted by privilege") \
+    X(smdbltrp, RISCV_PRIV_1_13, "Machine mode notices a trap within a trap") \
     X(smepmp, RISCV_PRIV_1_12, "Memory protection from machine mode too") \
+    X(smrnmi, RISCV_PRIV_1_12, "Interrupts that cannot be masked") \
+    X(smstateen, RISCV_PRIV_1_12, "State that is opened to lower privileges bit by bit") \
     X(sscofpmf, RISCV_PRIV_1_12, "Interrupts of counters that overflow, and counting by privilege") \
+    X(ssdbltrp, RISCV_PRIV_1_13, "Supervisor mode notices a trap within a trap") \
+    X(ssstateen, RISCV_PRIV_1_12, "The supervisor's part of smstateen") \
     X(sstc, RISCV_PRIV_1_12, "Supervisor timer interrupts") \
     X(svade, RISCV_PRIV_1_11, "Page faults where accessed and dirty bits need to be set") \
     X(svadu, RISCV_PRIV_1_12, "Hardware updating of accessed and dirty bits") \
@@ -89,7 +94,7 @@ typedef struct RiscvConfig {
     uint16_t cbom_blocksize, cbop_blocksize, cboz_blocksize; /* bytes: powers of two */
     uint32_t mvendorid;
     uint64_t marchid, mimpid;
-    uint64_t resetvec;
+    uint64_t resetvec, rnmi_interrupt_vector, rnmi_exception_vector;
     uint32_t pmu_mask;            /* counters of events that are there: bits 3 to 31 */
     uint8_t pmp_count;            /* entries, 0 to RISCV_PMP_MAXIMUM */
     uint8_t paging_levels;        /* of the deepest tables: 0, 2 (Sv32), 3 to 5 */

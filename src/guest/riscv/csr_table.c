@@ -1,8 +1,7 @@
 /*
  * The control and status registers of the base, F, the counters and the privileged architecture 1.13: one row each,
- * with what a plain register cannot say in hooks. Performance-event counters and triggers are there and read as zero,
- * as the manual lets them. Not here: the registers of the hypervisor extension, Smstateen, Sscofpmf, AIA and
- * vectors.
+ * with what a plain register cannot say in hooks. Triggers are there and read as zero, as the manual lets them. Not
+ * here: the registers of the hypervisor extension (there is none: misa.H is clear), AIA and vectors.
  */
 #include "guest/riscv/csr.h"
 
@@ -17,6 +16,8 @@ static bool has_zihpm(const RiscvConfig *config, unsigned index) { return config
 static bool has_sscofpmf(const RiscvConfig *config, unsigned index) { return config->sscofpmf; }
 static bool has_smepmp(const RiscvConfig *config, unsigned index) { return config->smepmp; }
 static bool has_smcntrpmf(const RiscvConfig *config, unsigned index) { return config->smcntrpmf; }
+static bool has_smrnmi(const RiscvConfig *config, unsigned index) { return config->smrnmi; }
+static bool has_ssdbltrp(const RiscvConfig *config, unsigned index) { return config->ssdbltrp; }
 static bool is_1_11(const RiscvConfig *config, unsigned index) { return config->priv_spec >= RISCV_PRIV_1_11; }
 static bool is_1_12(const RiscvConfig *config, unsigned index) { return config->priv_spec >= RISCV_PRIV_1_12; }
 static bool is_1_12_u(const RiscvConfig *config, unsigned index) { return is_1_12(config, 0) && config->u; }
@@ -152,6 +153,13 @@ static uint64_t read_mstatus(Cpu *cpu, const CsrRow *row, unsigned index)
     return riscv_mstatus(cpu);
 }
 
+/* Within a trap, further ones are kept off. */
+static uint64_t without_disabled(uint64_t status)
+{
+    uint64_t off = (status & MSTATUS_MDT ? MSTATUS_MIE : 0) | (status & MSTATUS_SDT ? MSTATUS_SIE : 0);
+    return status & ~off;
+}
+
 static void write_mstatus(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
 {
     const RiscvConfig *config = riscv_config(cpu);
@@ -162,7 +170,9 @@ static void write_mstatus(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t 
     writable |= config->paging_levels ? MSTATUS_SUM : 0;
     writable |= config->u ? MSTATUS_MPRV | MSTATUS_TW : 0;
     writable |= riscv_privilege_exists(config, previous) ? MSTATUS_MPP : 0;
-    state->mstatus = (state->mstatus & ~writable) | (value & writable);
+    writable |= config->smdbltrp ? MSTATUS_MDT : 0;
+    writable |= state->menvcfg & MENVCFG_DTE ? MSTATUS_SDT : 0;
+    state->mstatus = without_disabled((state->mstatus & ~writable) | (value & writable));
     if (config->f) {
         state->fs = (value & MSTATUS_FS) >> MSTATUS_FS_SHIFT;
     }
@@ -171,7 +181,7 @@ static void write_mstatus(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t 
 static uint64_t sstatus_mask(const RiscvConfig *config)
 {
     return MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR | BIT(config->xlen - 1) |
-           (config->xlen == 64 ? UINT64_C(3) << 32 : 0);
+           (config->ssdbltrp ? MSTATUS_SDT : 0) | (config->xlen == 64 ? UINT64_C(3) << 32 : 0);
 }
 
 static uint64_t read_sstatus(Cpu *cpu, const CsrRow *row, unsigned index)
@@ -277,6 +287,17 @@ static uint64_t read_epc(Cpu *cpu, const CsrRow *row, unsigned index)
     return *riscv_csr_storage(cpu, row, 0) & (riscv_config(cpu)->zca ? ~UINT64_C(1) : ~UINT64_C(3));
 }
 
+/* Interrupts that cannot be masked. Once they are on, only taking one turns them off. */
+static void write_mnstatus(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    uint64_t previous = (value & MNSTATUS_MNPP) >> MNSTATUS_MNPP_SHIFT, *mnstatus = &riscv_state(cpu)->mnstatus;
+
+    if (riscv_privilege_exists(riscv_config(cpu), previous)) {
+        *mnstatus = (*mnstatus & ~(uint64_t)MNSTATUS_MNPP) | (value & MNSTATUS_MNPP);
+    }
+    *mnstatus |= value & MNSTATUS_NMIE;
+}
+
 /* Environment, translation, protection. */
 
 /* The fields of menvcfg and senvcfg alike. A reserved CBIE: the field stays. */
@@ -299,10 +320,14 @@ static void write_menvcfg(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t 
 {
     const RiscvConfig *config = riscv_config(cpu);
     uint64_t writable = envcfg_writable(config, value) | (config->svadu ? MENVCFG_ADUE : 0) |
-                        (config->svpbmt ? MENVCFG_PBMTE : 0) | (config->sstc ? MENVCFG_STCE : 0);
+                        (config->svpbmt ? MENVCFG_PBMTE : 0) | (config->sstc ? MENVCFG_STCE : 0) |
+                        (config->ssdbltrp ? MENVCFG_DTE : 0);
     uint64_t *menvcfg = &riscv_state(cpu)->menvcfg, changed = (*menvcfg ^ value) & writable;
 
     *menvcfg ^= changed;
+    if (!(*menvcfg & MENVCFG_DTE)) {
+        riscv_state(cpu)->mstatus &= ~(uint64_t)MSTATUS_SDT;
+    }
     if (changed & MENVCFG_STCE) {
         riscv_update_timer(cpu);
     }
@@ -377,7 +402,10 @@ const CsrRow riscv_csr_rows[] = {
     { 0x104, 0, CSR_HOOKED | CSR_ENDS | CSR_DISABLES, "sie", .exists = has_s, HOOKS(sie) },
     { 0x105, 0, 0, "stvec", .exists = has_s, AT(stvec), .write = write_tvec },
     { 0x106, 0, 0, "scounteren", .exists = has_s, AT(scounteren), .writable = UINT32_MAX },
-    { 0x10a, 0, 0, "senvcfg", .exists = is_1_12_s, AT(senvcfg), .write = write_senvcfg },
+    { 0x10a, 0, 0, "senvcfg", .exists = is_1_12_s, .allowed = riscv_csr_allowed_senvcfg, AT(senvcfg),
+      .write = write_senvcfg },
+    { 0x10c, 4, 0, "sstateen", .exists = riscv_csr_has_sstateen, .allowed = riscv_csr_allowed_sstateen,
+      AT(sstateen), HOOKED(sstateen) },
     { 0x140, 0, 0, "sscratch", .exists = has_s, AT(sscratch), ALL_BITS },
     { 0x141, 0, 0, "sepc", .exists = has_s, AT(sepc), .writable = ~UINT64_C(1), .read = read_epc },
     { 0x142, 0, 0, "scause", .exists = has_s, AT(scause), ALL_BITS },
@@ -398,9 +426,13 @@ const CsrRow riscv_csr_rows[] = {
     { 0x305, 0, 0, "mtvec", AT(mtvec), .write = write_tvec },
     { 0x306, 0, 0, "mcounteren", .exists = has_u, AT(mcounteren), .writable = UINT32_MAX },
     { 0x30a, 0, CSR_ENDS, "menvcfg", .exists = is_1_12_u, AT(menvcfg), .write = write_menvcfg },
+    { 0x30c, 4, CSR_ENDS, "mstateen", .exists = riscv_csr_has_mstateen, AT(mstateen),
+      .write = riscv_csr_write_mstateen },
     { 0x310, 0, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "mstatush", .exists = is_1_12, HOOKS(mstatus) },
     { 0x312, 0, CSR_UPPER, "medelegh", .exists = is_1_13_s, AT(medeleg) },
     { 0x31a, 0, CSR_ENDS | CSR_UPPER, "menvcfgh", .exists = is_1_12_u, AT(menvcfg), .write = write_menvcfg },
+    { 0x31c, 4, CSR_ENDS | CSR_UPPER, "mstateen", .exists = riscv_csr_has_mstateen, AT(mstateen),
+      .write = riscv_csr_write_mstateen },
     { 0x320, 0, CSR_ENDS, "mcountinhibit", .exists = is_1_11, AT(mcountinhibit),
       .write = riscv_csr_write_mcountinhibit },
     { 0x321, 0, CSR_HOOKED | CSR_ENDS, "mcyclecfg", .exists = has_smcntrpmf, HOOKED(fixed_filter) },
@@ -411,6 +443,7 @@ const CsrRow riscv_csr_rows[] = {
     { 0x342, 0, 0, "mcause", AT(mcause), ALL_BITS },
     { 0x343, 0, 0, "mtval", AT(mtval), ALL_BITS },
     { 0x344, 0, CSR_ENDS | CSR_DISABLES, "mip", AT(mip), HOOKS(mip) },
+    { 0x34b, 0, 0, "mtval2", .exists = has_ssdbltrp, AT(mtval2), ALL_BITS },
     { 0x3a0, 16, CSR_HOOKED | CSR_ENDS, "pmpcfg", .exists = has_pmp_config, HOOKS(pmp_config) },
     { 0x3b0, 64, CSR_ENDS, "pmpaddr", .exists = has_pmp_address, AT(pmpaddr), .write = write_pmp_address },
 
@@ -418,6 +451,10 @@ const CsrRow riscv_csr_rows[] = {
     { 0x722, 0, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "minstretcfgh", .exists = has_smcntrpmf, HOOKED(fixed_filter) },
     { 0x723, 29, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "mhpmevent", 3, .exists = has_sscofpmf, HOOKED(mhpmevent) },
 
+    { 0x740, 0, 0, "mnscratch", .exists = has_smrnmi, AT(mnscratch), ALL_BITS },
+    { 0x741, 0, 0, "mnepc", .exists = has_smrnmi, AT(mnepc), .writable = ~UINT64_C(1), .read = read_epc },
+    { 0x742, 0, 0, "mncause", .exists = has_smrnmi, AT(mncause), ALL_BITS },
+    { 0x744, 0, CSR_ENDS, "mnstatus", .exists = has_smrnmi, AT(mnstatus), .write = write_mnstatus },
     { 0x747, 0, CSR_ENDS, "mseccfg", .exists = has_smepmp, AT(mseccfg), .write = write_mseccfg },
     { 0x757, 0, CSR_ENDS | CSR_UPPER, "mseccfgh", .exists = has_smepmp, AT(mseccfg), .write = write_mseccfg },
 

@@ -84,9 +84,15 @@ uint64_t riscv_pending(const Cpu *cpu);
 void riscv_latch_edges(Cpu *cpu);
 /* stimecmp or what enables it changed. */
 void riscv_update_timer(Cpu *cpu);
-/* Returns of both kinds: the new pc; an exception may be pending instead. */
+/* stateen.c: whether mstateen0, and sstateen0 where it has the bit, leave the present privilege what the bit is for. */
+bool riscv_state_enabled(const Cpu *cpu, uint64_t bit);
+
+/* Whether Smrnmi keeps all interrupts off, and mstatus.MPRV without effect. */
+bool riscv_in_nmi(const Cpu *cpu);
+/* Returns: the new pc; an exception may be pending instead. */
 uint64_t riscv_helper_mret(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t unused_c);
 uint64_t riscv_helper_sret(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t unused_c);
+uint64_t riscv_helper_mnret(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t unused_c);
 
 /* csr.c */
 /* mstatus with the members that are kept apart. */
@@ -124,6 +130,7 @@ enum {
     RISCV_HELPER_CSR,
     RISCV_HELPER_MRET,
     RISCV_HELPER_SRET,
+    RISCV_HELPER_MNRET,
     RISCV_HELPER_WFI,
     RISCV_HELPER_WRS_NTO,
     RISCV_HELPER_SFENCE_VMA,
@@ -141,7 +148,7 @@ enum {
 extern const Helper riscv_helpers[RISCV_HELPER_COUNT];
 
 /* registers.c */
-enum { RISCV_REGISTER_COUNT = 230 };
+enum { RISCV_REGISTER_COUNT = 243 };
 extern const GuestRegister riscv64_registers[RISCV_REGISTER_COUNT], riscv32_registers[RISCV_REGISTER_COUNT];
 extern const char *const riscv_x_names[32], *const riscv_f_names[32];
 void riscv_print_registers(const Cpu *cpu, bool with_fp, StrBuf *buffer);

@@ -75,7 +75,7 @@ unsigned riscv_data_mmu_mode(const Cpu *cpu)
     const RiscvState *state = riscv_state(cpu);
     unsigned privilege = state->privilege;
 
-    if (state->mstatus & MSTATUS_MPRV && privilege == RISCV_MACHINE) {
+    if (state->mstatus & MSTATUS_MPRV && privilege == RISCV_MACHINE && !riscv_in_nmi(cpu)) {
         privilege = (state->mstatus & MSTATUS_MPP) >> MSTATUS_MPP_SHIFT;
     }
     if (privilege == RISCV_MACHINE) {

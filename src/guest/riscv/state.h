@@ -9,6 +9,7 @@
 typedef enum RiscvPrivilege { RISCV_USER = 0, RISCV_SUPERVISOR = 1, RISCV_MACHINE = 3 } RiscvPrivilege;
 
 enum {
+    RISCV_STATEENS = 4,
     RISCV_COUNTERS = 32,
     RISCV_COUNTER_CYCLE = 0,
     RISCV_COUNTER_INSTRET = 2,
@@ -29,11 +30,13 @@ typedef struct RiscvState {
     bool stimer; /* time has reached stimecmp: not saved */
     uint64_t mstatus; /* without FS and SD */
     uint64_t medeleg, mideleg, mie, mip; /* mip: the bits that software sets */
-    uint64_t mtvec, mscratch, mepc, mcause, mtval;
+    uint64_t mtvec, mscratch, mepc, mcause, mtval, mtval2;
+    uint64_t mnscratch, mnepc, mncause, mnstatus;
     uint64_t mcounteren, mcountinhibit, menvcfg;
     uint64_t stvec, sscratch, sepc, scause, stval;
     uint64_t mseccfg;
     uint64_t scounteren, senvcfg, satp, stimecmp;
+    uint64_t mstateen[RISCV_STATEENS], sstateen[RISCV_STATEENS];
     uint64_t counter[RISCV_COUNTERS];   /* mcycle, none, minstret, mhpmcounter3...: see counters.c */
     uint64_t mhpmevent[RISCV_COUNTERS]; /* the first and the third are mcyclecfg and minstretcfg */
     uint64_t pmpaddr[RISCV_PMP_MAXIMUM];
@@ -64,7 +67,9 @@ enum {
     MSTATUS_TVM = 1 << 20,
     MSTATUS_TW = 1 << 21,
     MSTATUS_TSR = 1 << 22,
+    MSTATUS_SDT = 1 << 24,
 };
+#define MSTATUS_MDT BIT(42)
 #define MSTATUS_UXL_64 (UINT64_C(2) << 32)
 #define MSTATUS_SXL_64 (UINT64_C(2) << 34)
 
@@ -77,9 +82,15 @@ enum {
     ENVCFG_CBCFE = 1 << 6,
     ENVCFG_CBZE = 1 << 7,
 };
+#define MENVCFG_DTE BIT(59)
 #define MENVCFG_ADUE BIT(61)
 #define MENVCFG_PBMTE BIT(62)
 #define MENVCFG_STCE BIT(63)
+
+enum { MNSTATUS_NMIE = 1 << 3, MNSTATUS_MNPP_SHIFT = 11, MNSTATUS_MNPP = 3 << MNSTATUS_MNPP_SHIFT };
+
+#define STATEEN_ENVCFG BIT(62)
+#define STATEEN_SE BIT(63)
 
 enum {
     MSECCFG_MML = 1,  /* machine mode lock-down */
@@ -98,6 +109,9 @@ enum {
     IRQ_COUNTER_OVERFLOW = 13,
 };
 
+/* Lines of the vCPU: those of interrupts have the numbers above. From this one on are those that cannot be masked. */
+enum { RISCV_NMI_LINE = 48, RISCV_NMI_LINES = 16 };
+
 typedef enum RiscvCause {
     CAUSE_FETCH_MISALIGNED = 0,
     CAUSE_FETCH_ACCESS = 1,
@@ -111,6 +125,7 @@ typedef enum RiscvCause {
     CAUSE_FETCH_PAGE_FAULT = 12,
     CAUSE_LOAD_PAGE_FAULT = 13,
     CAUSE_STORE_PAGE_FAULT = 15,
+    CAUSE_DOUBLE_TRAP = 16,
 } RiscvCause;
 
 /* satp.MODE */

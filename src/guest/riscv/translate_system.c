@@ -160,6 +160,12 @@ void riscv_translate_mret(Translator *t, const RiscvInsn *insn)
     return_from_trap(t, insn, RISCV_HELPER_MRET, RISCV_MACHINE);
 }
 
+/* mnret */
+void riscv_translate_mnret(Translator *t, const RiscvInsn *insn)
+{
+    return_from_trap(t, insn, RISCV_HELPER_MNRET, RISCV_MACHINE);
+}
+
 /* sret */
 void riscv_translate_sret(Translator *t, const RiscvInsn *insn)
 {

@@ -455,6 +455,56 @@ static void test_lines(void)
     }
 }
 
+/* Interrupts that cannot be masked: once each, and again after mnret while the line is high. */
+static void test_unmasked_lines(void)
+{
+    static const uint32_t code[] = {
+        0x7442d073 | 8 << 15, /* csrrwi x0, mnstatus, 8 */
+        0x0000006f,           /* j . */
+    };
+    static const uint32_t handler[] = {
+        0x0000006f, /* j . */
+        0x70200073, /* mnret */
+    };
+    TestMachine *machine = test_machine_new("max,smrnmi=on,rnmi-interrupt-vector=0x80000100");
+    RiscvState *state = cpu_state(machine->cpu);
+
+    test_machine_write(machine, TEST_RAM_BASE, code, sizeof code);
+    test_machine_write(machine, TEST_RAM_BASE + 0x100, handler, sizeof handler);
+    cpu_line_set(machine->cpu, RISCV_NMI_LINE + 5, true);
+    g_assert_cmpint(cpu_run(machine->cpu, 1), ==, CPU_EXIT_BUDGET); /* off after a reset */
+    g_assert_cmphex(state->pc, ==, TEST_RAM_BASE + 4);
+    cpu_run(machine->cpu, 5);
+    g_assert_cmphex(state->pc, ==, TEST_RAM_BASE + 0x100);
+    g_assert_cmphex(state->mnepc, ==, TEST_RAM_BASE + 4);
+    g_assert_cmphex(state->mncause, ==, BIT(63) | 5);
+    g_assert_cmphex(state->mnstatus, ==, MNSTATUS_MNPP);
+    state->pc += 4;
+    g_assert_cmpint(cpu_run(machine->cpu, 1), ==, CPU_EXIT_BUDGET);
+    g_assert_cmphex(state->pc, ==, TEST_RAM_BASE + 4);
+    cpu_run(machine->cpu, 1);
+    g_assert_cmphex(state->pc, ==, TEST_RAM_BASE + 0x100);
+    cpu_line_set(machine->cpu, RISCV_NMI_LINE + 5, false);
+    state->pc += 4;
+    cpu_run(machine->cpu, 4);
+    g_assert_cmphex(state->pc, ==, TEST_RAM_BASE + 4);
+    test_machine_free(machine);
+}
+
+/* A trap within a trap that nobody can be told of: the hart stops as it is. */
+static void test_critical_error(void)
+{
+    TestMachine *machine = test_machine_new("max,smdbltrp=on");
+    RiscvState *state = cpu_state(machine->cpu);
+
+    g_assert_cmpint(cpu_run(machine->cpu, 10), ==, CPU_EXIT_HALTED);
+    g_assert_true(machine->cpu->powered_off);
+    g_assert_cmphex(state->pc, ==, TEST_RAM_BASE);
+    g_assert_cmphex(state->mcause, ==, 0);
+    cpu_reset(machine->cpu);
+    test_machine_free(machine);
+}
+
 /* Registers that a device claimed. */
 
 static bool read_claimed(Cpu *cpu, void *owner, uint32_t number, uint64_t *value)
@@ -570,10 +620,12 @@ int main(int argc, char **argv)
     g_test_add_func("/guest/riscv/info-registers", test_info_registers);
     g_test_add_func("/guest/riscv/info-mem", test_info_mem);
     g_test_add_func("/guest/riscv/lines", test_lines);
+    g_test_add_func("/guest/riscv/unmasked-lines", test_unmasked_lines);
+    g_test_add_func("/guest/riscv/critical-error", test_critical_error);
     g_test_add_func("/guest/riscv/claimed", test_claimed);
     g_test_add_data_func("/guest/riscv/random/rv64", "max", test_random_code);
     g_test_add_data_func("/guest/riscv/random/rv32", "max32", test_random_code);
-    g_test_add_data_func("/guest/riscv/hostile-state/rv64", "rv64", test_hostile_state);
-    g_test_add_data_func("/guest/riscv/hostile-state/rv32", "rv32", test_hostile_state);
+    g_test_add_data_func("/guest/riscv/hostile-state/rv64", "max,smrnmi=on", test_hostile_state);
+    g_test_add_data_func("/guest/riscv/hostile-state/rv32", "max32,smrnmi=on", test_hostile_state);
     return g_test_run();
 }
