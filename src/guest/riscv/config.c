@@ -22,16 +22,17 @@ enum { DEFAULT_PMU_MASK = 0x7fff8 };
 #define GENERAL_DEFAULTS \
     .i = true, .m = true, .a = true, .f = true, .d = true, .c = true, .s = true, .u = true, .zicntr = true, \
     .zicsr = true, .zifencei = true, .zihintntl = true, .zihintpause = true, .zihpm = true, .zba = true, .zbb = true, \
-    .zbc = true, .zbs = true, .zicbom = true, .zicbop = true, .zicboz = true, .zawrs = true, .sstc = true, \
+    .zbc = true, .zbs = true, .zicbom = true, .zicbop = true, .zicboz = true, .zawrs = true, .zfa = true, \
+    .sstc = true, \
     .svadu = true, .svvptc = true, .mmu = true, .pmp = true, COMMON_DEFAULTS
 
 static const RiscvConfig rv64_defaults = { .xlen = 64, .sv39 = true, .sv48 = true, .sv57 = true, GENERAL_DEFAULTS };
 /* ... and what is there beyond those. */
 #define MAXIMUM_DEFAULTS \
-    GENERAL_DEFAULTS, .b = true, .zicond = true, .zimop = true, .zabha = true, .zacas = true, .zcb = true, \
-    .zcmop = true, .zbkb = true, .zbkc = true, .zbkx = true, .zkn = true, .zknd = true, .zkne = true, .zknh = true, \
-    .zks = true, .zksed = true, .zksh = true, .smcntrpmf = true, .smepmp = true, .smstateen = true, .sscofpmf = true, \
-    .ssdbltrp = true, .ssstateen = true, .svinval = true, \
+    GENERAL_DEFAULTS, .b = true, .zicond = true, .zimop = true, .zabha = true, .zacas = true, .zfbfmin = true, \
+    .zfh = true, .zfhmin = true, .zcb = true, .zcmop = true, .zbkb = true, .zbkc = true, .zbkx = true, .zkn = true, \
+    .zknd = true, .zkne = true, .zknh = true, .zks = true, .zksed = true, .zksh = true, .smcntrpmf = true, \
+    .smepmp = true, .smstateen = true, .sscofpmf = true, .ssdbltrp = true, .ssstateen = true, .svinval = true, \
     .svnapot = true, .svpbmt = true
 
 static const RiscvConfig max64_defaults = { .xlen = 64, .sv39 = true, .sv48 = true, .sv57 = true, MAXIMUM_DEFAULTS };
@@ -166,7 +167,9 @@ static const struct {
     IMPLIES(c, zca), { { MEMBER(c), MEMBER(f) }, MEMBER(zcf), 32 }, { { MEMBER(c), MEMBER(d) }, MEMBER(zcd), 0 },
     IMPLIES(zkn, zbkb), IMPLIES(zkn, zbkc), IMPLIES(zkn, zbkx), IMPLIES(zkn, zkne), IMPLIES(zkn, zknd),
     IMPLIES(zkn, zknh), IMPLIES(zks, zbkb), IMPLIES(zks, zbkc), IMPLIES(zks, zbkx), IMPLIES(zks, zksed),
-    IMPLIES(zks, zksh), IMPLIES(zcb, zca), IMPLIES(zcmop, zca), IMPLIES(zacas, zaamo), IMPLIES(zabha, zaamo),
+    IMPLIES(zks, zksh), IMPLIES(zfh, zfhmin), IMPLIES(zhinx, zhinxmin), IMPLIES(zhinxmin, zfinx),
+    IMPLIES(zdinx, zfinx), IMPLIES(zfinx, zicsr),
+    IMPLIES(zcb, zca), IMPLIES(zcmop, zca), IMPLIES(zacas, zaamo), IMPLIES(zabha, zaamo),
     IMPLIES(zawrs, zalrsc),
 #undef IMPLIES
 };
@@ -178,10 +181,20 @@ static const struct {
     NEEDS(f, zicsr), NEEDS(d, f), NEEDS(zcf, f), NEEDS(zcd, d), NEEDS(zcf, zca), NEEDS(zcd, zca), NEEDS(c, zca),
     NEEDS(m, zmmul), NEEDS(u, zicsr), NEEDS(s, u), NEEDS(zicntr, zicsr), NEEDS(zihpm, zicsr), NEEDS(sstc, s),
     NEEDS(zcb, zca), NEEDS(zcmop, zca), NEEDS(zacas, zaamo), NEEDS(zabha, zaamo), NEEDS(zawrs, zalrsc),
+    NEEDS(zfa, f), NEEDS(zfbfmin, f), NEEDS(zfhmin, f), NEEDS(zfh, zfhmin), NEEDS(zfinx, zicsr), NEEDS(zdinx, zfinx),
+    NEEDS(zhinxmin, zfinx), NEEDS(zhinx, zhinxmin),
     NEEDS(sscofpmf, s), NEEDS(sscofpmf, zihpm), NEEDS(smcntrpmf, zicntr),
     NEEDS(smdbltrp, zicsr), NEEDS(smrnmi, zicsr), NEEDS(smstateen, u), NEEDS(ssdbltrp, s), NEEDS(ssstateen, s),
     NEEDS(svinval, s), NEEDS(svnapot, s), NEEDS(svpbmt, s),
 #undef NEEDS
+};
+
+static const struct {
+    uint16_t one, other;
+    const char *why;
+} exclusions[] = {
+    { MEMBER(i), MEMBER(e), "they are base instruction sets" },
+    { MEMBER(zfinx), MEMBER(f), "their instructions have the same encodings" },
 };
 
 static bool *member(RiscvConfig *c, uint16_t offset)
@@ -229,9 +242,14 @@ static void add_implied(RiscvConfig *c)
 
 static bool check_requirements(RiscvConfig *c, Error **error)
 {
-    if (c->i == c->e) {
-        return error_set(error, c->i ? "extensions i and e exclude each other: set one of them off"
-                                     : "one of the extensions i and e must be on");
+    if (!c->i && !c->e) {
+        return error_set(error, "one of the extensions i and e must be on");
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(exclusions); i++) {
+        if (*member(c, exclusions[i].one) && *member(c, exclusions[i].other)) {
+            return error_set(error, "extensions %s and %s exclude each other, as %s: set one of them off",
+                             member_name(exclusions[i].one), member_name(exclusions[i].other), exclusions[i].why);
+        }
     }
     for (size_t i = 0; i < ARRAY_SIZE(requirements); i++) {
         if (*member(c, requirements[i].extension) && !*member(c, requirements[i].needs)) {

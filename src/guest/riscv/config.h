@@ -43,6 +43,12 @@ typedef struct Property Property;
     X(zacas, RISCV_PRIV_1_12, "Atomic compare and swap") \
     X(zalrsc, RISCV_PRIV_1_10, "Load-reserved and store-conditional") \
     X(zawrs, RISCV_PRIV_1_12, "Wait on a reservation set") \
+    X(zfa, RISCV_PRIV_1_12, "More floating-point instructions") \
+    X(zfbfmin, RISCV_PRIV_1_12, "Conversions of bf16") \
+    X(zfh, RISCV_PRIV_1_11, "Half-precision floating point") \
+    X(zfhmin, RISCV_PRIV_1_11, "Half-precision loads, stores and conversions") \
+    X(zfinx, RISCV_PRIV_1_12, "Single-precision floating point in integer registers") \
+    X(zdinx, RISCV_PRIV_1_12, "Double-precision floating point in integer registers") \
     X(zca, RISCV_PRIV_1_10, "Compressed instructions without floating point") \
     X(zcb, RISCV_PRIV_1_12, "More compressed instructions") \
     X(zcf, RISCV_PRIV_1_10, "Compressed single-precision loads and stores") \
@@ -55,6 +61,8 @@ typedef struct Property Property;
     X(zbkc, RISCV_PRIV_1_12, "Carry-less multiplication for cryptography") \
     X(zbkx, RISCV_PRIV_1_12, "Crossbar permutations") \
     X(zbs, RISCV_PRIV_1_12, "Single-bit instructions") \
+    X(zhinx, RISCV_PRIV_1_12, "Half-precision floating point in integer registers") \
+    X(zhinxmin, RISCV_PRIV_1_12, "Half-precision conversions in integer registers") \
     X(zkn, RISCV_PRIV_1_12, "NIST's algorithms (Zbkb_Zbkc_Zbkx_Zkne_Zknd_Zknh)") \
     X(zknd, RISCV_PRIV_1_12, "AES decryption") \
     X(zkne, RISCV_PRIV_1_12, "AES encryption") \

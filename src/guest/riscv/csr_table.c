@@ -7,7 +7,7 @@
 
 /* Whether a register exists. */
 
-static bool has_f(const RiscvConfig *config, unsigned index) { return config->f; }
+static bool has_f(const RiscvConfig *config, unsigned index) { return config->f || config->zfinx; }
 static bool has_s(const RiscvConfig *config, unsigned index) { return config->s; }
 static bool has_u(const RiscvConfig *config, unsigned index) { return config->u; }
 static bool has_sstc(const RiscvConfig *config, unsigned index) { return config->sstc; }
@@ -37,7 +37,7 @@ static bool has_pmp_config(const RiscvConfig *config, unsigned index)
 
 static bool fp_is_on(const Cpu *cpu, unsigned number)
 {
-    return riscv_state(cpu)->fs != FS_OFF;
+    return riscv_config(cpu)->zfinx || riscv_state(cpu)->fs != FS_OFF;
 }
 
 static bool counter_allowed(const Cpu *cpu, unsigned number)
@@ -74,6 +74,13 @@ void riscv_set_frm(RiscvState *state, unsigned frm)
     state->fp.rounding = frm <= FP_ROUND_NEAREST_AWAY ? (uint8_t)frm : FP_ROUND_NEAREST_EVEN;
 }
 
+static void mark_fp_dirty(Cpu *cpu)
+{
+    if (riscv_config(cpu)->f) {
+        riscv_state(cpu)->fs = FS_DIRTY;
+    }
+}
+
 static uint64_t read_fflags(Cpu *cpu, const CsrRow *row, unsigned index)
 {
     return riscv_state(cpu)->fp.flags & FFLAGS;
@@ -82,7 +89,7 @@ static uint64_t read_fflags(Cpu *cpu, const CsrRow *row, unsigned index)
 static void write_fflags(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
 {
     riscv_state(cpu)->fp.flags = value & FFLAGS;
-    riscv_state(cpu)->fs = FS_DIRTY;
+    mark_fp_dirty(cpu);
 }
 
 static uint64_t read_frm(Cpu *cpu, const CsrRow *row, unsigned index)
@@ -93,7 +100,7 @@ static uint64_t read_frm(Cpu *cpu, const CsrRow *row, unsigned index)
 static void write_frm(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
 {
     riscv_set_frm(riscv_state(cpu), value & FRM);
-    riscv_state(cpu)->fs = FS_DIRTY;
+    mark_fp_dirty(cpu);
 }
 
 static uint64_t read_fcsr(Cpu *cpu, const CsrRow *row, unsigned index)

@@ -47,7 +47,11 @@ static void print_operand(const void *insn, char kind, int32_t value, const void
         strbuf_append(buffer, riscv_x_names[value]);
         break;
     case 'f':
-        strbuf_append(buffer, riscv_f_names[value]);
+    case 'd':
+        strbuf_append(buffer, place->config->zfinx ? riscv_x_names[value] : riscv_f_names[value]);
+        break;
+    case 'l':
+        strbuf_append(buffer, riscv_fli_text(value));
         break;
     case 'i':
         strbuf_printf(buffer, "%" PRId32, value);

@@ -124,4 +124,5 @@ const Helper riscv_helpers[RISCV_HELPER_COUNT] = {
     [RISCV_HELPER_SM4] = { "sm4", riscv_helper_sm4, NULL, HELPER_PURE },
     [RISCV_HELPER_CACHE_BLOCK] = { "cache_block", helper_cache_block, NULL,
                                    HELPER_READS | HELPER_RAISES | HELPER_MEMORY },
+    [RISCV_HELPER_FCVTMOD] = { "fcvtmod", riscv_helper_fcvtmod, NULL, HELPER_PURE },
 };

@@ -124,6 +124,9 @@ uint64_t riscv_helper_aes64im(Cpu *cpu, uint64_t columns, uint64_t unused_b, uin
 uint64_t riscv_helper_aes64ks1i(Cpu *cpu, uint64_t key, uint64_t round, uint64_t unused);
 uint64_t riscv_helper_sm4(Cpu *cpu, uint64_t sum, uint64_t source, uint64_t how);
 
+/* translate_fa.c: a double's bits to an integer modulo 2^32 */
+uint64_t riscv_helper_fcvtmod(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t unused_c);
+
 /* helpers.c: the guest's helper table, and its indices */
 enum {
     RISCV_HELPER_RAISE,
@@ -143,6 +146,7 @@ enum {
     RISCV_HELPER_AES64KS1I,
     RISCV_HELPER_SM4,
     RISCV_HELPER_CACHE_BLOCK,
+    RISCV_HELPER_FCVTMOD,
     RISCV_HELPER_COUNT
 };
 extern const Helper riscv_helpers[RISCV_HELPER_COUNT];

@@ -52,21 +52,30 @@ static bool fetch(Translator *t, uint32_t *bits)
     return true;
 }
 
+typedef struct RegisterCheck {
+    const RiscvConfig *config;
+    bool reserved;
+} RegisterCheck;
+
+/* RV32E and RV64E have sixteen integer registers; with Zfinx floating point is in them, and on RV32 64 bits of it are
+ * in an even one and the next. */
 static void check_register(char kind, int32_t value, void *context)
 {
-    bool *upper = context;
-    *upper |= kind == 'x' && value > 15;
+    RegisterCheck *check = context;
+    bool floating = kind == 'f' || kind == 'd', integer = kind == 'x' || (floating && check->config->zfinx);
+    bool pair = kind == 'd' && check->config->zdinx && check->config->xlen == 32;
+
+    check->reserved |= (integer && check->config->e && value > 15) || (pair && value & 1);
 }
 
-/* RV32E and RV64E have sixteen integer registers. */
-static bool names_missing_register(const RiscvConfig *config, const RiscvInsn *insn)
+static bool names_reserved_register(const RiscvConfig *config, const RiscvInsn *insn)
 {
-    bool upper = false;
+    RegisterCheck check = { config, false };
 
-    if (config->e) {
-        decode_each_operand(&riscv_decode_table, insn->opcode, insn, check_register, &upper);
+    if (config->e || config->zdinx) {
+        decode_each_operand(&riscv_decode_table, insn->opcode, insn, check_register, &check);
     }
-    return upper;
+    return check.reserved;
 }
 
 void riscv_translate(Translator *t)
@@ -83,7 +92,7 @@ void riscv_translate(Translator *t)
         insn.length = (bits & 3) == 3 ? 4 : 2;
     }
     ir_insn(&t->ir, t->pc, insn.length);
-    if (names_missing_register(config, &insn)) {
+    if (names_reserved_register(config, &insn)) {
         riscv_translate_illegal(t, &insn);
     } else {
         functions[opcode](t, &insn);

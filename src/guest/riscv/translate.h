@@ -68,6 +68,9 @@ static inline MemOp data_mem_op(const Translator *t, unsigned op)
 /* Text of an instruction; aliases as assemblers write them, or not. */
 void riscv_print_insn(const RiscvConfig *config, uint64_t pc, const RiscvInsn *insn, bool aliases, StrBuf *buffer);
 
+/* The constant that fli names by a number. */
+const char *riscv_fli_text(int32_t number);
+
 /* Ends the block with an exception. */
 void riscv_translate_raise(Translator *t, RiscvCause cause, uint64_t tval);
 void riscv_translate_illegal(Translator *t, const RiscvInsn *insn);

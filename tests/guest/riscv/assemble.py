@@ -17,7 +17,8 @@ def main():
     here = pathlib.Path(__file__).parent
     if source.endswith('.rows'):
         assembly = elf + '.S'
-        subprocess.run([sys.executable, here / 'rows.py', xlen, source, assembly], check=True)
+        kind = ['zfinx'] if any('_zdinx' in option for option in options) else []
+        subprocess.run([sys.executable, here / 'rows.py', xlen, source, assembly, *kind], check=True)
         source = assembly
     subprocess.run([gcc, *ARCHITECTURES[xlen], *options, f'-I{here}', '-nostdlib', '-static',
                     f'-Wl,-T,{here}/program.ld', '-Wl,--build-id=none', '-Wl,--no-warn-rwx-segments', here / 'start.S',

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares the RISC-V decoder with binutils: what is an instruction, its name and, for the long ones, its text.
 
-    objdump.py XLEN DUMP GCC OBJDUMP
+    objdump.py XLEN DUMP GCC OBJDUMP [zfinx]
 
 All encodings of 16 bits; of 32 bits, for each line of the decode files: random operands, and each fixed bit flipped.
 Prints TAP. The two may differ where excused() says so and why.
@@ -13,7 +13,8 @@ import sys
 import tempfile
 
 EXTENSIONS = '_zba_zbb_zbc_zbs_zbkb_zbkc_zbkx_zk_zks_zihintpause_zicbom_zicbop_zicboz_zawrs'
-ARCHITECTURES = {'64': 'rv64gc' + EXTENSIONS, '32': 'rv32gc' + EXTENSIONS}
+FLOATS = {'': 'imafdc_zfh', 'zfinx': 'imac_zicsr_zifencei_zfinx_zdinx_zhinx'}
+PROPERTIES = {'': '', 'zfinx': ',f=off,d=off,zfa=off,zfh=off,zfhmin=off,zfbfmin=off,zdinx=on,zhinx=on'}
 SAMPLES = 6
 
 # binutils' other names for the same encodings.
@@ -22,7 +23,8 @@ ALIASES = {'c.nop': 'c.addi', 'c.slli64': 'c.slli', 'c.srli64': 'c.srli', 'c.sra
 
 
 # Instructions that binutils 2.40 does not know, or gcc 12 does not let it
-NEWER = re.compile(r'c\.(lbu|lhu?|sb|sh|[sz]ext\.[bhw]|not|mul|mop)|czero\..*|mop\.rr?|amo.*\.[bh]|amocas\..*|'
+NEWER = re.compile(r'(fli|f(min|max)m|fround(nx)?|f(le|lt)q)\.[hsd]|fcvtmod\.w\.d|fmvh\.x\.d|fmvp\.d\.x|'
+                   r'fcvt\.(bf16\.s|s\.bf16)|c\.(lbu|lhu?|sb|sh|[sz]ext\.[bhw]|not|mul|mop)|czero\..*|mop\.rr?|amo.*\.[bh]|amocas\..*|'
                    r'sinval\.vma|sfence\.(w\.inval|inval\.ir)')
 
 
@@ -33,7 +35,7 @@ def excused(bits, xlen, name, other):
         return True  # reserved fields of fences are ignored; binutils wants them to be zero
     if NEWER.fullmatch(name) and not other:
         return True
-    if name.startswith('fcvt.d.') and bits >> 12 & 7:
+    if re.match(r'fcvt\.(d\.|s\.h)', name) and bits >> 12 & 7:
         return True  # the rounding mode of an exact conversion is a field like any other
     if other in ('c.slli', 'c.srli', 'c.srai'):
         return xlen == '32' and bits >> 12 & 1  # shifts by 32 and more: for custom extensions
@@ -72,14 +74,15 @@ def ours(dump, model, values):
     return [line.split(' ', 2)[1:] for line in result.splitlines()]
 
 
-def theirs(gcc, objdump, xlen, values):
+def theirs(gcc, objdump, xlen, floats, values):
     with tempfile.TemporaryDirectory() as directory:
         source, image = f'{directory}/a.s', f'{directory}/a.o'
         with open(source, 'w', encoding='ascii') as file:
             file.write('.option norelax\n.text\n')
             file.writelines(f'.4byte {v}\n' if is_long(v) else f'.2byte {v}\n' for v in values)
-        subprocess.run([gcc, f'-march={ARCHITECTURES[xlen]}', '-mabi=' + ('lp64d' if xlen == '64' else 'ilp32d'), '-c',
-                        source, '-o', image], check=True)
+        architecture = f'rv{xlen}{FLOATS[floats]}{EXTENSIONS}'
+        subprocess.run([gcc, f'-march=rv{xlen}imac', '-mabi=' + ('lp64' if xlen == '64' else 'ilp32'),
+                        f'-Wa,-march={architecture}', '-c', source, '-o', image], check=True)
         subprocess.run([objdump.replace('objdump', 'strip'), image], check=True)
         lines = subprocess.run([objdump, '-D', '-j', '.text', '-M', 'no-aliases', image], check=True,
                                capture_output=True, text=True).stdout.splitlines()
@@ -115,11 +118,12 @@ def number(text):
 
 
 def main():
-    xlen, dump, gcc, objdump = sys.argv[1:]
-    model = 'max' if xlen == '64' else 'max32'
+    xlen, dump, gcc, objdump = sys.argv[1:5]
+    floats = ''.join(sys.argv[5:])
+    model = ('max' if xlen == '64' else 'max32') + PROPERTIES[floats]
     values = samples(dump, model, xlen)
     wrong = []
-    rows = theirs(gcc, objdump, xlen, values)
+    rows = theirs(gcc, objdump, xlen, floats, values)
     assert [row[1] for row in rows] == values, 'objdump lost its way'
     for value, mine, (address, _, mnemonic, operands) in zip(values, ours(dump, model, values), rows):
         name = '' if mine[0] == '-' else mine[0]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes a test program out of rows of operands and results.
 
-    rows.py XLEN ROWS OUTPUT.S
+    rows.py XLEN ROWS OUTPUT.S [zfinx]
 
 A heading `[add R]` names an instruction and its form, `[addw R 64]` also the only XLEN that has it. Integer forms:
 
@@ -10,14 +10,16 @@ A heading `[add R]` names an instruction and its form, `[addw R 64]` also the on
 each row `OPERAND... = RESULT`, which a width may precede: `64: min -1 = min`. Numbers are as wide as the registers;
 min, max are the least and the greatest signed one; min32, max32 and the like those of fewer bits.
 
-Other forms are of floating point: `[fcvt.w.s x=s]`, the kind of the result, then those of the operands: s and d are
-numbers of that format, r the 64 bits of a floating-point register, x an integer register. Rows of instructions that
-round begin with the rounding mode, or `all` where it does not matter; all rows may end with the flags that are raised.
+Other forms are of floating point: `[fcvt.w.s x=s]`, the kind of the result, then those of the operands: s, d, h and b
+are numbers of that format (b is bf16), r the 64 bits of a floating-point register, x an integer register, n a number in
+the place of rs1. Rows of instructions that round begin with the rounding mode, or `all` where it does not matter; all
+rows may end with the flags that are raised.
 Numbers of a format are exact decimals, bits in hexadecimal, or inf, nan (the default one), snan, tiny (the least),
 normal (the least normal one), huge (the greatest), with an optional minus.
 
 Every integer row is tried with separate registers, with the result in the first source, and with x0 as the result;
-every floating-point row that rounds with the mode in the instruction, and in frm.
+every floating-point row that rounds with the mode in the instruction, and in frm. With `zfinx` numbers are in integer
+registers, those of few bits with others above them that must not matter; rows about registers f are left out.
 """
 import re
 import struct
@@ -25,8 +27,20 @@ import sys
 
 FLAGS = {'nx': 1, 'uf': 2, 'of': 4, 'dz': 8, 'nv': 16}
 MODES = ['rne', 'rtz', 'rdn', 'rup', 'rmm']
-UNROUNDED = re.compile(r'fsgnj|fmin|fmax|feq|flt|fle|fclass|fmv|fcvt\.d\.(s|wu?$)')
-FORMATS = {'s': (8, 23, '<f'), 'd': (11, 52, '<d')}
+UNROUNDED = re.compile(r'fsgnj|fmin|fmax|feq|flt|fle|fclass|fmv|fli|fcvt\.d\.(s|h|wu?$)|fcvt\.s\.(h|bf16)|fcvtmod')
+FORMATS = {'s': (8, 23, '<f'), 'd': (11, 52, '<d'), 'h': (5, 10, '<e'), 'b': (8, 7, '<f')}
+WIDTHS = {'s': 32, 'h': 16, 'b': 16, 'd': 64}
+NOT_IN_INTEGERS = re.compile(r'fl[hwd]|fs[hwd]|fmv\..*')
+JUNK = 0x5aa5a55a0ff0f00f
+
+# What assemblers of the day do not know: funct7, rs2 or None, funct3 or None for the rounding mode.
+NEWER = {'fcvt.bf16.s': (0x22, 8, None), 'fcvt.s.bf16': (0x20, 6, 0), 'fcvtmod.w.d': (0x61, 8, 1),
+         'fmvh.x.d': (0x71, 1, 0), 'fmvp.d.x': (0x59, None, 0)}
+for suffix, code in (('s', 0), ('d', 1), ('h', 2)):
+    NEWER.update({f'fli.{suffix}': (0x78 | code, 1, 0), f'fminm.{suffix}': (0x14 | code, None, 2),
+                  f'fmaxm.{suffix}': (0x14 | code, None, 3), f'fround.{suffix}': (0x20 | code, 4, None),
+                  f'froundnx.{suffix}': (0x20 | code, 5, None), f'fleq.{suffix}': (0x50 | code, None, 4),
+                  f'fltq.{suffix}': (0x50 | code, None, 5)})
 
 
 def integer(text, bits):
@@ -52,27 +66,42 @@ def number(text, kind):
              'huge': top - 1}
     if name in named:
         return named[name] | sign << (exponent + fraction)
-    return int.from_bytes(struct.pack(code, float(text)), 'little')
+    bits = int.from_bytes(struct.pack(code, float(text)), 'little')
+    return bits >> 16 if kind == 'b' else bits
 
 
-def image(text, kind, xlen):
+def image(text, kind, xlen, zfinx):
     """What 64 bits a register of this kind holds; an integer register's are zero-extended."""
     if kind == 'x':
         return integer(text, xlen)
     if kind == 'r':
         return int(text, 16)
-    bits = number(text, kind)
-    return bits | 0xffffffff00000000 if kind == 's' else bits
+    bits, width = number(text, kind), WIDTHS[kind]
+    if zfinx and width < 64:
+        return (bits - (bits >> (width - 1) << width)) & 0xffffffffffffffff
+    return bits | (0xffffffffffffffff << width & 0xffffffffffffffff)
+
+
+def instruction(mnemonic, operands, mode):
+    if mnemonic not in NEWER:
+        return f'    {mnemonic} {", ".join(operands)}' + (f', {mode}' if mode else '')
+    funct7, rs2, funct3 = NEWER[mnemonic]
+    if funct3 is None:
+        funct3 = 7 if mode == 'dyn' else MODES.index(mode)
+    rest = operands[1:] if rs2 is None else [operands[1], f'x{rs2}']
+    return f'    .insn r 0x53, {funct3}, {funct7}, {operands[0]}, {", ".join(rest)}'
 
 
 class Program:
-    def __init__(self, xlen):
+    def __init__(self, xlen, zfinx):
+        self.zfinx = zfinx
         self.xlen, self.text, self.data, self.heading = xlen, ['#include "test.h"'], ['.data', '.align 3'], None
         self.seen = {}  # mnemonic -> how many headings
 
     def start(self, mnemonic, form, only):
         self.end()
-        self.heading = (mnemonic, form) if only in (None, str(self.xlen)) else None
+        wanted = only in (None, str(self.xlen)) and not (self.zfinx and NOT_IN_INTEGERS.fullmatch(mnemonic))
+        self.heading = (mnemonic, form) if wanted and not (self.zfinx and 'r' in form) else None
         if self.heading:
             count = self.seen[mnemonic] = self.seen.get(mnemonic, 0) + 1
             name = mnemonic.replace('.', '_') + (f'_{count}' if count > 1 else '')
@@ -108,40 +137,59 @@ class Program:
 
     def add_float(self, operands, result, flags):
         mnemonic, form = self.heading
-        rounded = not UNROUNDED.match(mnemonic)
-        modes = operands.pop(0) if rounded else ''
+        modes = operands.pop(0) if not UNROUNDED.match(mnemonic) else ''
         to, kinds = form.split('=')
-        images = [image(text, kind, self.xlen) for text, kind in zip(operands, kinds)]
+        images = [0 if kind == 'n' else image(text, kind, self.xlen, self.zfinx)
+                  for text, kind in zip(operands, kinds)]
+        if self.zfinx:
+            images = [value & mask(kind) | JUNK & ~mask(kind) for value, kind in zip(images, kinds)]
         self.text += ['    .pushsection .data', *(f'    .dword {value:#x}' for value in images),
-                      f'    .dword {image(result, to, self.xlen):#x}', '    .popsection']
+                      f'    .dword {image(result, to, self.xlen, self.zfinx):#x}', '    .popsection']
         registers = []
         for index, kind in enumerate(kinds):
-            registers.append(f't{index}' if kind == 'x' else f'ft{index}')
-            self.text.append(f'    {"LX" if kind == "x" else "fld"} {registers[-1]}, {8 * index}(s0)')
+            registers.append(f'x{operands[index]}' if kind == 'n' else self.load(kind, index))
         for mode in (MODES if modes == 'all' else [modes]):
             self.run(mnemonic, to, registers, mode, flags, 8 * len(kinds))
         self.text.append(f'    addi s0, s0, {8 * len(kinds) + 8}')
 
+    def load(self, kind, index):
+        """Loads an operand; its register."""
+        if not self.zfinx and kind != 'x':
+            self.text.append(f'    fld ft{index}, {8 * index}(s0)')
+            return f'ft{index}'
+        register = ('a2', 'a4', 'a6')[index]
+        self.text.append(f'    LX {register}, {8 * index}(s0)')
+        if self.xlen == 32 and kind == 'd':
+            self.text.append(f'    lw {("a3", "a5", "a7")[index]}, {8 * index + 4}(s0)')
+        return register
+
     def run(self, mnemonic, to, registers, mode, flags, expected):
-        target = 'a2' if to == 'x' else 'ft4'
-        operands = ', '.join([target, *registers])
+        integer_result = to == 'x' or self.zfinx
+        target = 't3' if integer_result else 'ft4'
         for static in ([True, False] if mode else [True]):
             frm = MODES.index(mode) if not static else 7 if mode else 0  # static: frm holds none
             self.text += [f'    li t6, {frm << 5}', '    csrw fcsr, t6',
-                          f'    {mnemonic} {operands}' + (f', {mode if static else "dyn"}' if mode else ''),
-                          '    csrr a3, fflags', f'    CHECK a3, {flags}']
-            if to == 'x':
-                self.text += [f'    LX t5, {expected}(s0)', '    CHECK_SAME a2, t5']
-            else:
-                self.text += ['    la t4, scratch', '    fsd ft4, (t4)']
-                for half in (0, 4):
-                    self.text += [f'    lw a2, {half}(t4)', f'    lw t5, {expected + half}(s0)',
-                                  '    CHECK_SAME a2, t5']
+                          instruction(mnemonic, [target, *registers], mode and (mode if static else 'dyn')),
+                          '    csrr s10, fflags', f'    CHECK s10, {flags}']
+            if integer_result:
+                self.text += [f'    LX t5, {expected}(s0)', '    CHECK_SAME t3, t5']
+                if self.xlen == 32 and to == 'd':
+                    self.text += [f'    lw t5, {expected + 4}(s0)', '    CHECK_SAME t4, t5']
+                continue
+            self.text += ['    la t4, scratch', '    fsd ft4, (t4)']
+            for half in (0, 4):
+                self.text += [f'    lw a3, {half}(t4)', f'    lw t5, {expected + half}(s0)',
+                              '    CHECK_SAME a3, t5']
+
+
+def mask(kind):
+    """The bits that count of a register of this kind."""
+    return (1 << WIDTHS.get(kind, 64)) - 1
 
 
 def main():
     xlen, rows, output = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-    program = Program(xlen)
+    program = Program(xlen, 'zfinx' in sys.argv[4:])
     with open(rows, encoding='utf-8') as file:
         for line in file:
             line = line.split('#')[0].strip()

@@ -104,7 +104,26 @@ static void test_decode_conditions(void)
         { "rv64,zaamo=off", 0x1005252f, RISCV_LR_W },
         { "rv64,d=off", 0x02b57553, RISCV_UNDEFINED },        /* fadd.d */
         { "rv64,d=off", 0x00b57553, RISCV_FADD_S },
-        { "rv64,f=off,d=off", 0x00b57553, RISCV_UNDEFINED },
+        { "rv64,f=off,d=off,zfa=off", 0x00b57553, RISCV_UNDEFINED },
+        { "rv64", 0x04b57553, RISCV_UNDEFINED },              /* fadd.h */
+        { "rv64,zfhmin=on", 0x04b57553, RISCV_UNDEFINED },
+        { "rv64,zfhmin=on", 0x44050553, RISCV_FCVT_H_S },
+        { "rv64,zfh=on", 0x04b57553, RISCV_FADD_H },
+        { "rv64,zfbfmin=on", 0x44050553, RISCV_UNDEFINED },
+        { "rv64,zfbfmin=on", 0x44850553, RISCV_FCVT_BF16_S },
+        { "rv64,zfbfmin=on", 0xe4050553, RISCV_FMV_X_H },
+        { "rv64,zfa=off", 0xf0180553, RISCV_UNDEFINED },      /* fli.s */
+        { "rv64", 0xf0180553, RISCV_FLI_S },
+        { "rv64", 0xf4180553, RISCV_UNDEFINED },              /* fli.h */
+        { "rv64,d=off", 0xf2180553, RISCV_UNDEFINED },        /* fli.d */
+        { "rv64", 0xb2b50553, RISCV_UNDEFINED },              /* fmvp.d.x */
+        { "rv32", 0xb2b50553, RISCV_FMVP_D_X },
+        { "rv64i,zfinx=on", 0x00b57553, RISCV_FADD_S },
+        { "rv64i,zfinx=on", 0x02b57553, RISCV_UNDEFINED },    /* fadd.d */
+        { "rv64i,zdinx=on", 0x02b57553, RISCV_FADD_D },
+        { "rv64i,zhinxmin=on", 0x04b57553, RISCV_UNDEFINED }, /* fadd.h */
+        { "rv64i,zhinxmin=on", 0x44050553, RISCV_FCVT_H_S },
+        { "rv64i,zhinxmin=on", 0x42250553, RISCV_UNDEFINED }, /* fcvt.d.h */
         { "rv64,c=off", 0x4505, RISCV_UNDEFINED },            /* c.li */
         { "rv64,d=off", 0x2108, RISCV_UNDEFINED },            /* c.fld */
         { "rv64,zba=off", 0x20b52533, RISCV_UNDEFINED },      /* sh1add */
@@ -149,6 +168,12 @@ static void test_config_rules(void)
         { "rv64i,g=on", "rv64imafd_zicsr_zifencei_zmmul_zaamo_zalrsc", NULL },
         { "rv64i,g=on,m=off", "rv64iafd_zicsr_zifencei_zaamo_zalrsc", NULL },
         { "rv64i,b=on", "rv64ib_zba_zbb_zbs", NULL },
+        { "rv64i,zicsr=on,f=on,zfh=on", "rv64if_zicsr_zfh_zfhmin", NULL },
+        { "rv64i,zdinx=on,zhinx=on", "rv64i_zicsr_zfinx_zdinx_zhinx_zhinxmin", NULL },
+        { "rv64,zfinx=on", NULL, "zfinx and f exclude each other, as their instructions have the same encodings" },
+        { "rv64i,zfa=on", NULL, "extension zfa needs extension f" },
+        { "rv64i,zfh=on", NULL, "extension zfhmin needs extension f" },
+        { "rv64i,zfinx=off,zdinx=on", NULL, "extension zdinx needs extension zfinx" },
         { "rv64,e=on", NULL, "exclude each other" },
         { "rv64,i=off", NULL, "must be on" },
         { "rv64,f=off", NULL, "extension d needs extension f" },
@@ -210,7 +235,7 @@ static void test_isa_strings(void)
     g_autofree char *isa = guest->isa_string(&config);
     g_assert_cmpstr(isa, ==,
                     "rv64imafdc_zic64b_zicbom_zicbop_zicboz_ziccamoa_ziccif_zicclsm_ziccrse_zicntr_zicsr_zifencei_"
-                    "zihintntl_zihintpause_zihpm_zmmul_za64rs_zaamo_zalrsc_zawrs_zca_zcd_zba_zbb_zbc_zbs_ssccptr_"
+                    "zihintntl_zihintpause_zihpm_zmmul_za64rs_zaamo_zalrsc_zawrs_zfa_zca_zcd_zba_zbb_zbc_zbs_ssccptr_"
                     "sscounterenw_sstc_sstvala_sstvecd_ssu64xl_svadu_svvptc");
     g_assert_true(test_config("rv32i,m=on", &guest, &config, NULL));
     g_autofree char *list = riscv_isa_extensions(&config, &size);
