@@ -72,13 +72,16 @@ void code_vcpu_free(Cpu *cpu)
 
 /* Targets and returns. */
 
-static void empty(CodeContext *context)
+static void empty(const CodeCache *cache, CodeContext *context)
 {
+    const CodeLink *nowhere = cache->host->nowhere(cache->common);
+    const void *code = atomic_load_explicit(&nowhere->target, memory_order_relaxed);
+
     for (unsigned i = 0; i < EXEC_TARGETS; i++) {
-        context->targets[i].pc = EXEC_NO_PC;
+        context->targets[i] = (ExecTarget){ EXEC_NO_PC, code };
     }
     for (unsigned i = 0; i < EXEC_RETURNS; i++) {
-        context->returns[i].pc = EXEC_NO_PC;
+        context->returns[i] = (ExecReturn){ EXEC_NO_PC, nowhere };
     }
     context->return_top = 0;
     context->valid = true;
@@ -96,7 +99,7 @@ void code_forget_targets(Cpu *cpu)
     }
     cpu->exec.code_link = NULL;
     if (code->current) { /* translated code may look before the run loop does */
-        empty(code->current);
+        empty(code->cache, code->current);
         cpu->exec.return_top = 0;
     }
 }
@@ -139,7 +142,7 @@ static void select_context(Cpu *cpu, uint32_t flags)
     }
     current = find_context(code, cpu->exec.mode, flags);
     if (!current->valid) {
-        empty(current);
+        empty(code->cache, current);
     }
     current->last_used = ++code->uses;
     code->current = current;
@@ -403,7 +406,7 @@ static const void *find(Cpu *cpu, uint32_t flags)
         return NULL; /* the interpreter takes this instruction */
     }
     block = block ? block : make(cpu, &query, &first);
-    if (!block || block->interpreted || pc == EXEC_NO_PC) {
+    if (!block || block->interpreted) {
         return NULL;
     }
     remember(cpu, block, &first);

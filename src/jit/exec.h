@@ -77,12 +77,12 @@ enum { EXEC_JUMPS = 4096 };
 /* Where translated code finds the targets of indirect jumps and returns; a vCPU's own. All entries are for the present
  * mode and fetch context: whoever changes these, or drops code or translations of addresses, changes or empties them. */
 typedef struct ExecTarget {
-    uint64_t pc; /* EXEC_NO_PC: none. That is no instruction's address. */
+    uint64_t pc; /* EXEC_NO_PC: none. A guest can jump there too: `code` is a way out then (CodeHost.nowhere). */
     const void *code;
 } ExecTarget;
 typedef struct ExecReturn {
     uint64_t pc;
-    struct CodeLink *link; /* of the call: leads to the code at `pc` */
+    const struct CodeLink *link; /* of the call: leads to the code at `pc`; of none likewise */
 } ExecReturn;
 enum { EXEC_TARGETS = 1024, EXEC_RETURNS = 16 };
 #define EXEC_NO_PC UINT64_MAX

@@ -112,6 +112,8 @@ typedef struct CodeHost {
                              CodeBlock *block);
     /* Runs from `code` on. Returns as interp_run does. */
     int (*enter)(const void *common, Exec *exec, Cpu *cpu, const void *code);
+    /* What empty ExecTargets (its target) and ExecReturns (itself) lead to. */
+    const CodeLink *(*nowhere)(const void *common);
     /* A fault or a slow path at `point` of `block`: writes the contract's registers to the guest's state, settles what
      * is unsettled, sets exec->pc, insns and budget as of the guest instruction, and the pc register to exec->pc. */
     void (*restore)(const void *common, Exec *exec, const CodeBlock *block, const CodePoint *point,

@@ -123,4 +123,12 @@ static int fake_enter(const void *common, Exec *exec, Cpu *cpu, const void *code
     return reason;
 }
 
-const CodeHost fake_host = { .name = "fake", .prepare = fake_prepare, .compile = fake_compile, .enter = fake_enter };
+/* No code: that is what leaves. */
+static const CodeLink *fake_nowhere(const void *common)
+{
+    static const CodeLink nowhere;
+    return &nowhere;
+}
+
+const CodeHost fake_host = { .name = "fake", .prepare = fake_prepare, .compile = fake_compile, .enter = fake_enter,
+                             .nowhere = fake_nowhere };

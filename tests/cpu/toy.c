@@ -454,6 +454,19 @@ static bool environment_is(const char *name, const char *value)
 
 uint64_t toy_code_bytes = 1 * MIB;
 
+bool toy_counts(void) { return !environment_is("TOY_ENGINE", "host_uncounted"); }
+
+/* NULL: the interpreter alone. */
+static const CodeHost *toy_host(void)
+{
+#ifdef __x86_64__
+    if (environment_is("TOY_ENGINE", "host") || !toy_counts()) {
+        return &x64_host;
+    }
+#endif
+    return environment_is("TOY_ENGINE", "code") ? &fake_host : NULL;
+}
+
 ToyMachine *toy_new(unsigned cpus)
 {
     ToyMachine *machine = NEW(ToyMachine);
@@ -465,13 +478,15 @@ ToyMachine *toy_new(unsigned cpus)
         machine->pages[i] = i * TOY_PAGE < TOY_RAM ? i * TOY_PAGE | 7 : 0;
     }
     machine->group = cpu_group_new();
-    if (environment_is("TOY_ENGINE", "code")) {
-        cpu_group_set_engine(machine->group, &(CpuEngine){ .host = &fake_host, .code_bytes = toy_code_bytes });
+    const CodeHost *host = toy_host();
+    if (host) {
+        cpu_group_set_engine(machine->group, &(CpuEngine){ .host = host, .code_bytes = toy_code_bytes });
     }
     machine->log = log_new();
     machine->cpu_count = cpus;
     for (unsigned i = 0; i < cpus; i++) {
         machine->cpus[i] = cpu_new(&toy_guest, NULL, i, machine->group, &bus, machine, machine->log, NULL);
+        machine->cpus[i]->counted = environment_is("TOY_ENGINE", "host");
     }
     return machine;
 }

@@ -190,6 +190,7 @@ static bool x64_prepare(CodeSpace *space, const IrGuest *guest, const CodeLayout
     emit_exits(&code, common);
     emit_slow(&code, common);
     assert((size_t)(code.at - space->code_write) <= COMMON_CODE);
+    atomic_store(&common->nowhere.target, common->exit_pc);
     space->code_used = (size_t)(code.at - space->code_write);
     space->data_used = data;
     *common_out = common;
@@ -213,6 +214,11 @@ static int x64_enter(const void *data, Exec *exec, Cpu *cpu, const void *code)
     Left left = enter(code, exec->state + STATE_BIAS, x64_fp_control(fp));
     fp->flags |= (uint8_t)x64_fp_flags((uint32_t)left.control);
     return (int)left.reason;
+}
+
+static const CodeLink *x64_nowhere(const void *common)
+{
+    return &((const X64Common *)common)->nowhere;
 }
 
 /* Signal contexts. */
@@ -265,6 +271,7 @@ const CodeHost x64_host = {
     .prepare = x64_prepare,
     .compile = x64_compile,
     .enter = x64_enter,
+    .nowhere = x64_nowhere,
     .restore = x64_restore,
     .context_registers = x64_context_registers,
     .context_leave = x64_context_leave,

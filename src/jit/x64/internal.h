@@ -68,6 +68,7 @@ typedef struct X64Common {
     uint8_t pinned_register[PINNED]; /* host registers */
     uint16_t pinned_guest[PINNED];
     uint8_t *host_of; /* by guest register: its host register; OVERLAPS; or X64_NO_REGISTER */
+    CodeLink nowhere;
     const uint8_t *enter, *exit_link, *exit_pc, *exit_reason, *exit_raised, *exit_saved, *slow;
 } X64Common;
 enum { HOST_OVERLAPS = 254 };

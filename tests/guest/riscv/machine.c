@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/vec.h"
+#include "jit/host.h"
 #include "object/object.h"
 
 #include <glib.h>
@@ -147,6 +148,12 @@ TestMachine *test_machine_new(const char *model_and_properties)
     machine->ram = mem_alloc0(TEST_RAM_SIZE);
     machine->mtimecmp = machine->stimecmp = UINT64_MAX;
     machine->group = cpu_group_new();
+#ifdef __x86_64__
+    const char *engine = getenv("MYNA_TEST_ENGINE");
+    if (engine && !strcmp(engine, "tcg")) {
+        cpu_group_set_engine(machine->group, &(CpuEngine){ .host = &x64_host, .code_bytes = 8 * MIB });
+    }
+#endif
     machine->cpu = cpu_new(guest, &config, 0, machine->group, &bus, machine, NULL, &error);
     g_assert_nonnull(machine->cpu);
     return machine;
