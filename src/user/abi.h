@@ -51,8 +51,7 @@ typedef struct UserAbi {
     size_t syscall_count;
     const Layout *layouts;         /* LAYOUT_COUNT */
     const uint8_t *vdso;
-    size_t vdso_code;      /* bytes of it */
-    size_t vdso_size;      /* not 0: it is an ELF file that AT_SYSINFO_EHDR names */
+    size_t vdso_size;      /* at most a page */
     uint32_t vdso_restorer; /* offset of __vdso_rt_sigreturn */
 
     /* Exception codes of the guest for accesses to addresses where nothing is: by MmuAccess. */

@@ -8,6 +8,7 @@
 #include "cpu/guest.h"
 #include "user/options.h"
 #include "user/path.h"
+#include "user/proc.h"
 #include "user/syscall_functions.h"
 
 #include <errno.h>
@@ -118,7 +119,7 @@ static int64_t apply_script(ExecRequest *request, char *line, size_t size)
     }
     request->arguments.items[added - 1] = script;
     request->arguments.count = before + added;
-    bool itself = path_proc_file(request->task, name) == PROC_EXE;
+    bool itself = proc_find(request->task->process, name) == PROC_EXE;
     snprintf(request->path.text, PATH_SIZE, "%s", itself ? request->task->process->program.path : name);
     path_find(request->task->process, &request->path);
     return 0;

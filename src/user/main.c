@@ -14,6 +14,7 @@
 #include "user/host/host.h"
 #include "user/options.h"
 #include "user/path.h"
+#include "user/proc.h"
 #include "user/signal.h"
 
 #include <errno.h>
@@ -77,7 +78,7 @@ static bool map_vdso(Process *process, Error **error)
     int64_t place = memory_map(process->memory, 0, GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE,
                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    if (place < 0 || memory_write(process->memory, (uint64_t)place, abi->vdso, abi->vdso_code) ||
+    if (place < 0 || memory_write(process->memory, (uint64_t)place, abi->vdso, abi->vdso_size) ||
         memory_protect(process->memory, (uint64_t)place, GUEST_PAGE_SIZE, PROT_READ | PROT_EXEC) < 0) {
         return error_set(error, "there is no room for the vDSO");
     }
@@ -148,6 +149,7 @@ static Task *start_program(Process *process, int fd, const char *path, char **ar
     user_set_mask(SIG_BLOCK, NULL, &task->mask);
     list_append(&process->tasks, &task->link);
     process->abi->start(task->cpu, start, stack);
+    proc_show_program(process);
     return task;
 }
 

@@ -201,16 +201,21 @@ uint64_t memory_find_free(const GuestMemory *memory, uint64_t size)
     return top >= memory->minimum && top - memory->minimum >= size ? top - size : 0;
 }
 
-bool memory_lookup(GuestMemory *memory, uint64_t address, MemoryRange *range)
+bool memory_next(GuestMemory *memory, uint64_t address, MemoryRange *range)
 {
     mutex_lock(&memory->lock);
     size_t i = find_index(memory, address);
-    bool found = i < memory->ranges.count && memory->ranges.items[i].start <= address;
+    bool found = i < memory->ranges.count;
     if (found) {
         *range = memory->ranges.items[i];
     }
     mutex_unlock(&memory->lock);
     return found;
+}
+
+bool memory_lookup(GuestMemory *memory, uint64_t address, MemoryRange *range)
+{
+    return memory_next(memory, address, range) && range->start <= address;
 }
 
 /* What translated addresses, and code, were is no longer true. */

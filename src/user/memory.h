@@ -66,6 +66,9 @@ void memory_mark(GuestMemory *memory, uint64_t address, uint64_t size, MemoryKin
 /* The range that holds `address`; false: none does. */
 bool memory_lookup(GuestMemory *memory, uint64_t address, MemoryRange *range);
 
+/* The first range that ends behind `address`; false: there is none. */
+bool memory_next(GuestMemory *memory, uint64_t address, MemoryRange *range);
+
 /* Whether all of it lies below the limit: nothing of ours does, so that the host may be given the pointer. */
 static inline bool memory_contains(const GuestMemory *memory, uint64_t address, uint64_t size)
 {

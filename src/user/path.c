@@ -2,6 +2,7 @@
 #include "user/path.h"
 
 #include "user/options.h"
+#include "user/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,24 +10,18 @@
 #include <string.h>
 #include <unistd.h>
 
-ProcFile path_proc_file(const Task *task, const char *path)
+/* What the host's kernel shows is never another's. */
+static bool is_kernels(const char *path)
 {
-    static const struct {
-        char name[8];
-        ProcFile file;
-    } files[] = { { "exe", PROC_EXE }, { "maps", PROC_MAPS }, { "auxv", PROC_AUXV } };
-    char own[32];
+    static const char *const folders[] = { "/proc", "/sys", "/dev" };
 
-    snprintf(own, sizeof own, "/proc/%d/", getpid());
-    const char *rest = !strncmp(path, "/proc/self/", 11)         ? path + 11
-                       : !strncmp(path, own, strlen(own)) ? path + strlen(own)
-                                                          : NULL;
-    for (size_t i = 0; rest && i < ARRAY_SIZE(files); i++) {
-        if (!strcmp(rest, files[i].name)) {
-            return files[i].file;
+    for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+        size_t length = strlen(folders[i]);
+        if (!strncmp(path, folders[i], length) && (!path[length] || path[length] == '/')) {
+            return true;
         }
     }
-    return PROC_NONE;
+    return false;
 }
 
 void path_find(const Process *process, PathBuffer *buffer)
@@ -34,7 +29,7 @@ void path_find(const Process *process, PathBuffer *buffer)
     const char *prefix = process->options->prefix;
     PathBuffer below;
 
-    if (!prefix || !prefix[0] || buffer->text[0] != '/' ||
+    if (!prefix || !prefix[0] || buffer->text[0] != '/' || is_kernels(buffer->text) ||
         snprintf(below.text, sizeof below.text, "%s%s", prefix, buffer->text) >= (int)sizeof below.text ||
         faccessat(AT_FDCWD, below.text, F_OK, AT_SYMLINK_NOFOLLOW)) {
         return;
@@ -59,7 +54,7 @@ int path_to_host(Task *task, uint64_t address, PathBuffer *buffer, uint64_t *hos
         return (int)length;
     }
     *host = (uintptr_t)buffer->text;
-    if (path_proc_file(task, buffer->text) == PROC_EXE) {
+    if (proc_find(task->process, buffer->text) == PROC_EXE) {
         snprintf(buffer->text, sizeof buffer->text, "%s", task->process->program.path);
     } else {
         path_find(task->process, buffer);

@@ -9,11 +9,6 @@ typedef struct PathBuffer {
     char text[PATH_SIZE];
 } PathBuffer;
 
-/* What a path under /proc that shows the process itself must be answered with. */
-typedef enum ProcFile { PROC_NONE, PROC_EXE, PROC_MAPS, PROC_SMAPS, PROC_AUXV, PROC_CMDLINE, PROC_STAT, PROC_CPUINFO,
-                        PROC_HARDWARE } ProcFile;
-ProcFile path_proc_file(const Task *task, const char *path);
-
 /* The guest's string at `address` for the host's kernel: its own pointer, or one into `buffer` where the file lies
  * below -L. 0, -EFAULT or -ENAMETOOLONG. */
 int path_to_host(Task *task, uint64_t address, PathBuffer *buffer, uint64_t *host);

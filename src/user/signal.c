@@ -122,6 +122,19 @@ void signals_start(Process *process)
     }
 }
 
+void signals_clear(Process *process)
+{
+    mutex_lock(&process->signals->lock);
+    for (int number = 1; number <= SIGNALS; number++) {
+        SignalAction *action = &process->signals->actions[number];
+        if (action->handler > HANDLER_IGNORE) {
+            *action = (SignalAction){ .handler = HANDLER_DEFAULT };
+            mirror_action(number, HANDLER_DEFAULT, 0);
+        }
+    }
+    mutex_unlock(&process->signals->lock);
+}
+
 /* -- to the guest ------------------------------------------------------------------------------------------------ */
 
 NORETURN static void end_by(Task *task, int number)

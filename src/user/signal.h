@@ -5,6 +5,8 @@
 
 /* Handlers for what the program began with; faults are always ours. */
 void signals_start(Process *process);
+/* CLONE_CLEAR_SIGHAND: what has a handler is as at first again. By the child itself. */
+void signals_clear(Process *process);
 /* A fault of the guest's own instruction: as the kernel forces it. */
 void signal_force(Task *task, int signal, int code, uint64_t address);
 /* Gives the guest the signal that waits, or ends the process by it. */

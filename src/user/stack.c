@@ -80,9 +80,7 @@ static void fill_auxv(Process *process, Cpu *cpu, Vector *v)
     const Program *program = &process->program;
     const UserAbi *abi = process->abi;
 
-    if (program->vdso && abi->vdso_size) {
-        add(v, AT_SYSINFO_EHDR, program->vdso);
-    }
+    add(v, AT_SYSINFO_EHDR, program->vdso);
     add(v, AT_HWCAP, abi->hwcap(cpu));
     add(v, AT_PAGESZ, GUEST_PAGE_SIZE);
     add(v, AT_CLKTCK, (uint64_t)sysconf(_SC_CLK_TCK));

@@ -33,6 +33,7 @@ enum { HOST_STACK = 512 << 10, ROBUST_LIMIT = 2048 };
 
 typedef struct CloneRequest {
     uint64_t flags; /* CLONE_ bits without the signal */
+    bool clear_handlers; /* CLONE_CLEAR_SIGHAND */
     int signal;
     uint64_t stack, tls, parent_tid, child_tid, pidfd;
 } CloneRequest;
@@ -332,6 +333,9 @@ static void run_shared(void *data)
     Task *task = shared->start.task;
 
     task_set_current(task);
+    if (shared->request.clear_handlers) {
+        signals_clear(task->process);
+    }
     tell_tid(task, &shared->request);
     join_process(task);
     start_report(&shared->start, task->tid);
@@ -486,6 +490,9 @@ static int64_t clone_process(Task *task, const CloneRequest *request)
         CloneRequest own = *request;
         own.flags &= ~(uint64_t)CLONE_PARENT_SETTID;
         task->robust_list = 0;
+        if (request->clear_handlers) {
+            signals_clear(task->process);
+        }
         tell_tid(task, &own);
         task_abi(task)->start_child(task->cpu, task->cpu, request->stack, request->flags & CLONE_SETTLS, request->tls);
     } else if (child > 0) {
@@ -562,6 +569,7 @@ static int64_t read_clone_args(Task *task, uint64_t address, uint64_t size, uint
 int64_t sys_clone3(Task *task, const uint64_t *a)
 {
     enum { FLAGS, PIDFD, CHILD_TID, PARENT_TID, EXIT_SIGNAL, STACK, STACK_SIZE, TLS, SET_TID, SET_TID_SIZE, CGROUP, WORDS };
+    const uint64_t clear_sighand = UINT64_C(1) << 32;
     uint64_t w[WORDS] = { 0 };
     int64_t result = read_clone_args(task, a[0], a[1], w);
 
@@ -575,14 +583,18 @@ int64_t sys_clone3(Task *task, const uint64_t *a)
     if (w[SET_TID] || w[SET_TID_SIZE]) {
         return -EPERM; /* for those who restore processes */
     }
-    if (w[FLAGS] >> 32) {
-        return w[FLAGS] >> 34 ? -EINVAL : -EOPNOTSUPP; /* CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP */
+    if (w[FLAGS] & ~(clear_sighand | UINT32_MAX)) {
+        return w[FLAGS] >> 34 ? -EINVAL : -EOPNOTSUPP; /* CLONE_INTO_CGROUP */
+    }
+    if (w[FLAGS] & clear_sighand && w[FLAGS] & CLONE_SIGHAND) {
+        return -EINVAL;
     }
     if (w[STACK] && !memory_contains(task_memory(task), w[STACK], w[STACK_SIZE])) {
         return -EINVAL;
     }
     const CloneRequest request = {
-        .flags = w[FLAGS],
+        .flags = w[FLAGS] & UINT32_MAX,
+        .clear_handlers = w[FLAGS] & clear_sighand,
         .signal = (int)w[EXIT_SIGNAL],
         .stack = w[STACK] + w[STACK_SIZE],
         .parent_tid = w[PARENT_TID],

@@ -1,6 +1,7 @@
 /* System calls on files that are more than a forwarded call. */
 #include "user/options.h"
 #include "user/path.h"
+#include "user/proc.h"
 #include "user/syscall_functions.h"
 
 #include <errno.h>
@@ -27,6 +28,12 @@ int64_t sys_openat(Task *task, const uint64_t *a)
     uint64_t host;
     int result = path_to_host(task, a[1], &path, &host);
 
+    if (!result && host == (uintptr_t)path.text) {
+        ProcFile file = proc_find(task->process, path.text);
+        if (file > PROC_EXE && !(a[2] & O_PATH)) {
+            return proc_open(task, file, path.text, a[2]);
+        }
+    }
     return result ? result : host_call(task, SYS_openat, a[0], host, a[2], a[3], 0, 0);
 }
 
@@ -152,7 +159,7 @@ int64_t sys_readlinkat(Task *task, const uint64_t *a)
     PathBuffer path;
     int64_t length = a[1] ? memory_read_string(task_memory(task), path.text, a[1], sizeof path.text) : -EFAULT;
 
-    if (length >= 0 && path_proc_file(task, path.text) == PROC_EXE) {
+    if (length >= 0 && proc_find(task->process, path.text) == PROC_EXE) {
         const char *target = task->process->program.path;
         size_t size = MIN(strlen(target), (size_t)MAX((int32_t)a[3], 0));
         return (int32_t)a[3] <= 0                                          ? -EINVAL

@@ -2,12 +2,13 @@
  * RISC-V Linux: system calls by ecall with the number in a7 and arguments in a0 to a5, signal frames as in
  * arch/riscv/kernel/signal.c, HWCAP by letters. Both widths.
  *
- * Not here: the vector state in signal frames; a vDSO with functions (a page holds the return from signals alone).
+ * Not here: the vector state in signal frames.
  */
 #include "base/bytes.h"
 #include "base/strbuf.h"
 #include "guest/riscv/state.h"
 #include "user/riscv/layouts.h"
+#include "user/vdso_image.h"
 #include "user/syscall.h"
 
 #include <errno.h>
@@ -260,9 +261,6 @@ static void riscv_abi_print_cpuinfo(const Cpu *cpu, unsigned index, StrBuf *text
                   isa, c->xlen == 64 ? "sv39" : "sv32", c->mvendorid);
 }
 
-/* li a7, 139; ecall */
-static const uint8_t restorer[] = { 0x93, 0x08, 0xb0, 0x08, 0x73, 0x00, 0x00, 0x00 };
-
 static const SyscallNumber numbers64[] = {
 #define SYSCALL(number_, name_) { number_, SYSCALL_##name_ },
 #include "user/riscv/numbers64.def"
@@ -285,8 +283,9 @@ static const SyscallNumber numbers32[] = {
         .syscalls = numbers##bits_, \
         .syscall_count = ARRAY_SIZE(numbers##bits_), \
         .layouts = riscv##bits_##_layouts, \
-        .vdso = restorer, \
-        .vdso_code = sizeof restorer, \
+        .vdso = riscv##bits_##_vdso, \
+        .vdso_size = sizeof riscv##bits_##_vdso, \
+        .vdso_restorer = RISCV##bits_##_VDSO_RESTORER, \
         .page_faults = { CAUSE_LOAD_PAGE_FAULT, CAUSE_STORE_PAGE_FAULT, CAUSE_FETCH_PAGE_FAULT }, \
         .start = riscv_abi_start, \
         .start_child = riscv_abi_start_child, \

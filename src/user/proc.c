@@ -1,0 +1,351 @@
+/*
+ * /proc/self and the like: maps, smaps, auxv, cmdline, environ, stat, and /proc/cpuinfo, as Linux's fs/proc writes them.
+ * Names, addresses of arguments and the auxiliary vector are given to the host's kernel too, so that other processes
+ * (ps) see the program and not us.
+ *
+ * Not here: what these files show of other guest programs to one another, but for what the kernel was given.
+ */
+#include "user/proc.h"
+
+#include "base/strbuf.h"
+#include "base/text.h"
+#include "user/host/host.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/prctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+typedef void ProcFunction(Task *task, const char *path, StrBuf *text);
+
+static ProcFunction make_maps, make_smaps, make_auxv, make_cmdline, make_environ, make_stat, make_cpuinfo;
+
+static const struct {
+    const char *name;
+    ProcFunction *make;
+} files[PROC_FILES] = {
+    [PROC_EXE] = { "exe", NULL },
+    [PROC_MAPS] = { "maps", make_maps },
+    [PROC_SMAPS] = { "smaps", make_smaps },
+    [PROC_AUXV] = { "auxv", make_auxv },
+    [PROC_CMDLINE] = { "cmdline", make_cmdline },
+    [PROC_ENVIRON] = { "environ", make_environ },
+    [PROC_STAT] = { "stat", make_stat },
+};
+
+/* Skips "NUMBER/" or one of the words that stand for it. */
+static const char *skip_own(const char *path, const char *word, long number)
+{
+    size_t length = strlen(word);
+    char *end;
+
+    if (!strncmp(path, word, length) && path[length] == '/') {
+        return path + length + 1;
+    }
+    return strtol(path, &end, 10) == number && *end == '/' && end != path ? end + 1 : NULL;
+}
+
+ProcFile proc_find(const Process *process, const char *path)
+{
+    if (strncmp(path, "/proc/", 6)) {
+        return PROC_NONE;
+    }
+    if (!strcmp(path + 6, "cpuinfo")) {
+        return PROC_CPUINFO;
+    }
+    const char *rest = text_starts_with(path + 6, "thread-self/") ? path + 18 : skip_own(path + 6, "self", getpid());
+    if (rest && text_starts_with(rest, "task/")) {
+        rest = strchr(rest + 5, '/');
+        rest = rest ? rest + 1 : NULL;
+    }
+    for (int i = PROC_EXE; rest && i < PROC_FILES; i++) {
+        if (files[i].name && !strcmp(rest, files[i].name)) {
+            return (ProcFile)i;
+        }
+    }
+    return PROC_NONE;
+}
+
+static void read_file(const char *path, StrBuf *text)
+{
+    char bytes[4096];
+    ssize_t count;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    while (fd >= 0 && (count = read(fd, bytes, sizeof bytes)) > 0) {
+        strbuf_append_bytes(text, bytes, (size_t)count);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* -- maps ---------------------------------------------------------------------------------------------------------- */
+
+/* A line of the host's maps. */
+typedef struct HostMapping {
+    uint64_t start, end, offset;
+    char device[16];
+    uint64_t inode;
+    const char *path; /* to the end of the line */
+    int path_length;
+} HostMapping;
+
+static bool parse_mapping(const char *line, size_t length, HostMapping *m)
+{
+    int used = 0;
+
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*4s %" SCNx64 " %15s %" SCNu64 " %n", &m->start, &m->end, &m->offset,
+               m->device, &m->inode, &used) < 5 ||
+        !used) {
+        return false;
+    }
+    bool named = (size_t)used < length;
+    m->path = named ? line + used : "";
+    m->path_length = named ? (int)(length - (size_t)used) : 0;
+    return true;
+}
+
+static void append_range(const HostMapping *m, uint64_t start, uint64_t end, uint64_t offset, const MemoryRange *range,
+                         StrBuf *text)
+{
+    static const char *const names[] = { [MEMORY_HEAP] = "[heap]", [MEMORY_STACK] = "[stack]", [MEMORY_VDSO] = "[vdso]",
+                                         [MEMORY_PLAIN] = NULL, [MEMORY_SHM] = NULL };
+    const char *name = names[range->kind];
+    char line[128];
+
+    int length = snprintf(line, sizeof line, "%08" PRIx64 "-%08" PRIx64 " %c%c%c%c %08" PRIx64 " %s %" PRIu64 " ", start,
+                          end, range->protection & PROT_READ ? 'r' : '-', range->protection & PROT_WRITE ? 'w' : '-',
+                          range->protection & PROT_EXEC ? 'x' : '-', range->shared ? 's' : 'p', m->inode ? offset : 0,
+                          m->device, m->inode);
+    strbuf_append(text, line);
+    if (name || m->path_length) {
+        strbuf_printf(text, "%*s%.*s", length < 73 ? 73 - length : 0, "", name ? 20 : m->path_length,
+                      name ? name : m->path);
+    }
+    strbuf_append(text, "\n");
+}
+
+/* The parts of a host's mapping that are the guest's: how many. */
+static unsigned append_mapping(Task *task, const HostMapping *m, const char *details, size_t details_length,
+                               StrBuf *text)
+{
+    GuestMemory *memory = task_memory(task);
+    uint64_t base = (uintptr_t)memory->base;
+    unsigned parts = 0;
+    MemoryRange range;
+
+    if (m->start < base) {
+        return 0;
+    }
+    for (uint64_t at = m->start - base, end = m->end - base; at < end && memory_next(memory, at, &range);
+         at = range.end) {
+        uint64_t from = MAX(at, range.start), to = MIN(end, range.end);
+        if (from >= end) {
+            break;
+        }
+        append_range(m, from, to, m->offset + from - (m->start - base), &range, text);
+        if (details && !parts++) {
+            strbuf_append_bytes(text, details, details_length);
+        } else if (details) {
+            strbuf_printf(text, "Size:           %8" PRIu64 " kB\n", (to - from) / 1024);
+        }
+    }
+    return parts;
+}
+
+static void make_maps(Task *task, const char *path, StrBuf *text)
+{
+    AUTO_STRBUF(host);
+    HostMapping mapping;
+
+    read_file("/proc/self/maps", &host);
+    for (const char *line = strbuf_text(&host), *end; (end = strchr(line, '\n')); line = end + 1) {
+        if (parse_mapping(line, (size_t)(end - line), &mapping)) {
+            append_mapping(task, &mapping, NULL, 0, text);
+        }
+    }
+}
+
+/* Under each mapping stand lines that begin with a capital letter; they are about all of it. */
+static void make_smaps(Task *task, const char *path, StrBuf *text)
+{
+    AUTO_STRBUF(host);
+    HostMapping mapping;
+
+    read_file("/proc/self/smaps", &host);
+    for (const char *line = strbuf_text(&host), *end, *next; (end = strchr(line, '\n')); line = next) {
+        next = end + 1;
+        while (isupper((unsigned char)*next) && strchr(next, '\n')) {
+            next = strchr(next, '\n') + 1;
+        }
+        if (parse_mapping(line, (size_t)(end - line), &mapping)) {
+            append_mapping(task, &mapping, end + 1, (size_t)(next - end - 1), text);
+        }
+    }
+}
+
+/* -- memory of the program ----------------------------------------------------------------------------------------- */
+
+static void append_memory(Task *task, uint64_t start, uint64_t end, StrBuf *text)
+{
+    uint8_t bytes[1024];
+
+    for (uint64_t at = start, count; at < end; at += count) {
+        count = MIN(end - at, sizeof bytes);
+        if (memory_read(task_memory(task), bytes, at, count)) {
+            break;
+        }
+        strbuf_append_bytes(text, bytes, count);
+    }
+}
+
+static void make_auxv(Task *task, const char *path, StrBuf *text)
+{
+    const Program *program = &task->process->program;
+    append_memory(task, program->auxv, program->auxv + program->auxv_size, text);
+}
+
+static void make_cmdline(Task *task, const char *path, StrBuf *text)
+{
+    append_memory(task, task->process->program.arguments_start, task->process->program.arguments_end, text);
+}
+
+static void make_environ(Task *task, const char *path, StrBuf *text)
+{
+    append_memory(task, task->process->program.environment_start, task->process->program.environment_end, text);
+}
+
+/* -- stat ---------------------------------------------------------------------------------------------------------- */
+
+enum { STAT_START_CODE = 26, STAT_BRK = 47, STAT_FIELDS = 60 };
+
+/* Where the field of that number, from 3 on, begins; NULL: there is none. */
+static const char *stat_field(const char *text, unsigned number)
+{
+    const char *at = strrchr(text, ')');
+
+    for (unsigned i = 2; at && i < number; i++) {
+        at = strchr(at + 1, ' ');
+    }
+    return at ? at + 1 : NULL;
+}
+
+static void make_stat(Task *task, const char *path, StrBuf *text)
+{
+    const Program *p = &task->process->program;
+    const uint64_t values[STAT_FIELDS] = {
+        [26] = p->code_start, [27] = p->code_end, [28] = p->stack_start, [45] = p->data_start, [46] = p->data_end,
+        [47] = task_memory(task)->brk_start, [48] = p->arguments_start, [49] = p->arguments_end,
+        [50] = p->environment_start, [51] = p->environment_end,
+    };
+    AUTO_STRBUF(host);
+
+    read_file(path, &host);
+    const char *from = strbuf_text(&host);
+    for (unsigned i = STAT_START_CODE; i < STAT_FIELDS; i++) {
+        const char *field = values[i] ? stat_field(strbuf_text(&host), i) : NULL;
+        if (field) {
+            strbuf_append_bytes(text, from, (size_t)(field - from));
+            strbuf_printf(text, "%" PRIu64, values[i]);
+            from = field + strcspn(field, " \n");
+        }
+    }
+    strbuf_append(text, from);
+}
+
+static void make_cpuinfo(Task *task, const char *path, StrBuf *text)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+
+    for (long i = 0; i < count; i++) {
+        task_abi(task)->print_cpuinfo(task->cpu, (unsigned)i, text);
+    }
+}
+
+/* -- opening --------------------------------------------------------------------------------------------------------- */
+
+/* Opened a second time, so that it has the flags that were asked for. */
+static int64_t open_text(const StrBuf *text, uint64_t flags)
+{
+    char name[40];
+    int fd = memfd_create("proc", MFD_CLOEXEC);
+
+    if (fd < 0) {
+        return -errno;
+    }
+    bool ok = write(fd, strbuf_text(text), text->length) == (ssize_t)text->length;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    int again = ok ? open(name, (int)(flags & ~(uint64_t)(O_CREAT | O_EXCL | O_NOFOLLOW))) : -1;
+    int64_t result = again < 0 ? -errno : again;
+    close(fd);
+    return result;
+}
+
+int64_t proc_open(Task *task, ProcFile file, const char *path, uint64_t flags)
+{
+    AUTO_STRBUF(text);
+
+    if ((flags & O_ACCMODE) != O_RDONLY && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS)) {
+        return -errno;
+    }
+    if (flags & O_DIRECTORY) {
+        return -ENOTDIR;
+    }
+    (file == PROC_CPUINFO ? make_cpuinfo : files[file].make)(task, path, &text);
+    return open_text(&text, flags);
+}
+
+/* -- what the host's kernel shows ---------------------------------------------------------------------------------------- */
+
+/* The heap stays the host's own: brk works on it. */
+static bool fill_map(const Process *process, struct prctl_mm_map *map)
+{
+    const Program *p = &process->program;
+    uint64_t base = (uintptr_t)process->memory->base;
+    AUTO_STRBUF(stat);
+
+    read_file("/proc/self/stat", &stat);
+    const char *field = stat_field(strbuf_text(&stat), STAT_BRK);
+    if (!field) {
+        return false;
+    }
+    *map = (struct prctl_mm_map){
+        .start_code = base + p->code_start,
+        .end_code = base + p->code_end,
+        .start_data = base + p->data_start,
+        .end_data = base + p->data_end,
+        .start_brk = strtoull(field, NULL, 10),
+        .brk = (uint64_t)syscall(SYS_brk, 0),
+        .start_stack = base + p->stack_start,
+        .arg_start = base + p->arguments_start,
+        .arg_end = base + p->arguments_end,
+        .env_start = base + p->environment_start,
+        .env_end = base + p->environment_end,
+        .exe_fd = UINT32_MAX,
+    };
+    if (process->abi->word_size == sizeof(long)) {
+        map->auxv = (__u64 *)(uintptr_t)(base + p->auxv);
+        map->auxv_size = (uint32_t)p->auxv_size;
+    }
+    return true;
+}
+
+void proc_show_program(Process *process)
+{
+    const char *path = process->program.path, *slash = strrchr(path, '/');
+    struct prctl_mm_map map;
+
+    prctl(PR_SET_NAME, slash ? slash + 1 : path);
+    if (fill_map(process, &map)) {
+        prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0); /* not every kernel can; our own files say it anyway */
+    }
+}

@@ -1,0 +1,24 @@
+/* Files of /proc that show the program itself: what they say is about the guest, not about us. */
+#pragma once
+
+#include "user/process.h"
+
+typedef enum ProcFile {
+    PROC_NONE, /* the host's will do */
+    PROC_EXE,
+    PROC_MAPS,
+    PROC_SMAPS,
+    PROC_AUXV,
+    PROC_CMDLINE,
+    PROC_ENVIRON,
+    PROC_STAT,
+    PROC_CPUINFO,
+    PROC_FILES,
+} ProcFile;
+
+/* What an absolute path names. */
+ProcFile proc_find(const Process *process, const char *path);
+/* A file with what the guest is to see, to be read; -errno where it cannot be made, or may not be opened so. */
+int64_t proc_open(Task *task, ProcFile file, const char *path, uint64_t flags);
+/* Tells the host's kernel what its own files of this process are to show. */
+void proc_show_program(Process *process);

@@ -1,0 +1,179 @@
+/* What /proc says of the program itself, its auxiliary vector, and its vDSO. */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+static int data = 1;
+
+static size_t slurp(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY);
+    ssize_t count, done = 0;
+
+    while (fd >= 0 && (count = read(fd, text + done, size - 1 - done)) > 0) {
+        done += count;
+    }
+    close(fd);
+    text[done] = 0;
+    return done;
+}
+
+/* The mapping of an address: its permissions and the last part of its name. */
+static void show(const char *what, const void *address)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    unsigned long start, end, last = 0, offset;
+    char line[4096], permissions[8], name[4096];
+    int ordered = 1;
+
+    while (fgets(line, sizeof line, maps)) {
+        name[0] = 0;
+        sscanf(line, "%lx-%lx %7s %lx %*s %*s %4095s", &start, &end, permissions, &offset, name);
+        ordered &= start >= last;
+        last = end;
+        if ((uintptr_t)address >= start && (uintptr_t)address < end) {
+            char *slash = strrchr(name, '/');
+            printf("%s: %s %s\n", what, permissions, slash ? "a file" : name);
+        }
+    }
+    fclose(maps);
+    if (!ordered) {
+        printf("not in order\n");
+    }
+}
+
+static void maps(void)
+{
+    char *page = mmap(NULL, 8192, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    show("stack", &page);
+    show("heap", sbrk(0) == sbrk(4096) ? sbrk(0) - 8 : NULL);
+    show("executable page", page);
+    mprotect(page + 4096, 4096, PROT_NONE);
+    show("closed page", page + 4096);
+    show("vDSO", (void *)getauxval(AT_SYSINFO_EHDR));
+    show("code", maps);
+    show("data", &data);
+}
+
+static void command_line(int argc, char **argv)
+{
+    char text[65536], link[4096] = "";
+    size_t size = slurp("/proc/self/cmdline", text, sizeof text);
+
+    printf("cmdline: same name %d, rest", !strcmp(text, argv[0]));
+    for (char *at = text + strlen(text) + 1; at < text + size; at += strlen(at) + 1) {
+        printf(" %s", at);
+    }
+    size = slurp("/proc/self/environ", text, sizeof text);
+    printf("\nenviron: %d\n", environ[0] ? !strcmp(text, environ[0]) : !size);
+    ssize_t length = readlink("/proc/self/exe", link, sizeof link - 1);
+    printf("exe: %d\n", length > 0 && !strcmp(strrchr(link, '/'), strrchr(argv[0], '/')));
+    struct stat by_link, by_name;
+    stat("/proc/self/exe", &by_link);
+    stat(argv[0], &by_name);
+    printf("exe is the program: %d\n", by_link.st_ino == by_name.st_ino);
+    slurp("/proc/self/comm", text, sizeof text);
+    printf("comm: %s", text);
+    snprintf(link, sizeof link, "/proc/%d/task/%d/stat", getpid(), getpid());
+    slurp(link, text, sizeof text);
+    char name[32];
+    unsigned long fields[52] = { 0 }, pid;
+    sscanf(text, "%lu (%31[^)]", &pid, name);
+    char *at = strrchr(text, ')') + 1;
+    for (int i = 3; i < 52; i++) {
+        while (*at == ' ') {
+            at++;
+        }
+        fields[i] = strtoul(at, &at, 10);
+        at += strcspn(at, " ");
+    }
+    printf("stat: %d %s, code %d, stack %d, arguments %d\n", pid == getpid(), name,
+           fields[26] <= (uintptr_t)command_line && (uintptr_t)command_line < fields[27], fields[28] > (uintptr_t)&at,
+           fields[48] == (uintptr_t)argv[0]);
+    slurp("/proc/self/status", text, sizeof text);
+    printf("status: %.10s\n", text);
+    printf("missing: %d ", open("/proc/self/none", O_RDONLY));
+    printf("%s\n", strerror(errno));
+}
+
+static void auxiliary(char **argv)
+{
+    unsigned long words[128] = { 0 };
+    int fd = open("/proc/self/auxv", O_RDONLY);
+    read(fd, words, sizeof words);
+    int page = 0;
+    for (int i = 0; i < 128 && words[i]; i += 2) {
+        page |= words[i] == AT_PAGESZ && words[i + 1] == 4096;
+    }
+    printf("auxv: page %d, random %d, execfn %d, entry %d, secure %lu, clk %lu\n", page, getauxval(AT_RANDOM) != 0,
+           !strcmp((char *)getauxval(AT_EXECFN), argv[0]), getauxval(AT_ENTRY) != 0, getauxval(AT_SECURE),
+           getauxval(AT_CLKTCK));
+    printf("uid %d %d, hwcap %d\n", getauxval(AT_UID) == getuid(), getauxval(AT_EGID) == getegid(),
+           getauxval(AT_HWCAP) != 0);
+}
+
+/* By the dynamic section, as libc does. */
+static void vdso(void)
+{
+    const ElfW(Ehdr) *header = (void *)getauxval(AT_SYSINFO_EHDR);
+    const ElfW(Phdr) *segments = (void *)((char *)header + header->e_phoff);
+    const ElfW(Dyn) *dynamic = NULL;
+    const ElfW(Sym) *symbols = NULL;
+    const char *strings = NULL;
+    const uint32_t *hash = NULL;
+    int found = 0;
+
+    for (int i = 0; i < header->e_phnum; i++) {
+        if (segments[i].p_type == PT_DYNAMIC) {
+            dynamic = (void *)((char *)header + segments[i].p_offset);
+        }
+    }
+    for (; dynamic->d_tag; dynamic++) {
+        const void *at = (char *)header + dynamic->d_un.d_ptr;
+        symbols = dynamic->d_tag == DT_SYMTAB ? at : symbols;
+        strings = dynamic->d_tag == DT_STRTAB ? at : strings;
+        hash = dynamic->d_tag == DT_HASH ? at : hash;
+    }
+    for (uint32_t i = 1; hash && i < hash[1]; i++) {
+        if (!strcmp(strings + symbols[i].st_name, "__vdso_clock_gettime")) {
+            int (*function)(clockid_t, struct timespec *) = (void *)((char *)header + symbols[i].st_value);
+            struct timespec by_vdso, by_call;
+            syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &by_call);
+            found = !function(CLOCK_MONOTONIC, &by_vdso) &&
+                    (by_vdso.tv_sec - by_call.tv_sec) * 1000000000 + by_vdso.tv_nsec - by_call.tv_nsec >= 0;
+        }
+    }
+    printf("vDSO: %d, clock_gettime %d\n", !memcmp(header, ELFMAG, SELFMAG), found || !hash);
+}
+
+int main(int argc, char **argv)
+{
+    prctl(PR_SET_NAME, "a name");
+    maps();
+    command_line(argc, argv);
+    auxiliary(argv);
+    vdso();
+    struct stat status;
+    printf("cpuinfo %d, mem %d\n", !stat("/proc/cpuinfo", &status) && slurp("/proc/cpuinfo", (char[65536]){ 0 }, 65536) > 20,
+           open("/proc/self/mem", O_RDWR) >= 0);
+    int fd = open("/proc/self/mem", O_RDWR);
+    int seven = 7;
+    pwrite(fd, &seven, sizeof seven, (off_t)(uintptr_t)&data);
+    printf("by mem %d\n", *(volatile int *)&data);
+    return 0;
+}
