@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { OPERATIONS = 6 };
+enum { OPERATIONS = 16 };
 
 static unsigned pick(uint64_t *seed, unsigned limit) { return (unsigned)((random_next(seed) >> 20) % limit); }
 
@@ -55,6 +55,71 @@ static void emit_operation(IrBuilder *b, uint64_t *seed)
     }
 }
 
+/* Registers and memory; every eighth access faults. */
+static void emit_access(IrBuilder *b, uint64_t *seed)
+{
+    static const struct {
+        IrType type;
+        unsigned op;
+    } kinds[] = { { IR_I64, MEM_64 }, { IR_I32, MEM_32 }, { IR_F64, MEM_64 }, { IR_F32, MEM_32 }, { IR_F16, MEM_16 } };
+    unsigned kind = pick(seed, ARRAY_SIZE(kinds)), reg = R_X0 + pick(seed, 8);
+    bool writes = pick(seed, 2);
+    uint64_t place = pick(seed, 8) ? 0x100 + 8 * pick(seed, 8) : TEST_MEMORY + 1;
+    IrRef address = ir_const(b, IR_I64, TEST_BASE + place);
+
+    if (writes) {
+        ir_store(b, (MemOp)kinds[kind].op, address, 0, ir_get(b, kinds[kind].type, reg));
+        return;
+    }
+    IrRef value = ir_load(b, kinds[kind].type, (MemOp)kinds[kind].op, address, 0);
+    if (kinds[kind].type == IR_F32 || kinds[kind].type == IR_F16) {
+        value = ir_emit(b, IR_OP_fbox, IR_F64, IR_FP(0, 0, 0, kinds[kind].type), value, 0, 0);
+    }
+    ir_set(b, reg, value);
+}
+
+/* As a guest's front-end has it: leaves, or goes on behind the label. */
+static void emit_side_exit(IrBuilder *b, uint64_t *seed)
+{
+    unsigned label = ir_label_new(b);
+    IrRef x = operand(b, seed, IR_F64), y = operand(b, seed, IR_F64);
+
+    ir_branch(b, ir_emit(b, IR_OP_fcmp, IR_I32, IR_FP(0, 0, pick(seed, 7), IR_F64), x, y, 0), label);
+    ir_goto(b, 0x2000);
+    ir_label(b, label);
+}
+
+static void emit_moves(IrBuilder *b, uint64_t *seed)
+{
+    IrType format = pick(seed, 2) ? IR_F64 : IR_F32, bits = format == IR_F64 ? IR_I64 : IR_I32;
+    IrRef value = operand(b, seed, format);
+
+    ir_set(b, R_X0 + pick(seed, 8), ir_emit(b, IR_OP_bitcast, bits, 0, value, 0, 0));
+    ir_set(b, R_X0 + pick(seed, 8), ir_emit(b, IR_OP_bitcast, format, 0, ir_get(b, bits, R_X0 + pick(seed, 8)), 0, 0));
+    if (!pick(seed, 3)) {
+        const IrRef arguments[] = { value, operand(b, seed, bits), value };
+        ir_set(b, R_X0 + pick(seed, 8), ir_call(b, pick(seed, 2) ? H_SUM3 : H_SWAP, IR_I64, arguments, 3));
+    }
+}
+
+static void emit_any(IrBuilder *b, uint64_t *seed)
+{
+    switch (pick(seed, 12)) {
+    case 0:
+    case 1:
+        emit_access(b, seed);
+        break;
+    case 2:
+        emit_side_exit(b, seed);
+        break;
+    case 3:
+        emit_moves(b, seed);
+        break;
+    default:
+        emit_operation(b, seed);
+    }
+}
+
 static uint64_t any_value(uint64_t *seed)
 {
     static const uint64_t edges[] = { 0x7ff0000000000000, 0xfff0000000000001, 0x7ff8000000000000, 0x8000000000000000,
@@ -70,6 +135,11 @@ static void fill(TestMachine *machine, uint64_t seed)
     for (unsigned i = 0; i < 8; i++) {
         machine->state.x[i] = any_value(&seed);
     }
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t value = any_value(&seed);
+        memcpy(machine->memory + 0x100 + 8 * i, &value, sizeof value);
+    }
+    machine->exec.exception.pending = false;
     memset(machine->state.fp, 0, sizeof machine->state.fp);
     machine->state.fp[0].rounding = machine->state.fp[1].rounding = rounding;
 }
@@ -77,6 +147,7 @@ static void fill(TestMachine *machine, uint64_t seed)
 static void compare(const TestMachine *one, const TestMachine *two, uint64_t seed, const IrBlock *block)
 {
     bool same = !memcmp(one->state.x, two->state.x, sizeof one->state.x) &&
+                !memcmp(one->memory, two->memory, TEST_MEMORY) && one->state.pc == two->state.pc &&
                 !((one->state.fp[0].flags ^ two->state.fp[0].flags) & COMMON_FP_FLAGS) &&
                 !((one->state.fp[1].flags ^ two->state.fp[1].flags) & COMMON_FP_FLAGS);
     if (!same) {
@@ -98,7 +169,7 @@ static void build(IrBlock *block, uint64_t random)
     ir_builder_init(&b, block, &test_guest, 0x1000, 64);
     for (unsigned i = 0; i < OPERATIONS; i++) {
         ir_insn(&b, 0x1000 + 4 * i, 4);
-        emit_operation(&b, &random);
+        emit_any(&b, &random);
     }
     ir_exit(&b, IR_EXIT_RECHECK);
 }
@@ -111,6 +182,8 @@ static void test_blocks(void)
     ir_block_init(&block);
     for (uint64_t seed = 1; seed <= 20000 && !g_test_failed(); seed++) {
         build(&block, seed * 0x9e3779b97f4a7c15 + 1);
+        machine_map(one, seed & 2);
+        machine_map(two, seed & 2);
         two->engine = seed & 1 ? ENGINE_HOST : ENGINE_HOST_COUNTED;
         for (unsigned state = 0; state < 4; state++) {
             fill(one, seed * 4 + state + 77);

@@ -78,6 +78,7 @@ static const Helper helpers[HELPERS] = {
 };
 /* x0 shares bytes with others, w0 does not. */
 static const uint16_t frequent[] = { R_X0 + 2, R_X0 + 1, R_X0, R_W0, R_X0 + 3, R_W0 + 1 };
+static const uint16_t frequent_float[] = { R_X0 + 4, R_X0 + 5, R_X0 + 6 };
 static const uint32_t fp_contexts[] = { offsetof(TestState, fp[0]), offsetof(TestState, fp[1]) };
 
 const IrGuest test_guest = {
@@ -91,6 +92,8 @@ const IrGuest test_guest = {
     .fp_context_count = 2,
     .frequent = frequent,
     .frequent_count = ARRAY_SIZE(frequent),
+    .frequent_float = frequent_float,
+    .frequent_float_count = ARRAY_SIZE(frequent_float),
 };
 
 /* Memory. */

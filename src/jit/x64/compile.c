@@ -52,6 +52,7 @@ void fill_point(const Compiler *c, CodePoint *point)
 {
     point->insn = (uint16_t)(c->begun - 1);
     point->pc_offset = (uint16_t)(c->insn_pc - c->ir->pc);
+    point->unsettled = float_unsettled(c);
 }
 
 static bool has_room(Compiler *c, size_t bytes)
@@ -113,6 +114,9 @@ static void emit_body(Compiler *c)
         if (value->dead || value->fused || inst->op == IR_OP_const) {
             continue;
         }
+        if (ir_op_info[inst->op].effects[0] == 'E') {
+            float_settle_all(c);
+        }
         (lowerings[inst->op] ? lowerings[inst->op] : integer_lowerings[inst->op])(c, inst);
         c->locked = c->read = 0;
         release_operands(c);
@@ -165,6 +169,11 @@ static void emit_cold(Compiler *c)
     }
 }
 
+static bool falls_through(const IrInst *inst)
+{
+    return inst->op != IR_OP_jump && ir_op_info[inst->op].effects[0] != 'E';
+}
+
 static bool prepare_block(Compiler *c)
 {
     unsigned links = 0;
@@ -174,11 +183,15 @@ static bool prepare_block(Compiler *c)
         return false;
     }
     memset(c->label_places, 0, c->ir->label_count * sizeof *c->label_places);
+    memset(c->label_sources, 0, c->ir->label_count * sizeof *c->label_sources);
     for (IrRef ref = 1; ref < c->ir->count; ref++) {
         const IrInst *inst = inst_of(c, ref);
         links += inst->op == IR_OP_goto || inst->op == IR_OP_push_return;
         if (inst->op == IR_OP_label) {
             c->label_position[inst->aux] = ref;
+        }
+        if (inst->op == IR_OP_jump || inst->op == IR_OP_branch || (inst->op == IR_OP_label && falls_through(inst - 1))) {
+            c->label_sources[inst->aux] = (uint8_t)MIN(c->label_sources[inst->aux] + 1, 2);
         }
     }
     c->block->links = links ? data_alloc(c, links * sizeof(CodeLink)) : NULL;

@@ -27,7 +27,9 @@ static void chain_place(Compiler *c, unsigned label, uint8_t *place)
 void lower_jump(Compiler *c, const IrInst *inst)
 {
     save_for_label(c, c->label_position[inst->aux]);
+    float_before_jump(c, inst->aux);
     chain_place(c, inst->aux, x64_jump_forward(&c->code));
+    float_jumped(c, inst->aux);
 }
 
 void lower_branch(Compiler *c, const IrInst *inst)
@@ -35,6 +37,7 @@ void lower_branch(Compiler *c, const IrInst *inst)
     X64Condition condition = X64_NE;
 
     save_for_label(c, c->label_position[inst->aux]);
+    float_before_jump(c, inst->aux);
     if (c->values[inst->a].fused) {
         condition = lower_compare(c, inst_of(c, inst->a));
     } else {
@@ -42,6 +45,7 @@ void lower_branch(Compiler *c, const IrInst *inst)
         x64_rr(&c->code, X64_TEST_MR, operand_size((IrType)inst_of(c, inst->a)->type), reg, reg);
     }
     chain_place(c, inst->aux, x64_branch_forward(&c->code, condition));
+    float_jumped(c, inst->aux);
 }
 
 void lower_label(Compiler *c, const IrInst *inst)
@@ -49,6 +53,7 @@ void lower_label(Compiler *c, const IrInst *inst)
     unsigned label = inst->aux;
 
     save_for_label(c, c->now);
+    float_before_jump(c, label);
     for (uint8_t *place = c->label_places[label], *before; place; place = before) {
         int32_t distance;
         memcpy(&distance, place - 4, sizeof distance);
@@ -60,6 +65,7 @@ void lower_label(Compiler *c, const IrInst *inst)
         c->insn_pc = c->label_pc[label];
     }
     arrive_at_label(c);
+    float_at_label(c, label);
 }
 
 /* Ends. */

@@ -533,13 +533,6 @@ X64FpOutcome x64_fp_emit(X64Code *code, const X64FpHost *host, const FpContext *
 
 /* ---- Settling and boxing ---- */
 
-void x64_fp_emit_settle(X64Code *code, const X64FpOperation *operation, X64FpCold *cold)
-{
-    compare(code, (IrType)operation->type, true, operation->result, operation->a);
-    cold_if(code, cold, X64_FP_COLD_SETTLE, X64_P);
-    cold->resume = code->at;
-}
-
 void x64_fp_emit_unbox(X64Code *code, const X64FpHost *host, const X64FpOperation *operation, X64FpCold *cold)
 {
     Emitter e = { .code = code, .o = operation };

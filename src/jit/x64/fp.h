@@ -72,7 +72,6 @@ typedef enum X64FpColdKind {
     X64_FP_NOT_COLD,
     X64_FP_COLD_EXACT,
     X64_FP_COLD_DEFAULT_NAN, /* the result becomes that */
-    X64_FP_COLD_SETTLE,      /* result and a become that where they are NaNs */
 } X64FpColdKind;
 typedef struct X64FpCold {
     X64FpColdKind kind;
@@ -92,8 +91,8 @@ bool x64_fp_takes_memory(IrOp op);
 bool x64_fp_negates(const X64FpHost *host, const FpContext *rules, bool exact, IrType type, unsigned rounding);
 /* A comparison (fcmp), for a branch: which condition holds where it is true, and whether parity must be clear too. */
 X64Condition x64_fp_emit_compare(X64Code *code, const X64FpOperation *operation, bool *and_no_parity);
-/* Result and a, numbers of `type` both, become settled ones; they may be the same register. */
-void x64_fp_emit_settle(X64Code *code, const X64FpOperation *operation, X64FpCold *cold);
+/* `reg`, a number of the type, becomes a settled one; for code that is rarely run. */
+void x64_fp_emit_settled(X64Code *code, const FpContext *rules, IrType type, unsigned reg);
 /* funbox: result, a, integer_scratch. */
 void x64_fp_emit_unbox(X64Code *code, const X64FpHost *host, const X64FpOperation *operation, X64FpCold *cold);
 /* Bits of a number that stand in the low part of xmm register `a`, boxed into `result`. */

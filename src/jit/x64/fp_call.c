@@ -86,22 +86,12 @@ static void default_nan(X64Code *code, const FpContext *rules, IrType type, unsi
     x64_r(code, X64_POP, 4, RAX, 0);
 }
 
-/* Either of two that were compared may be the NaN. */
-static void settle(X64Code *code, const FpContext *rules, const X64FpOperation *o)
+void x64_fp_emit_settled(X64Code *code, const FpContext *rules, IrType type, unsigned reg)
 {
-    const unsigned registers[] = { o->result, o->a };
-    X64Op compare = o->type == IR_F64 ? X64_VUCOMISD : X64_VUCOMISS;
-
-    if (o->result == o->a) {
-        default_nan(code, rules, (IrType)o->type, o->a);
-        return;
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        x64_rr(code, compare, 4, registers[i], registers[i]);
-        uint8_t *number = x64_branch_short(code, X64_NP);
-        default_nan(code, rules, (IrType)o->type, registers[i]);
-        x64_land_short(code, number);
-    }
+    x64_rr(code, type == IR_F64 ? X64_VUCOMISD : X64_VUCOMISS, 4, reg, reg);
+    uint8_t *number = x64_branch_short(code, X64_NP);
+    default_nan(code, rules, type, reg);
+    x64_land_short(code, number);
 }
 
 void x64_fp_emit_cold(X64Code *code, const X64FpFrame *frame, const FpContext *rules, const X64FpOperation *operation,
@@ -113,8 +103,6 @@ void x64_fp_emit_cold(X64Code *code, const X64FpFrame *frame, const FpContext *r
     x64_land(code, cold->jump);
     if (cold->kind == X64_FP_COLD_EXACT) {
         x64_fp_emit_call(code, frame, operation);
-    } else if (cold->kind == X64_FP_COLD_SETTLE) {
-        settle(code, rules, operation);
     } else {
         default_nan(code, rules, (IrType)operation->type, operation->result);
     }

@@ -14,6 +14,10 @@
 
 /* Registers that C functions keep come first: short code where they are bases, and no saving around helpers. */
 static const uint8_t pinned_registers[PINNED] = { RBX, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
+static const uint8_t pinned_floats[FLOAT_PINNED] = {
+    X64_XMM0 + 15, X64_XMM0 + 14, X64_XMM0 + 13, X64_XMM0 + 12, X64_XMM0 + 11, X64_XMM0 + 10,
+    X64_XMM0 + 9,  X64_XMM0 + 8,  X64_XMM0 + 7,  X64_XMM0 + 6,  X64_XMM0 + 5,
+};
 static const uint8_t kept_registers[] = { RBX, RBP, R12, R13, R14, R15 };
 
 X64Features x64_features(void)
@@ -41,20 +45,30 @@ static bool share_bytes(const GuestRegister *a, const GuestRegister *b)
     return a->offset < b->offset + b->bits / 8u && b->offset < a->offset + a->bits / 8u;
 }
 
+static void pin(X64Common *common, const IrGuest *guest, unsigned reg, unsigned host)
+{
+    unsigned i = common->pinned_count++;
+
+    common->pinned_guest[i] = (uint16_t)reg;
+    common->pinned_register[i] = (uint8_t)host;
+    for (unsigned j = 0; j < guest->register_count; j++) {
+        if (share_bytes(&guest->registers[j], &guest->registers[reg])) {
+            common->host_of[j] = HOST_OVERLAPS;
+        }
+    }
+    common->host_of[reg] = (uint8_t)host;
+}
+
 static void choose_pinned(X64Common *common, const IrGuest *guest)
 {
-    common->pinned_count = (uint8_t)MIN(guest->frequent_count, PINNED);
+    unsigned floats = common->float_host.avx && guest->fp_context_count ? guest->frequent_float_count : 0;
+
     memset(common->host_of, X64_NO_REGISTER, guest->register_count);
-    for (unsigned i = 0; i < common->pinned_count; i++) {
-        unsigned reg = guest->frequent[i];
-        common->pinned_guest[i] = (uint16_t)reg;
-        common->pinned_register[i] = pinned_registers[i];
-        for (unsigned j = 0; j < guest->register_count; j++) {
-            if (share_bytes(&guest->registers[j], &guest->registers[reg])) {
-                common->host_of[j] = HOST_OVERLAPS;
-            }
-        }
-        common->host_of[reg] = pinned_registers[i];
+    for (unsigned i = 0; i < MIN(guest->frequent_count, PINNED); i++) {
+        pin(common, guest, guest->frequent[i], pinned_registers[i]);
+    }
+    for (unsigned i = 0; i < MIN(floats, FLOAT_PINNED) && guest->registers[guest->frequent_float[i]].bits == 64; i++) {
+        pin(common, guest, guest->frequent_float[i], pinned_floats[i]);
     }
 }
 
@@ -184,8 +198,8 @@ static bool x64_prepare(CodeSpace *space, const IrGuest *guest, const CodeLayout
     }
     *common = (X64Common){ .layout = *layout, .features = x64_features(), .guest = guest };
     common->host_of = (uint8_t *)(common + 1);
-    choose_pinned(common, guest);
     float_prepare(common);
+    choose_pinned(common, guest);
     emit_enter(&code, common);
     emit_exits(&code, common);
     emit_slow(&code, common);

@@ -585,11 +585,14 @@ static void lower_bitcast(Compiler *c, const IrInst *inst)
     unsigned dst = define_register(c, 0);
     if (is_float(to)) {
         x64_rr(&c->code, X64_MOVD_RM, size, dst, a);
-    } else {
-        x64_rr(&c->code, X64_MOVD_MR, size, a, dst);
-        if (ir_type_bits(from) == 16) {
-            x64_rr(&c->code, X64_MOVZX_16, 4, dst, dst);
-        }
+        bind_result(c, dst, false);
+        float_box(c, to, dst);
+        return;
+    }
+    float_settle(c, a);
+    x64_rr(&c->code, X64_MOVD_MR, size, a, dst);
+    if (ir_type_bits(from) == 16) {
+        x64_rr(&c->code, X64_MOVZX_16, 4, dst, dst);
     }
     bind_result(c, dst, size == 4);
 }

@@ -2,7 +2,7 @@
  * Between the parts of the x86-64 host.
  *
  * Registers. rbp is the guest's state plus STATE_BIAS, so that the first 256 bytes of it are within a displacement of 8
- * bits. rax, rcx, rdx and rsi hold values of one block ("temporaries"), as do xmm0 to xmm15; all others but rsp hold
+ * bits. rax, rcx, rdx and rsi hold values of one block ("temporaries"), as do xmm0 to xmm4; all others but rsp hold
  * registers of the guest ("pinned"): those that it says are frequent. A value that does not stay in a temporary lies in
  * a slot: one of the EXEC_SCRATCH bytes before the state, where the interpreter's functions find it too.
  *
@@ -23,6 +23,7 @@
 enum {
     STATE_BIAS = 128,
     PINNED = 10,
+    FLOAT_PINNED = 11,
     HOST_REGISTERS = 32,
     SLOTS = EXEC_SCRATCH / 8,
     MAXIMUM_VALUES = 4096,
@@ -30,14 +31,15 @@ enum {
     MAXIMUM_FLOAT_COLD = 512,
     MAXIMUM_LABELS = 512,
     MAXIMUM_POINTS = 1024,
-    ROOM_FOR_INST = 512, /* bytes of code that one IR instruction takes at most, its cold part apart */
+    ROOM_FOR_INST = 1024, /* bytes of code that one IR instruction takes at most, its cold part apart */
     ROOM_FOR_COLD = 96,
-    ROOM_FOR_FLOAT_COLD = 192,
+    ROOM_FOR_FLOAT_COLD = 512,
 };
 #define TEMPORARIES (BIT(RAX) | BIT(RCX) | BIT(RDX) | BIT(RSI))
-#define FLOAT_TEMPORARIES UINT64_C(0xffff0000)
+#define FLOAT_TEMPORARIES UINT64_C(0x001f0000)
+#define FLOAT_REGISTERS UINT64_C(0xffff0000)
 /* Of the pinned ones, those that C functions may change. */
-#define CALLER_SAVED (BIT(RDI) | BIT(R8) | BIT(R9) | BIT(R10) | BIT(R11))
+#define CALLER_SAVED (BIT(RDI) | BIT(R8) | BIT(R9) | BIT(R10) | BIT(R11) | FLOAT_REGISTERS)
 
 /* What the host has beyond the first x86-64; found by x64_features. */
 typedef struct X64Features {
@@ -65,8 +67,8 @@ typedef struct X64Common {
     uint32_t control_of_rounding[8];  /* MXCSR, by FpRounding */
     const IrGuest *guest;
     uint8_t pinned_count;
-    uint8_t pinned_register[PINNED]; /* host registers */
-    uint16_t pinned_guest[PINNED];
+    uint8_t pinned_register[PINNED + FLOAT_PINNED]; /* host registers */
+    uint16_t pinned_guest[PINNED + FLOAT_PINNED];
     uint8_t *host_of; /* by guest register: its host register; OVERLAPS; or X64_NO_REGISTER */
     CodeLink nowhere;
     const uint8_t *enter, *exit_link, *exit_pc, *exit_reason, *exit_raised, *exit_saved, *slow;
@@ -123,11 +125,21 @@ typedef struct Cold {
     uint8_t reg, other, size;
 } Cold;
 
-/* The same of floating point; offsets from the block's start. */
+/* The same of floating point: of an operation, or all registers of `unsettled` are to be settled. */
+enum { MAXIMUM_CHECKS = 8 };
 typedef struct FloatCold {
     X64FpOperation operation;
     X64FpCold cold;
+    uint32_t unsettled; /* as CodePoint has them */
+    uint8_t check_count;
+    uint8_t *checks[MAXIMUM_CHECKS];
 } FloatCold;
+
+/* What is known of the number in an xmm register. */
+typedef struct FloatState {
+    uint8_t unsettled; /* IrType of the result that it is, if its NaN rule is due; else 0 */
+    uint8_t boxed;     /* the widest type that it is known to be a boxed number of; else 0 */
+} FloatState;
 
 typedef struct Compiler {
     X64Code code;
@@ -150,6 +162,7 @@ typedef struct Compiler {
     uint32_t left_count;
     IrRef in_guest; /* the first of the values that are WHERE_GUEST */
     HostRegister host[HOST_REGISTERS];
+    FloatState floats[16]; /* by xmm register */
     Value values[MAXIMUM_VALUES];
     Cold cold[MAXIMUM_COLD];
     uint32_t float_cold_count;
@@ -158,6 +171,8 @@ typedef struct Compiler {
     IrRef label_position[MAXIMUM_LABELS];
     uint32_t label_begun[MAXIMUM_LABELS];
     uint64_t label_pc[MAXIMUM_LABELS];
+    uint8_t label_sources[MAXIMUM_LABELS]; /* ways to it: 0, 1, or 2 for more */
+    FloatState label_floats[MAXIMUM_LABELS][16]; /* where there is one */
     CodePoint points[MAXIMUM_POINTS];
     const uint8_t *body; /* where a jump to the block's own start goes */
 } Compiler;
@@ -184,6 +199,8 @@ Value *value_of(Compiler *c, IrRef ref); /* of its root */
 bool value_const(Compiler *c, IrRef ref, uint64_t *value); /* as sign-extended from its type */
 /* A register that holds the value, kept for this instruction. */
 unsigned use_register(Compiler *c, IrRef ref);
+/* The same, of either kind: an integer may be in an xmm register. */
+unsigned use_any_register(Compiler *c, IrRef ref);
 /* The same, or memory of at least the type's size that holds it. */
 X64Operand use_operand(Compiler *c, IrRef ref);
 /* True where the value is a constant that an instruction can take: sign-extended from 32 bits. */
@@ -217,7 +234,7 @@ void save_for_label(Compiler *c, IrRef last);
 void arrive_at_label(Compiler *c);
 void place_in_guest(Compiler *c, IrRef ref, unsigned guest);
 void cache_guest(Compiler *c, unsigned reg, unsigned guest);
-unsigned find_cached(Compiler *c, unsigned guest);
+unsigned find_cached(Compiler *c, unsigned guest, bool floating);
 
 /* Moves between a register and whatever. */
 void move_to_register(Compiler *c, unsigned reg, IrRef ref, unsigned size);
@@ -236,6 +253,18 @@ Lower lower_float, lower_function;
 /* lower_float.c */
 void emit_float_cold(Compiler *c);
 void float_prepare(X64Common *common);
+/* What an xmm register holds has its final bits behind this. Changes the host's flags. */
+void float_settle(Compiler *c, unsigned reg);
+void float_settle_all(Compiler *c); /* pinned ones */
+uint32_t float_unsettled(const Compiler *c); /* as CodePoint has them */
+/* A number of the type is in the low part of an xmm register: boxes it. */
+void float_box(Compiler *c, IrType type, unsigned reg);
+void float_move(Compiler *c, unsigned to, unsigned from);
+void float_forget(Compiler *c); /* all pinned registers have been changed */
+/* Around jumps to labels: ahead of each, behind it (not where code falls through), and at the label. */
+void float_before_jump(Compiler *c, unsigned label);
+void float_jumped(Compiler *c, unsigned label);
+void float_at_label(Compiler *c, unsigned label);
 void float_before_helper(Compiler *c);
 void float_after_helper(Compiler *c, bool changed);
 extern Lower *const integer_lowerings[IR_OP_COUNT];
@@ -243,7 +272,7 @@ extern Lower *const integer_lowerings[IR_OP_COUNT];
 X64Condition lower_compare(Compiler *c, const IrInst *cmp);
 void store_pinned(X64Code *code, const X64Common *common, uint64_t registers);
 void load_pinned(X64Code *code, const X64Common *common, uint64_t registers);
-#define ALL_PINNED UINT64_C(0xffff)
+#define ALL_PINNED UINT64_C(0xffffffff)
 /* Gives back the instructions ahead, this one included, or takes them off the budget again. */
 void adjust_counts(Compiler *c, bool give_back);
 void store_constant(Compiler *c, X64Operand to, uint64_t value, unsigned temporary);

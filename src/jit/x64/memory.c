@@ -136,6 +136,14 @@ static void add_slow(Compiler *c, X64Slow *slow, uint8_t *miss)
     cold_add(c, (Cold){ .kind = COLD_SLOW, .from = miss, .back = c->code.at, .data = slow });
 }
 
+static void bind_loaded(Compiler *c, const IrInst *inst, unsigned reg)
+{
+    bind_result(c, reg, (inst->aux & (MEM_SIGNED | MEM_SIZE_MASK)) <= MEM_32);
+    if (reg >= X64_XMM0) {
+        float_box(c, (IrType)inst->type, reg);
+    }
+}
+
 void lower_load(Compiler *c, const IrInst *inst)
 {
     bool half = ir_type_bits((IrType)inst->type) == 16;
@@ -149,7 +157,7 @@ void lower_load(Compiler *c, const IrInst *inst)
         release_operands(c);
         unsigned dst = define_register(c, 0);
         emit_load(c, inst, dst, direct_operand(c, place));
-        bind_result(c, dst, true);
+        bind_loaded(c, inst, dst);
         return;
     }
     unsigned entry = scratch_register(c), tag = scratch_register(c);
@@ -171,7 +179,7 @@ void lower_load(Compiler *c, const IrInst *inst)
     slow->displacement = place.displacement;
     slow->data = (uint8_t)dst;
     add_slow(c, slow, miss);
-    bind_result(c, dst, (inst->aux & (MEM_SIGNED | MEM_SIZE_MASK)) <= MEM_32);
+    bind_loaded(c, inst, dst);
 }
 
 static void emit_store(Compiler *c, const IrInst *inst, unsigned from, X64Operand to, bool immediate, int64_t value)
@@ -197,7 +205,10 @@ void lower_store(Compiler *c, const IrInst *inst)
         return;
     }
     bool constant = c->flags & CODE_DIRECT && !is_float(type) && use_immediate(c, inst->b_, &immediate);
-    unsigned from = constant ? 0 : use_register(c, inst->b_);
+    unsigned from = constant ? 0 : use_any_register(c, inst->b_);
+    if (from >= X64_XMM0) {
+        float_settle(c, from);
+    }
     Place place = place_of(c, inst);
     if (c->flags & CODE_DIRECT) {
         emit_store(c, inst, from, direct_operand(c, place), constant, immediate);

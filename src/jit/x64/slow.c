@@ -4,13 +4,30 @@
  */
 #include "jit/x64/internal.h"
 
+static uint64_t settled(const X64Common *common, const CodeBlock *block, const CodePoint *point, unsigned vector,
+                        const CodeRegisters *registers)
+{
+    static const FpContext zero = { 0 };
+    const IrGuest *guest = common->guest;
+    const FpContext *rules = guest->fp_rules ? guest->fp_rules(block->mode, 0) : &zero;
+    uint64_t value = registers->vector[vector][0];
+
+    if (point->unsettled & BIT(vector)) {
+        return x64_fp_settled(rules, IR_F64, value);
+    }
+    return point->unsettled & BIT(16 + vector) ? x64_fp_settled(rules, IR_F32, value) : value;
+}
+
 /* All but the guest's pc register: what a slow path needs. */
 static void restore(const X64Common *common, Exec *exec, const CodeBlock *block, const CodePoint *point,
                     const CodeRegisters *registers)
 {
     for (unsigned i = 0; i < common->pinned_count; i++) {
         const GuestRegister *reg = &common->guest->registers[common->pinned_guest[i]];
-        memcpy(exec->state + reg->offset, &registers->integer[common->pinned_register[i]], reg->bits / 8);
+        unsigned host = common->pinned_register[i];
+        uint64_t value = host < X64_XMM0 ? registers->integer[host]
+                                         : settled(common, block, point, host - X64_XMM0, registers);
+        memcpy(exec->state + reg->offset, &value, reg->bits / 8);
     }
     exec->pc = block->pc + point->pc_offset;
     if (block->flags & CODE_COUNTED) {

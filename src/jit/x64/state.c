@@ -6,7 +6,8 @@ void store_pinned(X64Code *code, const X64Common *common, uint64_t registers)
     for (unsigned i = 0; i < common->pinned_count; i++) {
         const GuestRegister *guest = &common->guest->registers[common->pinned_guest[i]];
         if (registers & BIT(common->pinned_register[i])) {
-            x64_rm(code, X64_MOV_MR, guest->bits / 8, common->pinned_register[i], state_operand(guest->offset));
+            x64_rm(code, common->pinned_register[i] < X64_XMM0 ? X64_MOV_MR : X64_VMOVQ_MR, guest->bits / 8,
+                   common->pinned_register[i], state_operand(guest->offset));
         }
     }
 }
@@ -16,7 +17,8 @@ void load_pinned(X64Code *code, const X64Common *common, uint64_t registers)
     for (unsigned i = 0; i < common->pinned_count; i++) {
         const GuestRegister *guest = &common->guest->registers[common->pinned_guest[i]];
         if (registers & BIT(common->pinned_register[i])) {
-            x64_rm(code, X64_MOV_RM, guest->bits / 8, common->pinned_register[i], state_operand(guest->offset));
+            x64_rm(code, common->pinned_register[i] < X64_XMM0 ? X64_MOV_RM : X64_VMOVQ_RM, guest->bits / 8,
+                   common->pinned_register[i], state_operand(guest->offset));
         }
     }
 }
@@ -34,6 +36,17 @@ static uint64_t overlapped(const Compiler *c, unsigned guest)
         }
     }
     return found;
+}
+
+/* Brings memory up to date with them. */
+static void store_overlapped(Compiler *c, unsigned guest)
+{
+    uint64_t registers = overlapped(c, guest);
+
+    for (uint64_t left = registers & FLOAT_REGISTERS; left; left &= left - 1) {
+        float_settle(c, (unsigned)__builtin_ctzll(left));
+    }
+    store_pinned(&c->code, c->common, registers);
 }
 
 /* get */
@@ -66,46 +79,90 @@ static void load_guest(Compiler *c, unsigned reg, const GuestRegister *guest, un
     }
 }
 
-static void get_float(Compiler *c, const IrInst *inst)
+/* Into an xmm register of its own, boxed. */
+static void load_float(Compiler *c, const IrInst *inst, unsigned host)
 {
-    unsigned temporary = scratch_register(c);
-    unsigned host = c->common->host_of[inst->aux];
+    const GuestRegister *guest = &c->guest->registers[inst->aux];
+    unsigned bits = MIN(guest->bits, ir_type_bits((IrType)inst->type)), to;
 
-    if (host < HOST_REGISTERS) {
-        temporary = host;
+    if (host < HOST_REGISTERS && host >= X64_XMM0) {
+        float_settle(c, host);
+        to = define_register(c, 0);
+        x64_rr(&c->code, X64_VMOVQ_RM, 8, to, host);
+    } else if (host < HOST_REGISTERS) {
+        to = define_register(c, 0);
+        x64_rr(&c->code, X64_VMOVD_RM, 8, to, host);
+    } else if (bits < 32) {
+        unsigned temporary = scratch_register(c);
+        load_guest(c, temporary, guest, bits);
+        to = define_register(c, 0);
+        x64_rr(&c->code, X64_VMOVD_RM, 4, to, temporary);
     } else {
-        load_guest(c, temporary, &c->guest->registers[inst->aux], ir_type_bits((IrType)inst->type));
+        to = define_register(c, 0);
+        x64_rm(&c->code, bits == 32 ? X64_VMOVD_RM : X64_VMOVQ_RM, 4, to, state_operand(guest->offset));
+    }
+    bind_result(c, to, false);
+    float_box(c, (IrType)inst->type, to);
+}
+
+/* Bits of a float register: they stay there for a store. */
+static void get_bits_of_float(Compiler *c, const IrInst *inst, unsigned host)
+{
+    const Value *value = &c->values[c->now];
+    const IrInst *user = inst_of(c, value->last_use);
+    unsigned size = MIN(c->guest->registers[inst->aux].bits, ir_type_bits((IrType)inst->type)) / 8u;
+
+    float_settle(c, host);
+    if (value->uses == 1 && user->op == IR_OP_store && user->b_ == c->now && user->a != c->now && mem_size(user->aux) >= 4) {
+        bind_result(c, host, false);
+        return;
     }
     unsigned to = define_register(c, 0);
-    x64_rr(&c->code, X64_MOVD_RM, 8, to, temporary);
-    bind_result(c, to, false);
+    x64_rr(&c->code, X64_VMOVD_MR, size, host, to);
+    bind_result(c, to, true);
+}
+
+/* The value stays in memory until somebody needs it in a register. */
+static void get_from_memory(Compiler *c, const IrInst *inst, IrType whole)
+{
+    unsigned cached = whole ? find_cached(c, inst->aux, is_float(whole)) : X64_NO_REGISTER;
+    IrRef owner = cached == X64_NO_REGISTER ? 0 : c->host[cached].owner;
+
+    if (owner && c->values[owner].type == whole) {
+        bind_alias(c, owner);
+    } else if (cached != X64_NO_REGISTER && !owner) {
+        FloatState state = c->floats[cached & 15];
+        bind_result(c, cached, false);
+        c->floats[cached & 15] = state;
+    } else {
+        c->values[c->now].extended = inst->type == IR_I32;
+        place_in_guest(c, c->now, inst->aux);
+    }
 }
 
 void lower_get(Compiler *c, const IrInst *inst)
 {
     const GuestRegister *guest = &c->guest->registers[inst->aux];
     unsigned host = c->common->host_of[inst->aux], bits = ir_type_bits((IrType)inst->type);
+    bool floating = is_float((IrType)inst->type);
 
     if (host == HOST_OVERLAPS) {
-        store_pinned(&c->code, c->common, overlapped(c, inst->aux));
+        store_overlapped(c, inst->aux);
     }
     if (bits > 64) {
         get_wide(c, inst);
-    } else if (is_float((IrType)inst->type)) {
-        get_float(c, inst);
+    } else if (floating && !(inst->type == IR_F64 && guest->bits == 64)) {
+        load_float(c, inst, host);
+    } else if (host < HOST_REGISTERS && floating != (host >= X64_XMM0)) {
+        floating ? load_float(c, inst, host) : get_bits_of_float(c, inst, host);
+    } else if (host < HOST_REGISTERS && floating) {
+        FloatState state = c->floats[host & 15];
+        bind_result(c, host, false);
+        c->floats[host & 15] = state;
     } else if (host < HOST_REGISTERS) {
         bind_result(c, host, guest->bits == 32 && bits == 32);
     } else if (host == X64_NO_REGISTER && guest->bits >= bits && guest->bits <= 64) {
-        unsigned cached = guest->bits == 64 ? find_cached(c, inst->aux) : X64_NO_REGISTER;
-        IrRef owner = cached == X64_NO_REGISTER ? 0 : c->host[cached].owner;
-        if (owner && c->values[owner].type == IR_I64) {
-            bind_alias(c, owner);
-        } else if (cached != X64_NO_REGISTER && !owner) {
-            bind_result(c, cached, false);
-        } else {
-            c->values[c->now].extended = bits == 32;
-            place_in_guest(c, c->now, inst->aux);
-        }
+        get_from_memory(c, inst, guest->bits == 64 ? floating ? IR_F64 : IR_I64 : IR_VOID);
     } else {
         unsigned to = define_register(c, 0);
         load_guest(c, to, guest, bits);
@@ -146,7 +203,16 @@ static void set_memory(Compiler *c, const IrInst *inst, const GuestRegister *gue
         }
     }
     unsigned from = use_register(c, inst->a);
+    if (from >= X64_XMM0 && bits == 64 && guest->bits == 64) {
+        float_settle(c, from);
+        x64_rm(&c->code, X64_VMOVQ_MR, 8, from, to);
+        if (value_of(c, inst->a)->type == IR_F64) {
+            cache_guest(c, from, inst->aux);
+        }
+        return;
+    }
     if (from >= X64_XMM0) {
+        float_settle(c, from);
         unsigned temporary = scratch_register(c);
         x64_rr(&c->code, X64_MOVD_MR, 8, from, temporary);
         from = temporary;
@@ -168,6 +234,36 @@ static void set_memory(Compiler *c, const IrInst *inst, const GuestRegister *gue
     }
 }
 
+/* Into a general register, zero-extended to 64 bits, the low `bits`. */
+static void extend_to(Compiler *c, unsigned to, IrRef ref, unsigned bits)
+{
+    move_to_register(c, to, ref, bits == 64 ? 8 : 4);
+    if (bits == 16) {
+        x64_rr(&c->code, X64_MOVZX_16, 4, to, to);
+    }
+}
+
+static void set_pinned_float(Compiler *c, const IrInst *inst, unsigned host)
+{
+    unsigned bits = ir_type_bits((IrType)inst->type);
+    Value *value = value_of(c, inst->a);
+
+    if (value->where == host && bits == 64) {
+        return;
+    }
+    if (bits == 64 && is_float((IrType)inst->type)) {
+        unsigned from = use_register(c, inst->a);
+        leave_register(c, host, c->now - 1);
+        float_move(c, host, from);
+        return;
+    }
+    unsigned temporary = scratch_register(c);
+    extend_to(c, temporary, inst->a, bits);
+    leave_register(c, host, c->now - 1);
+    x64_rr(&c->code, X64_VMOVD_RM, 8, host, temporary);
+    c->floats[host & 15] = (FloatState){ 0 };
+}
+
 static void set_pinned(Compiler *c, const IrInst *inst, unsigned host)
 {
     unsigned guest_bits = c->guest->registers[inst->aux].bits, bits = ir_type_bits((IrType)inst->type);
@@ -184,10 +280,7 @@ static void set_pinned(Compiler *c, const IrInst *inst, unsigned host)
         return;
     }
     leave_register(c, host, c->now - 1);
-    move_to_register(c, host, inst->a, size);
-    if (bits == 16) {
-        x64_rr(&c->code, X64_MOVZX_16, 4, host, host);
-    }
+    extend_to(c, host, inst->a, size == 8 ? 64 : bits == 16 ? 16 : 32);
 }
 
 void lower_set(Compiler *c, const IrInst *inst)
@@ -197,13 +290,15 @@ void lower_set(Compiler *c, const IrInst *inst)
     uint64_t pinned = host == HOST_OVERLAPS ? overlapped(c, inst->aux) : 0;
 
     if (host < HOST_REGISTERS) {
-        set_pinned(c, inst, host);
+        host < X64_XMM0 ? set_pinned(c, inst, host) : set_pinned_float(c, inst, host);
         return;
     }
     for (uint64_t left = pinned; left; left &= left - 1) {
         leave_register(c, (unsigned)__builtin_ctzll(left), c->now - 1);
     }
-    store_pinned(&c->code, c->common, pinned);
+    if (pinned) {
+        store_overlapped(c, inst->aux);
+    }
     leave_guest(c, inst->aux);
     if (is_wide((IrType)inst->type)) {
         set_wide(c, inst, guest);
@@ -211,6 +306,9 @@ void lower_set(Compiler *c, const IrInst *inst)
         set_memory(c, inst, guest);
     }
     load_pinned(&c->code, c->common, pinned);
+    for (uint64_t left = pinned & FLOAT_REGISTERS; left; left &= left - 1) {
+        c->floats[__builtin_ctzll(left) - X64_XMM0] = (FloatState){ 0 };
+    }
 }
 
 /* Helpers. */
@@ -308,6 +406,9 @@ void lower_call(Compiler *c, const IrInst *inst)
     bool state = effects & (HELPER_READS | HELPER_WRITES | HELPER_RAISES);
 
     save_values(c, arguments, effects & HELPER_WRITES);
+    if (effects) {
+        float_settle_all(c);
+    }
     store_pinned(&c->code, c->common, state ? ALL_PINNED : CALLER_SAVED);
     adjust_counts(c, true);
     if (effects) {
@@ -335,6 +436,9 @@ void lower_call(Compiler *c, const IrInst *inst)
     }
     adjust_counts(c, false);
     load_pinned(&c->code, c->common, effects & HELPER_WRITES ? ALL_PINNED : CALLER_SAVED);
+    if (effects & HELPER_WRITES) {
+        float_forget(c);
+    }
     c->locked = 0;
     release_operands(c);
     if (inst->type != IR_VOID) {

@@ -57,6 +57,7 @@ void values_init(Compiler *c)
 {
     memset(c->values, 0, c->ir->count * sizeof *c->values);
     memset(c->host, 0, sizeof c->host);
+    memset(c->floats, 0, sizeof c->floats);
     memset(c->free_slots, 0xff, sizeof c->free_slots);
     c->left_count = 0;
     c->in_guest = 0;
@@ -131,6 +132,7 @@ void slots_free(Compiler *c)
 static void store_to_slot(Compiler *c, unsigned reg, unsigned slot)
 {
     if (reg >= X64_XMM0) {
+        float_settle(c, reg);
         x64_rm(&c->code, X64_MOVQ_MR, 8, reg, slot_operand(slot));
     } else {
         x64_rm(&c->code, X64_MOV_MR, 8, reg, slot_operand(slot));
@@ -161,7 +163,7 @@ void place_in_guest(Compiler *c, IrRef ref, unsigned guest)
 
 static bool fits_guest(const Compiler *c, const Value *value, unsigned guest)
 {
-    return c->guest->registers[guest].bits == 64 && value->type == IR_I64;
+    return c->guest->registers[guest].bits == 64 && (value->type == IR_I64 || value->type == IR_F64);
 }
 
 /* The value of a temporary goes where it costs least; the temporary is free then. */
@@ -227,6 +229,9 @@ static unsigned allocate(Compiler *c, uint64_t candidates)
 
     c->host[reg].cached = 0;
     c->locked |= BIT(reg);
+    if (reg >= X64_XMM0) {
+        c->floats[reg & 15] = (FloatState){ 0 };
+    }
     return reg;
 }
 
@@ -262,13 +267,18 @@ static void load_slot(Compiler *c, unsigned reg, const Value *value)
 {
     if (reg >= X64_XMM0) {
         x64_rm(&c->code, X64_MOVQ_RM, 8, reg, slot_operand(value->slot - 1u));
+        float_box(c, (IrType)value->type, reg); /* a function may have left just the number there */
     } else {
         x64_rm(&c->code, X64_MOV_RM, 8, reg, slot_operand(value->slot - 1u));
     }
 }
 
-static void load_float_constant(Compiler *c, unsigned reg, uint64_t bits)
+static void load_float_constant(Compiler *c, unsigned reg, IrType type, uint64_t bits)
 {
+    if (ir_type_bits(type) < 64) {
+        bits |= ~mask_bits(ir_type_bits(type));
+        c->floats[reg & 15].boxed = (uint8_t)type;
+    }
     unsigned temporary = scratch_register(c);
 
     x64_load_constant(&c->code, temporary, bits);
@@ -287,12 +297,13 @@ static unsigned fetch(Compiler *c, IrRef root)
     if (value->where == WHERE_SLOT) {
         load_slot(c, reg, value);
     } else if (value->where == WHERE_GUEST) {
-        x64_rm(&c->code, X64_MOV_RM, operand_size((IrType)value->type), reg, guest_operand(c->guest, value->guest));
+        x64_rm(&c->code, floating ? X64_VMOVQ_RM : X64_MOV_RM, operand_size((IrType)value->type), reg,
+               guest_operand(c->guest, value->guest));
         if (c->guest->registers[value->guest].bits == ir_type_bits((IrType)value->type)) {
             c->host[reg].cached = (uint16_t)(value->guest + 1);
         }
     } else if (floating) {
-        load_float_constant(c, reg, (uint64_t)inst->imm);
+        load_float_constant(c, reg, (IrType)value->type, (uint64_t)inst->imm);
     } else {
         x64_load_constant(&c->code, reg, (uint64_t)inst->imm);
         value->extended = true;
@@ -311,6 +322,18 @@ unsigned use_register(Compiler *c, IrRef ref)
     c->locked |= BIT(reg);
     c->read |= BIT(reg);
     return reg;
+}
+
+unsigned use_any_register(Compiler *c, IrRef ref)
+{
+    unsigned where = value_of(c, ref)->where;
+
+    if (where >= X64_XMM0 && where < HOST_REGISTERS) {
+        c->locked |= BIT(where);
+        c->read |= BIT(where);
+        return where;
+    }
+    return use_register(c, ref);
 }
 
 X64Operand use_operand(Compiler *c, IrRef ref)
@@ -398,27 +421,33 @@ void release_operands(Compiler *c)
     }
 }
 
-/* The pinned register that the next instruction gives this one's result, or none. */
-static unsigned wanted_register(const Compiler *c)
+/* The pinned register that the next instruction gives this one's result, boxed perhaps, or none. `*at`: the one that
+ * does. */
+static unsigned wanted_register(const Compiler *c, IrRef *at)
 {
     const IrInst *inst = inst_of(c, c->now), *next = inst + 1;
+    bool boxed = is_float((IrType)inst->type) && next->op == IR_OP_fbox && next->type == IR_F64 && next->a == c->now;
+    IrRef value = c->now + boxed;
 
-    if (c->now + 1 >= c->ir->count || next->op != IR_OP_set || next->a != c->now || !ir_type_is_int((IrType)inst->type)) {
+    next += boxed;
+    *at = value + 1;
+    if (*at >= c->ir->count || next->op != IR_OP_set || next->a != value) {
         return X64_NO_REGISTER;
     }
-    unsigned reg = c->common->host_of[next->aux];
-    return reg < HOST_REGISTERS && c->guest->registers[next->aux].bits >= ir_type_bits((IrType)inst->type)
-               ? reg
-               : X64_NO_REGISTER;
+    unsigned reg = c->common->host_of[next->aux], bits = ir_type_bits((IrType)inst_of(c, value)->type);
+    bool fits = is_float((IrType)inst->type) ? reg >= X64_XMM0 && bits == 64
+                                             : reg < X64_XMM0 && c->guest->registers[next->aux].bits >= bits;
+    return reg < HOST_REGISTERS && fits ? reg : X64_NO_REGISTER;
 }
 
 unsigned define_register(Compiler *c, uint64_t avoid)
 {
-    unsigned wanted = wanted_register(c);
+    IrRef at;
+    unsigned wanted = wanted_register(c, &at);
     bool floating = is_float((IrType)inst_of(c, c->now)->type);
 
     if (wanted != X64_NO_REGISTER && !(avoid & BIT(wanted))) {
-        leave_register(c, wanted, c->now + 1);
+        leave_register(c, wanted, at);
         return wanted;
     }
     c->locked |= avoid & (TEMPORARIES | FLOAT_TEMPORARIES);
@@ -431,6 +460,9 @@ void bind_result(Compiler *c, unsigned reg, bool extended)
 
     value->where = (uint8_t)reg;
     value->extended = extended;
+    if (reg >= X64_XMM0) {
+        c->floats[reg & 15] = (FloatState){ 0 };
+    }
     if (is_temporary(reg)) {
         c->host[reg].owner = value->uses ? c->now : 0;
     } else {
@@ -458,6 +490,15 @@ unsigned bind_slots(Compiler *c)
 
 /* Moving away. */
 
+static void move_between(Compiler *c, unsigned to, unsigned from)
+{
+    if (from < X64_XMM0) {
+        x64_rr(&c->code, X64_MOV_RM, 8, to, from);
+    } else {
+        float_move(c, to, from);
+    }
+}
+
 static void move_away(Compiler *c, IrRef ref, unsigned from)
 {
     Value *value = &c->values[ref];
@@ -466,10 +507,11 @@ static void move_away(Compiler *c, IrRef ref, unsigned from)
         value->where = WHERE_SLOT;
         return;
     }
-    for (uint64_t left = TEMPORARIES & ~c->locked & ~c->read; left; left &= left - 1) {
+    uint64_t class = from < X64_XMM0 ? TEMPORARIES : is_float((IrType)value->type) ? FLOAT_TEMPORARIES : 0;
+    for (uint64_t left = class & ~c->locked & ~c->read; left; left &= left - 1) {
         unsigned reg = (unsigned)__builtin_ctzll(left);
         if (!c->host[reg].owner) {
-            x64_rr(&c->code, X64_MOV_RM, 8, reg, from);
+            move_between(c, reg, from);
             c->host[reg] = (HostRegister){ .owner = ref };
             value->where = (uint8_t)reg;
             return;
@@ -604,9 +646,9 @@ void cache_guest(Compiler *c, unsigned reg, unsigned guest)
 }
 
 /* A temporary that holds the guest register's whole value. */
-unsigned find_cached(Compiler *c, unsigned guest)
+unsigned find_cached(Compiler *c, unsigned guest, bool floating)
 {
-    for (uint64_t left = TEMPORARIES; left; left &= left - 1) {
+    for (uint64_t left = floating ? FLOAT_TEMPORARIES : TEMPORARIES; left; left &= left - 1) {
         unsigned reg = (unsigned)__builtin_ctzll(left);
         if (c->host[reg].cached == guest + 1) {
             return reg;
@@ -627,6 +669,7 @@ void move_to_register(Compiler *c, unsigned reg, IrRef ref, unsigned size)
     } else if (value->where == WHERE_SLOT) {
         x64_rm(&c->code, X64_MOV_RM, size, reg, slot_operand(value->slot - 1u));
     } else if (value->where >= X64_XMM0) {
+        float_settle(c, value->where);
         x64_rr(&c->code, X64_MOVD_MR, size, value->where, reg);
     } else if (value->where != reg || size == 4) {
         x64_rr(&c->code, X64_MOV_RM, size, reg, value->where);
