@@ -76,6 +76,9 @@ CodeChunk *code_memory_take(CodeMemory *memory);
 /* The chunk that was filled first, or NULL; and how many are free. */
 CodeChunk *code_memory_oldest(CodeMemory *memory);
 size_t code_memory_free_chunks(const CodeMemory *memory);
+/* The process has forked: the memory of all code is shared with another one. Chunks that are being filled go on in the
+ * parent alone. */
+void code_memory_share(CodeMemory *memory, bool is_child);
 /* What is left of a chunk, behind `head` bytes of data for the block itself. False: not even these. */
 bool code_chunk_space(const CodeMemory *memory, const CodeChunk *chunk, size_t head, CodeSpace *space, void **head_at);
 /* Takes what was used of the space. */
@@ -137,6 +140,9 @@ void code_told_of_changes(Cpu *cpu);
 void code_rest(Cpu *cpu);
 /* Whether the vCPU has seen the epoch, or is in no code and will see it before it enters any. Under the group's lock. */
 bool code_has_reached(const Cpu *cpu, uint64_t epoch);
+/* Around fork(2), by the thread of `cpu`, which is in no code. */
+void code_fork_begin(CodeCache *cache);
+void code_fork_end(Cpu *cpu, bool is_child);
 /* A page enters the fetch TLB. */
 void code_fetches_from(Cpu *cpu, const TlbSource *source);
 /* group.c: whether each vCPU but one has reached the epoch; those that have not are kicked. */

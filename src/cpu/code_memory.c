@@ -104,6 +104,18 @@ size_t code_memory_free_chunks(const CodeMemory *memory)
     return count;
 }
 
+void code_memory_share(CodeMemory *memory, bool is_child)
+{
+    for (size_t i = 0; i < memory->chunk_count; i++) {
+        CodeChunk *chunk = &memory->chunks[i];
+        chunk->shared = chunk->has_code_memory;
+        if (is_child && chunk->state == CHUNK_FILLING && i > 0) { /* the first one holds what is common */
+            chunk->state = CHUNK_FULL;
+            chunk->order = memory->orders++;
+        }
+    }
+}
+
 /* The addresses of the chunk's blocks, downwards from the end of its data. */
 static Block **block_slot(const CodeMemory *memory, const CodeChunk *chunk, uint32_t index)
 {

@@ -194,6 +194,27 @@ void code_rest(Cpu *cpu)
     }
 }
 
+void code_fork_begin(CodeCache *cache)
+{
+    if (cache) {
+        mutex_lock(&cache->lock);
+    }
+}
+
+void code_fork_end(Cpu *cpu, bool is_child)
+{
+    CodeVcpu *code = cpu->code;
+
+    if (!code) {
+        return;
+    }
+    code_memory_share(&code->cache->memory, is_child);
+    if (is_child) {
+        code->chunk = NULL;
+    }
+    mutex_unlock(&code->cache->lock);
+}
+
 /* Making blocks. */
 
 /* Chunks that everybody has let go of are free. Under the lock. */

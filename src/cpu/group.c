@@ -134,6 +134,7 @@ void group_leave(Cpu *cpu)
 
 void cpu_group_fork_begin(CpuGroup *group)
 {
+    code_fork_begin(group->code);
     mutex_lock(&group->lock);
 }
 
@@ -148,6 +149,7 @@ void cpu_group_fork_end(CpuGroup *group, Cpu *cpu, bool is_child)
         condition_init(&group->resumed);
     }
     mutex_unlock(&group->lock);
+    code_fork_end(cpu, is_child);
 }
 
 void cpu_group_abandon(Cpu *cpu)

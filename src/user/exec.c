@@ -176,6 +176,9 @@ static void make_command(ExecRequest *request)
     add_option(request, "-d", options->log_items);
     add_option(request, "-D", options->log_file);
     add_option(request, "-dfilter", options->log_ranges);
+    if (options->interpret) {
+        add_option(request, "-accel", "interp");
+    }
     if (options->strace) {
         vec_push(&request->command, (char *)"-strace");
     }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cpu/guest.h"
+#include "jit/host.h"
 #include "user/elf.h"
 #include "user/host/host.h"
 #include "user/options.h"
@@ -105,6 +106,16 @@ static bool make_memory(Process *process, Error **error)
     return true;
 }
 
+/* Translated code reaches the guest's memory directly. */
+static void choose_engine(Process *process)
+{
+    const CpuEngine engine = {
+        .host = process->options->interpret ? NULL : code_host_native(),
+        .code_flags = CODE_DIRECT | (process->memory->base ? CODE_BASE : 0),
+    };
+    cpu_group_set_engine(process->group, &engine);
+}
+
 /* Everything but the program: it may be loaded then. */
 static bool process_init(Process *process, Error **error)
 {
@@ -113,7 +124,11 @@ static bool process_init(Process *process, Error **error)
     mutex_init(&process->signals->lock);
     mutex_init(&process->lock);
     list_init(&process->tasks);
-    return choose_cpu(process, error) && make_memory(process, error) && map_vdso(process, error);
+    if (!choose_cpu(process, error) || !make_memory(process, error) || !map_vdso(process, error)) {
+        return false;
+    }
+    choose_engine(process);
+    return true;
 }
 
 /* The emulator's own file, so that execve finds it whatever the guest does to names; out of the guest's way. */

@@ -49,6 +49,16 @@ static bool set_single_step(Parse *parse, const char *value, Error **error)
     return true;
 }
 
+static bool set_accelerator(Parse *parse, const char *value, Error **error)
+{
+    parse->options->interpret = !strcmp(value, "interp");
+    if (!parse->options->interpret && strcmp(value, "tcg") && strcmp(value, "jit")) {
+        return error_set(error, "there is no accelerator '%s': 'tcg' (the same as 'jit') translates, 'interp' interprets",
+                         value);
+    }
+    return true;
+}
+
 static bool set_stack(Parse *parse, const char *value, Error **error)
 {
     return text_to_size(value, 1, &parse->options->stack_size, error);
@@ -121,6 +131,7 @@ static const struct OptionRow {
     { "U", "QEMU_UNSET_ENV", "var", unset_variables, "remove variables of the program's environment" },
     { "0", "QEMU_ARGV0", "argv0", set_argv0, "the program's argv[0]" },
     { "r", "QEMU_UNAME", "uname", set_release, "the release that uname tells" },
+    { "accel", "MYNA_ACCEL", "name", set_accelerator, "how to run the program: tcg (by translation) or interp" },
     { "B", "QEMU_GUEST_BASE", "address", set_base, "where the program's address 0 is in ours" },
     { "R", "QEMU_RESERVED_VA", "size", set_reserved, "reserve so much address space for the program" },
     { "d", "QEMU_LOG", "item[,...]", set_log_items, "log these items" },

@@ -14,5 +14,5 @@ typedef struct UserOptions {
     uint64_t stack_size;     /* 0: the host's limit */
     uint64_t guest_base;     /* -B */
     uint64_t reserved;       /* -R */
-    bool strace, single_step;
+    bool strace, single_step, interpret;
 } UserOptions;

@@ -59,10 +59,10 @@ static bool is_guest_fault(Task *task, int number, const siginfo_t *info, void *
     if (user_fix_copy(context)) {
         return true;
     }
-    if (!memory || address >= memory->limit) {
+    if (!memory) {
         return false;
     }
-    if (number == SIGSEGV && memory_lookup(memory, address, &range) &&
+    if (number == SIGSEGV && address < memory->limit && memory_lookup(memory, address, &range) &&
         range.protection & (writes ? PROT_WRITE : PROT_READ | PROT_EXEC)) {
         return true;
     }
@@ -70,7 +70,7 @@ static bool is_guest_fault(Task *task, int number, const siginfo_t *info, void *
     if (cpu_host_fault(task->cpu, context, (uintptr_t)info->si_addr, writes ? MMU_WRITE : MMU_READ)) {
         return true;
     }
-    if (!task->cpu->exec.guard) {
+    if (!task->cpu->exec.guard || address >= memory->limit) {
         return false;
     }
     task->cpu->exec.fault_address = (uintptr_t)info->si_addr;

@@ -9,8 +9,13 @@
 #include "jit/x64/compile.h"
 #include "jit/x64/internal.h"
 
+#include <asm/hwcap2.h>
+#include <asm/prctl.h>
 #include <cpuid.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 /* Registers that C functions keep come first: short code where they are bases, and no saving around helpers. */
 static const uint8_t pinned_registers[PINNED] = { RBX, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
@@ -37,6 +42,7 @@ X64Features x64_features(void)
     if (__get_cpuid(0x80000001, &a, &b, &c, &d)) {
         features.lzcnt = c & bit_LZCNT;
     }
+    features.fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
     return features;
 }
 
@@ -217,6 +223,16 @@ typedef struct Left {
 } Left;
 typedef Left EnterFunction(const void *code, void *state, uint32_t control);
 
+/* Translated code with CODE_BASE finds the guest's memory by it. */
+static void set_gs_base(const X64Common *common, uintptr_t base)
+{
+    if (common->features.fsgsbase) {
+        __asm__ volatile("wrgsbase %0" : : "r"(base));
+    } else {
+        syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+    }
+}
+
 static int x64_enter(const void *data, Exec *exec, Cpu *cpu, const void *code)
 {
     const X64Common *common = data;
@@ -225,6 +241,9 @@ static int x64_enter(const void *data, Exec *exec, Cpu *cpu, const void *code)
     FpContext *fp = guest->fp_context_count ? (FpContext *)(exec->state + guest->fp_contexts[0]) : &none;
     EnterFunction *enter = (EnterFunction *)(uintptr_t)common->enter;
 
+    if (exec->base) {
+        set_gs_base(common, exec->base);
+    }
     Left left = enter(code, exec->state + STATE_BIAS, x64_fp_control(fp));
     fp->flags |= (uint8_t)x64_fp_flags((uint32_t)left.control);
     return (int)left.reason;

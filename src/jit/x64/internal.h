@@ -43,7 +43,7 @@ enum {
 
 /* What the host has beyond the first x86-64; found by x64_features. */
 typedef struct X64Features {
-    bool bmi1, bmi2, lzcnt, popcnt, movbe, pclmul;
+    bool fsgsbase, bmi1, bmi2, lzcnt, popcnt, movbe, pclmul;
 } X64Features;
 X64Features x64_features(void);
 
