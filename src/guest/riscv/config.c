@@ -169,8 +169,9 @@ static const struct {
     IMPLIES(zkn, zknh), IMPLIES(zks, zbkb), IMPLIES(zks, zbkc), IMPLIES(zks, zbkx), IMPLIES(zks, zksed),
     IMPLIES(zks, zksh), IMPLIES(zfh, zfhmin), IMPLIES(zhinx, zhinxmin), IMPLIES(zhinxmin, zfinx),
     IMPLIES(zdinx, zfinx), IMPLIES(zfinx, zicsr),
-    IMPLIES(zcb, zca), IMPLIES(zcmop, zca), IMPLIES(zacas, zaamo), IMPLIES(zabha, zaamo),
-    IMPLIES(zawrs, zalrsc),
+    IMPLIES(zce, zcb), IMPLIES(zce, zcmp), IMPLIES(zce, zcmt), { { MEMBER(zce), MEMBER(f) }, MEMBER(zcf), 32 },
+    IMPLIES(zcmp, zca), IMPLIES(zcmt, zca), IMPLIES(zcmt, zicsr), IMPLIES(zcb, zca), IMPLIES(zcmop, zca),
+    IMPLIES(zacas, zaamo), IMPLIES(zabha, zaamo), IMPLIES(zawrs, zalrsc),
 #undef IMPLIES
 };
 
@@ -182,6 +183,7 @@ static const struct {
     NEEDS(m, zmmul), NEEDS(u, zicsr), NEEDS(s, u), NEEDS(zicntr, zicsr), NEEDS(zihpm, zicsr), NEEDS(sstc, s),
     NEEDS(zcb, zca), NEEDS(zcmop, zca), NEEDS(zacas, zaamo), NEEDS(zabha, zaamo), NEEDS(zawrs, zalrsc),
     NEEDS(zfa, f), NEEDS(zfbfmin, f), NEEDS(zfhmin, f), NEEDS(zfh, zfhmin), NEEDS(zfinx, zicsr), NEEDS(zdinx, zfinx),
+    NEEDS(zcmp, zca), NEEDS(zcmt, zca), NEEDS(zcmt, zicsr), NEEDS(zce, zcb), NEEDS(zce, zcmp), NEEDS(zce, zcmt),
     NEEDS(zhinxmin, zfinx), NEEDS(zhinx, zhinxmin),
     NEEDS(sscofpmf, s), NEEDS(sscofpmf, zihpm), NEEDS(smcntrpmf, zicntr),
     NEEDS(smdbltrp, zicsr), NEEDS(smrnmi, zicsr), NEEDS(smstateen, u), NEEDS(ssdbltrp, s), NEEDS(ssstateen, s),
@@ -195,6 +197,8 @@ static const struct {
 } exclusions[] = {
     { MEMBER(i), MEMBER(e), "they are base instruction sets" },
     { MEMBER(zfinx), MEMBER(f), "their instructions have the same encodings" },
+    { MEMBER(zcmp), MEMBER(zcd), "their instructions have the same encodings" },
+    { MEMBER(zcmt), MEMBER(zcd), "their instructions have the same encodings" },
 };
 
 static bool *member(RiscvConfig *c, uint16_t offset)

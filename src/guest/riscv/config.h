@@ -53,7 +53,10 @@ typedef struct Property Property;
     X(zcb, RISCV_PRIV_1_12, "More compressed instructions") \
     X(zcf, RISCV_PRIV_1_10, "Compressed single-precision loads and stores") \
     X(zcd, RISCV_PRIV_1_10, "Compressed double-precision loads and stores") \
+    X(zce, RISCV_PRIV_1_12, "Instructions for small code (Zca_Zcb_Zcmp_Zcmt, and Zcf on RV32 with F)") \
     X(zcmop, RISCV_PRIV_1_13, "Compressed may-be operations") \
+    X(zcmp, RISCV_PRIV_1_12, "Compressed pushes, pops and moves of two registers") \
+    X(zcmt, RISCV_PRIV_1_12, "Compressed jumps by a table") \
     X(zba, RISCV_PRIV_1_12, "Address generation") \
     X(zbb, RISCV_PRIV_1_12, "Basic bit manipulation") \
     X(zbc, RISCV_PRIV_1_12, "Carry-less multiplication") \

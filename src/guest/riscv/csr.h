@@ -46,4 +46,4 @@ CsrRead riscv_csr_read_counter, riscv_csr_read_mhpmevent, riscv_csr_read_fixed_f
 CsrWrite riscv_csr_write_counter, riscv_csr_write_mhpmevent, riscv_csr_write_fixed_filter,
     riscv_csr_write_mcountinhibit, riscv_csr_write_mstateen, riscv_csr_write_sstateen;
 CsrExists riscv_csr_has_mstateen, riscv_csr_has_sstateen;
-CsrAllowed riscv_csr_allowed_sstateen, riscv_csr_allowed_senvcfg;
+CsrAllowed riscv_csr_allowed_sstateen, riscv_csr_allowed_senvcfg, riscv_csr_allowed_jvt;

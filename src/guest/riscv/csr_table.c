@@ -13,6 +13,7 @@ static bool has_u(const RiscvConfig *config, unsigned index) { return config->u;
 static bool has_sstc(const RiscvConfig *config, unsigned index) { return config->sstc; }
 static bool has_zicntr(const RiscvConfig *config, unsigned index) { return config->zicntr; }
 static bool has_zihpm(const RiscvConfig *config, unsigned index) { return config->zihpm; }
+static bool has_zcmt(const RiscvConfig *config, unsigned index) { return config->zcmt; }
 static bool has_sscofpmf(const RiscvConfig *config, unsigned index) { return config->sscofpmf; }
 static bool has_smepmp(const RiscvConfig *config, unsigned index) { return config->smepmp; }
 static bool has_smcntrpmf(const RiscvConfig *config, unsigned index) { return config->smcntrpmf; }
@@ -37,7 +38,7 @@ static bool has_pmp_config(const RiscvConfig *config, unsigned index)
 
 static bool fp_is_on(const Cpu *cpu, unsigned number)
 {
-    return riscv_config(cpu)->zfinx || riscv_state(cpu)->fs != FS_OFF;
+    return riscv_config(cpu)->zfinx ? riscv_state_enabled(cpu, STATEEN_FCSR) : riscv_state(cpu)->fs != FS_OFF;
 }
 
 static bool counter_allowed(const Cpu *cpu, unsigned number)
@@ -393,6 +394,8 @@ static uint64_t read_one(Cpu *cpu, const CsrRow *row, unsigned index)
 /* Exceptions that can come out of S or U and may be delegated. */
 enum { DELEGABLE = 0x3ff | 1 << CAUSE_FETCH_PAGE_FAULT | 1 << CAUSE_LOAD_PAGE_FAULT | 1 << CAUSE_STORE_PAGE_FAULT };
 
+#define JVT_MODE UINT64_C(63) /* 0: the table of jumps, the only one there is */
+
 #define AT(field_) .offset = offsetof(RiscvState, field_)
 #define ALL_BITS .writable = UINT64_MAX
 #define HOOKS(what_) .read = read_##what_, .write = write_##what_
@@ -403,6 +406,7 @@ const CsrRow riscv_csr_rows[] = {
     { 0x001, 0, CSR_HOOKED, "fflags", .exists = has_f, .allowed = fp_is_on, HOOKS(fflags) },
     { 0x002, 0, CSR_HOOKED | CSR_ENDS, "frm", .exists = has_f, .allowed = fp_is_on, HOOKS(frm) },
     { 0x003, 0, CSR_HOOKED | CSR_ENDS, "fcsr", .exists = has_f, .allowed = fp_is_on, HOOKS(fcsr) },
+    { 0x017, 0, 0, "jvt", .exists = has_zcmt, .allowed = riscv_csr_allowed_jvt, AT(jvt), .writable = ~JVT_MODE },
 
     /* Supervisor */
     { 0x100, 0, CSR_HOOKED | CSR_ENDS | CSR_DISABLES, "sstatus", .exists = has_s, HOOKS(sstatus) },
@@ -411,7 +415,7 @@ const CsrRow riscv_csr_rows[] = {
     { 0x106, 0, 0, "scounteren", .exists = has_s, AT(scounteren), .writable = UINT32_MAX },
     { 0x10a, 0, 0, "senvcfg", .exists = is_1_12_s, .allowed = riscv_csr_allowed_senvcfg, AT(senvcfg),
       .write = write_senvcfg },
-    { 0x10c, 4, 0, "sstateen", .exists = riscv_csr_has_sstateen, .allowed = riscv_csr_allowed_sstateen,
+    { 0x10c, 4, CSR_ENDS, "sstateen", .exists = riscv_csr_has_sstateen, .allowed = riscv_csr_allowed_sstateen,
       AT(sstateen), HOOKED(sstateen) },
     { 0x140, 0, 0, "sscratch", .exists = has_s, AT(sscratch), ALL_BITS },
     { 0x141, 0, 0, "sepc", .exists = has_s, AT(sepc), .writable = ~UINT64_C(1), .read = read_epc },

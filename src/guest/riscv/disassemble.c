@@ -38,6 +38,14 @@ static void print_order(char kind, int32_t value, const RiscvInsn *insn, StrBuf 
     }
 }
 
+/* {ra,s0-s3} */
+static void print_register_list(int32_t list, StrBuf *buffer)
+{
+    static const char *const rests[] = { "", ",s0", ",s0-s1", ",s0-s2", ",s0-s3", ",s0-s4",
+                                         ",s0-s5", ",s0-s6", ",s0-s7", ",s0-s8", ",s0-s9", ",s0-s11" };
+    strbuf_printf(buffer, "{ra%s}", rests[list - 4]);
+}
+
 static void print_operand(const void *insn, char kind, int32_t value, const void *context, StrBuf *buffer)
 {
     const Place *place = context;
@@ -49,6 +57,18 @@ static void print_operand(const void *insn, char kind, int32_t value, const void
     case 'f':
     case 'd':
         strbuf_append(buffer, place->config->zfinx ? riscv_x_names[value] : riscv_f_names[value]);
+        break;
+    case 'y':
+        print_register_list(value, buffer);
+        break;
+    case 'z':
+        strbuf_printf(buffer, "%u", riscv_stack_adjustment(place->config, insn));
+        break;
+    case 'n':
+        strbuf_printf(buffer, "-%u", riscv_stack_adjustment(place->config, insn));
+        break;
+    case 's':
+        strbuf_printf(buffer, "s%" PRId32, value);
         break;
     case 'l':
         strbuf_append(buffer, riscv_fli_text(value));

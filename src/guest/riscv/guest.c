@@ -1,8 +1,8 @@
 /*
  * RISC-V: RV32 and RV64 with I, E, M, A, F, D, C and the extensions that config.h lists; machine, supervisor and user
  * mode. After "The RISC-V Instruction Set Manual", volumes I and II, version 20240411. The width is a fact of the
- * configuration: both guests are this code. Not here: the hypervisor extension, vectors, quad precision, Zcmp, Zcmt,
- * Zkr and Ztso; instructions and registers of theirs are illegal.
+ * configuration: both guests are this code. Not here: the hypervisor extension, vectors, quad precision, Zkr and
+ * Ztso; instructions and registers of theirs are illegal.
  */
 #include "guest/riscv/internal.h"
 
@@ -49,7 +49,11 @@ static void riscv_settle(Cpu *cpu)
 static uint64_t riscv_mode(const Cpu *cpu)
 {
     const RiscvState *state = riscv_state(cpu);
-    unsigned fs = riscv_config(cpu)->zfinx ? FS_DIRTY : state->fs; /* with Zfinx nothing hangs on it */
+    unsigned fs = state->fs;
+
+    if (riscv_config(cpu)->zfinx) { /* nothing hangs on mstatus.FS */
+        fs = riscv_state_enabled(cpu, STATEEN_FCSR) ? FS_DIRTY : FS_OFF;
+    }
 
     return riscv_data_mmu_mode(cpu) | (uint64_t)state->privilege << MODE_PRIVILEGE_SHIFT |
            (fs != FS_OFF ? MODE_FP : 0) | (state->frm > FP_ROUND_NEAREST_AWAY ? MODE_BAD_ROUNDING : 0) |

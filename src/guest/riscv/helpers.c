@@ -125,4 +125,6 @@ const Helper riscv_helpers[RISCV_HELPER_COUNT] = {
     [RISCV_HELPER_CACHE_BLOCK] = { "cache_block", helper_cache_block, NULL,
                                    HELPER_READS | HELPER_RAISES | HELPER_MEMORY },
     [RISCV_HELPER_FCVTMOD] = { "fcvtmod", riscv_helper_fcvtmod, NULL, HELPER_PURE },
+    [RISCV_HELPER_TABLE_JUMP] = { "table_jump", riscv_helper_table_jump, NULL,
+                                  HELPER_READS | HELPER_RAISES | HELPER_MEMORY },
 };

@@ -127,6 +127,9 @@ uint64_t riscv_helper_sm4(Cpu *cpu, uint64_t sum, uint64_t source, uint64_t how)
 /* translate_fa.c: a double's bits to an integer modulo 2^32 */
 uint64_t riscv_helper_fcvtmod(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t unused_c);
 
+/* translate_code_size.c: an entry of jvt's table; `bits` are the instruction's */
+uint64_t riscv_helper_table_jump(Cpu *cpu, uint64_t index, uint64_t bits, uint64_t unused);
+
 /* helpers.c: the guest's helper table, and its indices */
 enum {
     RISCV_HELPER_RAISE,
@@ -147,12 +150,13 @@ enum {
     RISCV_HELPER_SM4,
     RISCV_HELPER_CACHE_BLOCK,
     RISCV_HELPER_FCVTMOD,
+    RISCV_HELPER_TABLE_JUMP,
     RISCV_HELPER_COUNT
 };
 extern const Helper riscv_helpers[RISCV_HELPER_COUNT];
 
 /* registers.c */
-enum { RISCV_REGISTER_COUNT = 243 };
+enum { RISCV_REGISTER_COUNT = 244 };
 extern const GuestRegister riscv64_registers[RISCV_REGISTER_COUNT], riscv32_registers[RISCV_REGISTER_COUNT];
 extern const char *const riscv_x_names[32], *const riscv_f_names[32];
 void riscv_print_registers(const Cpu *cpu, bool with_fp, StrBuf *buffer);

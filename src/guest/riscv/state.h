@@ -36,6 +36,7 @@ typedef struct RiscvState {
     uint64_t stvec, sscratch, sepc, scause, stval;
     uint64_t mseccfg;
     uint64_t scounteren, senvcfg, satp, stimecmp;
+    uint64_t jvt;
     uint64_t mstateen[RISCV_STATEENS], sstateen[RISCV_STATEENS];
     uint64_t counter[RISCV_COUNTERS];   /* mcycle, none, minstret, mhpmcounter3...: see counters.c */
     uint64_t mhpmevent[RISCV_COUNTERS]; /* the first and the third are mcyclecfg and minstretcfg */
@@ -89,6 +90,8 @@ enum {
 
 enum { MNSTATUS_NMIE = 1 << 3, MNSTATUS_MNPP_SHIFT = 11, MNSTATUS_MNPP = 3 << MNSTATUS_MNPP_SHIFT };
 
+#define STATEEN_FCSR BIT(1) /* floating point in integer registers */
+#define STATEEN_JVT BIT(2)
 #define STATEEN_ENVCFG BIT(62)
 #define STATEEN_SE BIT(63)
 

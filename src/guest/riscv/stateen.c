@@ -1,7 +1,7 @@
 /*
  * State enables: Smstateen and Ssstateen ("State Enable Extension" of the privileged manual). What a higher privilege
  * has not enabled is an illegal instruction to lower ones. Bits of extensions that are not there stay zero; of those
- * there are senvcfg, scontext, and the registers themselves.
+ * there are fcsr of Zfinx, jvt, senvcfg, and the registers themselves.
  */
 #include "guest/riscv/csr.h"
 
@@ -52,7 +52,12 @@ bool riscv_csr_allowed_senvcfg(const Cpu *cpu, unsigned number)
 /* The bits that the first of the supervisor's registers has. */
 static uint64_t sstateen_bits(const RiscvConfig *config, unsigned index)
 {
-    return 0;
+    return index ? 0 : (config->zfinx ? STATEEN_FCSR : 0) | (config->zcmt ? STATEEN_JVT : 0);
+}
+
+bool riscv_csr_allowed_jvt(const Cpu *cpu, unsigned number)
+{
+    return riscv_state_enabled(cpu, STATEEN_JVT);
 }
 
 void riscv_csr_write_mstateen(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)

@@ -65,7 +65,9 @@ static void check_register(char kind, int32_t value, void *context)
     bool floating = kind == 'f' || kind == 'd', integer = kind == 'x' || (floating && check->config->zfinx);
     bool pair = kind == 'd' && check->config->zdinx && check->config->xlen == 32;
 
-    check->reserved |= (integer && check->config->e && value > 15) || (pair && value & 1);
+    bool missing = (integer && value > 15) || (kind == 's' && value > 1) || (kind == 'y' && value > 6);
+
+    check->reserved |= (missing && check->config->e) || (pair && value & 1);
 }
 
 static bool names_reserved_register(const RiscvConfig *config, const RiscvInsn *insn)

@@ -71,6 +71,9 @@ void riscv_print_insn(const RiscvConfig *config, uint64_t pc, const RiscvInsn *i
 /* The constant that fli names by a number. */
 const char *riscv_fli_text(int32_t number);
 
+/* What an instruction of Zcmp adds to the stack pointer, or subtracts. */
+unsigned riscv_stack_adjustment(const RiscvConfig *config, const RiscvInsn *insn);
+
 /* Ends the block with an exception. */
 void riscv_translate_raise(Translator *t, RiscvCause cause, uint64_t tval);
 void riscv_translate_illegal(Translator *t, const RiscvInsn *insn);
