@@ -1,19 +1,18 @@
 /*
  * What drivers of block nodes implement, and what they see of nodes and edges.
  *
- * Requests reach a driver in tasks, from any loop and many at once; it guards what it keeps with TaskLocks. A request
- * that needs nothing but to be sent on to a child at another offset should be said by `map`, which is asked first and
- * must not wait: then no task is made. Everything else is called on the main loop's thread, outside tasks, with no
+ * Requests reach a driver in tasks, from any loop and many at once; it guards what it keeps with TaskLocks. A read or
+ * write that needs nothing but to be sent on to a child at another offset should be said by `map`, which is asked first
+ * and must not wait: then no task is made. Everything else is called on the main loop's thread, outside tasks, with no
  * request on its way where the graph or the node's tables change.
  */
 #pragma once
 
 #include "base/list.h"
 #include "block/graph.h"
+#include "block/image.h"
 
 typedef struct BlockDriver BlockDriver;
-typedef struct Type Type;
-
 enum { BLOCK_SECTOR = 512 };
 
 /* What a driver takes; the layer cuts and pads requests to it. 0: any. */
@@ -21,7 +20,7 @@ typedef struct BlockLimits {
     uint32_t alignment;        /* of reads and writes, a power of two; at least 1 */
     uint32_t memory_alignment; /* of buffers; at least 1 */
     unsigned maximum_vectors;
-    unsigned write_flags; /* BLOCK_FUA where the driver's write does that itself */
+    unsigned write_flags; /* BLOCK_FUA, BLOCK_COMPRESSED where the driver's write does that itself */
 } BlockLimits;
 
 struct BlockEdge {
@@ -50,6 +49,7 @@ struct BlockNode {
     unsigned flags; /* BLOCK_OPEN_*, that its children are opened with */
     const BlockNode *above; /* while it is opened: whose child it becomes */
     bool read_only, force_share, discard, no_flush;
+    bool damaged; /* and said so */
     int detect_zeroes; /* BlockdevDetectZeroesOptions */
     _Atomic uint64_t size;
     BlockLimits limits;
@@ -66,11 +66,13 @@ struct BlockNode {
 typedef struct BlockMapping {
     BlockEdge *edge;
     uint64_t offset;
+    unsigned token; /* for map_done */
 } BlockMapping;
 
 struct BlockDriver {
     const char *name;
     bool is_protocol;
+    bool grows_with_zeroes; /* what is behind the end reads as zeroes once it is written to behind that */
     size_t state_size;
     const Type *settings;     /* of its own options, children not among them */
     const char *filename_key; /* of a protocol whose name is a path: where it goes; else NULL */
@@ -81,7 +83,8 @@ struct BlockDriver {
     void (*close)(BlockNode *node);
 
     /* Fast path: false where it cannot be said at once. The operation is a read or a write. */
-    bool (*map)(BlockNode *node, uint64_t offset, uint64_t bytes, BlockMapping *mapping);
+    bool (*map)(BlockNode *node, BlockOperation operation, uint64_t offset, uint64_t bytes, BlockMapping *mapping);
+    void (*map_done)(BlockNode *node, unsigned token); /* the request has ended; NULL: nothing to do. Must not wait */
     /* The host's request of a protocol, for reads and writes that fit its limits: fills operation, file and offset, and
      * says whose it is. NULL: none now, make a task. */
     HostAio *(*host_request)(BlockNode *node, BlockLoop *loop, HostAioRequest *request);
@@ -101,6 +104,17 @@ struct BlockDriver {
     bool (*set_permissions)(BlockNode *node, unsigned permissions, unsigned shared, Error **error);
     int64_t (*allocated_size)(BlockNode *node); /* NULL: of `file` */
     bool (*resize)(BlockNode *node, uint64_t size, int preallocation, Error **error);
+
+    /* Images as a whole: see image.h. */
+    const Type *create_type;
+    /* `options`: of create_type. `file_options`: for block_create_file. NULL: such images cannot be made. */
+    bool (*create)(BlockGraph *graph, const char *filename, const void *options, const Json *file_options,
+                   Error **error);
+    bool has_backing; /* an image can name a backing file */
+    void (*facts)(const BlockNode *node, BlockFacts *facts);
+    bool (*check)(BlockNode *node, unsigned fix, BlockCheck *check, Error **error);
+    bool (*change_backing_file)(BlockNode *node, const char *filename, const char *format, Error **error);
+    bool (*make_empty)(BlockNode *node, Error **error);
 };
 
 /* Sorted by name (generated). */
@@ -117,6 +131,12 @@ BlockEdge *block_open_named_child(BlockNode *node, const char *name, const char 
 bool block_open_backing(BlockNode *node, const char *filename, const char *format, Error **error);
 /* child_permissions of image formats: their files are theirs alone to write to, their backing files are only read. */
 unsigned block_format_permissions(const BlockNode *node, const char *name, unsigned permissions, unsigned *shared);
+/* Says on stderr, once for each node, that the image is damaged. */
+void block_node_damaged(BlockNode *node, const char *format, ...) PRINTF(2, 3);
 Files *block_graph_files(const BlockGraph *graph);
+/* For `create`: a new file, or an old one made empty, of a size; opened to be written. `options`: of the protocol's
+ * create type, `size` aside; may be NULL. NULL with an error. */
+BlockEdge *block_create_file(BlockGraph *graph, const char *filename, uint64_t size, const Json *options,
+                             Error **error);
 /* Memory for buffers that the node takes; freed by free(). */
 void *block_buffer(const BlockNode *node, size_t bytes);

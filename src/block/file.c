@@ -376,24 +376,6 @@ static int64_t file_allocated_size(BlockNode *node)
 
 /* Size */
 
-static bool write_until(const BlockNode *node, uint64_t from, uint64_t to, Error **error)
-{
-    const HostFile *file = node->state;
-    AUTO_FREE char *zeroes = block_buffer(node, CHUNK);
-    if (!zeroes) {
-        return error_set_errno(error, ENOMEM, "Could not grow '%s'", node->file_name);
-    }
-    memset(zeroes, 0, CHUNK);
-    while (from < to) {
-        ssize_t put = pwrite(file->fd, zeroes, (size_t)MIN(to - from, CHUNK), (off_t)from);
-        if (put < 0 && errno != EINTR) {
-            return error_set_errno(error, errno, "Could not write zeros for preallocation");
-        }
-        from += put > 0 ? (uint64_t)put : 0;
-    }
-    return true;
-}
-
 static bool grow(const BlockNode *node, uint64_t from, uint64_t to, int preallocation, Error **error)
 {
     const HostFile *file = node->state;
@@ -401,7 +383,8 @@ static bool grow(const BlockNode *node, uint64_t from, uint64_t to, int prealloc
         int number = host_file_allocate(file->fd, from, to - from);
         return number == 0 || error_set_errno(error, number, "Could not preallocate data for the new file");
     }
-    return write_until(node, from, to, error);
+    int number = host_file_fill(file->fd, from, to - from);
+    return number == 0 || error_set_errno(error, number, "Could not write zeros for preallocation");
 }
 
 static bool file_resize(BlockNode *node, uint64_t size, int preallocation, Error **error)
@@ -431,13 +414,79 @@ static bool file_resize(BlockNode *node, uint64_t size, int preallocation, Error
     return true;
 }
 
-#define FILE_DRIVER(name_) \
+/* A new file */
+
+static bool set_size(int fd, const char *filename, const FileCreateOptions *options, Error **error)
+{
+    /* Emptied only now that nobody else uses it. */
+    if (ftruncate(fd, 0) < 0 || ftruncate(fd, (off_t)options->size) < 0) {
+        return error_set_errno(error, errno, "Could not resize '%s'", filename);
+    }
+    if (options->nocow) {
+        host_file_set_nocow(fd);
+    }
+    if (options->extent_size_hint) {
+        host_file_set_extent_size_hint(fd, options->extent_size_hint);
+    }
+    if (options->preallocation == FILE_PREALLOC_MODE_OFF || options->size == 0) {
+        return true;
+    }
+    int number = options->preallocation == FILE_PREALLOC_MODE_FALLOC ? host_file_allocate(fd, 0, options->size)
+                                                                     : host_file_fill(fd, 0, options->size);
+    return number == 0 || error_set_errno(error, number, "Could not preallocate data for the new file");
+}
+
+static bool is_unused(int fd, const char *filename, Error **error)
+{
+    bool used = host_file_lock_test(fd, LOCK_USED, LOCK_PERMISSIONS) == EAGAIN ||
+                host_file_lock_test(fd, LOCK_NOT_SHARED, LOCK_PERMISSIONS) == EAGAIN;
+    if (used) {
+        AUTO_FREE char *holder = host_file_lock_holder(fd);
+        error_set(error, "Failed to get \"write\" lock on '%s'%s%s", filename, holder ? ": it is in use by " : "",
+                  holder ? holder : "");
+        error_add_hint(error, "Is another process using the image [%s]?\n", filename);
+    }
+    return !used;
+}
+
+static bool file_create(BlockGraph *graph, const char *filename, const void *data, const Json *file_options,
+                        Error **error)
+{
+    AUTO_ERROR(inner);
+    int fd = files_open(block_graph_files(graph), filename, O_RDWR | O_CREAT | O_NONBLOCK, 0644, &inner);
+    if (fd < 0) {
+        return error_set_errno(error, error_errno(inner), "Could not create '%s'", filename);
+    }
+    bool ok = is_unused(fd, filename, error) && set_size(fd, filename, data, error);
+    close(fd);
+    return ok;
+}
+
+/* A device is there already; it has to be large enough. */
+static bool device_create(BlockGraph *graph, const char *filename, const void *data, const Json *file_options,
+                          Error **error)
+{
+    const FileCreateOptions *options = data;
+    uint64_t size = 0;
+    int fd = files_open(block_graph_files(graph), filename, O_RDWR | O_NONBLOCK, 0, error);
+    bool ok = fd >= 0 && host_device_size(fd, &size, error);
+    if (ok && size < options->size) {
+        ok = error_set(error, "The image size does not fit the device '%s'", filename);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return ok;
+}
+
+#define FILE_DRIVER(name_, ...) \
     { \
         .name = name_, .is_protocol = true, .state_size = sizeof(HostFile), .settings = &FileSettings_type, \
         .filename_key = "filename", .open = file_open, .close = file_close, .host_request = file_host_request, \
         .read = file_read, .write = file_write, .write_zeroes = file_write_zeroes, .discard = file_discard, \
         .flush = file_flush, .status = file_status, .set_permissions = file_set_permissions, \
         .allocated_size = file_allocated_size, .resize = file_resize, \
+        .create_type = &FileCreateOptions_type, __VA_ARGS__ \
     }
-const BlockDriver file_driver = FILE_DRIVER("file");
-const BlockDriver host_device_driver = FILE_DRIVER("host_device");
+const BlockDriver file_driver = FILE_DRIVER("file", .grows_with_zeroes = true, .create = file_create);
+const BlockDriver host_device_driver = FILE_DRIVER("host_device", .create = device_create);

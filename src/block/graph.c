@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 /* The graph */
 
@@ -162,6 +163,19 @@ BlockEdge *block_node_child(const BlockNode *node, size_t i)
         }
     }
     return NULL;
+}
+
+void block_node_damaged(BlockNode *node, const char *format, ...)
+{
+    va_list arguments;
+    if (node->damaged) {
+        return;
+    }
+    node->damaged = true;
+    va_start(arguments, format);
+    AUTO_FREE char *text = string_vformat(format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "%s: image '%s' is damaged: %s\n", node->driver->name, node->file_name, text);
 }
 
 /* Permissions */

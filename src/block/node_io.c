@@ -203,6 +203,9 @@ static int write_pieces(BlockNode *node, uint64_t offset, uint64_t bytes, BlockV
 static int write_plainly(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
 {
     unsigned kept = flags & node->limits.write_flags;
+    if (flags & ~kept & BLOCK_COMPRESSED) {
+        return ENOTSUP;
+    }
     uint64_t alignment = node->limits.alignment;
     Range range = { .start = align_down(offset, alignment), .end = align_up(offset + bytes, alignment),
                     .exclusive = !is_whole(node, offset, bytes) };

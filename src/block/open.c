@@ -47,20 +47,13 @@ static const char *driver_candidate(const void *context, size_t i)
 
 static const BlockDriver *find_driver(const char *name, Error **error)
 {
-    for (size_t i = 0; i < block_driver_count; i++) {
-        if (strcmp(block_drivers[i]->name, name) == 0) {
-            return block_drivers[i];
-        }
+    const BlockDriver *driver = block_driver_find(name);
+    if (driver) {
+        return driver;
     }
     AUTO_FREE char *suggestion = text_suggestion(name, driver_candidate, NULL);
     error_set(error, "Unknown driver '%s'%s", name, suggestion);
     return NULL;
-}
-
-static const char *protocol_of(const char *filename)
-{
-    struct stat status;
-    return stat(filename, &status) == 0 && S_ISBLK(status.st_mode) ? "host_device" : "file";
 }
 
 /* json:{...} instead of a name; what the options say besides counts more. */
@@ -96,7 +89,7 @@ static bool choose_driver(BlockNode *node, const char *filename, Json *options, 
     if (!given && !name) {
         return error_set(error, "Must specify either driver or file");
     }
-    node->driver = find_driver(given ? given : protocol_of(name), error);
+    node->driver = find_driver(given ? given : block_protocol_of(name)->name, error);
     return node->driver != NULL;
 }
 
@@ -250,6 +243,9 @@ BlockNode *block_open(BlockGraph *graph, const char *filename, Json *options, un
 
 /* Children */
 
+/* Formats know themselves what they discard. */
+enum { BELOW_FLAGS = BLOCK_OPEN_PROTOCOL | BLOCK_OPEN_DISCARD };
+
 BlockNode *open_below(BlockNode *node, Json *options, unsigned flags, Error **error)
 {
     if (json_kind(options) != JSON_STRING) {
@@ -279,12 +275,12 @@ BlockEdge *block_open_child(BlockNode *node, const char *name, Error **error)
         error_set(error, "A block device must be specified for \"%s\"", name);
         return NULL;
     }
-    return add_child(node, name, open_below(node, options, node->flags | BLOCK_OPEN_PROTOCOL, error), error);
+    return add_child(node, name, open_below(node, options, node->flags | BELOW_FLAGS, error), error);
 }
 
 /* A name that an image has for another one: relative to its own folder, unless it begins at the root or names a
  * protocol. */
-static char *resolve_name(const BlockNode *node, const char *filename)
+char *block_resolve_name(const BlockNode *node, const char *filename)
 {
     size_t scheme = 0;
     while (isalnum((unsigned char)filename[scheme]) || (filename[scheme] && strchr("+-._", filename[scheme]))) {
@@ -302,8 +298,8 @@ BlockEdge *block_open_named_child(BlockNode *node, const char *name, const char 
     if (block_has_child_options(node, name) || !filename) {
         return block_open_child(node, name, error);
     }
-    AUTO_FREE char *path = resolve_name(node, filename);
-    unsigned flags = node->flags | BLOCK_OPEN_PROTOCOL;
+    AUTO_FREE char *path = block_resolve_name(node, filename);
+    unsigned flags = node->flags | BELOW_FLAGS;
     return add_child(node, name, open_node(node->graph, node, path, NULL, flags, error), error);
 }
 
@@ -329,7 +325,7 @@ static BlockNode *open_backing_node(BlockNode *node, const char *filename, const
     if (options) {
         return open_below(node, options, flags, error);
     }
-    AUTO_FREE char *path = resolve_name(node, filename);
+    AUTO_FREE char *path = block_resolve_name(node, filename);
     if (is_above(node, path)) {
         error_set(error, "Backing file '%s' creates an infinite loop.", path);
         return NULL;

@@ -29,7 +29,7 @@ bool probe_driver(BlockNode *node, Json *options, BlockNode **file, Error **erro
     if (!file_options) {
         return error_set(error, "A block device must be specified for \"file\"");
     }
-    *file = open_below(node, file_options, node->flags | BLOCK_OPEN_PROTOCOL, error);
+    *file = open_below(node, file_options, node->flags | BLOCK_OPEN_PROTOCOL | BLOCK_OPEN_DISCARD, error);
     BlockEdge *edge = *file ? edge_new(*file, NULL, "probing", 0, BLOCK_PERMISSION_ALL, error) : NULL;
     if (!edge) {
         return false;

@@ -55,10 +55,11 @@ static bool raw_open(BlockNode *node, const void *data, Error **error)
     return true;
 }
 
-static bool raw_map(BlockNode *node, uint64_t offset, uint64_t bytes, BlockMapping *mapping)
+static bool raw_map(BlockNode *node, BlockOperation operation, uint64_t offset, uint64_t bytes,
+                    BlockMapping *mapping)
 {
     const Raw *raw = node->state;
-    *mapping = (BlockMapping){ node->file, offset + raw->offset };
+    *mapping = (BlockMapping){ .edge = node->file, .offset = offset + raw->offset };
     return true;
 }
 
@@ -103,6 +104,15 @@ static bool raw_resize(BlockNode *node, uint64_t size, int preallocation, Error 
     return true;
 }
 
+static bool raw_create(BlockGraph *graph, const char *filename, const void *data, const Json *file_options,
+                       Error **error)
+{
+    const RawCreateOptions *options = data;
+    BlockEdge *edge = block_create_file(graph, filename, options->size, file_options, error);
+    block_detach(edge);
+    return edge != NULL;
+}
+
 const BlockDriver raw_driver = {
     .name = "raw",
     .state_size = sizeof(Raw),
@@ -115,4 +125,6 @@ const BlockDriver raw_driver = {
     .discard = raw_discard,
     .status = raw_status,
     .resize = raw_resize,
+    .create_type = &RawCreateOptions_type,
+    .create = raw_create,
 };

@@ -87,14 +87,17 @@ static void run_request(void *data)
 
 /* Directly */
 
-static void note_written(BlockNode *node, uint64_t offset, uint64_t bytes)
+/* Lets go of the nodes on the way, the lowest first. `written`: they have changed. */
+static void leave_nodes(BlockRequest *request, bool written)
 {
-    BlockMapping mapping = { 0 };
-    node_changed(node, offset + bytes);
-    while (node->driver->map && node->driver->map(node, offset, bytes, &mapping)) {
-        node = mapping.edge->node;
-        offset = mapping.offset;
-        node_changed(node, offset + bytes);
+    while (request->passages > 0) {
+        const BlockPassage *passage = &request->passage[--request->passages];
+        if (written) {
+            node_changed(passage->node, passage->offset + request->bytes);
+        }
+        if (passage->node->driver->map_done) {
+            passage->node->driver->map_done(passage->node, passage->token);
+        }
     }
 }
 
@@ -102,14 +105,13 @@ static void host_done(HostAioRequest *host, int64_t result)
 {
     BlockRequest *request = request_of(host);
     BlockLoop *loop = block_loop_self(request->edge->graph->runtime);
-    if (result >= 0 && (uint64_t)result < request->bytes) { /* the file's end, or a part: patiently */
+    bool whole = result >= 0 && (uint64_t)result >= request->bytes;
+    leave_nodes(request, whole && request->operation == BLOCK_WRITE);
+    if (result >= 0 && !whole) { /* the file's end, or a part: patiently */
         block_task_start(loop, run_request, request);
-        return;
+    } else {
+        end(request, loop, result < 0 ? (int)-result : 0);
     }
-    if (result >= 0 && request->operation == BLOCK_WRITE) {
-        note_written(request->edge->node, request->offset, request->bytes);
-    }
-    end(request, loop, result < 0 ? (int)-result : 0);
 }
 
 static bool is_simple(const BlockNode *node, const BlockRequest *request, uint64_t offset)
@@ -136,32 +138,56 @@ static bool vectors_fit(const BlockNode *node, const BlockRequest *request)
     return sum == request->bytes && !(bits & (node->limits.memory_alignment - 1));
 }
 
-static bool submit_directly(BlockRequest *request, BlockLoop *loop)
+/* Down to the node that has the host do it; false where one of them needs a task, or the vectors are not right. */
+static bool find_way(BlockRequest *request)
 {
-    const BlockEdge *edge = request->edge;
-    BlockMapping mapping = { .offset = request->offset };
-    BlockNode *node = edge->node;
-    if (request->operation > BLOCK_WRITE || request->flags || (request->operation && edge->write_through)) {
-        return false;
-    }
-    while (is_simple(node, request, mapping.offset) && node->driver->map) {
-        if (!node->driver->map(node, mapping.offset, request->bytes, &mapping)) {
+    BlockNode *node = request->edge->node;
+    uint64_t offset = request->offset;
+    while (is_simple(node, request, offset) && request->passages < BLOCK_PASSAGES) {
+        BlockPassage *passage = &request->passage[request->passages];
+        *passage = (BlockPassage){ .node = node, .offset = offset };
+        if (node->driver->host_request) {
+            request->passages++;
+            return vectors_fit(node, request);
+        }
+        BlockMapping mapping;
+        if (!node->driver->map || !node->driver->map(node, request->operation, offset, request->bytes, &mapping)) {
             return false;
         }
+        passage->token = mapping.token;
+        request->passages++;
         node = mapping.edge->node;
+        offset = mapping.offset;
     }
-    if (!node->driver->host_request || !is_simple(node, request, mapping.offset) || !vectors_fit(node, request)) {
-        return false;
-    }
+    return false;
+}
+
+static bool send_to_host(BlockRequest *request, BlockLoop *loop)
+{
+    const BlockPassage *last = &request->passage[request->passages - 1];
     request->host = (HostAioRequest){ .operation = request->operation == BLOCK_READ ? HOST_AIO_READ : HOST_AIO_WRITE,
-                                      .offset = mapping.offset, .vectors = request->vectors.items,
+                                      .offset = last->offset, .vectors = request->vectors.items,
                                       .vector_count = request->vectors.count, .done = host_done };
-    HostAio *aio = node->driver->host_request(node, loop, &request->host);
+    HostAio *aio = last->node->driver->host_request(last->node, loop, &request->host);
     if (aio) {
         host_aio_add(aio, &request->host);
         block_loop_send(loop);
     }
     return aio != NULL;
+}
+
+static bool submit_directly(BlockRequest *request, BlockLoop *loop)
+{
+    const BlockEdge *edge = request->edge;
+    request->passages = 0;
+    if (request->operation > BLOCK_WRITE || request->flags || (request->operation && edge->write_through)) {
+        return false;
+    }
+    if (find_way(request) && send_to_host(request, loop)) {
+        return true;
+    }
+    leave_nodes(request, false);
+    return false;
 }
 
 /* Submitting */

@@ -49,6 +49,7 @@ typedef enum BlockRequestFlags {
     BLOCK_FUA = 1,             /* a write is on stable storage when it is done */
     BLOCK_MAY_UNMAP = 2,       /* write zeroes: the space may be given back */
     BLOCK_NO_FALLBACK = 4,     /* write zeroes: ENOTSUP rather than writing them one by one */
+    BLOCK_COMPRESSED = 8,      /* a write of whole clusters is to be compressed; ENOTSUP where a node cannot */
 } BlockRequestFlags;
 
 int block_read(BlockEdge *edge, uint64_t offset, void *bytes, uint64_t count);
@@ -71,6 +72,14 @@ typedef struct BlockStatus {
 /* Of the node (a filter's is that of what it filters). */
 int block_status(BlockEdge *edge, uint64_t offset, uint64_t count, BlockStatus *status);
 
+/* The nodes that a request goes through without a task. */
+typedef struct BlockPassage {
+    BlockNode *node;
+    uint64_t offset;
+    unsigned token;
+} BlockPassage;
+enum { BLOCK_PASSAGES = 6 };
+
 /* A request that does not wait; it and its vectors stay where they are until `done`, which is called on the same loop's
  * thread and never within block_submit. */
 struct BlockRequest {
@@ -89,5 +98,7 @@ struct BlockRequest {
     int64_t started;
     BlockCall call;
     HostAioRequest host;
+    unsigned passages;
+    BlockPassage passage[BLOCK_PASSAGES];
 };
 void block_submit(BlockEdge *edge, BlockRequest *request);

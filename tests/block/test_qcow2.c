@@ -297,19 +297,6 @@ static void test_random_damage(void)
     rig_free(&rig);
 }
 
-static void test_read_only(void)
-{
-    Rig rig = rig_new();
-    AUTO_ERROR(error);
-    Image image = image_new(&plain, 1 << 20, NULL, NULL, NULL, 0, NULL, 1);
-    put_file(&rig, "image", image.file);
-    g_autofree char *path = path_of(&rig, "image");
-    g_assert_null(block_open(rig.graph, path, NULL, BLOCK_OPEN_WRITE, &error));
-    g_assert_nonnull(strstr(error_message(error), "read-only"));
-    image_free(&image);
-    rig_free(&rig);
-}
-
 static const ImageKind kinds[] = {
     { "v2-512", 2, 9 }, { "v2-64k", 2, 16 }, { "v2-2m", 2, 21 },
     { "v3-512", 3, 9 }, { "v3-1k", 3, 10 }, { "v3-2k", 3, 11 }, { "v3-4k", 3, 12 }, { "v3-8k", 3, 13 },
@@ -335,6 +322,5 @@ int main(int argc, char **argv)
     g_test_add_func("/qcow2/broken-headers", test_broken_headers);
     g_test_add_func("/qcow2/broken-tables", test_broken_tables);
     g_test_add_func("/qcow2/random-damage", test_random_damage);
-    g_test_add_func("/qcow2/read-only", test_read_only);
     return g_test_run();
 }

@@ -97,6 +97,8 @@ int host_file_zero(int fd, uint64_t offset, uint64_t bytes, bool may_unmap);
 int host_file_discard(int fd, bool is_device, uint64_t offset, uint64_t bytes);
 /* Reserves space: 0 or an errno value, EOPNOTSUPP where the host cannot. A file grows to the range's end. */
 int host_file_allocate(int fd, uint64_t offset, uint64_t bytes);
+/* Writes zeroes: 0 or an errno value. For a file opened with O_DIRECT, to whole blocks. */
+int host_file_fill(int fd, uint64_t offset, uint64_t bytes);
 /* Copies within the host; returns the bytes copied, 0 where the source ended, or a negated errno value. */
 int64_t host_file_copy(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t bytes);
 /* Where the data of a file begin that cover or follow `offset`, and where they end: 0, ENXIO where there are none, or
@@ -104,6 +106,10 @@ int64_t host_file_copy(int from, uint64_t from_offset, int to, uint64_t to_offse
 int host_file_find_data(int fd, uint64_t offset, uint64_t *start, uint64_t *end);
 /* Sizes that requests to a file opened with O_DIRECT must be multiples of; 0 where the host does not say. */
 void host_file_direct_alignment(int fd, bool is_device, uint32_t *request, uint32_t *memory);
+
+/* Ways of making a file better suited to hold an image; hints that it may not know. */
+void host_file_set_nocow(int fd);
+void host_file_set_extent_size_hint(int fd, uint64_t bytes);
 
 /* Locks on bytes of a file, which belong to the open file: 0, EAGAIN where another open file holds what excludes it, or
  * another errno value. `test`: whether an exclusive one could be had. */

@@ -25,17 +25,33 @@ static Qcow2Slice **bucket_of(const Qcow2Cache *cache, uint64_t offset)
     return &cache->buckets[hash >> 32 & (cache->bucket_count - 1)];
 }
 
-static void slice_free(Qcow2Cache *cache, Qcow2Slice *slice)
+static void take_out(Qcow2Cache *cache, Qcow2Slice *slice)
 {
     Qcow2Slice **link = bucket_of(cache, slice->offset);
-    while (*link != slice) {
+    while (*link && *link != slice) {
         link = &(*link)->next;
     }
-    *link = slice->next;
+    if (*link) {
+        *link = slice->next;
+    }
+}
+
+static void slice_free(Qcow2Cache *cache, Qcow2Slice *slice)
+{
+    take_out(cache, slice);
     list_remove(&slice->in_use);
     cache->slices--;
     free(slice->bytes);
     free(slice);
+}
+
+void qcow2_cache_empty(Qcow2Cache *cache)
+{
+    LIST_FOREACH_SAFE(&cache->in_use, slice, Qcow2Slice, in_use)
+    {
+        slice_free(cache, slice);
+    }
+    cache->dirty.count = 0;
 }
 
 void qcow2_cache_clear(Qcow2Cache *cache)
@@ -43,15 +59,13 @@ void qcow2_cache_clear(Qcow2Cache *cache)
     if (!cache->buckets) {
         return;
     }
-    LIST_FOREACH_SAFE(&cache->in_use, slice, Qcow2Slice, in_use)
-    {
-        slice_free(cache, slice);
-    }
+    qcow2_cache_empty(cache);
+    vec_free(&cache->dirty);
     free(cache->buckets);
     cache->buckets = NULL;
 }
 
-static Qcow2Slice *find(const Qcow2Cache *cache, uint64_t offset)
+Qcow2Slice *qcow2_cache_find(const Qcow2Cache *cache, uint64_t offset)
 {
     Qcow2Slice *slice = *bucket_of(cache, offset);
     while (slice && slice->offset != offset) {
@@ -90,9 +104,13 @@ static Qcow2Slice *add(Qcow2Cache *cache, uint64_t offset)
 static void load(Qcow2Cache *cache, TaskLock *lock, BlockTask *self, Qcow2Slice *slice)
 {
     slice->loading = true;
-    task_unlock(lock);
+    if (cache->opens_lock) {
+        task_unlock(lock);
+    }
     int error = slice->bytes ? block_read(cache->file, slice->offset, slice->bytes, cache->slice_bytes) : ENOMEM;
-    task_lock(lock, self);
+    if (cache->opens_lock) {
+        task_lock(lock, self);
+    }
     slice->loading = false;
     slice->error = error;
     task_queue_wake(&cache->changed);
@@ -100,7 +118,7 @@ static void load(Qcow2Cache *cache, TaskLock *lock, BlockTask *self, Qcow2Slice 
 
 int qcow2_cache_get(Qcow2Cache *cache, TaskLock *lock, BlockTask *self, uint64_t offset, Qcow2Slice **result)
 {
-    Qcow2Slice *slice = find(cache, offset);
+    Qcow2Slice *slice = qcow2_cache_find(cache, offset);
     bool is_new = !slice;
     slice = slice ? slice : add(cache, offset);
     slice->users++;
@@ -123,7 +141,29 @@ int qcow2_cache_get(Qcow2Cache *cache, TaskLock *lock, BlockTask *self, uint64_t
 
 void qcow2_cache_put(Qcow2Cache *cache, Qcow2Slice *slice)
 {
-    if (--slice->users == 0 && slice->error) {
+    if (slice && --slice->users == 0 && slice->error) {
         slice_free(cache, slice);
+    }
+}
+
+void qcow2_cache_changed(Qcow2Cache *cache, Qcow2Slice *slice)
+{
+    if (!slice->dirty) {
+        slice->dirty = true;
+        slice->users++;
+        vec_push(&cache->dirty, slice);
+    }
+}
+
+void qcow2_cache_forget(Qcow2Cache *cache, uint64_t offset, uint64_t bytes)
+{
+    for (uint64_t at = offset; at < offset + bytes; at += cache->slice_bytes) {
+        Qcow2Slice *slice = qcow2_cache_find(cache, at);
+        if (slice && slice->users == 0) {
+            slice_free(cache, slice);
+        } else if (slice) { /* a damaged image has it in two places: it goes with its last user */
+            take_out(cache, slice);
+            slice->error = EIO;
+        }
     }
 }

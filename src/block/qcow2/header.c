@@ -8,9 +8,11 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
-enum { MAGIC = 0x514649fb, HEADER_V2 = 72, HEADER_V3 = 104, MAXIMUM_NAME = 1023, FEATURE_BYTES = 48 };
+enum { MAGIC = 0x514649fb, HEADER_V2 = QCOW2_HEADER_V2, HEADER_V3 = QCOW2_HEADER_V3, MAXIMUM_NAME = 1023,
+       FEATURE_BYTES = 48 };
 
 enum {
     EXTENSION_END = 0,
@@ -140,7 +142,8 @@ static bool check_features(const Qcow2Header *header, Error **error)
     if (unknown && header->feature_name) {
         return error_set(error, "Unsupported qcow2 feature(s): %s", header->feature_name);
     }
-    return !unknown || error_set(error, "Unsupported qcow2 feature(s): Unknown incompatible feature: %" PRIx64, unknown);
+    return !unknown ||
+           error_set(error, "Unsupported qcow2 feature(s): Unknown incompatible feature: %" PRIx64, unknown);
 }
 
 /* Extensions */
@@ -263,4 +266,174 @@ bool qcow2_header_read(Qcow2Header *header, BlockEdge *file, Error **error)
            parse_extensions(header, bytes, count, error) && check_features(header, error) &&
            check_compression(header, error) && check_tables(header, error) &&
            parse_backing(header, bytes, count, error);
+}
+
+/* Changes */
+
+static void store_fields(const Qcow2Header *header, uint8_t *bytes)
+{
+    store_be64(bytes + 24, header->size);
+    store_be32(bytes + 36, header->l1_entries);
+    store_be64(bytes + 40, header->l1_offset);
+    store_be64(bytes + 48, header->refcount_table_offset);
+    store_be32(bytes + 56, header->refcount_table_clusters);
+    store_be32(bytes + 60, header->snapshots);
+    store_be64(bytes + 64, header->snapshots_offset);
+    if (header->version >= 3) {
+        store_be64(bytes + 72, header->incompatible);
+        store_be64(bytes + 80, header->compatible);
+        store_be64(bytes + 88, header->autoclear);
+    }
+}
+
+int qcow2_header_write(BlockNode *node)
+{
+    const Qcow2 *qcow2 = node->state;
+    AUTO_FREE uint8_t *bytes = block_buffer(node->file->node, QCOW2_FIELD_BYTES);
+    if (!bytes) {
+        return ENOMEM;
+    }
+    int error = block_read(node->file, 0, bytes, QCOW2_FIELD_BYTES);
+    if (error) {
+        return error;
+    }
+    store_fields(&qcow2->header, bytes);
+    return block_write(node->file, 0, bytes, QCOW2_FIELD_BYTES, 0);
+}
+
+/* Building it anew */
+
+typedef struct Builder {
+    uint8_t *bytes;
+    size_t at, end;
+    bool full;
+} Builder;
+
+static void add_extension(Builder *builder, uint32_t type, const void *bytes, size_t count)
+{
+    size_t needed = 8 + align_up(count, 8);
+    if (needed > builder->end - builder->at) {
+        builder->full = true;
+        return;
+    }
+    store_be32(builder->bytes + builder->at, type);
+    store_be32(builder->bytes + builder->at + 4, (uint32_t)count);
+    memcpy(builder->bytes + builder->at + 8, bytes, count);
+    builder->at += needed;
+}
+
+static void add_name(Builder *builder, uint32_t type, const char *name)
+{
+    if (name) {
+        add_extension(builder, type, name, strlen(name));
+    }
+}
+
+static void add_bitmaps(Builder *builder, const Qcow2Header *header)
+{
+    uint8_t bytes[24] = { 0 };
+    store_be32(bytes, header->bitmaps);
+    store_be64(bytes + 8, header->bitmap_directory_bytes);
+    store_be64(bytes + 16, header->bitmap_directory_offset);
+    if (header->has_bitmaps) {
+        add_extension(builder, EXTENSION_BITMAPS, bytes, sizeof bytes);
+    }
+}
+
+static bool is_known_extension(uint32_t type)
+{
+    return type == EXTENSION_BACKING_FORMAT || type == EXTENSION_BITMAPS || type == EXTENSION_DATA_FILE;
+}
+
+static void keep_extensions(Builder *builder, const uint8_t *bytes, size_t count)
+{
+    size_t start = load_be32(bytes + 4) >= 3 ? load_be32(bytes + 100) : HEADER_V2;
+    uint64_t backing = load_be64(bytes + 8), end = backing ? MIN(backing, count) : count;
+    for (size_t at = start; at + 8 <= end && load_be32(bytes + at) != EXTENSION_END;) {
+        uint32_t type = load_be32(bytes + at), length = load_be32(bytes + at + 4);
+        if (length > end - at - 8) {
+            return;
+        }
+        if (!is_known_extension(type)) {
+            add_extension(builder, type, bytes + at + 8, length);
+        }
+        at += 8 + align_up(length, 8);
+    }
+}
+
+static void store_constants(const Qcow2Header *header, uint8_t *bytes)
+{
+    store_be32(bytes, MAGIC);
+    store_be32(bytes + 4, header->version);
+    store_be32(bytes + 20, header->cluster_bits);
+    if (header->version >= 3) {
+        store_be32(bytes + 96, header->refcount_order);
+        store_be32(bytes + 100, header->length);
+        if (header->length > HEADER_V3) {
+            bytes[HEADER_V3] = (uint8_t)header->compression;
+        }
+    }
+}
+
+bool qcow2_header_build(const Qcow2Header *header, const uint8_t *before, size_t before_bytes, uint8_t *cluster,
+                        Error **error)
+{
+    size_t name_bytes = header->backing_file ? strlen(header->backing_file) : 0;
+    Builder builder = { .bytes = cluster, .at = header->length, .end = BIT(header->cluster_bits) };
+    store_constants(header, cluster);
+    store_fields(header, cluster);
+    add_name(&builder, EXTENSION_BACKING_FORMAT, header->backing_format);
+    add_name(&builder, EXTENSION_DATA_FILE, header->data_file);
+    add_bitmaps(&builder, header);
+    if (before_bytes >= HEADER_V3) {
+        keep_extensions(&builder, before, before_bytes);
+    }
+    add_extension(&builder, EXTENSION_END, NULL, 0);
+    if (name_bytes > MAXIMUM_NAME) {
+        return error_set(error, "Backing file name too long");
+    }
+    if (builder.full || name_bytes > builder.end - builder.at) {
+        return error_set(error, "the header's names do not fit into a cluster of %zu bytes", builder.end);
+    }
+    if (name_bytes) {
+        store_be64(cluster + 8, builder.at);
+        store_be32(cluster + 16, (uint32_t)name_bytes);
+        memcpy(cluster + builder.at, header->backing_file, name_bytes);
+    }
+    return true;
+}
+
+bool qcow2_header_rewrite(BlockNode *node, Error **error)
+{
+    const Qcow2 *qcow2 = node->state;
+    AUTO_FREE uint8_t *before = NULL;
+    AUTO_FREE uint8_t *cluster = block_buffer(node->file->node, qcow2->cluster_bytes);
+    size_t count = 0;
+    if (!cluster) {
+        return error_set(error, "there is no memory for the header");
+    }
+    memset(cluster, 0, qcow2->cluster_bytes);
+    if (!read_first_cluster(node->file, qcow2->header.cluster_bits, &before, &count, error) ||
+        !qcow2_header_build(&qcow2->header, before, count, cluster, error)) {
+        return false;
+    }
+    int number = block_write(node->file, 0, cluster, qcow2->cluster_bytes, 0);
+    number = number ? number : block_flush(node->file);
+    return number == 0 || error_set_errno(error, number, "Could not write qcow2 header");
+}
+
+int qcow2_corrupt(BlockNode *node, const char *format, ...)
+{
+    Qcow2 *qcow2 = node->state;
+    va_list arguments;
+    va_start(arguments, format);
+    AUTO_FREE char *text = string_vformat(format, arguments);
+    va_end(arguments);
+    block_node_damaged(node, "%s", text);
+    if (!node->read_only && !qcow2_has(qcow2, QCOW2_CORRUPT) && qcow2->header.version >= 3) {
+        qcow2->header.incompatible |= QCOW2_CORRUPT;
+        qcow2_header_write(node);
+        block_flush(node->file);
+    }
+    return EIO;
 }

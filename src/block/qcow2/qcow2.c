@@ -1,11 +1,11 @@
 /*
  * The "qcow2" driver: images of versions 2 and 3, after the specification "Qcow2 Image File Format".
  *
- * Here: reading, with backing files, compressed clusters, subclusters and external data files. Not here yet: writing
- * (an image opens read-only alone), internal snapshots, bitmaps, creating and checking images; encryption.
+ * Here: opening and closing, and what is asked of an image as a whole. Not supported: encryption.
  */
 #include "block/qcow2/qcow2.h"
 
+#include "api/json.h"
 #include "base/error.h"
 #include "schema/block.h"
 
@@ -14,6 +14,7 @@
 
 enum { SLICE_BYTES = 4096 };
 #define TABLE_CACHE_BYTES (32 * MIB)
+#define BLOCK_CACHE_BYTES (8 * MIB)
 
 static bool open_data_file(BlockNode *node, Error **error)
 {
@@ -36,7 +37,7 @@ static bool open_backing(BlockNode *node, Error **error)
     return block_open_backing(node, header->backing_file, header->backing_format, error);
 }
 
-static void set_geometry(BlockNode *node)
+static void set_geometry(BlockNode *node, const Qcow2Settings *settings)
 {
     Qcow2 *qcow2 = node->state;
     unsigned cluster_bits = qcow2->header.cluster_bits;
@@ -45,16 +46,80 @@ static void set_geometry(BlockNode *node)
     qcow2->entry_bits = extended ? 4 : 3;
     qcow2->table_bits = cluster_bits - qcow2->entry_bits;
     qcow2->subcluster_bits = extended ? cluster_bits - 5 : cluster_bits;
-    qcow2_cache_init(&qcow2->tables, node->file, MIN(SLICE_BYTES, qcow2->cluster_bytes), TABLE_CACHE_BYTES);
+    qcow2->block_bits = cluster_bits + 3 - qcow2->header.refcount_order;
+    size_t slice_bytes = MIN(SLICE_BYTES, qcow2->cluster_bytes);
+    qcow2_cache_init(&qcow2->tables, node->file, slice_bytes,
+                     settings->has_l2_cache_size ? settings->l2_cache_size : TABLE_CACHE_BYTES);
+    qcow2_cache_init(&qcow2->blocks, node->file, slice_bytes,
+                     settings->has_refcount_cache_size ? settings->refcount_cache_size : BLOCK_CACHE_BYTES);
+    qcow2->tables.opens_lock = true;
+    list_init(&qcow2->allocations);
+    qcow2->lazy_refcounts = settings->has_lazy_refcounts ? settings->lazy_refcounts
+                                                         : qcow2->header.compatible & QCOW2_LAZY_REFCOUNTS;
+    qcow2->lazy_refcounts = qcow2->lazy_refcounts && qcow2->header.version >= 3;
+    qcow2->pass_discard[QCOW2_FREE_REQUEST] = settings->has_pass_discard_request ? settings->pass_discard_request
+                                                                                 : node->discard;
+    qcow2->pass_discard[QCOW2_FREE_SNAPSHOT] = settings->pass_discard_snapshot;
+    qcow2->pass_discard[QCOW2_FREE_OTHER] = settings->pass_discard_other;
+    node->limits.write_flags = BLOCK_COMPRESSED;
     atomic_store(&node->size, align_down(qcow2->header.size, BLOCK_SECTOR));
+}
+
+/* What a program has to forget that writes to the image without knowing what it is: bitmaps are not kept up here. */
+static bool clear_unknown_features(BlockNode *node, Error **error)
+{
+    Qcow2 *qcow2 = node->state;
+    uint64_t known = qcow2->header.autoclear & QCOW2_RAW_DATA;
+    if (qcow2->header.autoclear == known) {
+        return true;
+    }
+    qcow2->header.autoclear = known;
+    qcow2->header.has_bitmaps = false;
+    int number = qcow2_header_write(node);
+    return number == 0 || error_set_errno(error, number, "Could not update qcow2 header");
+}
+
+static bool prepare_writing(BlockNode *node, Error **error)
+{
+    Qcow2 *qcow2 = node->state;
+    if (qcow2_has(qcow2, QCOW2_CORRUPT)) {
+        return error_set(error, "qcow2: Image is corrupt; cannot be opened read/write");
+    }
+    if (!qcow2_load_refcount_table(node, error) || !qcow2_note_metadata(node, error)) {
+        return false;
+    }
+    qcow2->fresh_from = node->file->node->driver->grows_with_zeroes
+                            ? align_up(block_node_size(node->file->node), qcow2->cluster_bytes)
+                            : UINT64_MAX;
+    return clear_unknown_features(node, error);
+}
+
+static bool reload_tables(BlockNode *node, Error **error)
+{
+    Qcow2 *qcow2 = node->state;
+    free(qcow2->l1);
+    qcow2->l1 = NULL;
+    if (!qcow2_load_l1(node, error) || node->read_only) {
+        return qcow2->l1 != NULL;
+    }
+    free(qcow2->refcount_table);
+    qcow2->refcount_table = NULL;
+    qcow2_set_clear(&qcow2->metadata);
+    qcow2->free_hint = qcow2->stream_at = 0;
+    return prepare_writing(node, error);
+}
+
+bool qcow2_reload(BlockNode *node, Error **error)
+{
+    Qcow2 *qcow2 = node->state;
+    qcow2_cache_empty(&qcow2->tables);
+    qcow2_cache_empty(&qcow2->blocks);
+    return reload_tables(node, error) || error_prepend(error, "'%s': ", node->file_name);
 }
 
 static bool qcow2_open(BlockNode *node, const void *settings, Error **error)
 {
     Qcow2 *qcow2 = node->state;
-    if (!node->read_only) {
-        return error_set(error, "qcow2 images can only be read so far; open it with read-only=on");
-    }
     node->file = block_open_child(node, "file", error);
     if (!node->file) {
         return false;
@@ -64,68 +129,119 @@ static bool qcow2_open(BlockNode *node, const void *settings, Error **error)
     if (!qcow2_header_read(&qcow2->header, node->file, error)) {
         return error_prepend(error, "'%s': ", node->file_name);
     }
-    set_geometry(node);
-    if (!qcow2_load_l1(node, error)) {
+    set_geometry(node, settings);
+    if (!qcow2_load_l1(node, error) || (!node->read_only && !prepare_writing(node, error))) {
         return error_prepend(error, "'%s': ", node->file_name);
     }
-    return open_data_file(node, error) && open_backing(node, error);
+    if (!open_data_file(node, error)) {
+        return false;
+    }
+    BlockCheck check = { 0 };
+    if (!node->read_only && qcow2_has(qcow2, QCOW2_DIRTY) &&
+        !qcow2_check(node, BLOCK_FIX_LEAKS | BLOCK_FIX_ERRORS, &check, error)) { /* its counts may be wrong */
+        return error_prepend(error, "'%s': Could not repair dirty image: ", node->file_name);
+    }
+    return open_backing(node, error);
+}
+
+/* The counts in the file are right again. */
+static void finish_writing(void *data)
+{
+    BlockNode *node = data;
+    Qcow2 *qcow2 = node->state;
+    if (qcow2_flush_all(node) == 0 && qcow2_has(qcow2, QCOW2_DIRTY)) {
+        qcow2->header.incompatible &= ~QCOW2_DIRTY;
+        qcow2_header_write(node);
+        block_flush(node->file);
+    }
 }
 
 static void qcow2_close(BlockNode *node)
 {
     Qcow2 *qcow2 = node->state;
+    if (qcow2->refcount_table && qcow2->data && !qcow2_has(qcow2, QCOW2_CORRUPT)) {
+        block_task_call(block_graph_runtime(node->graph), finish_writing, node);
+    }
     qcow2_cache_clear(&qcow2->tables);
+    qcow2_cache_clear(&qcow2->blocks);
     qcow2_header_clear(&qcow2->header);
+    qcow2_set_clear(&qcow2->metadata);
+    vec_free(&qcow2->l1_changes);
+    vec_free(&qcow2->refcount_changes);
+    vec_free(&qcow2->frees);
+    vec_free(&qcow2->flushed_frees);
+    vec_free(&qcow2->waiting_frees);
+    free(qcow2->refcount_table);
     free(qcow2->l1);
-}
-
-/* What lies behind the backing file's end reads as zeroes. */
-static int read_backing(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors)
-{
-    uint64_t size = node->backing ? block_node_size(node->backing->node) : 0;
-    uint64_t there = offset < size ? MIN(bytes, size - offset) : 0;
-    block_vectors_fill(block_vectors_from(vectors, there), 0, bytes - there);
-    return there ? block_readv(node->backing, offset, there, vectors) : 0;
-}
-
-static int read_extent(BlockNode *node, const Qcow2Extent *extent, uint64_t offset, BlockVectors vectors)
-{
-    const Qcow2 *qcow2 = node->state;
-    switch (extent->kind) {
-    case QCOW2_DATA:
-        return block_readv(qcow2->data, extent->offset, extent->bytes, vectors);
-    case QCOW2_COMPRESSED:
-        return qcow2_read_compressed(node, extent, offset & (qcow2->cluster_bytes - 1), extent->bytes, vectors);
-    case QCOW2_ZERO:
-        block_vectors_fill(vectors, 0, extent->bytes);
-        return 0;
-    default:
-        return read_backing(node, offset, extent->bytes, vectors);
-    }
-}
-
-static int qcow2_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors)
-{
-    Qcow2Extent extent = { 0 };
-    int error = 0;
-    for (uint64_t done = 0; done < bytes && !error; done += extent.bytes) {
-        error = qcow2_find(node, offset + done, bytes - done, &extent);
-        error = error ? error : read_extent(node, &extent, offset + done, block_vectors_from(vectors, done));
-    }
-    return error;
 }
 
 static int qcow2_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockStatus *status)
 {
     const Qcow2 *qcow2 = node->state;
     Qcow2Extent extent = { 0 };
-    int error = qcow2_find(node, offset, bytes, &extent);
+    unsigned token;
+    int error = qcow2_find(node, offset, bytes, &extent, &token);
+    if (error) {
+        return error;
+    }
+    qcow2_leave(node, token);
     bool unallocated = extent.kind == QCOW2_UNALLOCATED, data = extent.kind == QCOW2_DATA;
     *status = (BlockStatus){ .bytes = extent.bytes, .data = data || extent.kind == QCOW2_COMPRESSED,
                              .zero = extent.kind == QCOW2_ZERO || (unallocated && !node->backing),
                              .allocated = !unallocated, .has_offset = data, .offset = data ? extent.offset : 0,
                              .node = data ? qcow2->data->node : NULL };
-    return error;
+    return 0;
+}
+
+/* What it says of itself */
+
+static Json *specific_facts(const Qcow2 *qcow2)
+{
+    const Qcow2Header *header = &qcow2->header;
+    Json *json = json_object();
+    json_set(json, "compat", json_string(header->version >= 3 ? "1.1" : "0.10"));
+    json_set(json, "compression-type", json_string(header->compression == QCOW2_ZSTD ? "zstd" : "zlib"));
+    if (header->version >= 3) {
+        json_set(json, "lazy-refcounts", json_bool(header->compatible & QCOW2_LAZY_REFCOUNTS));
+    }
+    json_set(json, "refcount-bits", json_int(1 << header->refcount_order));
+    if (header->data_file) {
+        json_set(json, "data-file", json_string(header->data_file));
+    }
+    if (qcow2_has(qcow2, QCOW2_EXTERNAL_DATA)) {
+        json_set(json, "data-file-raw", json_bool(header->autoclear & QCOW2_RAW_DATA));
+    }
+    if (header->version >= 3) {
+        json_set(json, "corrupt", json_bool(header->incompatible & QCOW2_CORRUPT));
+        json_set(json, "extended-l2", json_bool(header->incompatible & QCOW2_EXTENDED_L2));
+    }
+    return json;
+}
+
+static void qcow2_facts(const BlockNode *node, BlockFacts *facts)
+{
+    const Qcow2 *qcow2 = node->state;
+    *facts = (BlockFacts){ .cluster_bytes = (uint32_t)qcow2->cluster_bytes, .dirty = qcow2_has(qcow2, QCOW2_DIRTY),
+                           .corrupt = qcow2_has(qcow2, QCOW2_CORRUPT), .backing_file = qcow2->header.backing_file,
+                           .backing_format = qcow2->header.backing_format, .specific = specific_facts(qcow2) };
+}
+
+static void set_name(char **name, const char *text)
+{
+    char *copy = string_copy(text); /* it may be the same */
+    free(*name);
+    *name = copy;
+}
+
+static bool qcow2_change_backing_file(BlockNode *node, const char *filename, const char *format, Error **error)
+{
+    Qcow2Header *header = &((Qcow2 *)node->state)->header;
+    if (filename && header->autoclear & QCOW2_RAW_DATA) {
+        return error_set(error, "Backing file and data-file-raw cannot be used at the same time");
+    }
+    set_name(&header->backing_file, filename);
+    set_name(&header->backing_format, filename ? format : NULL);
+    return qcow2_header_rewrite(node, error);
 }
 
 static const char *const children[] = { "file", "data-file", "backing", NULL };
@@ -139,6 +255,19 @@ const BlockDriver qcow2_driver = {
     .child_permissions = block_format_permissions,
     .open = qcow2_open,
     .close = qcow2_close,
+    .map = qcow2_map,
+    .map_done = qcow2_leave,
     .read = qcow2_read,
+    .write = qcow2_write,
+    .write_zeroes = qcow2_write_zeroes,
+    .discard = qcow2_discard,
+    .flush = qcow2_flush,
     .status = qcow2_status,
+    .resize = qcow2_resize,
+    .create_type = &Qcow2CreateOptions_type,
+    .create = qcow2_create,
+    .has_backing = true,
+    .facts = qcow2_facts,
+    .check = qcow2_check,
+    .change_backing_file = qcow2_change_backing_file,
 };

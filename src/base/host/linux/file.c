@@ -100,3 +100,39 @@ void host_file_direct_alignment(int fd, bool is_device, uint32_t *request, uint3
     (void)status;
 #endif
 }
+
+int host_file_fill(int fd, uint64_t offset, uint64_t bytes)
+{
+    enum { CHUNK = 1 << 20 };
+    char *zeroes = host_memory_map(-1, 0, CHUNK, 0, NULL); /* aligned to pages */
+    int error = zeroes ? 0 : ENOMEM;
+    while (bytes > 0 && !error) {
+        ssize_t put = pwrite(fd, zeroes, (size_t)MIN(bytes, CHUNK), (off_t)offset);
+        error = put < 0 && errno != EINTR ? errno : 0;
+        offset += put > 0 ? (uint64_t)put : 0;
+        bytes -= put > 0 ? (uint64_t)put : 0;
+    }
+    if (zeroes) {
+        host_memory_unmap(zeroes, CHUNK);
+    }
+    return error;
+}
+
+void host_file_set_nocow(int fd)
+{
+    int attributes;
+    if (ioctl(fd, FS_IOC_GETFLAGS, &attributes) == 0) {
+        attributes |= FS_NOCOW_FL;
+        ioctl(fd, FS_IOC_SETFLAGS, &attributes);
+    }
+}
+
+void host_file_set_extent_size_hint(int fd, uint64_t bytes)
+{
+    struct fsxattr attributes;
+    if (ioctl(fd, FS_IOC_FSGETXATTR, &attributes) == 0) {
+        attributes.fsx_xflags |= FS_XFLAG_EXTSIZE;
+        attributes.fsx_extsize = (uint32_t)bytes;
+        ioctl(fd, FS_IOC_FSSETXATTR, &attributes);
+    }
+}

@@ -1,0 +1,167 @@
+/* Images as a whole: what drivers there are, making an image, asking it. */
+#include "block/image.h"
+
+#include "api/json.h"
+#include "api/type.h"
+#include "base/error.h"
+#include "base/vec.h"
+#include "block/block_internal.h"
+
+#include <sys/stat.h>
+
+const BlockDriver *block_driver_find(const char *name)
+{
+    for (size_t i = 0; i < block_driver_count; i++) {
+        if (strcmp(block_drivers[i]->name, name) == 0) {
+            return block_drivers[i];
+        }
+    }
+    return NULL;
+}
+
+static const BlockDriver *next_by_name(const char *after)
+{
+    const BlockDriver *next = NULL;
+    for (size_t i = 0; i < block_driver_count; i++) {
+        const BlockDriver *driver = block_drivers[i];
+        if ((!after || strcmp(driver->name, after) > 0) && (!next || strcmp(driver->name, next->name) < 0)) {
+            next = driver;
+        }
+    }
+    return next;
+}
+
+const BlockDriver *block_driver_at(size_t i)
+{
+    const BlockDriver *driver = next_by_name(NULL);
+    for (; driver && i > 0; i--) {
+        driver = next_by_name(driver->name);
+    }
+    return driver;
+}
+
+const char *block_driver_name(const BlockDriver *driver) { return driver->name; }
+bool block_driver_can_create(const BlockDriver *driver) { return driver->create != NULL; }
+bool block_driver_has_backing(const BlockDriver *driver) { return driver->has_backing; }
+const Type *block_driver_create_type(const BlockDriver *driver) { return driver->create_type; }
+
+const BlockDriver *block_protocol_of(const char *filename)
+{
+    struct stat status;
+    return block_driver_find(stat(filename, &status) == 0 && S_ISBLK(status.st_mode) ? "host_device" : "file");
+}
+
+/* Making images */
+
+static bool has_member(const Type *type, const char *name)
+{
+    for (uint32_t i = 0; type && i < type->member_count; i++) {
+        if (strcmp(type->members[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those that the driver knows, and those that only the protocol does. */
+static bool split_options(const BlockDriver *driver, const char *filename, const Json *options, Json *own, Json *below,
+                          Error **error)
+{
+    const BlockDriver *protocol = block_protocol_of(filename);
+    for (size_t i = 0; i < json_length(options); i++) {
+        const char *name = json_key(options, i);
+        bool is_own = has_member(driver->create_type, name);
+        if (!is_own && (driver->is_protocol || !has_member(protocol->create_type, name))) {
+            return error_set(error, "Invalid parameter '%s'", name);
+        }
+        json_set(is_own ? own : below, name, json_copy(json_value(options, i)));
+    }
+    return true;
+}
+
+bool block_create(BlockGraph *graph, const BlockDriver *driver, const char *filename, const Json *options,
+                  Error **error)
+{
+    if (!driver->create) {
+        return error_set(error, "Format driver '%s' does not support image creation", driver->name);
+    }
+    Json *own = json_object(), *below = json_object();
+    AUTO_FREE void *values = mem_alloc0(driver->create_type->size);
+    bool ok = split_options(driver, filename, options, own, below, error) &&
+              type_from_options(driver->create_type, own, values, error);
+    if (ok) {
+        ok = driver->create(graph, filename, values, below, error);
+        type_clear(driver->create_type, values);
+    }
+    json_free(own);
+    json_free(below);
+    return ok;
+}
+
+static BlockEdge *open_file(BlockGraph *graph, const char *filename, Error **error)
+{
+    BlockNode *node = block_open(graph, filename, NULL,
+                                 BLOCK_OPEN_WRITE | BLOCK_OPEN_PROTOCOL | BLOCK_OPEN_NO_FLUSH, error);
+    BlockEdge *edge = node ? block_attach(node, "image creation", BLOCK_PERMISSION_WRITE | BLOCK_PERMISSION_RESIZE,
+                                          BLOCK_PERMISSION_READ, error)
+                           : NULL;
+    block_node_unref(node);
+    return edge;
+}
+
+BlockEdge *block_create_file(BlockGraph *graph, const char *filename, uint64_t size, const Json *options,
+                             Error **error)
+{
+    const BlockDriver *protocol = block_protocol_of(filename);
+    Json *all = options ? json_copy(options) : json_object();
+    AUTO_FREE char *text = string_format("%llu", (unsigned long long)size);
+    json_set(all, "size", json_string(text));
+    bool ok = block_create(graph, protocol, filename, all, error);
+    json_free(all);
+    return ok ? open_file(graph, filename, error) : NULL;
+}
+
+/* Asking */
+
+void block_node_facts(const BlockNode *node, BlockFacts *facts)
+{
+    *facts = (BlockFacts){ 0 };
+    if (node->driver->facts) {
+        node->driver->facts(node, facts);
+    }
+}
+
+bool block_can_check(const BlockNode *node) { return node->driver->check != NULL; }
+
+bool block_check(BlockNode *node, unsigned fix, BlockCheck *check, Error **error)
+{
+    if (!node->driver->check) {
+        return error_set(error, "This image format does not support checks");
+    }
+    block_graph_drain_begin(node->graph);
+    bool ok = node->driver->check(node, fix, check, error);
+    block_graph_drain_end(node->graph);
+    return ok;
+}
+
+bool block_change_backing_file(BlockNode *node, const char *filename, const char *format, Error **error)
+{
+    if (!node->driver->change_backing_file) {
+        return error_set(error, "Block driver '%s' has no backing files", node->driver->name);
+    }
+    block_graph_drain_begin(node->graph);
+    bool ok = node->driver->change_backing_file(node, filename, format, error);
+    block_graph_drain_end(node->graph);
+    return ok;
+}
+
+bool block_make_empty(BlockNode *node, Error **error)
+{
+    if (!node->driver->make_empty) {
+        return error_set(error, "Block driver '%s' does not support emptying", node->driver->name);
+    }
+    block_graph_drain_begin(node->graph);
+    bool ok = node->driver->make_empty(node, error);
+    block_graph_drain_end(node->graph);
+    return ok;
+}

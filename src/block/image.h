@@ -1,0 +1,55 @@
+/*
+ * What can be done with images besides reading and writing: made, described, checked. For tools and the monitor; called
+ * on the main loop's thread outside tasks.
+ */
+#pragma once
+
+#include "block/graph.h"
+
+typedef struct BlockDriver BlockDriver;
+typedef struct Type Type;
+
+/* Formats and protocols. */
+const BlockDriver *block_driver_find(const char *name); /* NULL where there is none */
+const BlockDriver *block_driver_at(size_t i);           /* sorted by name; NULL at the end */
+const char *block_driver_name(const BlockDriver *driver);
+bool block_driver_can_create(const BlockDriver *driver);
+bool block_driver_has_backing(const BlockDriver *driver); /* its images can name a backing file */
+const BlockDriver *block_protocol_of(const char *filename); /* "file" or "host_device" for a plain path */
+/* The options of `create -o`: a struct type; NULL where there are none. */
+const Type *block_driver_create_type(const BlockDriver *driver);
+
+/* Makes an image. `options`: members of the driver's create type and of its protocol's, as texts; size among them. */
+bool block_create(BlockGraph *graph, const BlockDriver *driver, const char *filename, const Json *options,
+                  Error **error);
+
+/* What an image says of itself. */
+typedef struct BlockFacts {
+    uint32_t cluster_bytes; /* 0: it has no clusters */
+    bool dirty;             /* it was not closed */
+    bool corrupt;
+    const char *backing_file, *backing_format; /* as they stand in it; NULL where there are none */
+    Json *specific; /* the driver's own, as query-block tells them; NULL: nothing. The caller's */
+} BlockFacts;
+void block_node_facts(const BlockNode *node, BlockFacts *facts);
+/* A name that the image has for another one, as seen from here; the caller's. */
+char *block_resolve_name(const BlockNode *node, const char *filename);
+
+/* A check, which can repair. */
+enum { BLOCK_FIX_LEAKS = 1, BLOCK_FIX_ERRORS = 2 };
+typedef struct BlockCheck {
+    uint64_t corruptions, leaks, check_errors, corruptions_fixed, leaks_fixed;
+    uint64_t image_end_offset;
+    uint64_t total_clusters, allocated_clusters, fragmented_clusters, compressed_clusters;
+    /* Each finding, a line without its end; may be NULL. */
+    void (*report)(void *data, const char *line);
+    void *data;
+} BlockCheck;
+bool block_can_check(const BlockNode *node);
+/* False where the check itself could not be done; the counts say what was found and is left, and what was repaired. */
+bool block_check(BlockNode *node, unsigned fix, BlockCheck *check, Error **error);
+
+/* What the image says its backing file is; NULL: none. The node stays on the one that it has. */
+bool block_change_backing_file(BlockNode *node, const char *filename, const char *format, Error **error);
+/* Drops all that the node has, so that its backing file shows. */
+bool block_make_empty(BlockNode *node, Error **error);
