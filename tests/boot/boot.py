@@ -1,21 +1,27 @@
 #!/usr/bin/env python3
 """Boots a machine and checks what it says and how it ends.
 
-    boot.py [--timeout SECONDS] [--status N | --until REGEX] [--native PROGRAM] EXPECTATIONS -- COMMAND...
+    boot.py [--timeout SECONDS] [--status N | --until REGEX] [--native PROGRAM] [--disk TEXT] [--also REGEX]
+            EXPECTATIONS -- COMMAND...
 
-Each line of the file EXPECTATIONS is a regular expression that a line of the output must match, in this order; a line that
-begins with `!` must match nowhere; empty lines and `#` comments are passed over. With --native, what PROGRAM prints on
-the host follows as further lines to find, letter by letter. The process must end by itself with status N (0), or print a
-line that matches REGEX, and is ended then.
+Each line of the file EXPECTATIONS is a regular expression that a line of the output must match, in this order; a line
+that begins with `!` must match nowhere; empty lines and `#` comments are passed over. With --native, what PROGRAM
+prints on the host follows as further lines to find, letter by letter; a line must match the REGEX of --also, wherever.
+The process must end by itself with status N (0), or print a line that matches REGEX, and is ended then.
 
-In COMMAND, @GUEST@ is the folder that tools/guest-riscv64 prepared, named by MYNA_GUEST_RISCV64.
+In COMMAND, @GUEST@ is the folder that tools/guest-riscv64 prepared, named by MYNA_GUEST_RISCV64. With --disk, @DISK@
+is a file of 16 MiB with random bytes and a line in sector 100; line and checksum of the whole must be printed, and at
+the end the file must hold TEXT.
 """
 import argparse
+import hashlib
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 
 
@@ -33,6 +39,16 @@ def read_expectations(path):
 def native_lines(program):
     output = subprocess.run([program], check=True, capture_output=True, text=True).stdout
     return [re.escape(line) + '$' for line in output.splitlines()]
+
+
+def make_disk():
+    """The file's path, and what the guest has to print."""
+    line = 'a line that the host wrote'
+    content = bytearray(random.Random(1).randbytes(16 << 20))
+    content[100 * 512:101 * 512] = line.encode().ljust(512, b'\0')
+    with tempfile.NamedTemporaryFile(prefix='myna-disk-', delete=False) as file:
+        file.write(content)
+    return file.name, [line, hashlib.sha256(content).hexdigest()]
 
 
 def find_fault(lines, wanted, unwanted):
@@ -72,6 +88,8 @@ def main():
     parser.add_argument('--status', type=int, default=0)
     parser.add_argument('--until')
     parser.add_argument('--native')
+    parser.add_argument('--disk')
+    parser.add_argument('--also', action='append', default=[])
     parser.add_argument('expectations')
     parser.add_argument('command', nargs='+')
     options = parser.parse_args()
@@ -79,16 +97,27 @@ def main():
     guest = os.environ.get('MYNA_GUEST_RISCV64')
     if not guest:
         sys.exit('MYNA_GUEST_RISCV64 is not set: export it from tools/guest-riscv64')
-    command = [word.replace('@GUEST@', guest) for word in options.command]
-    lines, status, expired, reached = run(command, options.timeout, options.until)
     wanted, unwanted = read_expectations(options.expectations)
+    disk, anywhere = '', options.also
+    if options.disk:
+        disk, printed = make_disk()
+        anywhere += printed
+    command = [word.replace('@GUEST@', guest).replace('@DISK@', disk) for word in options.command]
+    lines, status, expired, reached = run(command, options.timeout, options.until)
     if options.native:
         wanted += native_lines(options.native)
     fault = f'still running after {options.timeout:.0f} s' if expired else find_fault(lines, wanted, unwanted)
+    for expression in anywhere:
+        fault = fault or find_fault(lines, [expression], [])
     if not fault and not reached:
         fault = f'no line matches {options.until!r}'
     if not fault and status != options.status:
         fault = f'ended with status {status}, not {options.status}'
+    if disk:
+        with open(disk, 'rb') as file:
+            if not fault and options.disk.encode() not in file.read():
+                fault = f'the disk does not hold {options.disk!r}'
+        os.unlink(disk)
     if fault:
         print('\n'.join(lines[-80:]))
         sys.exit(f'boot: {fault}')
