@@ -21,6 +21,7 @@ typedef struct MmuResult {
                          * smallest page where a protection unit cuts one: not cached then */
     uint8_t permissions; /* MMU_PERM bits that later accesses may use without a walk: no write before the dirty bit */
     bool global;
+    bool watched; /* guest->watch may have something against accesses to this smallest page */
     uint32_t attributes; /* memory attributes for the bus: the guest's own */
 } MmuResult;
 
@@ -67,6 +68,9 @@ struct Guest {
     /* Walks the tables for `address` in `mmu_mode`. False: no translation; unless `probe`, the exception has been
      * raised, and accessed and dirty bits set. A probe (debugger, device) changes nothing and raises nothing. */
     bool (*walk)(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mmu_mode, bool probe, MmuResult *result);
+    /* While cpu->watches: asked by the slow paths before an access to data is looked at in any other way. False: an
+     * exception is pending. May be NULL. */
+    bool (*watch)(Cpu *cpu, uint64_t address, unsigned size, MmuAccess access);
     /* Raises what a bus error, or a misaligned access, is to this guest. */
     void (*bus_error)(Cpu *cpu, uint64_t address, uint64_t physical, MmuAccess access);
     void (*misaligned)(Cpu *cpu, uint64_t address, MmuAccess access);

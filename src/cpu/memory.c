@@ -284,6 +284,12 @@ static bool transfer(Cpu *cpu, uint64_t address, MemOp op, Transfer *transfer)
     return transfer->ok;
 }
 
+/* Whether nobody waits for it. */
+static bool may_access(Cpu *cpu, uint64_t address, MemOp op, MmuAccess access)
+{
+    return LIKELY(!cpu->watches) || access == MMU_EXECUTE || cpu->guest->watch(cpu, address, mem_size(op), access);
+}
+
 static bool slow_load(Cpu *cpu, uint64_t address, MemOp op, uint64_t value[8])
 {
     bool modify = cpu->exec.read_modify_write;
@@ -292,7 +298,8 @@ static bool slow_load(Cpu *cpu, uint64_t address, MemOp op, uint64_t value[8])
     Parts parts;
     Transfer move = { &parts, fault, bytes, .write = false };
 
-    if (!check_alignment(cpu, address, op, fault) ||
+    if (!may_access(cpu, address, op, access) || (modify && !may_access(cpu, address, op, MMU_WRITE)) ||
+        !check_alignment(cpu, address, op, fault) ||
         (modify && !find_parts(cpu, address, mem_size(op), MMU_WRITE, MMU_WRITE, mem_mode(op), &parts)) ||
         !find_parts(cpu, address, mem_size(op), access, fault, mem_mode(op), &parts) || !transfer(cpu, address, op, &move)) {
         return false;
@@ -310,7 +317,7 @@ static bool slow_store(Cpu *cpu, uint64_t address, MemOp op, const uint64_t valu
     Parts parts;
     Transfer move = { &parts, MMU_WRITE, bytes, .write = true };
 
-    if (!check_alignment(cpu, address, op, MMU_WRITE) ||
+    if (!may_access(cpu, address, op, MMU_WRITE) || !check_alignment(cpu, address, op, MMU_WRITE) ||
         !find_parts(cpu, address, mem_size(op), MMU_WRITE, MMU_WRITE, mem_mode(op), &parts)) {
         return false;
     }
@@ -326,7 +333,8 @@ static void *slow_atomic(Cpu *cpu, uint64_t address, MemOp op)
     unsigned size = mem_size(op), mode = mem_mode(op);
     uint64_t offset = address & mask_bits(cpu->exec.page_bits);
 
-    if (!check_alignment(cpu, address, op, MMU_WRITE) || address & (size - 1)) {
+    if (!may_access(cpu, address, op, MMU_READ) || !may_access(cpu, address, op, MMU_WRITE) ||
+        !check_alignment(cpu, address, op, MMU_WRITE) || address & (size - 1)) {
         return NULL; /* misaligned: the exclusive section translates it */
     }
     const TlbSource *source = tlb_lookup(cpu, address, MMU_WRITE, mode);

@@ -294,7 +294,8 @@ static const TlbSource *fill(Cpu *cpu, uint64_t address, MmuAccess access, unsig
     TlbMode *mode = &cpu->tlb->modes[index];
     size_t slot = page >> page_bits & cpu->exec.tlb[index].index_mask;
     TlbEntry *entry = &cpu->exec.tlb[index].entries[slot];
-    uint64_t read_flags = source.host ? 0 : TLB_SLOW, write_flags = source.host && source.writable ? 0 : TLB_SLOW;
+    uint64_t fetch_flags = source.host ? 0 : TLB_SLOW, read_flags = result.watched ? TLB_SLOW : fetch_flags;
+    uint64_t write_flags = source.writable ? read_flags : TLB_SLOW;
 
     evict(mode, entry, &mode->sources[slot], page);
     if (result.page_bits > page_bits) {
@@ -306,7 +307,7 @@ static const TlbSource *fill(Cpu *cpu, uint64_t address, MmuAccess access, unsig
     entry->execute = TLB_INVALID;
     if (result.permissions & MMU_PERM_EXECUTE && (access == MMU_EXECUTE || !cpu->code)) {
         code_fetches_from(cpu, &source); /* exits of host code go by this tag: blocks from the page are what it holds */
-        entry->execute = page | read_flags;
+        entry->execute = page | fetch_flags;
     }
     entry->addend = (uintptr_t)source.host - page;
     return &mode->sources[slot];

@@ -36,6 +36,7 @@ bool riscv_check_state(const Cpu *cpu, Error **error)
         { "mstatus", state->mstatus, riscv_privilege_exists(config, previous) },
         { "mstatus.fs", state->fs, state->fs <= FS_DIRTY && (config->f || !state->fs) },
         { "frm", state->frm, state->frm <= 7 },
+        { "tselect", state->tselect, state->tselect < RISCV_TRIGGERS },
         { "satp", state->satp, satp_is_legal(config, state->satp) },
         { "mtvec", state->mtvec, (state->mtvec & 3) <= 1 },
         { "stvec", state->stvec, (state->stvec & 3) <= 1 },

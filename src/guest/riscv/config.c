@@ -17,6 +17,7 @@ _Static_assert(MEMBER(priv_spec) <= RISCV_GIVEN_SIZE, "every switch has its plac
 enum { DEFAULT_PMU_MASK = 0x7fff8 };
 
 #define FIXED_DEFAULTS \
+    .debug = true, \
     .resetvec = 0x1000, .pmu_mask = DEFAULT_PMU_MASK, .cbom_blocksize = 64, .cbop_blocksize = 64, .cboz_blocksize = 64
 #define COMMON_DEFAULTS .priv_spec = RISCV_PRIV_1_13, FIXED_DEFAULTS
 #define GENERAL_DEFAULTS \
@@ -97,7 +98,7 @@ static const Type priv_type = {
     RISCV_EXTENSIONS(EXTENSION_ROW) \
     OLD_NAME("Zicsr", zicsr), OLD_NAME("Zifencei", zifencei), OLD_NAME("Zihintntl", zihintntl), \
         OLD_NAME("Zihintpause", zihintpause), SWITCH("mmu", mmu, "Paging"), \
-        SWITCH("pmp", pmp, "Physical memory protection"), \
+        SWITCH("pmp", pmp, "Physical memory protection"), SWITCH("debug", debug, "Triggers (Sdtrig)"), \
         { .name = "priv_spec", .type = &priv_type, .type_name = "str", .offset = MEMBER(priv_spec), \
           .description = "Version of the privileged specification" }, \
         PROP("mvendorid", type_uint32, RiscvConfig, mvendorid, "0", "The mvendorid register"), \

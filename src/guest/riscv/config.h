@@ -99,7 +99,7 @@ typedef struct RiscvConfig {
     RISCV_LETTERS(X)
     RISCV_EXTENSIONS(X)
 #undef X
-    bool mmu, pmp;
+    bool mmu, pmp, debug;
     bool sv32, sv39, sv48, sv57;
     int priv_spec; /* RiscvPriv */
     uint16_t cbom_blocksize, cbop_blocksize, cboz_blocksize; /* bytes: powers of two */

@@ -36,14 +36,18 @@ static inline uint64_t *riscv_csr_storage(Cpu *cpu, const CsrRow *row, unsigned 
 extern const CsrRow riscv_csr_rows[];
 extern const unsigned riscv_csr_row_count;
 
-/* Hooks: counters.c, stateen.c */
+/* Hooks: counters.c, stateen.c, trigger.c */
 typedef bool CsrExists(const RiscvConfig *config, unsigned index);
 typedef bool CsrAllowed(const Cpu *cpu, unsigned number);
 typedef uint64_t CsrRead(Cpu *cpu, const CsrRow *row, unsigned index);
 typedef void CsrWrite(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value);
 CsrRead riscv_csr_read_counter, riscv_csr_read_mhpmevent, riscv_csr_read_fixed_filter, riscv_csr_read_scountovf,
-    riscv_csr_read_time, riscv_csr_read_sstateen;
+    riscv_csr_read_time, riscv_csr_read_sstateen, riscv_csr_read_tdata1, riscv_csr_read_tdata2, riscv_csr_read_tdata3,
+    riscv_csr_read_tinfo;
 CsrWrite riscv_csr_write_counter, riscv_csr_write_mhpmevent, riscv_csr_write_fixed_filter,
-    riscv_csr_write_mcountinhibit, riscv_csr_write_mstateen, riscv_csr_write_sstateen;
+    riscv_csr_write_mcountinhibit, riscv_csr_write_mstateen, riscv_csr_write_sstateen, riscv_csr_write_tselect,
+    riscv_csr_write_tdata1, riscv_csr_write_tdata2, riscv_csr_write_tdata3, riscv_csr_write_mcontext,
+    riscv_csr_write_scontext;
 CsrExists riscv_csr_has_mstateen, riscv_csr_has_sstateen;
-CsrAllowed riscv_csr_allowed_sstateen, riscv_csr_allowed_senvcfg, riscv_csr_allowed_jvt;
+CsrAllowed riscv_csr_allowed_sstateen, riscv_csr_allowed_senvcfg, riscv_csr_allowed_jvt,
+    riscv_csr_allowed_scontext;

@@ -1,7 +1,7 @@
 /*
  * The control and status registers of the base, F, the counters and the privileged architecture 1.13: one row each,
- * with what a plain register cannot say in hooks. Triggers are there and read as zero, as the manual lets them. Not
- * here: the registers of the hypervisor extension (there is none: misa.H is clear), AIA and vectors.
+ * with what a plain register cannot say in hooks. Not here: the registers of the hypervisor extension (there is none:
+ * misa.H is clear), AIA and vectors.
  */
 #include "guest/riscv/csr.h"
 
@@ -19,6 +19,8 @@ static bool has_smepmp(const RiscvConfig *config, unsigned index) { return confi
 static bool has_smcntrpmf(const RiscvConfig *config, unsigned index) { return config->smcntrpmf; }
 static bool has_smrnmi(const RiscvConfig *config, unsigned index) { return config->smrnmi; }
 static bool has_ssdbltrp(const RiscvConfig *config, unsigned index) { return config->ssdbltrp; }
+static bool has_debug(const RiscvConfig *config, unsigned index) { return config->debug; }
+static bool has_debug_s(const RiscvConfig *config, unsigned index) { return config->debug && config->s; }
 static bool is_1_11(const RiscvConfig *config, unsigned index) { return config->priv_spec >= RISCV_PRIV_1_11; }
 static bool is_1_12(const RiscvConfig *config, unsigned index) { return config->priv_spec >= RISCV_PRIV_1_12; }
 static bool is_1_12_u(const RiscvConfig *config, unsigned index) { return is_1_12(config, 0) && config->u; }
@@ -386,11 +388,6 @@ static void write_mseccfg(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t 
     riscv_pmp_set_mseccfg(cpu, value);
 }
 
-static uint64_t read_one(Cpu *cpu, const CsrRow *row, unsigned index)
-{
-    return 1;
-}
-
 /* Exceptions that can come out of S or U and may be delegated. */
 enum { DELEGABLE = 0x3ff | 1 << CAUSE_FETCH_PAGE_FAULT | 1 << CAUSE_LOAD_PAGE_FAULT | 1 << CAUSE_STORE_PAGE_FAULT };
 
@@ -458,6 +455,8 @@ const CsrRow riscv_csr_rows[] = {
     { 0x3a0, 16, CSR_HOOKED | CSR_ENDS, "pmpcfg", .exists = has_pmp_config, HOOKS(pmp_config) },
     { 0x3b0, 64, CSR_ENDS, "pmpaddr", .exists = has_pmp_address, AT(pmpaddr), .write = write_pmp_address },
 
+    { 0x5a8, 0, 0, "scontext", .exists = has_debug_s, .allowed = riscv_csr_allowed_scontext, AT(scontext),
+      .write = riscv_csr_write_scontext },
     { 0x721, 0, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "mcyclecfgh", .exists = has_smcntrpmf, HOOKED(fixed_filter) },
     { 0x722, 0, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "minstretcfgh", .exists = has_smcntrpmf, HOOKED(fixed_filter) },
     { 0x723, 29, CSR_HOOKED | CSR_ENDS | CSR_UPPER, "mhpmevent", 3, .exists = has_sscofpmf, HOOKED(mhpmevent) },
@@ -469,10 +468,12 @@ const CsrRow riscv_csr_rows[] = {
     { 0x747, 0, CSR_ENDS, "mseccfg", .exists = has_smepmp, AT(mseccfg), .write = write_mseccfg },
     { 0x757, 0, CSR_ENDS | CSR_UPPER, "mseccfgh", .exists = has_smepmp, AT(mseccfg), .write = write_mseccfg },
 
-    /* Triggers: there are none, tinfo says so. */
-    { 0x7a0, 0, CSR_HOOKED, "tselect" },
-    { 0x7a1, 3, CSR_HOOKED, "tdata", 1 },
-    { 0x7a4, 0, CSR_HOOKED, "tinfo", .read = read_one },
+    { 0x7a0, 0, 0, "tselect", .exists = has_debug, AT(tselect), .write = riscv_csr_write_tselect },
+    { 0x7a1, 0, CSR_HOOKED | CSR_ENDS, "tdata1", .exists = has_debug, HOOKED(tdata1) },
+    { 0x7a2, 0, CSR_HOOKED | CSR_ENDS, "tdata2", .exists = has_debug, HOOKED(tdata2) },
+    { 0x7a3, 0, CSR_HOOKED | CSR_ENDS, "tdata3", .exists = has_debug, HOOKED(tdata3) },
+    { 0x7a4, 0, CSR_HOOKED, "tinfo", .exists = has_debug, .read = riscv_csr_read_tinfo },
+    { 0x7a8, 0, 0, "mcontext", .exists = has_debug, AT(mcontext), .write = riscv_csr_write_mcontext },
 
     /* Counters */
     { 0xb00, 0, CSR_HOOKED, "mcycle", HOOKED(counter) },

@@ -35,6 +35,7 @@ static void riscv_reset(Cpu *cpu)
     state->menvcfg = config->svadu && !config->svade ? MENVCFG_ADUE : 0;
     riscv_counters_reset(cpu);
     riscv_pmp_derive(cpu);
+    riscv_trigger_reset(cpu);
     riscv_update_timer(cpu);
 }
 
@@ -42,6 +43,7 @@ static void riscv_settle(Cpu *cpu)
 {
     riscv_set_frm(riscv_state(cpu), riscv_state(cpu)->frm);
     riscv_pmp_derive(cpu);
+    riscv_trigger_derive(cpu);
     riscv_counters_settle(cpu);
     riscv_update_timer(cpu);
 }
@@ -57,7 +59,8 @@ static uint64_t riscv_mode(const Cpu *cpu)
 
     return riscv_data_mmu_mode(cpu) | (uint64_t)state->privilege << MODE_PRIVILEGE_SHIFT |
            (fs != FS_OFF ? MODE_FP : 0) | (state->frm > FP_ROUND_NEAREST_AWAY ? MODE_BAD_ROUNDING : 0) |
-           (state->frm == FP_ROUND_NEAREST_AWAY ? MODE_NEAREST_AWAY : 0) | (fs == FS_DIRTY ? MODE_FP_DIRTY : 0);
+           (state->frm == FP_ROUND_NEAREST_AWAY ? MODE_NEAREST_AWAY : 0) | (fs == FS_DIRTY ? MODE_FP_DIRTY : 0) |
+           (riscv_hart(cpu)->stepping >> state->privilege & 1 ? MODE_STEP : 0);
 }
 
 static uint64_t riscv_pc(const Cpu *cpu)
@@ -120,6 +123,7 @@ enum { ELF_MACHINE_RISCV = 243 };
         .set_pc = riscv_set_pc, \
         .translate = riscv_translate, \
         .walk = riscv_walk, \
+        .watch = riscv_watch, \
         .bus_error = riscv_bus_error, \
         .misaligned = riscv_misaligned, \
         .deliver = riscv_deliver, \

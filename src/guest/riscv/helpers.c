@@ -111,6 +111,7 @@ const Helper riscv_helpers[RISCV_HELPER_COUNT] = {
     [RISCV_HELPER_MRET] = { "mret", riscv_helper_mret, NULL, EVERYTHING },
     [RISCV_HELPER_SRET] = { "sret", riscv_helper_sret, NULL, EVERYTHING },
     [RISCV_HELPER_MNRET] = { "mnret", riscv_helper_mnret, NULL, EVERYTHING },
+    [RISCV_HELPER_STEP] = { "step", riscv_helper_step, NULL, EVERYTHING },
     [RISCV_HELPER_WFI] = { "wfi", helper_wfi, NULL, HELPER_READS | HELPER_RAISES },
     [RISCV_HELPER_WRS_NTO] = { "wrs_nto", helper_wrs_nto, NULL, HELPER_READS | HELPER_RAISES },
     [RISCV_HELPER_SFENCE_VMA] = { "sfence_vma", helper_sfence_vma, NULL, HELPER_READS | HELPER_RAISES },

@@ -18,6 +18,12 @@ typedef struct RiscvHart {
     uint32_t counting;                /* counters that count */
     bool filtered;                    /* ... or may, by the privilege */
     uint64_t zero_at[RISCV_COUNTERS]; /* of a counter of instructions: how many have run where it overflows */
+    /* Triggers. Bit n: in privilege n, one waits for instructions, or for data. */
+    uint8_t stepping, watching;
+    bool counts_steps, waits_for_traps;
+    uint32_t step_counted; /* the triggers that counted the present instruction */
+    unsigned step_length;  /* of that instruction, in bytes */
+    uint64_t step_at;      /* its number, from 1, once it has been counted */
 } RiscvHart;
 static inline RiscvHart *riscv_hart(const Cpu *cpu) { return cpu->guest_data; }
 
@@ -62,6 +68,21 @@ void riscv_pmp_set_config(Cpu *cpu, unsigned entry, uint8_t value);
 void riscv_pmp_set_address(Cpu *cpu, unsigned entry, uint64_t value);
 void riscv_pmp_derive(Cpu *cpu);
 void riscv_pmp_set_mseccfg(Cpu *cpu, uint64_t value);
+
+/* trigger.c */
+void riscv_trigger_reset(Cpu *cpu);
+/* The registers changed. */
+void riscv_trigger_derive(Cpu *cpu);
+/* Guest.watch; and whether a page of data holds something that it has to be asked about. */
+bool riscv_watch(Cpu *cpu, uint64_t address, unsigned size, MmuAccess access);
+bool riscv_page_watched(const Cpu *cpu, uint64_t address);
+/* Where the instruction at pc cannot be fetched. False: a trigger comes first, and its exception is pending. */
+bool riscv_fetch_passes(Cpu *cpu);
+/* Called in front of each instruction where the mode word says so. */
+uint64_t riscv_helper_step(Cpu *cpu, uint64_t pc, uint64_t length, uint64_t unused);
+/* A trap is about to be taken at `pc`; it was taken, out of `from`: true if the handler's first instruction traps. */
+void riscv_trigger_before_trap(Cpu *cpu, uint64_t pc);
+bool riscv_trigger_trap(Cpu *cpu, RiscvPrivilege from, bool interrupt, unsigned cause);
 
 /* counters.c */
 void riscv_counters_reset(Cpu *cpu);
@@ -151,12 +172,13 @@ enum {
     RISCV_HELPER_CACHE_BLOCK,
     RISCV_HELPER_FCVTMOD,
     RISCV_HELPER_TABLE_JUMP,
+    RISCV_HELPER_STEP,
     RISCV_HELPER_COUNT
 };
 extern const Helper riscv_helpers[RISCV_HELPER_COUNT];
 
 /* registers.c */
-enum { RISCV_REGISTER_COUNT = 244 };
+enum { RISCV_REGISTER_COUNT = 259 };
 extern const GuestRegister riscv64_registers[RISCV_REGISTER_COUNT], riscv32_registers[RISCV_REGISTER_COUNT];
 extern const char *const riscv_x_names[32], *const riscv_f_names[32];
 void riscv_print_registers(const Cpu *cpu, bool with_fp, StrBuf *buffer);

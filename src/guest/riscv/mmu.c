@@ -314,7 +314,9 @@ static void raise_fault(const Walk *walk, WalkFault fault)
         [WALK_PAGE_FAULT] = { CAUSE_LOAD_PAGE_FAULT, CAUSE_STORE_PAGE_FAULT, CAUSE_FETCH_PAGE_FAULT },
         [WALK_ACCESS_FAULT] = { CAUSE_LOAD_ACCESS, CAUSE_STORE_ACCESS, CAUSE_FETCH_ACCESS },
     };
-    cpu_raise(walk->cpu, causes[fault][walk->access], walk->address);
+    if (walk->access != MMU_EXECUTE || riscv_fetch_passes(walk->cpu)) {
+        cpu_raise(walk->cpu, causes[fault][walk->access], walk->address);
+    }
 }
 
 /* The page table's answer, or all of memory where addresses are physical. */
@@ -352,6 +354,7 @@ bool riscv_walk(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mmu_mode,
         uint8_t allowed =
             riscv_pmp_permissions(cpu, result->physical, mode_privilege(mmu_mode), &result->page_bits);
         result->permissions &= allowed;
+        result->watched = riscv_page_watched(cpu, address);
         if (probe || allowed & access_permission(access)) {
             return true;
         }
@@ -366,7 +369,10 @@ bool riscv_walk(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mmu_mode,
 void riscv_bus_error(Cpu *cpu, uint64_t address, uint64_t physical, MmuAccess access)
 {
     static const RiscvCause causes[] = { CAUSE_LOAD_ACCESS, CAUSE_STORE_ACCESS, CAUSE_FETCH_ACCESS };
-    cpu_raise(cpu, causes[access], address);
+
+    if (access != MMU_EXECUTE || riscv_fetch_passes(cpu)) {
+        cpu_raise(cpu, causes[access], address);
+    }
 }
 
 void riscv_misaligned(Cpu *cpu, uint64_t address, MmuAccess access)

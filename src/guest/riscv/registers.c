@@ -49,6 +49,9 @@ enum { GROUP_GENERAL, GROUP_FLOAT, GROUP_CSR };
     X(32) X(33) X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44) X(45) X(46) X(47) \
     X(48) X(49) X(50) X(51) X(52) X(53) X(54) X(55) X(56) X(57) X(58) X(59) X(60) X(61) X(62) X(63)
 
+#define TRIGGER(index_) \
+    HIDDEN("tdata1." #index_, tdata1[index_], 64), HIDDEN("tdata2." #index_, tdata2[index_], 64), \
+    HIDDEN("tdata3." #index_, tdata3[index_], 64),
 #define COUNTER(index_) HIDDEN("mhpmcounter" #index_, counter[index_], 64),
 #define EVENT(index_) HIDDEN("mhpmevent" #index_, mhpmevent[index_], 64),
 #define COUNTER_NUMBERS(X) \
@@ -71,6 +74,7 @@ enum { GROUP_GENERAL, GROUP_FLOAT, GROUP_CSR };
     HIDDEN("mstateen2", mstateen[2], 64), HIDDEN("mstateen3", mstateen[3], 64), \
     HIDDEN("sstateen0", sstateen[0], 64), HIDDEN("sstateen1", sstateen[1], 64), \
     HIDDEN("sstateen2", sstateen[2], 64), HIDDEN("sstateen3", sstateen[3], 64), \
+    CSR(tselect), CSR(mcontext), CSR(scontext), TRIGGER(0) TRIGGER(1) TRIGGER(2) TRIGGER(3) \
     COUNTER_NUMBERS(COUNTER) COUNTER_NUMBERS(EVENT) \
     PMP_ADDRESSES(PMP_ADDRESS) \
     HIDDEN("pmpcfg0", pmpcfg[0], 64), HIDDEN("pmpcfg2", pmpcfg[8], 64), HIDDEN("pmpcfg4", pmpcfg[16], 64), \

@@ -10,6 +10,7 @@ typedef enum RiscvPrivilege { RISCV_USER = 0, RISCV_SUPERVISOR = 1, RISCV_MACHIN
 
 enum {
     RISCV_STATEENS = 4,
+    RISCV_TRIGGERS = 4,
     RISCV_COUNTERS = 32,
     RISCV_COUNTER_CYCLE = 0,
     RISCV_COUNTER_INSTRET = 2,
@@ -38,6 +39,8 @@ typedef struct RiscvState {
     uint64_t scounteren, senvcfg, satp, stimecmp;
     uint64_t jvt;
     uint64_t mstateen[RISCV_STATEENS], sstateen[RISCV_STATEENS];
+    uint64_t tselect, tdata1[RISCV_TRIGGERS], tdata2[RISCV_TRIGGERS], tdata3[RISCV_TRIGGERS];
+    uint64_t mcontext, scontext;
     uint64_t counter[RISCV_COUNTERS];   /* mcycle, none, minstret, mhpmcounter3...: see counters.c */
     uint64_t mhpmevent[RISCV_COUNTERS]; /* the first and the third are mcyclecfg and minstretcfg */
     uint64_t pmpaddr[RISCV_PMP_MAXIMUM];
@@ -92,6 +95,7 @@ enum { MNSTATUS_NMIE = 1 << 3, MNSTATUS_MNPP_SHIFT = 11, MNSTATUS_MNPP = 3 << MN
 
 #define STATEEN_FCSR BIT(1) /* floating point in integer registers */
 #define STATEEN_JVT BIT(2)
+#define STATEEN_CONTEXT BIT(57)
 #define STATEEN_ENVCFG BIT(62)
 #define STATEEN_SE BIT(63)
 
@@ -158,4 +162,5 @@ enum {
     MODE_BAD_ROUNDING = 1 << 7, /* frm holds no rounding mode */
     MODE_NEAREST_AWAY = 1 << 8, /* frm is RMM */
     MODE_FP_DIRTY = 1 << 9,    /* mstatus.FS is dirty: nothing is to be marked */
+    MODE_STEP = 1 << 16,       /* each instruction asks the triggers first */
 };

@@ -66,7 +66,7 @@ void riscv_csr_write_mstateen(Cpu *cpu, const CsrRow *row, unsigned index, uint6
     uint64_t writable = sstateen_bits(config, index) | (config->s ? STATEEN_SE : 0);
 
     if (index == 0 && config->s) {
-        writable |= config->priv_spec >= RISCV_PRIV_1_12 ? STATEEN_ENVCFG : 0;
+        writable |= (config->priv_spec >= RISCV_PRIV_1_12 ? STATEEN_ENVCFG : 0) | (config->debug ? STATEEN_CONTEXT : 0);
     }
     riscv_state(cpu)->mstateen[index] = value & writable;
 }

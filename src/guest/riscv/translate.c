@@ -80,6 +80,13 @@ static bool names_reserved_register(const RiscvConfig *config, const RiscvInsn *
     return check.reserved;
 }
 
+/* Triggers may have something against the instruction. */
+static void step(Translator *t, unsigned length)
+{
+    const IrRef arguments[] = { ir_const(&t->ir, IR_I64, t->pc), ir_const(&t->ir, IR_I64, length) };
+    ir_call(&t->ir, RISCV_HELPER_STEP, IR_VOID, arguments, ARRAY_SIZE(arguments));
+}
+
 void riscv_translate(Translator *t)
 {
     const RiscvConfig *config = t->config;
@@ -94,6 +101,9 @@ void riscv_translate(Translator *t)
         insn.length = (bits & 3) == 3 ? 4 : 2;
     }
     ir_insn(&t->ir, t->pc, insn.length);
+    if (t->mode & MODE_STEP) {
+        step(t, insn.length);
+    }
     if (names_reserved_register(config, &insn)) {
         riscv_translate_illegal(t, &insn);
     } else {

@@ -142,14 +142,19 @@ static void take_trap(Cpu *cpu, const Trap *trap)
 {
     RiscvState *state = riscv_state(cpu);
     uint64_t delegated = trap->interrupt ? state->mideleg : state->medeleg;
+    RiscvPrivilege from = (RiscvPrivilege)state->privilege;
 
     log_trap(cpu, trap);
+    riscv_trigger_before_trap(cpu, trap->epc);
     if (state->privilege == RISCV_MACHINE || !(delegated >> trap->cause & 1)) {
         trap_to_machine(cpu, trap);
     } else if (state->mstatus & MSTATUS_SDT) {
         trap_to_machine(cpu, &(Trap){ CAUSE_DOUBLE_TRAP, false, trap->epc, trap->tval, .tval2 = trap->cause });
     } else {
         trap_to_supervisor(cpu, trap);
+    }
+    if (riscv_trigger_trap(cpu, from, trap->interrupt, trap->cause)) {
+        take_trap(cpu, &(Trap){ .cause = CAUSE_BREAKPOINT, .epc = state->pc });
     }
 }
 
