@@ -158,12 +158,18 @@ void vcpu_timebase_changed(Machine *machine)
     }
 }
 
+static void bus_random(Cpu *cpu, void *bytes, size_t count)
+{
+    machine_random(((Vcpu *)cpu->bus_data)->device.machine, bytes, count);
+}
+
 static const CpuBus vcpu_bus = {
     .page = bus_page,
     .read = bus_read,
     .write = bus_write,
     .time = bus_time,
     .timer_set = bus_timer_set,
+    .random = bus_random,
 };
 
 /* The thread. */

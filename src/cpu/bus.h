@@ -29,6 +29,8 @@ typedef struct CpuBus {
     uint64_t (*time)(Cpu *cpu);
     /* guest->timer(cpu, timer) is called on the vCPU's thread once time() reaches `deadline`; UINT64_MAX: never. */
     void (*timer_set)(Cpu *cpu, unsigned timer, uint64_t deadline);
+    /* Random bytes for the guest. NULL: the host's. */
+    void (*random)(Cpu *cpu, void *bytes, size_t count);
     /* Replaces the guest's own walk where that is not NULL: a user program's addresses are those of its process.
      * `access` is an MmuAccess. False: nothing is there, and unless `probe` an exception is pending. */
     bool (*walk)(Cpu *cpu, uint64_t address, unsigned access, bool probe, MmuResult *result);

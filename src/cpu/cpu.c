@@ -1,5 +1,6 @@
 /* Making a vCPU, its power and reset, what comes to it from other threads, and what helpers and devices ask of it. */
 #include "base/error.h"
+#include "base/host/host.h"
 #include "base/strbuf.h"
 #include "cpu/code.h"
 
@@ -254,6 +255,15 @@ bool cpu_count(Cpu *cpu)
 uint64_t cpu_time(Cpu *cpu)
 {
     return cpu->bus->time ? cpu->bus->time(cpu) : 0;
+}
+
+void cpu_random(Cpu *cpu, void *bytes, size_t count)
+{
+    if (cpu->bus->random) {
+        cpu->bus->random(cpu, bytes, count);
+    } else {
+        host_random(bytes, count);
+    }
 }
 
 void cpu_timer_set(Cpu *cpu, unsigned timer, uint64_t deadline)

@@ -173,6 +173,7 @@ void cpu_set_alarm(Cpu *cpu, uint64_t insns);
 bool cpu_count(Cpu *cpu);
 
 uint64_t cpu_time(Cpu *cpu);
+void cpu_random(Cpu *cpu, void *bytes, size_t count);
 void cpu_timer_set(Cpu *cpu, unsigned timer, uint64_t deadline);
 
 void cpu_claim_registers(Cpu *cpu, const CpuRegisterClaim *claim);

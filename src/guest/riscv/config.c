@@ -31,8 +31,9 @@ static const RiscvConfig rv64_defaults = { .xlen = 64, .sv39 = true, .sv48 = tru
 /* ... and what is there beyond those. */
 #define MAXIMUM_DEFAULTS \
     GENERAL_DEFAULTS, .b = true, .zicond = true, .zimop = true, .zabha = true, .zacas = true, .zfbfmin = true, \
-    .zfh = true, .zfhmin = true, .zcb = true, .zcmop = true, .zbkb = true, .zbkc = true, .zbkx = true, .zkn = true, \
-    .zknd = true, .zkne = true, .zknh = true, .zks = true, .zksed = true, .zksh = true, .smcntrpmf = true, \
+    .zfh = true, .zfhmin = true, .zcb = true, .zcmop = true, .zbkb = true, .zbkc = true, .zbkx = true, .zk = true, \
+    .zkn = true, .zknd = true, .zkne = true, .zknh = true, .zkr = true, .zks = true, .zksed = true, .zksh = true, \
+    .zkt = true, .ztso = true, .zama16b = true, .smcntrpmf = true, \
     .smepmp = true, .smstateen = true, .sscofpmf = true, .ssdbltrp = true, .ssstateen = true, .svinval = true, \
     .svnapot = true, .svpbmt = true
 
@@ -166,7 +167,8 @@ static const struct {
     IMPLIES(g, i), IMPLIES(g, m), IMPLIES(g, a), IMPLIES(g, f), IMPLIES(g, d), IMPLIES(g, zicsr), IMPLIES(g, zifencei),
     IMPLIES(m, zmmul), IMPLIES(a, zaamo), IMPLIES(a, zalrsc), IMPLIES(b, zba), IMPLIES(b, zbb), IMPLIES(b, zbs),
     IMPLIES(c, zca), { { MEMBER(c), MEMBER(f) }, MEMBER(zcf), 32 }, { { MEMBER(c), MEMBER(d) }, MEMBER(zcd), 0 },
-    IMPLIES(zkn, zbkb), IMPLIES(zkn, zbkc), IMPLIES(zkn, zbkx), IMPLIES(zkn, zkne), IMPLIES(zkn, zknd),
+    IMPLIES(zk, zkn), IMPLIES(zk, zkr), IMPLIES(zk, zkt), IMPLIES(zkn, zbkb),
+    IMPLIES(zkn, zbkc), IMPLIES(zkn, zbkx), IMPLIES(zkn, zkne), IMPLIES(zkn, zknd),
     IMPLIES(zkn, zknh), IMPLIES(zks, zbkb), IMPLIES(zks, zbkc), IMPLIES(zks, zbkx), IMPLIES(zks, zksed),
     IMPLIES(zks, zksh), IMPLIES(zfh, zfhmin), IMPLIES(zhinx, zhinxmin), IMPLIES(zhinxmin, zfinx),
     IMPLIES(zdinx, zfinx), IMPLIES(zfinx, zicsr),

@@ -41,6 +41,7 @@ typedef struct Property Property;
     X(zaamo, RISCV_PRIV_1_10, "Atomic memory operations") \
     X(zabha, RISCV_PRIV_1_13, "Atomic memory operations on bytes and halfwords") \
     X(zacas, RISCV_PRIV_1_12, "Atomic compare and swap") \
+    X(zama16b, RISCV_PRIV_1_13, "Misaligned accesses within 16 bytes are atomic") \
     X(zalrsc, RISCV_PRIV_1_10, "Load-reserved and store-conditional") \
     X(zawrs, RISCV_PRIV_1_12, "Wait on a reservation set") \
     X(zfa, RISCV_PRIV_1_12, "More floating-point instructions") \
@@ -64,15 +65,19 @@ typedef struct Property Property;
     X(zbkc, RISCV_PRIV_1_12, "Carry-less multiplication for cryptography") \
     X(zbkx, RISCV_PRIV_1_12, "Crossbar permutations") \
     X(zbs, RISCV_PRIV_1_12, "Single-bit instructions") \
-    X(zhinx, RISCV_PRIV_1_12, "Half-precision floating point in integer registers") \
-    X(zhinxmin, RISCV_PRIV_1_12, "Half-precision conversions in integer registers") \
+    X(zk, RISCV_PRIV_1_12, "NIST's algorithms, entropy and timing (Zkn_Zkr_Zkt)") \
     X(zkn, RISCV_PRIV_1_12, "NIST's algorithms (Zbkb_Zbkc_Zbkx_Zkne_Zknd_Zknh)") \
     X(zknd, RISCV_PRIV_1_12, "AES decryption") \
     X(zkne, RISCV_PRIV_1_12, "AES encryption") \
     X(zknh, RISCV_PRIV_1_12, "SHA-2 hashes") \
+    X(zkr, RISCV_PRIV_1_12, "Entropy source: the seed register") \
     X(zks, RISCV_PRIV_1_12, "ShangMi algorithms (Zbkb_Zbkc_Zbkx_Zksed_Zksh)") \
     X(zksed, RISCV_PRIV_1_12, "SM4 cipher") \
     X(zksh, RISCV_PRIV_1_12, "SM3 hash") \
+    X(zkt, RISCV_PRIV_1_12, "Timing that does not depend on data, as far as the host's does not") \
+    X(ztso, RISCV_PRIV_1_12, "Total store order") \
+    X(zhinx, RISCV_PRIV_1_12, "Half-precision floating point in integer registers") \
+    X(zhinxmin, RISCV_PRIV_1_12, "Half-precision conversions in integer registers") \
     X(smcntrpmf, RISCV_PRIV_1_12, "Cycles and instructions counted by privilege") \
     X(smdbltrp, RISCV_PRIV_1_13, "Machine mode notices a trap within a trap") \
     X(smepmp, RISCV_PRIV_1_12, "Memory protection from machine mode too") \

@@ -67,7 +67,8 @@ RiscvCsrUse riscv_csr_use(const Cpu *cpu, uint32_t bits, RiscvPrivilege privileg
 
     return (RiscvCsrUse){
         .row = row ? (unsigned)(row - riscv_csr_rows) : ROW_CLAIMED,
-        .exists = (row || claimable) && privilege >= lowest_privilege(number) && !(write && is_read_only(number)),
+        .exists = (row || claimable) && privilege >= lowest_privilege(number) && !(write && is_read_only(number)) &&
+                  !(row && row->flags & CSR_EXCHANGE && !write),
         .ends = write && (!row || (row->flags & CSR_ENDS && !(row->flags & CSR_DISABLES && clears_low))),
     };
 }

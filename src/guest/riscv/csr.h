@@ -9,6 +9,7 @@ enum {
     CSR_ENDS = 1,     /* a write may change the mode word, or which interrupts are taken */
     CSR_DISABLES = 2, /* ... but not where it clears some of the low five bits: that only keeps interrupts off */
     CSR_UPPER = 4,    /* bits 63:32 of what its storage or hooks hold; RV32 alone */
+    CSR_EXCHANGE = 16, /* an instruction that does not write it is illegal */
     CSR_HOOKED = 8,   /* partial writes merge with what the read hook says, not with the storage; no hook: zero */
 };
 

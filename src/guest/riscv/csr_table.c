@@ -13,9 +13,9 @@ static bool has_u(const RiscvConfig *config, unsigned index) { return config->u;
 static bool has_sstc(const RiscvConfig *config, unsigned index) { return config->sstc; }
 static bool has_zicntr(const RiscvConfig *config, unsigned index) { return config->zicntr; }
 static bool has_zihpm(const RiscvConfig *config, unsigned index) { return config->zihpm; }
+static bool has_zkr(const RiscvConfig *config, unsigned index) { return config->zkr; }
 static bool has_zcmt(const RiscvConfig *config, unsigned index) { return config->zcmt; }
 static bool has_sscofpmf(const RiscvConfig *config, unsigned index) { return config->sscofpmf; }
-static bool has_smepmp(const RiscvConfig *config, unsigned index) { return config->smepmp; }
 static bool has_smcntrpmf(const RiscvConfig *config, unsigned index) { return config->smcntrpmf; }
 static bool has_smrnmi(const RiscvConfig *config, unsigned index) { return config->smrnmi; }
 static bool has_ssdbltrp(const RiscvConfig *config, unsigned index) { return config->ssdbltrp; }
@@ -34,6 +34,11 @@ static bool has_pmp_address(const RiscvConfig *config, unsigned index) { return 
 static bool has_pmp_config(const RiscvConfig *config, unsigned index)
 {
     return index * 4 < config->pmp_count && !(config->xlen == 64 && index % 2);
+}
+
+static bool has_mseccfg(const RiscvConfig *config, unsigned index)
+{
+    return config->smepmp || config->zkr;
 }
 
 /* Whether it may be used now. */
@@ -65,6 +70,29 @@ static bool satp_allowed(const Cpu *cpu, unsigned number)
 {
     const RiscvState *state = riscv_state(cpu);
     return state->privilege == RISCV_MACHINE || !(state->mstatus & MSTATUS_TVM);
+}
+
+/* The entropy source (Zkr): each read gives 16 fresh bits. */
+
+#define SEED_ENTROPY (UINT64_C(2) << 30) /* and not: being tested, waiting, dead */
+
+static bool seed_allowed(const Cpu *cpu, unsigned number)
+{
+    const RiscvState *state = riscv_state(cpu);
+    unsigned opens = state->privilege == RISCV_SUPERVISOR ? MSECCFG_SSEED : MSECCFG_USEED;
+    return state->privilege == RISCV_MACHINE || state->mseccfg & opens;
+}
+
+static uint64_t read_seed(Cpu *cpu, const CsrRow *row, unsigned index)
+{
+    uint16_t bits;
+
+    cpu_random(cpu, &bits, sizeof bits);
+    return SEED_ENTROPY | bits;
+}
+
+static void write_seed(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
 }
 
 /* Floating point. */
@@ -385,7 +413,14 @@ static void write_pmp_address(Cpu *cpu, const CsrRow *row, unsigned index, uint6
 
 static void write_mseccfg(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
 {
-    riscv_pmp_set_mseccfg(cpu, value);
+    const RiscvConfig *config = riscv_config(cpu);
+    uint64_t seed = config->zkr ? (config->u ? MSECCFG_USEED : 0) | (config->s ? MSECCFG_SSEED : 0) : 0;
+    uint64_t *mseccfg = &riscv_state(cpu)->mseccfg;
+
+    *mseccfg = (*mseccfg & ~seed) | (value & seed);
+    if (config->smepmp) {
+        riscv_pmp_set_mseccfg(cpu, value);
+    }
 }
 
 /* Exceptions that can come out of S or U and may be delegated. */
@@ -403,6 +438,7 @@ const CsrRow riscv_csr_rows[] = {
     { 0x001, 0, CSR_HOOKED, "fflags", .exists = has_f, .allowed = fp_is_on, HOOKS(fflags) },
     { 0x002, 0, CSR_HOOKED | CSR_ENDS, "frm", .exists = has_f, .allowed = fp_is_on, HOOKS(frm) },
     { 0x003, 0, CSR_HOOKED | CSR_ENDS, "fcsr", .exists = has_f, .allowed = fp_is_on, HOOKS(fcsr) },
+    { 0x015, 0, CSR_HOOKED | CSR_EXCHANGE, "seed", .exists = has_zkr, .allowed = seed_allowed, HOOKS(seed) },
     { 0x017, 0, 0, "jvt", .exists = has_zcmt, .allowed = riscv_csr_allowed_jvt, AT(jvt), .writable = ~JVT_MODE },
 
     /* Supervisor */
@@ -465,8 +501,8 @@ const CsrRow riscv_csr_rows[] = {
     { 0x741, 0, 0, "mnepc", .exists = has_smrnmi, AT(mnepc), .writable = ~UINT64_C(1), .read = read_epc },
     { 0x742, 0, 0, "mncause", .exists = has_smrnmi, AT(mncause), ALL_BITS },
     { 0x744, 0, CSR_ENDS, "mnstatus", .exists = has_smrnmi, AT(mnstatus), .write = write_mnstatus },
-    { 0x747, 0, CSR_ENDS, "mseccfg", .exists = has_smepmp, AT(mseccfg), .write = write_mseccfg },
-    { 0x757, 0, CSR_ENDS | CSR_UPPER, "mseccfgh", .exists = has_smepmp, AT(mseccfg), .write = write_mseccfg },
+    { 0x747, 0, CSR_ENDS, "mseccfg", .exists = has_mseccfg, AT(mseccfg), .write = write_mseccfg },
+    { 0x757, 0, CSR_ENDS | CSR_UPPER, "mseccfgh", .exists = has_mseccfg, AT(mseccfg), .write = write_mseccfg },
 
     { 0x7a0, 0, 0, "tselect", .exists = has_debug, AT(tselect), .write = riscv_csr_write_tselect },
     { 0x7a1, 0, CSR_HOOKED | CSR_ENDS, "tdata1", .exists = has_debug, HOOKED(tdata1) },

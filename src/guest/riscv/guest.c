@@ -1,8 +1,8 @@
 /*
  * RISC-V: RV32 and RV64 with I, E, M, A, F, D, C and the extensions that config.h lists; machine, supervisor and user
  * mode. After "The RISC-V Instruction Set Manual", volumes I and II, version 20240411. The width is a fact of the
- * configuration: both guests are this code. Not here: the hypervisor extension, vectors, quad precision, Zkr and
- * Ztso; instructions and registers of theirs are illegal.
+ * configuration: both guests are this code. Not here: the hypervisor extension, vectors, quad precision, control-flow
+ * integrity (Zicfilp, Zicfiss); instructions and registers of theirs are illegal.
  */
 #include "guest/riscv/internal.h"
 

@@ -175,16 +175,17 @@ void riscv_pmp_set_address(Cpu *cpu, unsigned entry, uint64_t value)
     }
 }
 
-/* MML and MMWP stay once they are set; RLB stays clear once an entry is locked. */
+/* MML and MMWP stay once they are set; RLB stays clear once an entry is locked. The other bits are left alone. */
 void riscv_pmp_set_mseccfg(Cpu *cpu, uint64_t value)
 {
     RiscvState *state = riscv_state(cpu);
+    uint64_t once = MSECCFG_MML | MSECCFG_MMWP, others = state->mseccfg & ~(once | MSECCFG_RLB);
     bool locked = false;
 
     for (unsigned i = 0; i < riscv_config(cpu)->pmp_count; i++) {
         locked |= state->pmpcfg[i] & PMP_LOCKED;
     }
     uint64_t bypass = locked && !(state->mseccfg & MSECCFG_RLB) ? 0 : value & MSECCFG_RLB;
-    state->mseccfg = (state->mseccfg & (MSECCFG_MML | MSECCFG_MMWP)) | (value & (MSECCFG_MML | MSECCFG_MMWP)) | bypass;
+    state->mseccfg = others | ((state->mseccfg | value) & once) | bypass;
     riscv_protection_changed(cpu);
 }

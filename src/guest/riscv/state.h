@@ -103,6 +103,8 @@ enum {
     MSECCFG_MML = 1,  /* machine mode lock-down */
     MSECCFG_MMWP = 2, /* ... whitelist policy */
     MSECCFG_RLB = 4,  /* rule locking bypass */
+    MSECCFG_USEED = 1 << 8, /* user mode may read seed */
+    MSECCFG_SSEED = 1 << 9, /* supervisor mode */
 };
 
 /* Bits of mip and mie; numbers of interrupt causes. */

@@ -60,9 +60,14 @@ static inline void set_x_word(Translator *t, int32_t reg, IrRef value)
     set_x(t, reg, is_rv64(t) ? ir_extend(&t->ir, IR_OP_sext, IR_I64, 32, value) : value);
 }
 
+/* Ztso orders what has no order of its own. Zama16b makes the misaligned ones atomic. */
 static inline MemOp data_mem_op(const Translator *t, unsigned op)
 {
-    return (MemOp)(op | (t->mode & MODE_MMU) << MEM_MODE_SHIFT);
+    const RiscvConfig *config = translator_config(t);
+    unsigned order = config->ztso && (op & MEM_ORDER_MASK) != MEM_SEQ_CST ? MEM_TSO : op & MEM_ORDER_MASK;
+
+    return (MemOp)((op & ~MEM_ORDER_MASK) | order | (config->zama16b ? MEM_ATOMIC : 0) |
+                   (t->mode & MODE_MMU) << MEM_MODE_SHIFT);
 }
 
 /* Text of an instruction; aliases as assemblers write them, or not. */

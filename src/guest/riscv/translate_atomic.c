@@ -1,10 +1,19 @@
-/* Zalrsc, Zaamo, Zacas and Zabha. Both acquire and release together make an access sequentially consistent. */
+/*
+ * Zalrsc, Zaamo, Zacas and Zabha. Both acquire and release together make an access sequentially consistent. With
+ * Zama16b only LR, SC and what is wider than a register insist on alignment.
+ */
 #include "guest/riscv/translate.h"
 
 static MemOp atomic_mem_op(const Translator *t, const RiscvInsn *insn, unsigned size)
 {
     static const uint16_t orders[] = { MEM_RELAXED, MEM_RELEASE, MEM_ACQUIRE, MEM_SEQ_CST };
     return data_mem_op(t, size | MEM_SIGNED | MEM_ALIGNED | MEM_ATOMIC | orders[insn->aq << 1 | insn->rl]);
+}
+
+static MemOp amo_mem_op(const Translator *t, const RiscvInsn *insn, unsigned size)
+{
+    MemOp op = atomic_mem_op(t, insn, size);
+    return translator_config(t)->zama16b ? op & (MemOp)~MEM_ALIGNED : op;
 }
 
 static void load_reserved(Translator *t, const RiscvInsn *insn, unsigned size)
@@ -22,14 +31,14 @@ static void store_conditional(Translator *t, const RiscvInsn *insn, unsigned siz
 
 static void word_op(Translator *t, const RiscvInsn *insn, IrOp op)
 {
-    MemOp mem = atomic_mem_op(t, insn, MEM_32);
+    MemOp mem = amo_mem_op(t, insn, MEM_32);
     IrRef address = get_address(t, insn->rs1), value = get_x_as(t, IR_I32, insn->rs2);
     set_x_word(t, insn->rd, ir_atomic(&t->ir, op, IR_I32, mem, address, value, 0));
 }
 
 static void double_op(Translator *t, const RiscvInsn *insn, IrOp op)
 {
-    MemOp mem = atomic_mem_op(t, insn, MEM_64);
+    MemOp mem = amo_mem_op(t, insn, MEM_64);
     IrRef address = get_address(t, insn->rs1), value = get_x(t, insn->rs2);
     set_x(t, insn->rd, ir_atomic(&t->ir, op, IR_I64, mem, address, value, 0));
 }
@@ -37,7 +46,7 @@ static void double_op(Translator *t, const RiscvInsn *insn, IrOp op)
 /* Of 8 or 16 bits, the result sign-extended. */
 static void narrow_op(Translator *t, const RiscvInsn *insn, IrOp op, unsigned size)
 {
-    MemOp mem = atomic_mem_op(t, insn, size);
+    MemOp mem = amo_mem_op(t, insn, size);
     IrRef address = get_address(t, insn->rs1), value = get_x_as(t, IR_I32, insn->rs2);
     set_x_word(t, insn->rd, ir_atomic(&t->ir, op, IR_I32, mem, address, value, 0));
 }
@@ -48,7 +57,7 @@ static void compare_and_swap(Translator *t, const RiscvInsn *insn, unsigned size
     IrType type = size == MEM_64 ? IR_I64 : IR_I32;
     IrRef address = get_address(t, insn->rs1), expected = get_x_as(t, type, insn->rd);
     IrRef value = get_x_as(t, type, insn->rs2);
-    IrRef before = ir_atomic(&t->ir, IR_OP_atomic_cas, type, atomic_mem_op(t, insn, size), address, value, expected);
+    IrRef before = ir_atomic(&t->ir, IR_OP_atomic_cas, type, amo_mem_op(t, insn, size), address, value, expected);
 
     if (type == IR_I32) {
         set_x_word(t, insn->rd, before);

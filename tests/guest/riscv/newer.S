@@ -340,6 +340,65 @@ TEST cbo_envcfg
     LEAVE
     END
 
+#define CSR_SEED 0x015
+#define CSR_MSECCFG 0x747
+
+/* Each read gives 16 bits, and must be by an instruction that writes. */
+TEST seed
+    csrrw a2, CSR_SEED, zero
+    srli a3, a2, 30
+    CHECK a3, 2
+    srli a3, a2, 16
+    CHECK a3, 0x8000
+    li a4, 1000
+1:  csrrwi a3, CSR_SEED, 31
+    bne a2, a3, 2f
+    addi a4, a4, -1
+    bnez a4, 1b
+    j test_fail
+2:  WORKS csrrs a2, CSR_SEED, a4
+    WORKS csrrci a2, CSR_SEED, 1
+    WORKS csrrw zero, CSR_SEED, zero
+    ILLEGAL csrr a2, CSR_SEED
+    ILLEGAL csrrc a2, CSR_SEED, zero
+    ILLEGAL csrrsi a2, CSR_SEED, 0
+    ILLEGAL csrrci a2, CSR_SEED, 0
+    END
+
+TEST seed_by_privilege
+    li a2, -1
+    csrw CSR_MSECCFG, a2
+    csrr a2, CSR_MSECCFG
+    CHECK a2, 0x300
+    csrw CSR_MSECCFG, zero
+    ENTER MSTATUS_MPP_S
+    ILLEGAL csrrw a2, CSR_SEED, zero
+    LEAVE
+    ENTER 0
+    ILLEGAL csrrw a2, CSR_SEED, zero
+    LEAVE
+    li a2, 0x200
+    csrw CSR_MSECCFG, a2
+    ENTER MSTATUS_MPP_S
+    csrrw a2, CSR_SEED, zero
+    LEAVE
+    srli a2, a2, 30
+    CHECK a2, 2
+    ENTER 0
+    ILLEGAL csrrw a2, CSR_SEED, zero
+    LEAVE
+    li a2, 0x100
+    csrw CSR_MSECCFG, a2
+    ENTER 0
+    csrrw a2, CSR_SEED, zero
+    LEAVE
+    srli a2, a2, 30
+    CHECK a2, 2
+    ENTER MSTATUS_MPP_S
+    ILLEGAL csrrw a2, CSR_SEED, zero
+    LEAVE
+    END
+
     .data
     .align 8
 block:
