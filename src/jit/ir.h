@@ -224,6 +224,7 @@ typedef struct IrGuest {
     uint32_t helper_count;
     const uint32_t *fp_contexts; /* offsets of FpContexts in the state */
     uint32_t fp_context_count;
+    /* A register that is a context's flags (its offset is theirs) holds all that were raised before it is read. */
     /* What a context is like in a mode, but for its rounding and flags; NULL: as all zeroes say. */
     const FpContext *(*fp_rules)(uint64_t mode, unsigned context);
     /* Registers by how often code uses them: a host keeps the first ones of each kind in its own registers, as many as

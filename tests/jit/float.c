@@ -102,9 +102,25 @@ static void emit_moves(IrBuilder *b, uint64_t *seed)
     }
 }
 
+/* Seen in the middle of a block, cleared, restored. */
+static void emit_flags(IrBuilder *b, uint64_t *seed)
+{
+    IrType type = pick(seed, 2) ? IR_I64 : IR_I32;
+    IrRef seen = ir_binary_const(b, IR_OP_and, type, ir_get(b, type, R_FLAGS), COMMON_FP_FLAGS);
+
+    ir_set(b, R_X0 + pick(seed, 8), seen);
+    if (pick(seed, 2)) {
+        IrRef other = ir_binary_const(b, IR_OP_and, type, operand(b, seed, type), COMMON_FP_FLAGS);
+        ir_set(b, R_FLAGS, pick(seed, 2) ? other : ir_const(b, type, 0));
+    }
+}
+
 static void emit_any(IrBuilder *b, uint64_t *seed)
 {
-    switch (pick(seed, 12)) {
+    switch (pick(seed, 13)) {
+    case 12:
+        emit_flags(b, seed);
+        break;
     case 0:
     case 1:
         emit_access(b, seed);

@@ -27,6 +27,7 @@ static const GuestRegister registers[REGISTERS] = {
     [R_X0_LOW] = { "x0.low", offsetof(TestState, x[0]), 32, 0, 0 },
     [R_X0_HALF] = { "x0.half", offsetof(TestState, x[0]), 16, 0, 0 },
     [R_X0_BYTE] = { "x0.byte", offsetof(TestState, x[0]), 8, 0, 0 },
+    [R_FLAGS] = { "flags", offsetof(TestState, fp[0].flags), 8, 0, 0 },
     [R_X0_BYTE1] = { "x0.byte1", offsetof(TestState, x[0]) + 1, 8, 0, 0 },
 };
 

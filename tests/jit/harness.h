@@ -33,6 +33,7 @@ enum {
     R_X0_HALF,
     R_X0_BYTE,
     R_X0_BYTE1,
+    R_FLAGS, /* fp[0]'s */
     REGISTERS,
 };
 enum { H_SUM3, H_SUM6, H_RAISE, H_RAISE_IF, H_SWAP, H_COUNT, HELPERS };

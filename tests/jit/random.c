@@ -47,7 +47,7 @@ static unsigned register_for(Generator *g, IrType type)
     case 80:
         return R_T0 + pick(g, 2);
     default:
-        return pick(g, 3) ? R_X0 + pick(g, 4) : R_X0 + pick(g, REGISTERS - R_X0);
+        return pick(g, 3) ? R_X0 + pick(g, 4) : R_X0 + pick(g, R_FLAGS - R_X0);
     }
 }
 
@@ -380,7 +380,7 @@ static void compare(const TestMachine *a, const TestMachine *b, int exit_a, int 
 {
     g_assert_cmpint(exit_a, ==, exit_b);
     g_assert_cmpuint(a->exec.insns, ==, b->exec.insns);
-    for (unsigned i = 0; i < REGISTERS; i++) {
+    for (unsigned i = 0; i < R_FLAGS; i++) {
         const GuestRegister *reg = &test_guest.registers[i];
         if (memcmp(a->exec.state + reg->offset, b->exec.state + reg->offset, reg->bits / 8)) {
             g_test_message("%s differs: %" PRIx64 ", not %" PRIx64, reg->name, load_le64(a->exec.state + reg->offset),

@@ -53,6 +53,7 @@ enum {
     RISCV_REGISTER_PC = 32,
     RISCV_REGISTER_F0 = 33,
     RISCV_REGISTER_FS = 65,
+    RISCV_REGISTER_FFLAGS = 66,
 };
 
 enum {

@@ -13,8 +13,30 @@ void riscv_translate_ebreak(Translator *t, const RiscvInsn *insn)
     riscv_translate_raise(t, CAUSE_BREAKPOINT, t->pc);
 }
 
+enum { CSR_FFLAGS = 1, FFLAGS = 31, CSR_NUMBER_SHIFT = 20, FUNCT3_SHIFT = 12, RS1_SHIFT = 15 };
+
+/* fflags is a register like any other: compilers save and restore it around comparisons that must not raise. */
+static void access_fflags(Translator *t, const RiscvInsn *insn, IrRef operand)
+{
+    enum { WRITE = 1, SET = 2 };
+    unsigned operation = insn->bits >> FUNCT3_SHIFT & 3;
+    IrRef mask = ir_const(&t->ir, x_type(t), FFLAGS), old = ir_get(&t->ir, x_type(t), RISCV_REGISTER_FFLAGS);
+
+    old = ir_binary(&t->ir, IR_OP_and, x_type(t), old, mask);
+    if (operation == WRITE || insn->bits >> RS1_SHIFT & 31) {
+        IrRef value = operation == WRITE ? operand
+                                         : ir_binary(&t->ir, operation == SET ? IR_OP_or : IR_OP_andn, x_type(t), old, operand);
+        ir_set(&t->ir, RISCV_REGISTER_FFLAGS, ir_binary(&t->ir, IR_OP_and, x_type(t), value, mask));
+    }
+    set_x(t, insn->rd, old);
+}
+
 static void access_csr(Translator *t, const RiscvInsn *insn, IrRef operand)
 {
+    if (insn->bits >> CSR_NUMBER_SHIFT == CSR_FFLAGS && t->mode & MODE_FP && t->mode & MODE_FP_DIRTY) {
+        access_fflags(t, insn, operand);
+        return;
+    }
     RiscvCsrUse use = riscv_csr_use(t->cpu, insn->bits, translator_privilege(t));
 
     if (!use.exists) {

@@ -70,6 +70,7 @@ typedef struct X64Common {
     uint8_t pinned_register[PINNED + FLOAT_PINNED]; /* host registers */
     uint16_t pinned_guest[PINNED + FLOAT_PINNED];
     uint8_t *host_of; /* by guest register: its host register; OVERLAPS; or X64_NO_REGISTER */
+    uint16_t flags_register; /* of the guest: what MXCSR's flags go to; or that after the last */
     CodeLink nowhere;
     const uint8_t *enter, *exit_link, *exit_pc, *exit_reason, *exit_raised, *exit_saved, *slow;
 } X64Common;
@@ -266,6 +267,9 @@ void float_before_jump(Compiler *c, unsigned label);
 void float_jumped(Compiler *c, unsigned label);
 void float_at_label(Compiler *c, unsigned label);
 void float_before_helper(Compiler *c);
+/* The register of the guest that is its flags. */
+void float_get_flags(Compiler *c);
+void float_set_flags(Compiler *c, const IrInst *inst);
 void float_after_helper(Compiler *c, bool changed);
 extern Lower *const integer_lowerings[IR_OP_COUNT];
 /* What a fused cmp leaves in the flags. */

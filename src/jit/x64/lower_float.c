@@ -342,20 +342,31 @@ void lower_float(Compiler *c, const IrInst *inst)
 
 /* ---- MXCSR and the FpContext ---- */
 
+enum { CONTROL_FLAGS = 0x3f };
+
+/* MXCSR's as FpFlag bits. */
+static void emit_raised_flags(Compiler *c, unsigned to, unsigned scratch)
+{
+    x64_m(&c->code, X64_STMXCSR, 4, x64_memory(RSP, FRAME_GUEST_CONTROL), 0);
+    x64_rm(&c->code, X64_MOV_RM, 4, to, x64_memory(RSP, FRAME_GUEST_CONTROL));
+    x64_alu_immediate(&c->code, X64_AND, 4, x64_register(to), CONTROL_FLAGS);
+    x64_rm(&c->code, X64_LEA, 8, scratch, x64_at(c->common->flags_of_control));
+    x64_rm(&c->code, X64_MOVZX_8, 4, to, x64_indexed(scratch, to, 0, 0));
+}
+
+static X64Operand flags_operand(const Compiler *c)
+{
+    return state_operand((int64_t)(c->guest->fp_contexts[0] + offsetof(FpContext, flags)));
+}
+
 /* Around a helper; nothing but rcx and rdx is lost. */
 void float_before_helper(Compiler *c)
 {
     if (!c->guest->fp_context_count) {
         return;
     }
-    size_t flags = c->guest->fp_contexts[0] + offsetof(FpContext, flags);
-
-    x64_m(&c->code, X64_STMXCSR, 4, x64_memory(RSP, FRAME_GUEST_CONTROL), 0);
-    x64_rm(&c->code, X64_MOV_RM, 4, RCX, x64_memory(RSP, FRAME_GUEST_CONTROL));
-    x64_alu_immediate(&c->code, X64_AND, 4, x64_register(RCX), 0x3f);
-    x64_rm(&c->code, X64_LEA, 8, RDX, x64_at(c->common->flags_of_control));
-    x64_rm(&c->code, X64_MOVZX_8, 4, RCX, x64_indexed(RDX, RCX, 0, 0));
-    x64_alu_store(&c->code, X64_OR, 1, state_operand((int64_t)flags), RCX);
+    emit_raised_flags(c, RCX, RDX);
+    x64_alu_store(&c->code, X64_OR, 1, flags_operand(c), RCX);
     x64_m(&c->code, X64_LDMXCSR, 4, x64_memory(RSP, FRAME_HOST_CONTROL), 0);
 }
 
@@ -378,6 +389,43 @@ void float_after_helper(Compiler *c, bool changed)
     x64_m(&c->code, X64_LDMXCSR, 4, x64_memory(RSP, FRAME_GUEST_CONTROL), 0);
 }
 
+void float_get_flags(Compiler *c)
+{
+    unsigned scratch = scratch_register(c), to = define_register(c, BIT(scratch));
+
+    emit_raised_flags(c, to, scratch);
+    x64_rm(&c->code, X64_MOVZX_8, 4, scratch, flags_operand(c));
+    x64_alu(&c->code, X64_OR, 4, to, x64_register(scratch));
+    bind_result(c, to, true);
+}
+
+/* MXCSR is written where it has flags that are not to be set alone: that is slow. */
+void float_set_flags(Compiler *c, const IrInst *inst)
+{
+    unsigned value = use_register(c, inst->a), raised = scratch_register(c), scratch = scratch_register(c);
+
+    x64_rm(&c->code, X64_MOV_MR, 1, value, flags_operand(c));
+    emit_raised_flags(c, raised, scratch);
+    x64_rr(&c->code, X64_MOV_RM, 4, scratch, value);
+    x64_r(&c->code, X64_NOT, 4, scratch, 0);
+    x64_rr(&c->code, X64_TEST_MR, 4, raised, scratch);
+    uint8_t *none = x64_branch_short(&c->code, X64_E);
+    x64_alu_immediate(&c->code, X64_AND, 4, x64_memory(RSP, FRAME_GUEST_CONTROL), ~CONTROL_FLAGS);
+    x64_m(&c->code, X64_LDMXCSR, 4, x64_memory(RSP, FRAME_GUEST_CONTROL), 0);
+    x64_land_short(&c->code, none);
+}
+
+static uint16_t find_flags_register(const IrGuest *guest)
+{
+    unsigned i = 0;
+
+    while (i < guest->register_count &&
+           !(guest->fp_context_count && guest->registers[i].offset == guest->fp_contexts[0] + offsetof(FpContext, flags))) {
+        i++;
+    }
+    return (uint16_t)i;
+}
+
 void float_prepare(X64Common *common)
 {
     X64FpHost *host = &common->float_host.host;
@@ -387,6 +435,7 @@ void float_prepare(X64Common *common)
     host->fma = __builtin_cpu_supports("fma");
     host->f16c = common->float_host.avx && __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
     host->avx512 = __builtin_cpu_supports("avx512f");
+    common->flags_register = find_flags_register(common->guest);
     host->constants = &common->float_constants;
     x64_fp_constants_init(&common->float_constants);
     for (unsigned i = 0; i < ARRAY_SIZE(common->flags_of_control); i++) {

@@ -146,6 +146,10 @@ void lower_get(Compiler *c, const IrInst *inst)
     unsigned host = c->common->host_of[inst->aux], bits = ir_type_bits((IrType)inst->type);
     bool floating = is_float((IrType)inst->type);
 
+    if (inst->aux == c->common->flags_register) {
+        float_get_flags(c);
+        return;
+    }
     if (host == HOST_OVERLAPS) {
         store_overlapped(c, inst->aux);
     }
@@ -289,6 +293,10 @@ void lower_set(Compiler *c, const IrInst *inst)
     unsigned host = c->common->host_of[inst->aux];
     uint64_t pinned = host == HOST_OVERLAPS ? overlapped(c, inst->aux) : 0;
 
+    if (inst->aux == c->common->flags_register) {
+        float_set_flags(c, inst);
+        return;
+    }
     if (host < HOST_REGISTERS) {
         host < X64_XMM0 ? set_pinned(c, inst, host) : set_pinned_float(c, inst, host);
         return;
