@@ -2,7 +2,9 @@
  * execve: of the guest's programs through ourselves, of scripts through their interpreter, of the host's programs as
  * they are. No binfmt_misc is needed. Everything is checked before the host's call, which then does not return.
  *
- * Not here yet: execveat; names of the emulator that /proc/PID/cmdline does not show.
+ * A program that would change the user or group gets EPERM, and a word on standard error: we cannot give it that.
+ *
+ * Not here: AT_EXECFN of what execveat runs (it is the file's name).
  */
 #include "base/error.h"
 #include "cpu/guest.h"
@@ -15,10 +17,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STRINGS_LIMIT = 2 << 20, STRING_LIMIT = 128 << 10, SCRIPT_LINE = 256, SCRIPT_DEPTH = 4, HEADER = 20 };
+enum { STRINGS_LIMIT = 2 << 20, STRING_LIMIT = 128 << 10, SCRIPT_LINE = 256, SCRIPT_DEPTH = 4, HEADER = 20,
+       LOWEST_FD = 100 };
 
 typedef VEC(char *) Strings;
 
@@ -28,6 +34,8 @@ typedef struct ExecRequest {
     PathBuffer path;
     char lines[SCRIPT_DEPTH][SCRIPT_LINE];   /* what scripts begin with: the interpreters' names lie in them */
     size_t total;
+    char fd_text[12];
+    int fd; /* the program's file, where no name leads to it; -1: one does */
 } ExecRequest;
 
 static void free_strings(Strings *strings)
@@ -185,6 +193,10 @@ static void make_command(ExecRequest *request)
     if (options->single_step) {
         vec_push(&request->command, (char *)"-one-insn-per-tb");
     }
+    if (request->fd >= 0) {
+        snprintf(request->fd_text, sizeof request->fd_text, "%d", request->fd);
+        add_option(request, "-program-fd", request->fd_text);
+    }
     add_option(request, "-0", request->arguments.count ? request->arguments.items[0] : "");
     vec_push(&request->command, (char *)"--");
     vec_push(&request->command, request->path.text);
@@ -194,6 +206,20 @@ static void make_command(ExecRequest *request)
     vec_push(&request->command, NULL);
 }
 
+/* Whether the program would run as another user or group. */
+static bool changes_identity(const char *path)
+{
+    struct stat status;
+    struct statvfs system;
+
+    if (stat(path, &status) || statvfs(path, &system) || system.f_flag & ST_NOSUID ||
+        prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) {
+        return false;
+    }
+    return (status.st_mode & S_ISUID && status.st_uid != geteuid()) ||
+           (status.st_mode & S_ISGID && status.st_mode & S_IXGRP && status.st_gid != getegid());
+}
+
 static int64_t run(ExecRequest *request)
 {
     ProgramKind kind;
@@ -201,6 +227,11 @@ static int64_t run(ExecRequest *request)
 
     if (result) {
         return result;
+    }
+    if (kind == PROGRAM_GUEST && changes_identity(request->path.text)) {
+        fprintf(stderr, "myna-user: %s: is set-user-ID or set-group-ID, which needs binfmt_misc with the flag C "
+                "(myna-user --register)\n", request->path.text);
+        return -EPERM;
     }
     vec_push(&request->environment, NULL);
     if (kind == PROGRAM_HOST) {
@@ -226,21 +257,95 @@ void exec_forget(Task *task)
     }
 }
 
-int64_t sys_execve(Task *task, const uint64_t *a)
+/* The program at request->path, with strings at these addresses. */
+static int64_t execute(ExecRequest *request, uint64_t arguments, uint64_t environment)
+{
+    int64_t result = copy_strings(request, arguments, &request->arguments);
+
+    result = result < 0 ? result : copy_strings(request, environment, &request->environment);
+    return result < 0 ? result : run(request);
+}
+
+static ExecRequest *request_new(Task *task)
 {
     ExecRequest *request = task->exec = NEW(ExecRequest);
+
+    request->task = task;
+    request->fd = -1;
+    return request;
+}
+
+int64_t sys_execve(Task *task, const uint64_t *a)
+{
+    ExecRequest *request = request_new(task);
     uint64_t host;
     int64_t result = a[0] ? path_to_host(task, a[0], &request->path, &host) : -EFAULT;
 
-    request->task = task;
     if (!result) { /* also where the kernel would have been given the guest's own pointer */
         result = host == (uintptr_t)request->path.text
                      ? 0
                      : memory_read_string(task_memory(task), request->path.text, a[0], sizeof request->path.text);
     }
-    result = result < 0 ? result : copy_strings(request, a[1], &request->arguments);
-    result = result < 0 ? result : copy_strings(request, a[2], &request->environment);
-    result = result < 0 ? result : run(request);
+    result = result < 0 ? result : execute(request, a[1], a[2]);
+    exec_forget(task);
+    return result;
+}
+
+/* The name of an open file, where it still leads to it; else the file itself is handed on. */
+static int64_t name_file(ExecRequest *request, int fd)
+{
+    char own[32];
+    struct stat by_name, by_fd;
+
+    snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(own, request->path.text, sizeof request->path.text - 1);
+    if (length < 0) {
+        return -errno;
+    }
+    request->path.text[length] = 0;
+    if (!fstat(fd, &by_fd) && !stat(request->path.text, &by_name) && by_name.st_dev == by_fd.st_dev &&
+        by_name.st_ino == by_fd.st_ino) {
+        return 0;
+    }
+    request->fd = fcntl(fd, F_DUPFD, LOWEST_FD); /* stays open over the call */
+    if (request->fd < 0) {
+        return -errno;
+    }
+    snprintf(request->path.text, sizeof request->path.text, "/proc/self/fd/%d", request->fd);
+    return 0;
+}
+
+int64_t sys_execveat(Task *task, const uint64_t *a)
+{
+    const uint64_t known = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW;
+    char first;
+
+    if (a[4] & ~known) {
+        return -EINVAL;
+    }
+    if (memory_read(task_memory(task), &first, a[1], 1)) {
+        return -EFAULT;
+    }
+    if (!(a[4] & known) && (first == '/' || (int)a[0] == AT_FDCWD)) {
+        return sys_execve(task, a + 1);
+    }
+    uint64_t path;
+    guest_pointer(task, a[1], 1, &path);
+    int64_t fd = first || !(a[4] & AT_EMPTY_PATH)
+                     ? host_call(task, SYS_openat, a[0], path, O_PATH | O_CLOEXEC | (a[4] & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0),
+                                 0, 0, 0)
+                     : host_call(task, SYS_fcntl, a[0], F_DUPFD_CLOEXEC, LOWEST_FD, 0, 0, 0);
+    if (fd < 0) {
+        return fd;
+    }
+    struct stat status;
+    ExecRequest *request = request_new(task);
+    int64_t result = fstat((int)fd, &status) ? -errno : S_ISLNK(status.st_mode) ? -ELOOP : name_file(request, (int)fd);
+    result = result < 0 ? result : execute(request, a[2], a[3]);
+    close((int)fd);
+    if (request->fd >= 0) {
+        close(request->fd);
+    }
     exec_forget(task);
     return result;
 }

@@ -26,6 +26,14 @@ typedef enum LayoutId {
     LAYOUT_EPOLL_EVENT,
     LAYOUT_SCHED_PARAM,
     LAYOUT_MQ_ATTR,
+    LAYOUT_SIGEVENT,
+    LAYOUT_SEMID,
+    LAYOUT_SEMINFO,
+    LAYOUT_SHMID,
+    LAYOUT_SHMINFO,  /* the limits */
+    LAYOUT_SHM_INFO, /* what is used */
+    LAYOUT_MSQID,
+    LAYOUT_MSGINFO,
     LAYOUT_COUNT
 } LayoutId;
 

@@ -180,7 +180,7 @@ int user_main(int argc, char **argv, char **environment)
         return error ? (fprintf(stderr, "%s: %s\n", argv[0], error_message(error)), status) : status;
     }
     const char *path = command.arguments[0];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = options.program_fd ? options.program_fd : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         fprintf(stderr, "%s: %s: %s\n", argv[0], path, strerror(errno));
         return EXIT_BAD;

@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "user/main.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,18 @@ static bool set_stack(Parse *parse, const char *value, Error **error)
 static bool set_reserved(Parse *parse, const char *value, Error **error)
 {
     return text_to_size(value, 1, &parse->options->reserved, error);
+}
+
+/* Of our own making: execve of a file without a name. */
+static bool set_program_fd(Parse *parse, const char *value, Error **error)
+{
+    uint64_t number;
+
+    if (!text_to_uint64(value, &number, error)) {
+        return false;
+    }
+    parse->options->program_fd = number <= INT_MAX ? (int)number : 0;
+    return true;
 }
 
 static bool set_base(Parse *parse, const char *value, Error **error)
@@ -139,6 +152,7 @@ static const struct OptionRow {
     { "D", "QEMU_LOG_FILENAME", "logfile", set_log_file, "write the log to 'logfile'" },
     { "one-insn-per-tb", "QEMU_ONE_INSN_PER_TB", NULL, set_single_step, "run one instruction at a time" },
     { "strace", "QEMU_STRACE", NULL, set_strace, "log system calls" },
+    { "program-fd", NULL, "fd", set_program_fd, "the program's file, open already" },
     { "version", "QEMU_VERSION", NULL, print_version, "print the version" },
 };
 

@@ -14,5 +14,6 @@ typedef struct UserOptions {
     uint64_t stack_size;     /* 0: the host's limit */
     uint64_t guest_base;     /* -B */
     uint64_t reserved;       /* -R */
+    int program_fd;          /* -program-fd: where the program is open already; 0: nowhere */
     bool strace, single_step, interpret;
 } UserOptions;

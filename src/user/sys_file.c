@@ -17,6 +17,17 @@ int64_t sys_refuse(Task *task, const uint64_t *a)
     return -ENOSYS;
 }
 
+int64_t sys_invalid(Task *task, const uint64_t *a)
+{
+    return -EINVAL;
+}
+
+/* restart_syscall: no call of ours leaves anything to go on with. */
+int64_t sys_interrupted(Task *task, const uint64_t *a)
+{
+    return -EINTR;
+}
+
 int64_t sys_deny(Task *task, const uint64_t *a)
 {
     return -EPERM;

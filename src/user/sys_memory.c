@@ -25,6 +25,17 @@ int64_t sys_mprotect(Task *task, const uint64_t *a)
     return memory_protect(task_memory(task), a[0], a[1], (int)a[2]);
 }
 
+/* Processors without keys of memory: none can be had, and -1 means none. */
+int64_t sys_pkey_mprotect(Task *task, const uint64_t *a)
+{
+    return (int)a[3] == -1 ? sys_mprotect(task, a) : -EINVAL;
+}
+
+int64_t sys_pkey_alloc(Task *task, const uint64_t *a)
+{
+    return a[0] || a[1] > 3 ? -EINVAL : -ENOSPC;
+}
+
 int64_t sys_mremap(Task *task, const uint64_t *a)
 {
     return memory_remap(task_memory(task), a[0], a[1], a[2], (int)a[3], a[4]);

@@ -2,8 +2,7 @@
  * System calls on sockets whose addresses, options and messages have lengths in memory. Lengths are copied first, so
  * that a thread that changes one meanwhile does no harm.
  *
- * Not here: messages of 32-bit guests, whose headers differ (their tables do not have sendmsg and recvmsg);
- * sendmmsg and recvmmsg.
+ * Messages are in sys_message.c.
  */
 #include "user/syscall_functions.h"
 
@@ -118,68 +117,6 @@ int64_t sys_recvfrom(Task *task, const uint64_t *a)
     if (!result) {
         result = host_call(task, SYS_recvfrom, a[0], buffer, a[2], a[3], sized.host, sized_length(&sized));
         result = sized_done(task, &sized, result);
-    }
-    return result;
-}
-
-/* -- messages ------------------------------------------------------------------------------------------------------ */
-
-static int64_t read_message(Task *task, uint64_t address, struct msghdr *message, struct iovec *vector)
-{
-    uint64_t name, control;
-
-    if (memory_read(task_memory(task), message, address, sizeof *message)) {
-        return -EFAULT;
-    }
-    if (message->msg_iovlen > VECTOR_MAXIMUM) {
-        return -EMSGSIZE;
-    }
-    if (!guest_pointer(task, (uintptr_t)message->msg_name, message->msg_namelen, &name) ||
-        !guest_pointer(task, (uintptr_t)message->msg_control, message->msg_controllen, &control)) {
-        return -EFAULT;
-    }
-    message->msg_name = (void *)(uintptr_t)name;
-    message->msg_control = (void *)(uintptr_t)control;
-    int64_t result = task_vector(task, (uintptr_t)message->msg_iov, message->msg_iovlen, vector);
-    message->msg_iov = vector;
-    return result;
-}
-
-/* What the host's kernel says of the message that came: lengths and flags. */
-static int write_message(Task *task, uint64_t address, const struct msghdr *message)
-{
-    GuestMemory *memory = task_memory(task);
-
-    return memory_write(memory, address + offsetof(struct msghdr, msg_namelen), &message->msg_namelen,
-                        sizeof message->msg_namelen) ||
-                   memory_write(memory, address + offsetof(struct msghdr, msg_controllen), &message->msg_controllen,
-                                sizeof message->msg_controllen) ||
-                   memory_write(memory, address + offsetof(struct msghdr, msg_flags), &message->msg_flags,
-                                sizeof message->msg_flags)
-               ? -EFAULT
-               : 0;
-}
-
-int64_t sys_sendmsg(Task *task, const uint64_t *a)
-{
-    struct msghdr message;
-    struct iovec vector[VECTOR_MAXIMUM];
-    int64_t result = read_message(task, a[1], &message, vector);
-
-    return result ? result : host_call(task, SYS_sendmsg, a[0], (uintptr_t)&message, a[2], 0, 0, 0);
-}
-
-int64_t sys_recvmsg(Task *task, const uint64_t *a)
-{
-    struct msghdr message;
-    struct iovec vector[VECTOR_MAXIMUM];
-    int64_t result = read_message(task, a[1], &message, vector);
-
-    if (!result) {
-        result = host_call(task, SYS_recvmsg, a[0], (uintptr_t)&message, a[2], 0, 0, 0);
-        if (result >= 0 && write_message(task, a[1], &message)) {
-            result = -EFAULT;
-        }
     }
     return result;
 }

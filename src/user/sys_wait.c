@@ -1,11 +1,8 @@
-/*
- * Waiting for files with the guest's signals changed meanwhile.
- *
- * Not here: pselect6 of 32-bit guests, whose sets of files are of narrower words.
- */
+/* Waiting for files with the guest's signals changed meanwhile. */
 #include "user/syscall_functions.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
@@ -66,28 +63,40 @@ int64_t sys_ppoll(Task *task, const uint64_t *a)
 /* The last argument is the address of a signal set's address and size. */
 static int64_t select_mask(Task *task, uint64_t address, WaitMask *mask)
 {
-    uint64_t pair[2] = { 0, 0 };
+    unsigned word = task_abi(task)->word_size;
+    uint64_t set = 0, size = 0;
 
-    if (address && memory_read(task_memory(task), pair, address, sizeof pair)) {
+    if (address && (memory_read_word(task_memory(task), address, word, &set) ||
+                    memory_read_word(task_memory(task), address + word, word, &size))) {
         return -EFAULT;
     }
-    return wait_mask_read(task, pair[0], pair[1], mask);
+    return wait_mask_read(task, set, size, mask);
 }
 
+enum { SELECT_MAXIMUM = 65536 }; /* files: the kernel cuts to what the process may have open */
+
+/* Sets of files are words; they are copied, because the guest's may be shorter than ours. */
 int64_t sys_pselect6(Task *task, const uint64_t *a)
 {
-    uint64_t sets[3], timeout, size = align_up((uint32_t)a[0], 64) / 8;
+    unsigned count = (unsigned)MIN(a[0], SELECT_MAXIMUM), bits = task_abi(task)->word_size * 8;
+    size_t size = align_up(count, bits) / 8;
+    uint64_t sets[3][SELECT_MAXIMUM / 64 + 1], timeout;
     WaitMask mask;
     int64_t result = (int32_t)a[0] < 0 ? -EINVAL : select_mask(task, a[5], &mask);
 
     for (unsigned i = 0; i < 3 && !result; i++) {
-        result = guest_pointer(task, a[1 + i], size, &sets[i]) ? 0 : -EFAULT;
+        memset(sets[i], 0, size + 4);
+        result = a[1 + i] ? memory_read(task_memory(task), sets[i], a[1 + i], size) : 0;
     }
     if (result || !guest_pointer(task, a[4], 16, &timeout)) {
         return result ? result : -EFAULT;
     }
     uint64_t pair[2] = { wait_mask_host(&mask), SIGNAL_SET_SIZE };
-    result = host_call(task, SYS_pselect6, a[0], sets[0], sets[1], sets[2], timeout, (uintptr_t)pair);
+    result = host_call(task, SYS_pselect6, count, a[1] ? (uintptr_t)sets[0] : 0, a[2] ? (uintptr_t)sets[1] : 0,
+                       a[3] ? (uintptr_t)sets[2] : 0, timeout, (uintptr_t)pair);
+    for (unsigned i = 0; i < 3 && result >= 0; i++) {
+        result = a[1 + i] && memory_write(task_memory(task), a[1 + i], sets[i], size) ? -EFAULT : result;
+    }
     return wait_mask_done(task, &mask, result);
 }
 

@@ -8,6 +8,7 @@
 #include "user/host/host.h"
 #include "user/options.h"
 #include "user/path.h"
+#include "user/siginfo.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -139,6 +140,24 @@ bool guest_is_like_host(const Task *task)
     return task_abi(task)->word_size == 8 && !task_memory(task)->base;
 }
 
+static int forward_info(Forward *f, unsigned i)
+{
+    uint8_t bytes[SIGINFO_SIZE];
+
+    if (task_abi(f->task)->word_size == 8 || !f->arguments[i]) {
+        return forward_pointer(f, i, SIGINFO_SIZE);
+    }
+    f->host[i] = (uintptr_t)f->storage[i].bytes;
+    if (f->row->arguments[i].kind == ARGUMENT_INFO_OUT) {
+        return 0;
+    }
+    if (memory_read(task_memory(f->task), bytes, f->arguments[i], sizeof bytes)) {
+        return -EFAULT;
+    }
+    siginfo_to_host(task_abi(f->task)->word_size, bytes, (siginfo_t *)f->storage[i].bytes);
+    return 0;
+}
+
 static int64_t forward_argument(Forward *f, unsigned i)
 {
     const Argument *argument = &f->row->arguments[i];
@@ -164,8 +183,28 @@ static int64_t forward_argument(Forward *f, unsigned i)
     case ARGUMENT_VECTOR_IN:
     case ARGUMENT_VECTOR_OUT:
         return forward_vector(f, i);
+    case ARGUMENT_INFO_IN:
+    case ARGUMENT_INFO_OUT:
+        return forward_info(f, i);
     case ARGUMENT_DEEP:
         return guest_is_like_host(f->task) ? forward_pointer(f, i, 1) : -ENOSYS;
+    default:
+        return 0;
+    }
+}
+
+static int result_to_guest(Forward *f, unsigned i)
+{
+    const Argument *argument = &f->row->arguments[i];
+    uint8_t bytes[SIGINFO_SIZE];
+
+    switch (argument->kind) {
+    case ARGUMENT_OUT:
+    case ARGUMENT_INOUT:
+        return task_write(f->task, (LayoutId)argument->detail, f->arguments[i], f->storage[i].bytes);
+    case ARGUMENT_INFO_OUT:
+        siginfo_to_guest(task_abi(f->task)->word_size, (const siginfo_t *)f->storage[i].bytes, bytes);
+        return memory_write(task_memory(f->task), f->arguments[i], bytes, sizeof bytes);
     default:
         return 0;
     }
@@ -175,10 +214,7 @@ static int64_t forward_argument(Forward *f, unsigned i)
 static int forward_results(Forward *f)
 {
     for (unsigned i = 0; i < SYSCALL_ARGUMENTS; i++) {
-        const Argument *argument = &f->row->arguments[i];
-        bool out = argument->kind == ARGUMENT_OUT || argument->kind == ARGUMENT_INOUT;
-        if (out && f->host[i] == (uintptr_t)f->storage[i].bytes &&
-            task_write(f->task, (LayoutId)argument->detail, f->arguments[i], f->storage[i].bytes)) {
+        if (f->host[i] == (uintptr_t)f->storage[i].bytes && result_to_guest(f, i)) {
             return -EFAULT;
         }
     }

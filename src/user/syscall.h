@@ -37,6 +37,8 @@ typedef enum ArgumentKind {
     ARGUMENT_SIGSET_IN, /* 8 bytes */
     ARGUMENT_FIXED_IN,  /* detail: bytes, the same on every guest */
     ARGUMENT_FIXED_OUT,
+    ARGUMENT_INFO_IN,   /* siginfo */
+    ARGUMENT_INFO_OUT,
     ARGUMENT_DEEP,      /* a struct with pointers: only where the guest's layout and addresses are the host's */
 } ArgumentKind;
 

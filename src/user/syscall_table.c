@@ -35,6 +35,8 @@ enum {
 #define SYS_listxattrat NO_HOST_CALL
 #define SYS_removexattrat NO_HOST_CALL
 #define SYS_open_tree_attr NO_HOST_CALL
+#define SYS_file_getattr NO_HOST_CALL
+#define SYS_file_setattr NO_HOST_CALL
 
 #define PLAIN(kind) { ARGUMENT_##kind, 0 }
 #define INT PLAIN(INT)
@@ -52,6 +54,8 @@ enum {
 #define STRING PLAIN(STRING)
 #define SIGSET_IN PLAIN(SIGSET_IN)
 #define DEEP PLAIN(DEEP)
+#define INFO_IN PLAIN(INFO_IN)
+#define INFO_OUT PLAIN(INFO_OUT)
 #define FLAGS(table) { ARGUMENT_FLAGS, FLAGS_##table }
 #define BYTES_IN(size) { ARGUMENT_BYTES_IN, size }
 #define BYTES_OUT(size) { ARGUMENT_BYTES_OUT, size }

@@ -8,6 +8,7 @@
 #include "base/strbuf.h"
 #include "guest/riscv/state.h"
 #include "user/riscv/layouts.h"
+#include "user/siginfo.h"
 #include "user/vdso_image.h"
 #include "user/syscall.h"
 
@@ -162,18 +163,6 @@ static uint32_t read_fcsr(const RiscvState *state)
     return (uint32_t)state->frm << 5 | (uint32_t)(state->fp.flags & 31);
 }
 
-/* 64-bit siginfo has its union at 16, 32-bit at 12; pointers and values are words there. */
-static void fill_info(uint8_t *to, const siginfo_t *info, unsigned word)
-{
-    memcpy(to, info, word == 8 ? FRAME_INFO : 12);
-    if (word == 4) {
-        bool sent = info->si_code <= 0 || info->si_signo == SIGCHLD;
-        store_le32(to + 12, sent ? (uint32_t)info->si_pid : (uint32_t)(uintptr_t)info->si_addr);
-        store_le32(to + 16, sent ? info->si_uid : 0);
-        store_le32(to + 20, info->si_signo == SIGCHLD ? (uint32_t)info->si_status : (uint32_t)info->si_int);
-    }
-}
-
 static bool riscv_abi_push_frame(Task *task, const SignalFrame *frame)
 {
     Cpu *cpu = task->cpu;
@@ -182,7 +171,7 @@ static bool riscv_abi_push_frame(Task *task, const SignalFrame *frame)
     uint8_t bytes[FRAME_MAXIMUM] = { 0 };
     uint64_t address = align_down(frame->stack - shape.size, 16);
 
-    fill_info(bytes, frame->info, shape.word);
+    siginfo_to_guest(shape.word, frame->info, bytes);
     store_le(bytes + shape.stack, shape.word, frame->alternate_start);
     store_le32(bytes + shape.stack + shape.word, (uint32_t)frame->alternate_flags);
     store_le(bytes + shape.stack + 2 * shape.word, shape.word, frame->alternate_size);

@@ -4,8 +4,12 @@
  */
 #include "user/riscv/layouts.h"
 
+#include <mqueue.h>
 #include <sys/epoll.h>
+#include <sys/msg.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/time.h>
@@ -66,7 +70,54 @@ static const LayoutField statfs_fields32[] = { /* struct statfs64 */
     STATFS32(f_namelen, 56, 4), STATFS32(f_frsize, 60, 4), STATFS32(f_flags, 64, 4),
 };
 
+#define MQ32(member, offset) FIELD(struct mq_attr, member, offset, 4, true)
+static const LayoutField mq_attr_fields32[] = { MQ32(mq_flags, 0), MQ32(mq_maxmsg, 4), MQ32(mq_msgsize, 8),
+                                                MQ32(mq_curmsgs, 12) };
+
+static const LayoutField sigevent_fields32[] = {
+    { offsetof(struct sigevent, sigev_value), 0, 8, 4, false, "sigev_value" },
+    FIELD(struct sigevent, sigev_signo, 4, 4, true), FIELD(struct sigevent, sigev_notify, 8, 4, true),
+    { offsetof(struct sigevent, sigev_notify) + 4, 12, 4, 4, true, "sigev_notify_tid" },
+};
+
+/* include/uapi/asm-generic: ipcbuf.h, sembuf.h, shmbuf.h, msgbuf.h. On 32 bits the high halves of times stand behind. */
+#define PERMISSIONS(type, member) \
+    FIELD(type, member.__key, 0, 4, false), FIELD(type, member.uid, 4, 4, false), FIELD(type, member.gid, 8, 4, false), \
+    FIELD(type, member.cuid, 12, 4, false), FIELD(type, member.cgid, 16, 4, false), \
+    FIELD(type, member.mode, 20, 4, false), FIELD(type, member.__seq, 24, 2, false)
+#define SEM(member, offset, size) FIELD(struct semid_ds, member, offset, size, false)
+static const LayoutField semid_fields64[] = { PERMISSIONS(struct semid_ds, sem_perm), SEM(sem_otime, 48, 8),
+                                              SEM(sem_ctime, 56, 8), SEM(sem_nsems, 64, 8) };
+static const LayoutField semid_fields32[] = {
+    PERMISSIONS(struct semid_ds, sem_perm), SEM(sem_otime, 36, 4), { offsetof(struct semid_ds, sem_otime) + 4, 40, 4, 4 },
+    SEM(sem_ctime, 44, 4), { offsetof(struct semid_ds, sem_ctime) + 4, 48, 4, 4 }, SEM(sem_nsems, 52, 4),
+};
+
+#define SHM(member, offset, size) FIELD(struct shmid_ds, member, offset, size, false)
+#define SHM_HIGH(member, offset) { offsetof(struct shmid_ds, member) + 4, offset, 4, 4, false, #member "_high" }
+static const LayoutField shmid_fields32[] = {
+    PERMISSIONS(struct shmid_ds, shm_perm), SHM(shm_segsz, 36, 4), SHM(shm_atime, 40, 4), SHM_HIGH(shm_atime, 44),
+    SHM(shm_dtime, 48, 4), SHM_HIGH(shm_dtime, 52), SHM(shm_ctime, 56, 4), SHM_HIGH(shm_ctime, 60), SHM(shm_cpid, 64, 4),
+    SHM(shm_lpid, 68, 4), SHM(shm_nattch, 72, 4),
+};
+#define SHMINFO(member, offset) FIELD(struct shminfo, member, offset, 4, false)
+static const LayoutField shminfo_fields32[] = { SHMINFO(shmmax, 0), SHMINFO(shmmin, 4), SHMINFO(shmmni, 8),
+                                                SHMINFO(shmseg, 12), SHMINFO(shmall, 16) };
+#define SHM_INFO32(member, offset) FIELD(struct shm_info, member, offset, 4, false)
+static const LayoutField shm_info_fields32[] = { SHM_INFO32(used_ids, 0), SHM_INFO32(shm_tot, 4), SHM_INFO32(shm_rss, 8),
+                                                 SHM_INFO32(shm_swp, 12), SHM_INFO32(swap_attempts, 16),
+                                                 SHM_INFO32(swap_successes, 20) };
+
+#define MSG(member, offset, size) FIELD(struct msqid_ds, member, offset, size, false)
+#define MSG_HIGH(member, offset) { offsetof(struct msqid_ds, member) + 4, offset, 4, 4, false, #member "_high" }
+static const LayoutField msqid_fields32[] = {
+    PERMISSIONS(struct msqid_ds, msg_perm), MSG(msg_stime, 36, 4), MSG_HIGH(msg_stime, 40), MSG(msg_rtime, 44, 4),
+    MSG_HIGH(msg_rtime, 48), MSG(msg_ctime, 52, 4), MSG_HIGH(msg_ctime, 56), MSG(__msg_cbytes, 60, 4),
+    MSG(msg_qnum, 64, 4), MSG(msg_qbytes, 68, 4), MSG(msg_lspid, 72, 4), MSG(msg_lrpid, 76, 4),
+};
+
 #define FOR_BOTH \
+    [LAYOUT_SEMINFO] = SAME(sizeof(struct seminfo)), [LAYOUT_MSGINFO] = SAME(sizeof(struct msginfo)), \
     [LAYOUT_INT32] = SAME(4), [LAYOUT_INT64] = SAME(8), [LAYOUT_STAT] = TABLE(struct stat, 128, stat_fields), \
     [LAYOUT_STATX] = SAME(256), [LAYOUT_TIMESPEC] = SAME(16), [LAYOUT_ITIMERSPEC] = SAME(32), \
     [LAYOUT_TIMEZONE] = SAME(8), [LAYOUT_RLIMIT64] = SAME(16), [LAYOUT_TIMEX] = SAME(208), \
@@ -83,6 +134,12 @@ const Layout riscv64_layouts[LAYOUT_COUNT] = {
     [LAYOUT_SYSINFO] = SAME(112),
     [LAYOUT_TMS] = SAME(32),
     [LAYOUT_MQ_ATTR] = SAME(64),
+    [LAYOUT_SIGEVENT] = SAME(sizeof(struct sigevent)),
+    [LAYOUT_SEMID] = TABLE(struct semid_ds, 88, semid_fields64),
+    [LAYOUT_SHMID] = SAME(sizeof(struct shmid_ds)),
+    [LAYOUT_SHMINFO] = SAME(sizeof(struct shminfo)),
+    [LAYOUT_SHM_INFO] = SAME(sizeof(struct shm_info)),
+    [LAYOUT_MSQID] = SAME(sizeof(struct msqid_ds)),
 };
 
 const Layout riscv32_layouts[LAYOUT_COUNT] = {
@@ -94,4 +151,11 @@ const Layout riscv32_layouts[LAYOUT_COUNT] = {
     [LAYOUT_RUSAGE] = TABLE(struct rusage, 72, rusage_fields32),
     [LAYOUT_SYSINFO] = TABLE(struct sysinfo, 64, sysinfo_fields32),
     [LAYOUT_TMS] = TABLE(struct tms, 16, tms_fields32),
+    [LAYOUT_MQ_ATTR] = TABLE(struct mq_attr, 32, mq_attr_fields32),
+    [LAYOUT_SIGEVENT] = TABLE(struct sigevent, 64, sigevent_fields32),
+    [LAYOUT_SEMID] = TABLE(struct semid_ds, 64, semid_fields32),
+    [LAYOUT_SHMID] = TABLE(struct shmid_ds, 84, shmid_fields32),
+    [LAYOUT_SHMINFO] = TABLE(struct shminfo, 36, shminfo_fields32),
+    [LAYOUT_SHM_INFO] = TABLE(struct shm_info, 24, shm_info_fields32),
+    [LAYOUT_MSQID] = TABLE(struct msqid_ds, 88, msqid_fields32),
 };
