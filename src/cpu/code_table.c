@@ -288,7 +288,7 @@ static void check_page(CodeCache *cache, const TlbSource *source, unsigned page_
 /* The first of the list that was not compared since there were `changes`. */
 static CodePage *page_to_check(CodePage *page, uint64_t changes)
 {
-    while (page && page->checked >= changes) {
+    while (page && (page->checked >= changes || !page->blocks)) {
         page = page->next;
     }
     return page;

@@ -104,6 +104,13 @@ void code_forget_targets(Cpu *cpu)
     }
 }
 
+void code_translations_changed(Cpu *cpu)
+{
+    if (cpu->code && !(cpu->code->cache->flags & CODE_DIRECT)) { /* what is unmapped there is dropped by itself */
+        code_forget_targets(cpu);
+    }
+}
+
 /* That of the mode, or the one that has not been used for longest. */
 static CodeContext *find_context(CodeVcpu *code, uint64_t mode, uint32_t flags)
 {
@@ -383,10 +390,12 @@ static bool second_page_stands(Cpu *cpu, const Block *block)
     return true;
 }
 
-static bool is_on_page_of(const Block *block, const CodeLink *link)
+/* Exits that ask no TLB lead to the block's own page, or to where nobody maps anything else unnoticed. */
+static bool stays_in_reach(const Block *block, const CodeLink *link)
 {
     const Block *from = (const Block *)link->from;
-    return from->ram == block->ram && from->ram_offset == block->ram_offset;
+    return link->cross_page || block->code.flags & CODE_DIRECT ||
+           (from->ram == block->ram && from->ram_offset == block->ram_offset);
 }
 
 /* Called with a block that holds what stands at pc now: the exit that led here, and jumps, find it next time. */
@@ -396,7 +405,7 @@ static void remember(Cpu *cpu, Block *block, const TlbSource *source)
     CodeLink *link = exec->code_link;
 
     if (link && link->pc == block->code.pc && link->from->mode == block->code.mode &&
-        link->from->flags == block->code.flags && (link->cross_page || is_on_page_of(block, link))) {
+        link->from->flags == block->code.flags && stays_in_reach(block, link)) {
         uint64_t page = align_down(block->code.pc, BIT(exec->page_bits));
         code_link(cpu->code->cache, link, block, (uintptr_t)source->host - page);
     }

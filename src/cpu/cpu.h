@@ -83,7 +83,7 @@ struct Cpu {
     bool running;          /* executes guest instructions: an exclusive section waits for it; under the group's lock */
     _Atomic uint32_t drop; /* CpuDrop bits asked for by others */
 };
-enum CpuDrop { CPU_DROP_TLB = 1, CPU_DROP_CODE = 2, CPU_DROP_TARGETS = 4 };
+enum CpuDrop { CPU_DROP_TLB = 1, CPU_DROP_CODE = 2, CPU_DROP_TARGETS = 4, CPU_DROP_INTERPRETED = 8 };
 
 /* vCPUs that share memory: what an exclusive section holds off. */
 CpuGroup *cpu_group_new(void);

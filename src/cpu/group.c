@@ -249,10 +249,8 @@ void cpu_group_drop_code(CpuGroup *group, const void *ram, uint64_t first, uint6
     CodeCache *code = group->cpus.count ? group->code : NULL;
     unsigned page_bits = code ? group->cpus.items[0]->exec.page_bits : 0;
     mutex_unlock(&group->lock);
-    if (code && code_drop_range(code, ram, first, last, page_bits)) {
-        ask_all_to_drop(group, CPU_DROP_TARGETS);
-    }
-    cpu_group_code_changed(group); /* the interpreter's blocks */
+    bool any = code && code_drop_range(code, ram, first, last, page_bits);
+    ask_all_to_drop(group, CPU_DROP_INTERPRETED | (any ? CPU_DROP_TARGETS : 0));
 }
 
 bool cpu_group_find_code(const CpuGroup *group, const void *host_pc, uint64_t *pc, uint32_t *bytes)

@@ -21,6 +21,10 @@ static void run_drops(Cpu *cpu)
     if (drop & CPU_DROP_CODE) {
         cpu_code_changed(cpu);
     }
+    if (drop & CPU_DROP_INTERPRETED) {
+        block_cache_code_changed(cpu->blocks);
+        cpu->exec.epoch++;
+    }
     if (drop & CPU_DROP_TARGETS) {
         code_forget_targets(cpu);
     }

@@ -43,7 +43,7 @@ static void begin_epoch(Cpu *cpu)
 {
     memset(cpu->tlb->fetched, 0, sizeof cpu->tlb->fetched);
     cpu->exec.epoch++;
-    code_forget_targets(cpu);
+    code_translations_changed(cpu);
 }
 
 static void clear_entries(TlbEntry *entries, size_t count)

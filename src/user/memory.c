@@ -218,14 +218,19 @@ bool memory_lookup(GuestMemory *memory, uint64_t address, MemoryRange *range)
     return memory_next(memory, address, range) && range->start <= address;
 }
 
-/* What translated addresses, and code, were is no longer true. */
-static void mappings_changed(GuestMemory *memory, bool code)
+/* What is at the addresses goes, or changes its protection: translated code from there first, as comparisons read it. */
+static void mappings_change(GuestMemory *memory, uint64_t address, uint64_t size)
+{
+    if (memory->group && size) {
+        cpu_group_drop_code(memory->group, memory, address, address + size - 1);
+    }
+}
+
+/* What translated addresses were is no longer true. */
+static void mappings_changed(GuestMemory *memory)
 {
     if (memory->group) {
         cpu_group_tlb_flush(memory->group);
-        if (code) {
-            cpu_group_code_changed(memory->group);
-        }
     }
 }
 
@@ -292,6 +297,9 @@ static int64_t map_at(GuestMemory *memory, uint64_t address, const MapRequest *r
 
     flags |= was_free && !memory->reserved ? MAP_FIXED_NOREPLACE : MAP_FIXED;
     flags |= shared == MAP_SHARED_VALIDATE ? request->flags & MAP_SYNC : 0;
+    if (!was_free) {
+        mappings_change(memory, address, request->size);
+    }
     void *host = mmap(memory_host(memory, address), request->size, host_protection(request->protection), flags,
                       request->fd, (off_t)request->offset);
     if (host == MAP_FAILED) {
@@ -299,8 +307,8 @@ static int64_t map_at(GuestMemory *memory, uint64_t address, const MapRequest *r
     }
     set_range(memory, (MemoryRange){ address, address + request->size, request->protection & ALL_PROTECTION,
                                      shared != MAP_PRIVATE, MEMORY_PLAIN });
-    if (!was_free || request->protection & PROT_EXEC) {
-        mappings_changed(memory, true);
+    if (!was_free) {
+        mappings_changed(memory);
     }
     return (int64_t)address;
 }
@@ -344,10 +352,11 @@ int64_t memory_unmap(GuestMemory *memory, uint64_t address, uint64_t size)
     }
     mutex_lock(&memory->lock);
     if (!is_free(memory, address, address + size)) {
+        mappings_change(memory, address, size);
         result = host_unmap(memory, address, size);
         if (!result) {
             remove_ranges(memory, address, address + size);
-            mappings_changed(memory, true);
+            mappings_changed(memory);
         }
     }
     mutex_unlock(&memory->lock);
@@ -365,13 +374,14 @@ int64_t memory_protect(GuestMemory *memory, uint64_t address, uint64_t size, int
         return result;
     }
     mutex_lock(&memory->lock);
+    mappings_change(memory, address, size);
     if (!is_whole(memory, address, address + size)) {
         result = -ENOMEM;
     } else if (mprotect(memory_host(memory, address), size, host_protection(protection))) {
         result = -errno;
     } else {
         change_ranges(memory, address, address + size, protection & ALL_PROTECTION, -1);
-        mappings_changed(memory, protection & PROT_EXEC);
+        mappings_changed(memory);
     }
     mutex_unlock(&memory->lock);
     return result;
@@ -502,9 +512,13 @@ int64_t memory_remap(GuestMemory *memory, uint64_t address, uint64_t old_size, u
         return result;
     }
     mutex_lock(&memory->lock);
+    mappings_change(memory, request.address, request.old_size);
+    if (flags & MREMAP_FIXED) {
+        mappings_change(memory, request.new_address, request.new_size);
+    }
     result = remap(memory, &request);
     if (result >= 0) {
-        mappings_changed(memory, true);
+        mappings_changed(memory);
     }
     mutex_unlock(&memory->lock);
     return result;
@@ -523,11 +537,12 @@ static bool change_brk(GuestMemory *memory, uint64_t old_end, uint64_t new_end)
                            .flags = MAP_PRIVATE | MAP_ANONYMOUS, .fd = -1 };
 
     if (new_end < old_end) {
+        mappings_change(memory, new_end, old_end - new_end);
         if (host_unmap(memory, new_end, old_end - new_end)) {
             return false;
         }
         remove_ranges(memory, new_end, old_end);
-        mappings_changed(memory, false);
+        mappings_changed(memory);
         return true;
     }
     if (!is_free(memory, old_end, new_end) || map_at(memory, old_end, &request) < 0) {
@@ -566,12 +581,13 @@ static int64_t attach(GuestMemory *memory, int id, uint64_t address, uint64_t si
         return place == -EEXIST ? -EINVAL : place;
     }
     void *host = memory_host(memory, (uint64_t)place);
+    mappings_change(memory, (uint64_t)place, size);
     if (shmat(id, host, (flags & (SHM_RDONLY | SHM_EXEC)) | SHM_REMAP) == (void *)-1) {
         return -errno;
     }
     int protection = PROT_READ | (flags & SHM_RDONLY ? 0 : PROT_WRITE) | (flags & SHM_EXEC ? PROT_EXEC : 0);
     set_range(memory, (MemoryRange){ (uint64_t)place, (uint64_t)place + size, (uint8_t)protection, true, MEMORY_SHM });
-    mappings_changed(memory, true);
+    mappings_changed(memory);
     return place;
 }
 
@@ -611,13 +627,14 @@ int64_t memory_detach(GuestMemory *memory, uint64_t address)
     if (i < memory->ranges.count && memory->ranges.items[i].start == address &&
         memory->ranges.items[i].kind == MEMORY_SHM) {
         uint64_t end = memory->ranges.items[i].end;
+        mappings_change(memory, address, end - address);
         result = shmdt(memory_host(memory, address)) ? -errno : 0;
         if (!result) {
             remove_ranges(memory, address, end);
             if (memory->reserved) {
                 host_unmap(memory, address, end - address);
             }
-            mappings_changed(memory, true);
+            mappings_changed(memory);
         }
     }
     mutex_unlock(&memory->lock);
