@@ -22,6 +22,20 @@ static IrType any_format(uint64_t *seed)
 
 static IrRef operand(IrBuilder *b, uint64_t *seed, IrType type) { return ir_get(b, type, R_X0 + pick(seed, 8)); }
 
+/* Negated on its way, as compilers have it. */
+static void emit_fused(IrBuilder *b, uint64_t *seed)
+{
+    IrType type = pick(seed, 2) ? IR_F32 : IR_F64;
+    IrRef values[3];
+
+    for (unsigned i = 0; i < 3; i++) {
+        values[i] = operand(b, seed, type);
+        values[i] = pick(seed, 2) ? ir_unary(b, IR_OP_fneg, type, values[i]) : values[i];
+    }
+    IrRef result = ir_emit(b, IR_OP_ffma, type, IR_FP(0, IR_ROUND_DYNAMIC, 0, type), values[0], values[1], values[2]);
+    ir_set(b, R_X0 + pick(seed, 8), result);
+}
+
 static void emit_operation(IrBuilder *b, uint64_t *seed)
 {
     static const IrOp operations[] = {
@@ -117,7 +131,10 @@ static void emit_flags(IrBuilder *b, uint64_t *seed)
 
 static void emit_any(IrBuilder *b, uint64_t *seed)
 {
-    switch (pick(seed, 13)) {
+    switch (pick(seed, 14)) {
+    case 13:
+        emit_fused(b, seed);
+        break;
     case 12:
         emit_flags(b, seed);
         break;

@@ -20,6 +20,7 @@ typedef struct Emitter {
     const X64FpOperation *o;
     X64FpCold *cold;
     FpTreatment treatment;
+    bool default_nans; /* whatever NaNs go in */
 } Emitter;
 
 void x64_fp_constants_init(X64FpConstants *constants)
@@ -159,18 +160,27 @@ static X64FpOutcome emit_sqrt(Emitter *e)
 bool x64_fp_negates(const X64FpHost *host, const FpContext *rules, bool exact, IrType type, unsigned rounding)
 {
     return host->fma && (type == IR_F32 || type == IR_F64) && rounding == IR_ROUND_DYNAMIC &&
-           x64_fp_treatment(rules, IR_OP_ffma, false, exact) == FP_TREAT_SETTLE;
+           rules->nan_rule == FP_NAN_DEFAULT && x64_fp_treatment(rules, IR_OP_ffma, false, exact) != FP_TREAT_EXACT;
 }
 
 enum { FORM_132, FORM_213, FORM_231, FORMS = 3 };
 _Static_assert(X64_VFMSUB132SS == X64_VFMADD132SS + 2 * FORMS && X64_VFNMADD132SS == X64_VFMSUB132SS + 2 * FORMS,
                "in the table the forms are within the signs");
 
+/* Where a NaN is checked for, the factors must be there still. The addend need not: the result, a NaN, does as well, as
+ * what is to be found out is whether infinity times zero was added to a NaN. */
+static unsigned fma_target(const Emitter *e)
+{
+    const X64FpOperation *o = e->o;
+    bool takes_factor = o->result == o->a || (!o->b.memory && o->result == o->b.base);
+    return e->treatment == FP_TREAT_CHECK && (takes_factor || !e->default_nans) ? o->scratch[0] : o->result;
+}
+
 /* The three orders of operands let the result be in the place of any of them. */
 static X64FpOutcome emit_fma(Emitter *e)
 {
     const X64FpOperation *o = e->o;
-    unsigned signs = (o->negate_product ? 2u : 0) + o->negate_addend, to = target(e), b = o->b.base;
+    unsigned signs = (o->negate_product ? 2u : 0) + o->negate_addend, to = fma_target(e), b = o->b.base;
     X64Op first = by_format((IrType)o->type, (X64Op)(X64_VFMADD132SS + (int)signs * 2 * FORMS));
 
     if (o->type == IR_F16 || !e->host->fma) {
@@ -517,6 +527,7 @@ X64FpOutcome x64_fp_emit(X64Code *code, const X64FpHost *host, const FpContext *
     bool narrows = operation->op == IR_OP_fconvert && operation->type < operation->from;
     bool is_sign = operation->op == IR_OP_fneg || operation->op == IR_OP_fabs || operation->op == IR_OP_fcopysign;
     Emitter e = { .code = code, .host = host, .o = operation, .cold = cold,
+                  .default_nans = rules->nan_rule == FP_NAN_DEFAULT,
                   .treatment = x64_fp_treatment(rules, operation->op, narrows, exact) };
 
     *cold = (X64FpCold){ .kind = X64_FP_NOT_COLD };

@@ -261,6 +261,8 @@ uint32_t float_unsettled(const Compiler *c); /* as CodePoint has them */
 /* A number of the type is in the low part of an xmm register: boxes it. */
 void float_box(Compiler *c, IrType type, unsigned reg);
 void float_move(Compiler *c, unsigned to, unsigned from);
+/* Whether the fused multiplication and addition negates its operands itself. */
+bool float_negates(const Compiler *c, const IrInst *ffma);
 void float_forget(Compiler *c); /* all pinned registers have been changed */
 /* Around jumps to labels: ahead of each, behind it (not where code falls through), and at the label. */
 void float_before_jump(Compiler *c, unsigned label);

@@ -214,6 +214,20 @@ static bool is_ours(const Compiler *c, const IrInst *inst, IrType from)
     return ir_fp_is_exact(inst, from) && (inst->op == IR_OP_fclass || ir_fp_context(inst->aux) == 0);
 }
 
+bool float_negates(const Compiler *c, const IrInst *ffma)
+{
+    return is_ours(c, ffma, (IrType)ffma->type) &&
+           x64_fp_negates(&c->common->float_host.host, rules_of(c), c->flags & CODE_FP_EXACT, (IrType)ffma->type,
+                          ir_fp_rounding(ffma->aux));
+}
+
+/* The operand itself, or what a negation that is done here takes. */
+static IrRef behind_negation(const Compiler *c, IrRef ref, bool *negated)
+{
+    *negated = c->values[ref].fused;
+    return *negated ? inst_of(c, ref)->a : ref;
+}
+
 /* ffma alone has three operands, and it needs no second register of its own. */
 static void allocate_scratch(Compiler *c, X64FpOperation *o)
 {
@@ -231,14 +245,14 @@ static X64FpOperation allocate(Compiler *c, const IrInst *inst, IrType from)
     X64FpOperation o = { .op = inst->op, .type = inst->type, .from = (uint8_t)from,
                          .rounding = (uint8_t)ir_fp_rounding(inst->aux), .rule = (uint8_t)ir_fp_rule(inst->aux) };
 
-    o.a = (uint8_t)use_register(c, inst->a);
+    o.a = (uint8_t)use_register(c, behind_negation(c, inst->a, &o.negate_product));
     o.b = x64_register(o.a);
     o.c = o.a;
     if (operands[1]) {
         o.b = memory ? use_operand(c, inst->b) : x64_register(use_register(c, inst->b));
     }
     if (operands[1] && operands[2]) {
-        o.c = (uint8_t)use_register(c, inst->c);
+        o.c = (uint8_t)use_register(c, behind_negation(c, inst->c, &o.negate_addend));
     }
     allocate_scratch(c, &o);
     o.result = (uint8_t)define_register(c, BIT(o.scratch[0]) | BIT(o.scratch[1]) | BIT(o.integer_scratch));

@@ -53,6 +53,26 @@ static bool fuses(const Compiler *c, IrRef ref)
                                          !is_wide((IrType)next->type))) && next->a == ref;
 }
 
+/* A negation whose only use is a fused multiplication and addition that can do it. */
+static bool fuses_negation(const Compiler *c, IrRef ref)
+{
+    const IrInst *user = inst_of(c, c->values[ref].last_use);
+
+    return inst_of(c, ref)->op == IR_OP_fneg && c->values[ref].uses == 1 && user->op == IR_OP_ffma &&
+           user->b != ref && float_negates(c, user);
+}
+
+/* Where the operands of an instruction are used. */
+static IrRef place_of_use(const Compiler *c, IrRef ref)
+{
+    IrOp op = (IrOp)inst_of(c, ref)->op;
+
+    if (c->values[ref].fused) {
+        return c->values[ref].last_use;
+    }
+    return op == IR_OP_args ? ref + 1 : ref; /* what args takes is used by the call behind it */
+}
+
 void values_init(Compiler *c)
 {
     memset(c->values, 0, c->ir->count * sizeof *c->values);
@@ -70,10 +90,9 @@ void values_init(Compiler *c)
         value->root = ref;
         value->where = inst->op == IR_OP_const ? WHERE_CONST : WHERE_NOWHERE;
         value->dead = !value->uses && (effect == 'P' || inst->op == IR_OP_get);
-        value->fused = !value->dead && fuses(c, ref);
+        value->fused = !value->dead && (fuses(c, ref) || fuses_negation(c, ref));
         for (unsigned i = 0; i < operand_count(inst) && !value->dead; i++) {
-            /* What args takes is used by the call behind it. */
-            note_use(c, operands[i], value->fused || inst->op == IR_OP_args ? ref + 1 : ref);
+            note_use(c, operands[i], place_of_use(c, ref));
         }
     }
 }
@@ -408,11 +427,22 @@ static void release_of(Compiler *c, const IrInst *inst)
     }
 }
 
+static void release_negated(Compiler *c, IrRef ref)
+{
+    if (c->values[ref].fused) {
+        release_of(c, inst_of(c, ref));
+    }
+}
+
 void release_operands(Compiler *c)
 {
     const IrInst *inst = inst_of(c, c->now);
 
     release_of(c, inst);
+    if (inst->op == IR_OP_ffma) {
+        release_negated(c, inst->a);
+        release_negated(c, inst->c);
+    }
     if (c->values[c->now - 1].fused || inst[-1].op == IR_OP_args) {
         release_of(c, inst - 1);
     }
