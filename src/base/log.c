@@ -61,13 +61,13 @@ void log_free(Log *log)
     }
 }
 
-void log_print_items(FILE *file)
+void log_print_items(StrBuf *out)
 {
-    fprintf(file, "Log items (comma separated):\n");
+    strbuf_append(out, "Log items (comma separated):\n");
     for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
-        fprintf(file, "%-15s %s\n", items[i].name, items[i].description);
+        strbuf_printf(out, "%-15s %s\n", items[i].name, items[i].description);
     }
-    fprintf(file, "%-15s %s\n", "trace:PATTERN", "enable trace events; 'trace:help' lists them");
+    strbuf_printf(out, "%-15s %s\n", "trace:PATTERN", "enable trace events; 'trace:help' lists them");
 }
 
 static const char *item_candidate(const void *context, size_t i)

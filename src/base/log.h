@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 typedef struct Error Error;
+typedef struct StrBuf StrBuf;
 
 /* X(enumerator, name, description) */
 #define LOG_ITEMS(X) \
@@ -87,8 +88,8 @@ bool log_set_file(Log *log, const char *name, Error **error);
 /* -dfilter: ranges START..END, START+LENGTH or START-LENGTH (the LENGTH bytes up to and with START), separated by
  * commas. Not while other threads log. */
 bool log_set_ranges(Log *log, const char *list, Error **error);
-/* Prints -d help's table. */
-void log_print_items(FILE *file);
+/* -d help's table. */
+void log_print_items(StrBuf *out);
 
 static inline bool log_enabled(const Log *log, LogItem item)
 {

@@ -40,6 +40,11 @@ const Class system_bus_class = {
     .description = "The bus of a machine's own devices",
 };
 
+const char *bus_name(const Bus *bus)
+{
+    return bus == bus->machine->system_bus ? "main-system-bus" : bus->object.name;
+}
+
 unsigned bus_device_count(const Bus *bus)
 {
     unsigned count = 0;

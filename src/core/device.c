@@ -233,10 +233,10 @@ static bool enter_bus(Device *device, Bus *bus, Error **error)
         return true;
     }
     if (bus->maximum && bus_device_count(bus) >= bus->maximum) {
-        return error_set(error, "Bus '%s' is full", bus->object.name);
+        return error_set(error, "Bus '%s' is full", bus_name(bus));
     }
     if (device->hotplugged && !bus->hot_pluggable) {
-        return error_set(error, "Bus '%s' does not support hotplugging", bus->object.name);
+        return error_set(error, "Bus '%s' does not support hotplugging", bus_name(bus));
     }
     if (bus->plug && !bus->plug(bus, device, error)) {
         return false;
@@ -362,7 +362,7 @@ bool device_remove(Machine *machine, const char *id_or_path, Error **error)
         return error_set_class(error, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", id_or_path);
     }
     if (device->bus && !device->bus->hot_pluggable) {
-        return error_set(error, "Bus '%s' does not support hotplugging", device->bus->object.name);
+        return error_set(error, "Bus '%s' does not support hotplugging", bus_name(device->bus));
     }
     if (!device_class_of(device)->hot_pluggable) {
         return error_set(error, "Device '%s' does not support hotplugging", device->object.class->name);

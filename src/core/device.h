@@ -183,6 +183,8 @@ struct Bus {
 };
 extern const Class bus_class; /* "bus" */
 extern const Class system_bus_class; /* "System" */
+/* As QEMU names it: the name that its path has, but for the system bus. */
+const char *bus_name(const Bus *bus);
 /* A bus takes devices whose bus_type is its class's name or an ancestor's; `type` is its class's name at first.
  * A bus of class `class` (derived from bus_class) that `owner` provides, named as given, "OWNER-ID.N", or "CLASS.N". */
 Bus *bus_new(const Class *class, Device *owner, Machine *machine, const char *name, Error **error);

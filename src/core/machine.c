@@ -27,6 +27,8 @@ static bool set_smp(Object *object, const Property *property, const Json *value,
     }
     options->cpus = (unsigned)smp.cpus;
     options->maximum_cpus = (unsigned)smp.maxcpus;
+    options->drawers = (unsigned)smp.drawers;
+    options->books = (unsigned)smp.books;
     options->sockets = (unsigned)smp.sockets;
     options->dies = (unsigned)smp.dies;
     options->clusters = (unsigned)smp.clusters;
@@ -91,6 +93,7 @@ static const Property machine_properties[] = {
       .description = "size of the memory" },
     PROP("dump-guest-core", type_bool, Machine, dump_guest_core, "on", "put guest memory into a core dump"),
     PROP("mem-merge", type_bool, Machine, mem_merge, "on", "let the host share equal pages of guest memory"),
+    PROP("graphics", type_bool, Machine, graphics, "on", "firmware may use a screen; off by -nographic"),
     PROP("phandle-start", type_uint32, Machine, phandle_start, "1", "first handle in a device tree that is made"),
     { .name = "usb", .type = &type_bool, .get = get_usb, .set = set_usb, .description = "USB controllers: none yet" },
     PROP_END,
@@ -324,11 +327,12 @@ static bool check_level(const char *name, unsigned count, Error **error)
 static bool complete_smp(Machine *machine, Error **error)
 {
     MachineOptions *o = &machine->options;
-    if (!check_level("dies", o->dies, error) || !check_level("clusters", o->clusters, error) ||
+    if (!check_level("drawers", o->drawers, error) || !check_level("books", o->books, error) ||
+        !check_level("dies", o->dies, error) || !check_level("clusters", o->clusters, error) ||
         !check_level("modules", o->modules, error)) {
         return false;
     }
-    o->dies = o->clusters = o->modules = 1;
+    o->drawers = o->books = o->dies = o->clusters = o->modules = 1;
     unsigned wanted = o->maximum_cpus ? o->maximum_cpus : o->cpus;
     uint64_t known = (uint64_t)MAX(o->sockets, 1u) * MAX(o->cores, 1u) * MAX(o->threads, 1u);
     unsigned *open = !o->cores ? &o->cores : !o->sockets ? &o->sockets : &o->threads;

@@ -51,7 +51,7 @@ extern const MachineClass machine_class; /* "machine" */
 struct MachineOptions {
     const Guest *guest;
     const char *cpu_model; /* with its properties: "rv64,zba=off"; NULL: the machine's default */
-    unsigned cpus, maximum_cpus, sockets, dies, clusters, modules, cores, threads; /* 0: default */
+    unsigned cpus, maximum_cpus, drawers, books, sockets, dies, clusters, modules, cores, threads; /* 0: default */
     uint64_t ram_size, maximum_ram;                                                /* 0: default */
     unsigned ram_slots;
     const char *memory_backend; /* an object's id */
@@ -116,6 +116,7 @@ struct Machine {
                                                                              * the default. Main thread */
     _Atomic uint64_t random; /* machine_random's state, with a seed */
     bool dump_guest_core, mem_merge; /* of the main RAM, without a memory backend */
+    bool graphics; /* off by -nographic; firmware asks for it */
     uint32_t phandle_start;
     VEC(MachineListener) listeners;
     struct MachineParking *parking;

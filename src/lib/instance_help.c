@@ -103,7 +103,7 @@ static bool help_one(const GivenOption *option, const Guest *guest, FILE *file, 
     AUTO_STRBUF(out);
     bool ok = true;
     if (option->id == OPTION_LOG_ITEMS) {
-        log_print_items(file);
+        log_print_items(&out);
     } else if (option->id == OPTION_TRACE) {
         help_trace(file);
     } else if (option->id == OPTION_CPU) {

@@ -216,6 +216,11 @@ static bool apply_machine_text(Instance *instance, const GivenOption *option, co
     return object_set_text(&instance->machine->object, names[i].property, option->text, error);
 }
 
+static bool apply_nographic(Instance *instance, const GivenOption *option, const void *value, Error **error)
+{
+    return object_set_text(&instance->machine->object, "graphics", "off", error);
+}
+
 static bool apply_smp(Instance *instance, const GivenOption *option, const void *value, Error **error)
 {
     Json *configuration = type_to_json(&SMPConfiguration_type, value);
@@ -397,6 +402,7 @@ static const OptionAction actions[] = {
     { OPTION_APPEND, PHASE_PROPERTIES, false, apply_machine_text },
     { OPTION_DTB, PHASE_PROPERTIES, false, apply_machine_text },
     { OPTION_BIOS, PHASE_PROPERTIES, false, apply_machine_text },
+    { OPTION_NOGRAPHIC, PHASE_PROPERTIES, false, apply_nographic },
     { OPTION_SMP, PHASE_PROPERTIES, true, apply_smp },
     { OPTION_MEMORY, PHASE_PROPERTIES, true, apply_memory },
     { OPTION_NO_REBOOT, PHASE_PROPERTIES, false, apply_no_reboot },

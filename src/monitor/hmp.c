@@ -6,6 +6,7 @@
 
 #include "api/type.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "monitor/expression.h"
 #include "schema/hmp.h"
@@ -447,6 +448,9 @@ bool hmp_help(Monitor *monitor, const HelpHmpArguments *arguments, StrBuf *outpu
         print_help(command, output);
     } else {
         unknown_command(info ? topic : name, info, output);
+    }
+    if (command && !strcmp(command->name, "log")) {
+        log_print_items(output);
     }
     return true;
 }

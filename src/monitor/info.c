@@ -190,10 +190,8 @@ static void print_device(Device *device, TreePrinter *printer)
 
 static void print_bus(Bus *bus, TreePrinter *printer)
 {
-    /* QEMU shows the system bus by another name than its path has. */
-    bool system = bus == bus->machine->system_bus;
     indent(printer, 0);
-    strbuf_printf(printer->out, "bus: %s\n", system ? "main-system-bus" : bus->object.name);
+    strbuf_printf(printer->out, "bus: %s\n", bus_name(bus));
     indent(printer, 2);
     strbuf_printf(printer->out, "type %s\n", bus->type);
     for (ListNode *node = bus->devices.previous; node != &bus->devices; node = node->previous) {

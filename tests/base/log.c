@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/host/host.h"
 #include "base/log.h"
+#include "base/strbuf.h"
 #include "base/thread.h"
 #include "base/trace.h"
 #include "base/vec.h"
@@ -70,14 +71,11 @@ static void test_trace_items(void)
 
 static void test_print_items(void)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&text, &size);
-    log_print_items(file);
-    fclose(file);
+    AUTO_STRBUF(out);
+    log_print_items(&out);
+    const char *text = strbuf_text(&out);
     g_assert_true(g_str_has_prefix(text, "Log items (comma separated):\nout_asm         show generated host"));
     g_assert_nonnull(strstr(text, "\ntrace:PATTERN   enable trace events"));
-    free(text);
 }
 
 static void test_ranges(void)

@@ -31,6 +31,8 @@ ROWS = (
     (['-M', 'virt', '-smp', 'x'], 'cpus', 'x'),
     (['-M', 'virt', '-smp', '1,coers=2'], 'coers', 'cores'),
     (['-M', 'virt', '-smp', '9999'], '9999'),
+    (['-M', 'virt', '-smp', '2,books=2'], 'books > 1'),
+    (['-M', 'virt', '-smp', '2,drawers=2'], 'drawers > 1'),
     (['-M', 'virt', '-smp', '4,sockets=1,cores=2,threads=1'], '4'),
     (['-M', 'virt', '-m', '1Q'], '1Q'),
     (['-M', 'virt', '-m', '-1'], '-1'),

@@ -257,6 +257,18 @@ class Options(Test):
         with open(out, 'rb') as file:
             return file.read(1024)
 
+    def test_nographic(self):
+        """Firmware is told, and the machine's property says so."""
+        self.assertEqual(self.firmware_item(4)[:2], b'\0\0')
+        self.assertEqual(self.firmware_item(4, '-M', 'graphics=off')[:2], b'\1\0')
+        self.assertEqual(self.firmware_item(4, '-nographic')[:2], b'\1\0')
+
+    def test_topology(self):
+        vm = self.start(*VIRT, '-S', '-smp', '4,drawers=1,books=1,sockets=2,dies=1,clusters=1,modules=1,cores=2')
+        self.assertEqual(len(vm.command('query-cpus-fast')), 4)
+        smp = vm.command('qom-get', {'path': '/machine', 'property': 'smp'})
+        self.assertEqual([smp[key] for key in ('cpus', 'maxcpus', 'sockets', 'cores', 'threads')], [4, 4, 2, 2, 1])
+
     def test_fw_cfg(self):
         item = self.write('item', 'a b')
         options = ('-fw_cfg', 'name=opt/text,string=some words', '-fw_cfg', f'opt/file,file={item}')

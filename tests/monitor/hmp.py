@@ -184,6 +184,7 @@ class Hmp(Test):
                      'network', 'irq', 'roms'):
             self.assertRegex(topics, rf'(?m)^info {name} .*-- \S')
         self.assertEqual(vm.hmp('help info'), topics)
+        self.assertIn('\nin_asm ', vm.hmp('help log'))
         self.assertEqual(vm.hmp('? q'), 'quit|q  -- quit the emulator\n')
         self.assertEqual(vm.hmp('help info status').count('\n'), 1)
 

@@ -171,6 +171,7 @@ static bool add_firmware_devices(VirtMachine *virt, Error **error)
     if (!machine->firmware_config) {
         return false;
     }
+    fw_cfg_add_integer(machine->firmware_config, FW_CFG_NOGRAPHIC, 2, !machine->graphics);
     fw_cfg_add_integer(machine->firmware_config, FW_CFG_NB_CPUS, 2, machine->vcpus.count);
     fw_cfg_add_integer(machine->firmware_config, FW_CFG_MAX_CPUS, 2, machine->vcpus.count);
     fw_cfg_add_integer(machine->firmware_config, FW_CFG_RAM_SIZE, 8, machine->ram->size);
