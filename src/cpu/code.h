@@ -135,8 +135,8 @@ void code_vcpu_free(Cpu *cpu);
 bool code_run(Cpu *cpu, int *reason);
 /* Translations of addresses or code went: nothing may be entered by targets and returns. */
 void code_forget_targets(Cpu *cpu);
-/* The first of these. */
-void code_translations_changed(Cpu *cpu);
+/* cpu->space_serial is another one: predictions made under the old one are left. */
+void code_space_changed(Cpu *cpu);
 void code_told_of_changes(Cpu *cpu);
 /* Between blocks: the memory that this vCPU does not hold any more may go. */
 void code_rest(Cpu *cpu);

@@ -1,19 +1,20 @@
 /*
  * A vCPU and the code cache: finds the block to run, has it made where there is none, and links the exit that led here.
  *
- * Targets and returns are kept for each mode (and flags) apart, so that a system call does not cost the program its
- * predictions; all of them are emptied when translations of addresses or code go.
+ * Targets and returns are kept for each mode (and flags) and address space apart, so that neither a system call nor
+ * another program costs the program its predictions. They are left where translations of pages that code came from go,
+ * and all of them are emptied when code goes.
  */
 #include "cpu/code.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTEXTS = 6, TRIES = 3 };
+enum { CONTEXTS = 24, TRIES = 3 };
 
-/* What indirect jumps and returns find, for one mode. */
+/* What indirect jumps and returns find, for one mode and address space. */
 typedef struct CodeContext {
-    uint64_t mode;
+    uint64_t mode, space; /* Cpu.space_serial */
     uint32_t flags;
     bool valid;
     uint64_t last_used;
@@ -104,15 +105,8 @@ void code_forget_targets(Cpu *cpu)
     }
 }
 
-void code_translations_changed(Cpu *cpu)
-{
-    if (cpu->code && !(cpu->code->cache->flags & CODE_DIRECT)) { /* what is unmapped there is dropped by itself */
-        code_forget_targets(cpu);
-    }
-}
-
 /* That of the mode, or the one that has not been used for longest. */
-static CodeContext *find_context(CodeVcpu *code, uint64_t mode, uint32_t flags)
+static CodeContext *find_context(CodeVcpu *code, uint64_t mode, uint64_t space, uint32_t flags)
 {
     CodeContext **oldest = &code->contexts[0];
 
@@ -123,7 +117,7 @@ static CodeContext *find_context(CodeVcpu *code, uint64_t mode, uint32_t flags)
             oldest = slot;
             break;
         }
-        if ((*slot)->mode == mode && (*slot)->flags == flags) {
+        if ((*slot)->mode == mode && (*slot)->space == space && (*slot)->flags == flags) {
             return *slot;
         }
         if ((*slot)->last_used < (*oldest)->last_used) {
@@ -131,6 +125,7 @@ static CodeContext *find_context(CodeVcpu *code, uint64_t mode, uint32_t flags)
         }
     }
     (*oldest)->mode = mode;
+    (*oldest)->space = space;
     (*oldest)->flags = flags;
     (*oldest)->valid = false;
     return *oldest;
@@ -140,14 +135,15 @@ static void select_context(Cpu *cpu, uint32_t flags)
 {
     CodeVcpu *code = cpu->code;
     CodeContext *current = code->current;
+    uint64_t mode = cpu->exec.mode, space = flags & CODE_DIRECT ? 0 : cpu->space_serial; /* what is unmapped there is dropped */
 
-    if (LIKELY(current && current->mode == cpu->exec.mode && current->flags == flags)) {
+    if (LIKELY(current && current->mode == mode && current->space == space && current->flags == flags)) {
         return;
     }
     if (current) {
         current->return_top = cpu->exec.return_top;
     }
-    current = find_context(code, cpu->exec.mode, flags);
+    current = find_context(code, mode, space, flags);
     if (!current->valid) {
         empty(code->cache, current);
     }
@@ -157,6 +153,14 @@ static void select_context(Cpu *cpu, uint32_t flags)
     cpu->exec.returns = current->returns;
     cpu->exec.return_top = current->return_top;
     cpu->exec.code_link = NULL; /* an exit of another mode */
+}
+
+/* Translated code may look for a target before the run loop is reached. */
+void code_space_changed(Cpu *cpu)
+{
+    if (cpu->code && cpu->code->current) {
+        select_context(cpu, cpu->code->current->flags);
+    }
 }
 
 /* What changes, what goes. */

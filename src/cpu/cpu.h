@@ -80,6 +80,7 @@ struct Cpu {
     uint64_t timer_deadlines[CPU_TIMERS]; /* in ticks of cpu_time; UINT64_MAX: none */
     uint64_t alarm; /* exec.insns at which guest->alarm is called; UINT64_MAX: never */
     CpuTlb *tlb;
+    uint64_t space_serial; /* of what the TLB holds for the present address space: changes where predictions are wrong */
     bool running;          /* executes guest instructions: an exclusive section waits for it; under the group's lock */
     _Atomic uint32_t drop; /* CpuDrop bits asked for by others */
 };
@@ -149,9 +150,27 @@ bool cpu_debug_read(Cpu *cpu, uint64_t address, void *bytes, size_t count);
 bool cpu_debug_write(Cpu *cpu, uint64_t address, const void *bytes, size_t count);
 bool cpu_debug_translate(Cpu *cpu, uint64_t address, uint64_t *physical);
 
-/* Drops translations of addresses. `modes`: bit n is MMU mode n. */
-void cpu_tlb_flush(Cpu *cpu, uint32_t modes);
+/* Which translations of addresses are dropped. */
+typedef struct TlbScope {
+    uint32_t modes;           /* bit n: MMU mode n */
+    bool one_page;            /* that of `address` alone, however large it is */
+    bool one_space;           /* those of address spaces that agree with `space` where `space_mask` has bits; not global
+                               * ones */
+    uint64_t address, space, space_mask;
+} TlbScope;
+void cpu_tlb_drop(Cpu *cpu, const TlbScope *scope);
+void cpu_tlb_flush(Cpu *cpu, uint32_t modes); /* of all spaces */
 void cpu_tlb_flush_page(Cpu *cpu, uint64_t address, uint32_t modes);
+/* The guest's address space may be another one: guest->space says which. Translations of the one before are kept, for
+ * when it comes back. An instruction that calls this has to end its block. */
+void cpu_tlb_select(Cpu *cpu);
+
+/* How often; for monitors. */
+typedef struct CpuTlbCounts {
+    uint64_t flushes, space_drops, page_drops, switches;
+    uint64_t walks, large, shared; /* misses: by walks, from a large page's, from another space's */
+} CpuTlbCounts;
+const CpuTlbCounts *cpu_tlb_counts(const Cpu *cpu);
 /* Any thread. Each vCPU of the group drops them before it enters another block; one that does not run, before it runs
  * again. */
 void cpu_group_tlb_flush(CpuGroup *group);

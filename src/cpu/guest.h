@@ -61,6 +61,10 @@ struct Guest {
     uint64_t (*mode)(const Cpu *cpu);
     /* The MMU mode of instruction fetches. */
     unsigned (*fetch_mmu_mode)(const Cpu *cpu);
+    /* The present address space, by a number that tells it from any other: translations that are not global are its own
+     * in `spaced_modes` (bit n: MMU mode n). Whatever changes it calls cpu_tlb_select. NULL: there is one alone. */
+    uint64_t (*space)(const Cpu *cpu);
+    uint32_t spaced_modes;
     uint64_t (*pc)(const Cpu *cpu);
     void (*set_pc)(Cpu *cpu, uint64_t pc);
     /* Translates the one instruction at t->pc: see cpu/translator.h. */
@@ -71,6 +75,8 @@ struct Guest {
     /* While cpu->watches: asked by the slow paths before an access to data is looked at in any other way. False: an
      * exception is pending. May be NULL. */
     bool (*watch)(Cpu *cpu, uint64_t address, unsigned size, MmuAccess access);
+    /* An address was not in the TLB: for guests that count. May be NULL. */
+    void (*missed)(Cpu *cpu, MmuAccess access);
     /* Raises what a bus error, or a misaligned access, is to this guest. */
     void (*bus_error)(Cpu *cpu, uint64_t address, uint64_t physical, MmuAccess access);
     void (*misaligned)(Cpu *cpu, uint64_t address, MmuAccess access);

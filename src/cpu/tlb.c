@@ -1,242 +1,312 @@
 /*
- * The TLB: for each MMU mode a direct-mapped table that hits compare with directly (Exec.tlb), a parallel one of what
- * the slow paths need, and a few victims. Entries are for the guest's smallest page; a flush of one page drops the
- * whole mode where a larger one covers it. Tables grow when they are full at a flush, and shrink when they stay empty.
+ * The TLB of a vCPU: for each address space that ran lately, and each MMU mode, a table that hits compare with directly
+ * (tlb_table.h). Changing to another space puts its tables in the place of the present one's; translations of global
+ * pages, and of modes that know no spaces, stand in tables of their own. A miss looks for the page among those, then
+ * among large pages, and walks where both have nothing.
+ *
+ * A space that is not the present one is dropped by a mark, and emptied when it comes back.
  */
+#include "base/strbuf.h"
 #include "cpu/code.h"
+#include "cpu/tlb_table.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    MINIMUM_BITS = 6,
-    MAXIMUM_BITS = 13,
-    VICTIMS = 8,
-    QUIET_FLUSHES = 64, /* so many in a row with less than a quarter used: halve the table */
-};
+enum { SPACES = 8 };
 
-typedef struct TlbMode {
-    TlbSource *sources; /* parallel to Exec.tlb's entries */
-    TlbEntry victims[VICTIMS];
-    TlbSource victim_sources[VICTIMS];
-    unsigned next_victim;
-    unsigned bits;
-    unsigned used;                     /* entries filled since the last flush */
-    unsigned quiet_flushes;
-    uint64_t large_first, large_last;  /* addresses that larger pages cover, as one range; none: first > last */
-} TlbMode;
+typedef struct TlbSpace {
+    uint64_t space;  /* the guest's name for it */
+    bool valid;      /* else it is to be emptied before it is used */
+    uint64_t serial; /* of predictions that hold: another one each time some may not */
+    uint64_t last_used;
+    uint64_t fetches; /* CpuTlb.fetches, as of which its tags for fetches are true */
+    uint64_t filter[TLB_FILTER_WORDS]; /* the bit of each page that code may have been fetched from */
+    TlbWays ways[TLB_MODES];
+} TlbSpace;
 
 struct CpuTlb {
-    TlbMode modes[TLB_MODES];
-    TlbSource uncached;       /* the last answer that may not be kept */
-    uint64_t fetched[16];     /* a filter: the bit of each page that code was fetched from since the epoch began */
+    TlbSpace common;    /* modes without spaces; the other modes' tables have the global pages */
+    TlbSpace *spaces[SPACES];
+    TlbSpace *current;  /* one of them; `common` where no mode has a space */
+    TlbSource uncached; /* the last answer that may not be kept */
+    uint64_t serials, uses, fetches;
+    CpuTlbCounts counts;
 };
 
-static unsigned filter_bit(const Cpu *cpu, uint64_t page)
+static uint32_t spaced_modes(const Cpu *cpu) { return cpu->guest->space ? cpu->guest->spaced_modes : 0; }
+
+static TlbWays *ways_of(const Cpu *cpu, unsigned mode)
 {
-    return (unsigned)((page >> cpu->exec.page_bits) * 0x9e3779b97f4a7c15 >> 54);
+    return spaced_modes(cpu) >> mode & 1 ? &cpu->tlb->current->ways[mode] : &cpu->tlb->common.ways[mode];
 }
 
-static void begin_epoch(Cpu *cpu)
+/* Tables may have moved: translated code finds them where they are. */
+static void show_tables(Cpu *cpu)
 {
-    memset(cpu->tlb->fetched, 0, sizeof cpu->tlb->fetched);
+    for (unsigned i = 0; i < TLB_MODES; i++) {
+        cpu->exec.tlb[i] = ways_of(cpu, i)->table;
+    }
+}
+
+static void space_init(TlbSpace *space)
+{
+    *space = (TlbSpace){ 0 };
+    for (unsigned i = 0; i < TLB_MODES; i++) {
+        tlb_ways_init(&space->ways[i]);
+    }
+}
+
+static void space_free(TlbSpace *space)
+{
+    for (unsigned i = 0; i < TLB_MODES; i++) {
+        tlb_ways_free(&space->ways[i]);
+    }
+}
+
+static void forget_space_fetches(TlbSpace *space)
+{
+    for (unsigned i = 0; i < TLB_MODES; i++) {
+        tlb_ways_forget_fetches(&space->ways[i]);
+    }
+}
+
+/* What the filter says from now on: pages that translated code can enter without a look-up. */
+static void filter_anew(const Cpu *cpu, TlbSpace *space)
+{
+    memset(space->filter, 0, sizeof space->filter);
+    for (unsigned i = 0; i < TLB_MODES; i++) {
+        const TlbWays *ways = spaced_modes(cpu) >> i & 1 ? &space->ways[i] : &cpu->tlb->common.ways[i];
+        tlb_ways_filter_fetches(ways, cpu->exec.page_bits, space->filter);
+    }
+}
+
+/* The interpreter's links are all of the epoch, translated code's predictions of the space's serial. */
+static void enter_space(Cpu *cpu)
+{
+    cpu->space_serial = cpu->tlb->current->serial;
     cpu->exec.epoch++;
-    code_translations_changed(cpu);
+    code_space_changed(cpu);
 }
 
-static void clear_entries(TlbEntry *entries, size_t count)
+static void forget_predictions(Cpu *cpu, TlbSpace *space)
 {
-    memset(entries, 0xff, count * sizeof *entries); /* TLB_INVALID everywhere */
+    space->serial = ++cpu->tlb->serials;
+    filter_anew(cpu, space);
+    if (space == cpu->tlb->current) {
+        enter_space(cpu);
+    }
 }
 
-static void mode_clear(Cpu *cpu, unsigned index)
+static void flush_ways(TlbSpace *space, uint32_t modes)
 {
-    TlbMode *mode = &cpu->tlb->modes[index];
-
-    clear_entries(cpu->exec.tlb[index].entries, (size_t)1 << mode->bits);
-    clear_entries(mode->victims, VICTIMS);
-    mode->used = 0;
-    mode->large_first = UINT64_MAX;
-    mode->large_last = 0;
+    for (uint32_t left = modes & mask_bits(TLB_MODES); left; left &= left - 1) {
+        tlb_ways_flush(&space->ways[__builtin_ctz(left)]);
+    }
 }
 
-static void mode_allocate(Cpu *cpu, unsigned index, unsigned bits)
+/* That of the name; else one that is to be emptied: a new one, or what was used longest ago. */
+static TlbSpace *find_space(CpuTlb *tlb, uint64_t name)
 {
-    TlbMode *mode = &cpu->tlb->modes[index];
-    TlbTable *table = &cpu->exec.tlb[index];
+    TlbSpace **slot = &tlb->spaces[0];
 
-    free(table->entries);
-    free(mode->sources);
-    mode->bits = bits;
-    mode->quiet_flushes = 0;
-    table->entries = mem_alloc_array((size_t)1 << bits, sizeof *table->entries);
-    table->index_mask = mask_bits(bits);
-    table->offset_mask = table->index_mask * sizeof *table->entries;
-    mode->sources = mem_alloc_array((size_t)1 << bits, sizeof *mode->sources);
-    mode_clear(cpu, index);
+    for (unsigned i = 0; i < SPACES; i++) {
+        if (!tlb->spaces[i]) {
+            tlb->spaces[i] = NEW(TlbSpace);
+            space_init(tlb->spaces[i]);
+            slot = &tlb->spaces[i];
+            break;
+        }
+        if (tlb->spaces[i]->space == name) {
+            return tlb->spaces[i];
+        }
+        if (tlb->spaces[i]->last_used < (*slot)->last_used) {
+            slot = &tlb->spaces[i];
+        }
+    }
+    (*slot)->space = name;
+    (*slot)->valid = false;
+    return *slot;
+}
+
+static void revive(Cpu *cpu, TlbSpace *space)
+{
+    CpuTlb *tlb = cpu->tlb;
+
+    if (!space->valid) {
+        space->valid = true;
+        flush_ways(space, UINT32_MAX);
+        space->serial = ++tlb->serials;
+        filter_anew(cpu, space);
+    } else if (space->fetches != tlb->fetches) {
+        forget_space_fetches(space);
+    }
+    space->fetches = tlb->fetches;
+}
+
+void cpu_tlb_select(Cpu *cpu)
+{
+    CpuTlb *tlb = cpu->tlb;
+
+    if (!spaced_modes(cpu)) {
+        return;
+    }
+    TlbSpace *space = find_space(tlb, cpu->guest->space(cpu));
+    space->last_used = ++tlb->uses;
+    if (space != tlb->current || !space->valid) {
+        tlb->counts.switches++;
+        revive(cpu, space);
+        tlb->current = space;
+        enter_space(cpu);
+        show_tables(cpu);
+    }
 }
 
 CpuTlb *tlb_new(Cpu *cpu)
 {
-    cpu->tlb = NEW(CpuTlb);
-    for (unsigned i = 0; i < TLB_MODES; i++) {
-        mode_allocate(cpu, i, MINIMUM_BITS);
-    }
-    return cpu->tlb;
+    CpuTlb *tlb = cpu->tlb = NEW(CpuTlb);
+
+    space_init(&tlb->common);
+    tlb->current = &tlb->common;
+    revive(cpu, tlb->current);
+    enter_space(cpu);
+    cpu_tlb_select(cpu);
+    show_tables(cpu);
+    return tlb;
 }
 
 void tlb_free(Cpu *cpu)
 {
-    for (unsigned i = 0; cpu->tlb && i < TLB_MODES; i++) {
-        free(cpu->exec.tlb[i].entries);
-        free(cpu->tlb->modes[i].sources);
+    CpuTlb *tlb = cpu->tlb;
+
+    if (!tlb) {
+        return;
     }
-    free(cpu->tlb);
+    space_free(&tlb->common);
+    for (unsigned i = 0; i < SPACES && tlb->spaces[i]; i++) {
+        space_free(tlb->spaces[i]);
+        free(tlb->spaces[i]);
+    }
+    free(tlb);
 }
 
-/* Empties a mode's table, and gives it another size where its use says so. */
-static void mode_flush(Cpu *cpu, unsigned index)
-{
-    TlbMode *mode = &cpu->tlb->modes[index];
-    unsigned size = 1u << mode->bits;
+/* Dropping. */
 
-    if (mode->used == 0) {
+static void log_drop(Cpu *cpu, const TlbScope *scope)
+{
+    AUTO_STRBUF(what);
+
+    if (scope->one_page) {
+        strbuf_printf(&what, "page 0x%" PRIx64 ", ", scope->address & cpu_address_mask(cpu));
+    }
+    strbuf_printf(&what, "modes 0x%x", (unsigned)(scope->modes & mask_bits(TLB_MODES)));
+    if (scope->one_space) {
+        strbuf_printf(&what, ", space 0x%" PRIx64, scope->space & scope->space_mask);
+    }
+    log_write(cpu->log, "cpu %u: mmu: flush of %s\n", cpu->index, strbuf_text(&what));
+}
+
+/* Predictions stay where no code was fetched from what goes: data comes and goes often. */
+static void drop_page(Cpu *cpu, TlbSpace *space, const TlbScope *scope)
+{
+    uint64_t page = align_down(scope->address & cpu_address_mask(cpu), BIT(cpu->exec.page_bits));
+    unsigned bit = tlb_filter_bit(page, cpu->exec.page_bits);
+    bool fetched = space->filter[bit / 64] >> bit % 64 & 1;
+
+    for (uint32_t left = scope->modes & mask_bits(TLB_MODES); left; left &= left - 1) {
+        fetched |= tlb_ways_flush_page(&space->ways[__builtin_ctz(left)], page, cpu->exec.page_bits);
+    }
+    if (fetched) {
+        forget_predictions(cpu, space);
+    }
+}
+
+static void drop(Cpu *cpu, TlbSpace *space, const TlbScope *scope)
+{
+    if (!space->valid || (scope->one_space && (space->space ^ scope->space) & scope->space_mask)) {
         return;
     }
-    if (mode->used > size / 4 * 3 && mode->bits < MAXIMUM_BITS) {
-        mode_allocate(cpu, index, mode->bits + 1);
-        return;
+    if (scope->one_page) {
+        drop_page(cpu, space, scope);
+    } else if (space == cpu->tlb->current) {
+        flush_ways(space, scope->modes);
+        forget_predictions(cpu, space);
+    } else {
+        space->valid = false;
     }
-    mode->quiet_flushes = mode->used < size / 4 ? mode->quiet_flushes + 1 : 0;
-    if (mode->quiet_flushes > QUIET_FLUSHES && mode->bits > MINIMUM_BITS) {
-        mode_allocate(cpu, index, mode->bits - 1);
-        return;
+}
+
+/* Pages of all spaces, and the modes that know none. */
+static void drop_common(Cpu *cpu, const TlbScope *scope)
+{
+    CpuTlb *tlb = cpu->tlb;
+
+    if (scope->one_page) {
+        drop_page(cpu, &tlb->common, scope);
+    } else {
+        flush_ways(&tlb->common, scope->modes);
     }
-    mode_clear(cpu, index);
+    if (scope->modes & mask_bits(TLB_MODES) & ~spaced_modes(cpu)) { /* predictions of each space may be of these */
+        for (unsigned i = 0; i < SPACES && tlb->spaces[i]; i++) {
+            forget_predictions(cpu, tlb->spaces[i]);
+        }
+    }
+}
+
+static void count_drop(CpuTlbCounts *counts, const TlbScope *scope)
+{
+    counts->page_drops += scope->one_page;
+    counts->space_drops += !scope->one_page && scope->one_space;
+    counts->flushes += !scope->one_page && !scope->one_space;
+}
+
+void cpu_tlb_drop(Cpu *cpu, const TlbScope *scope)
+{
+    CpuTlb *tlb = cpu->tlb;
+
+    if (cpu_log_enabled(cpu, LOG_MMU)) {
+        log_drop(cpu, scope);
+    }
+    count_drop(&tlb->counts, scope);
+    for (unsigned i = 0; i < SPACES && tlb->spaces[i]; i++) {
+        drop(cpu, tlb->spaces[i], scope);
+    }
+    if (!spaced_modes(cpu)) {
+        drop(cpu, &tlb->common, scope);
+    } else if (!scope->one_space) {
+        drop_common(cpu, scope);
+    }
+    cpu_tlb_select(cpu);
+    show_tables(cpu);
 }
 
 void cpu_tlb_flush(Cpu *cpu, uint32_t modes)
 {
-    if (cpu_log_enabled(cpu, LOG_MMU)) {
-        log_write(cpu->log, "cpu %u: mmu: flush of modes 0x%x\n", cpu->index, (unsigned)(modes & mask_bits(TLB_MODES)));
-    }
-    for (; modes & mask_bits(TLB_MODES); modes &= modes - 1) {
-        mode_flush(cpu, (unsigned)__builtin_ctz(modes));
-    }
-    begin_epoch(cpu);
+    cpu_tlb_drop(cpu, &(TlbScope){ .modes = modes });
 }
 
-static void forget_fetches(TlbEntry *entries, size_t count)
+void cpu_tlb_flush_page(Cpu *cpu, uint64_t address, uint32_t modes)
 {
-    for (size_t i = 0; i < count; i++) {
-        entries[i].execute = TLB_INVALID;
-    }
+    cpu_tlb_drop(cpu, &(TlbScope){ .modes = modes, .one_page = true, .address = address });
 }
 
 void tlb_forget_fetches(Cpu *cpu)
 {
-    for (unsigned i = 0; i < TLB_MODES; i++) {
-        if (cpu->tlb->modes[i].used) {
-            forget_fetches(cpu->exec.tlb[i].entries, (size_t)1 << cpu->tlb->modes[i].bits);
-            forget_fetches(cpu->tlb->modes[i].victims, VICTIMS);
-        }
+    CpuTlb *tlb = cpu->tlb;
+
+    tlb->fetches++;
+    forget_space_fetches(&tlb->common);
+    if (tlb->current != &tlb->common) {
+        forget_space_fetches(tlb->current);
+        tlb->current->fetches = tlb->fetches;
     }
 }
 
-static bool entry_is_for(const TlbEntry *entry, uint64_t page)
-{
-    uint64_t flags = TLB_SLOW;
-    return (entry->read & ~flags) == page || (entry->write & ~flags) == page || (entry->execute & ~flags) == page;
-}
+const CpuTlbCounts *cpu_tlb_counts(const Cpu *cpu) { return &cpu->tlb->counts; }
 
-/* True where more than the page had to go. */
-static bool mode_flush_page(Cpu *cpu, unsigned index, uint64_t page)
-{
-    TlbMode *mode = &cpu->tlb->modes[index];
-    TlbTable *table = &cpu->exec.tlb[index];
-    TlbEntry *entry = &table->entries[page >> cpu->exec.page_bits & table->index_mask];
-
-    if (page >= mode->large_first && page <= mode->large_last) {
-        mode_flush(cpu, index);
-        return true;
-    }
-    if (entry_is_for(entry, page)) {
-        clear_entries(entry, 1);
-    }
-    for (unsigned i = 0; i < VICTIMS; i++) {
-        if (entry_is_for(&mode->victims[i], page)) {
-            clear_entries(&mode->victims[i], 1);
-        }
-    }
-    return false;
-}
-
-/* Links between blocks stay where no code was fetched from the page: that of data comes and goes often. */
-void cpu_tlb_flush_page(Cpu *cpu, uint64_t address, uint32_t modes)
-{
-    uint64_t page = align_down(address & cpu_address_mask(cpu), BIT(cpu->exec.page_bits));
-    unsigned bit = filter_bit(cpu, page);
-    bool links = cpu->tlb->fetched[bit / 64] >> bit % 64 & 1;
-
-    if (cpu_log_enabled(cpu, LOG_MMU)) {
-        log_write(cpu->log, "cpu %u: mmu: flush of page 0x%" PRIx64 ", modes 0x%x\n", cpu->index, page,
-                  (unsigned)(modes & mask_bits(TLB_MODES)));
-    }
-    for (; modes & mask_bits(TLB_MODES); modes &= modes - 1) {
-        links |= mode_flush_page(cpu, (unsigned)__builtin_ctz(modes), page);
-    }
-    if (links) {
-        begin_epoch(cpu);
-    }
-}
-
-static uint64_t tag_for(const TlbEntry *entry, MmuAccess access)
-{
-    return access == MMU_READ ? entry->read : access == MMU_WRITE ? entry->write : entry->execute;
-}
-
-static bool allows(const TlbEntry *entry, MmuAccess access, uint64_t page)
-{
-    return (tag_for(entry, access) & ~(uint64_t)TLB_SLOW) == page;
-}
-
-/* Swaps a victim that allows the access with the entry in its place. */
-static bool recall_victim(TlbMode *mode, TlbEntry *entry, TlbSource *source, MmuAccess access, uint64_t page)
-{
-    for (unsigned i = 0; i < VICTIMS; i++) {
-        if (allows(&mode->victims[i], access, page)) {
-            TlbEntry old_entry = *entry;
-            TlbSource old_source = *source;
-            *entry = mode->victims[i];
-            *source = mode->victim_sources[i];
-            mode->victims[i] = old_entry;
-            mode->victim_sources[i] = old_source;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void evict(TlbMode *mode, const TlbEntry *entry, const TlbSource *source, uint64_t page)
-{
-    if (entry->read == TLB_INVALID && entry->write == TLB_INVALID && entry->execute == TLB_INVALID) {
-        mode->used++;
-    } else if (!entry_is_for(entry, page)) {
-        unsigned victim = mode->next_victim++ % VICTIMS;
-        mode->victims[victim] = *entry;
-        mode->victim_sources[victim] = *source;
-    }
-}
-
-static void note_large_page(TlbMode *mode, uint64_t address, unsigned bits)
-{
-    uint64_t first = address & ~mask_bits(bits), last = first | mask_bits(bits);
-
-    mode->large_first = MIN(mode->large_first, first);
-    mode->large_last = MAX(mode->large_last, last);
-}
+/* Filling. */
 
 static TlbSource find_source(Cpu *cpu, uint64_t address, const MmuResult *result)
 {
@@ -272,17 +342,100 @@ static void log_walk(Cpu *cpu, uint64_t address, MmuAccess access, unsigned inde
               text);
 }
 
-static const TlbSource *fill(Cpu *cpu, uint64_t address, MmuAccess access, unsigned index)
+/* The entry for a page; the tag for fetches comes with the first fetch, which sees to the blocks from it. */
+static TlbEntry make_entry(Cpu *cpu, uint64_t page, MmuAccess access, const TlbSource *source, const MmuResult *result)
 {
-    unsigned page_bits = cpu->exec.page_bits;
-    uint64_t page = align_down(address, BIT(page_bits));
+    uint8_t permissions = result->permissions;
+    uint64_t fetch_flags = source->host ? 0 : TLB_SLOW, read_flags = result->watched ? TLB_SLOW : fetch_flags;
+    uint64_t write_flags = source->writable ? read_flags : TLB_SLOW;
+    TlbEntry entry = {
+        .read = permissions & MMU_PERM_READ ? page | read_flags : TLB_INVALID,
+        .write = permissions & MMU_PERM_WRITE ? page | write_flags : TLB_INVALID,
+        .execute = TLB_INVALID,
+        .addend = (uintptr_t)source->host - page,
+    };
+
+    if (permissions & MMU_PERM_EXECUTE && (access == MMU_EXECUTE || !cpu->code)) {
+        code_fetches_from(cpu, source); /* exits of host code go by this tag: blocks from the page are what it holds */
+        entry.execute = page | fetch_flags;
+    }
+    return entry;
+}
+
+static void note_fetches(Cpu *cpu, uint64_t page)
+{
+    unsigned bit = tlb_filter_bit(page, cpu->exec.page_bits);
+    cpu->tlb->current->filter[bit / 64] |= BIT(bit % 64);
+}
+
+static const TlbSource *enter(Cpu *cpu, uint64_t page, unsigned mode, const TlbEntry *entry, const TlbSource *source)
+{
+    TlbWays *ways = ways_of(cpu, mode);
+    size_t slot = tlb_ways_enter(ways, page, cpu->exec.page_bits, entry, source);
+
+    cpu->exec.tlb[mode] = ways->table;
+    if (entry->execute != TLB_INVALID) {
+        note_fetches(cpu, page);
+    }
+    return &ways->sources[slot];
+}
+
+/* A page that all spaces share, and that another one had. NULL: it is not known. */
+static const TlbSource *recall_common(Cpu *cpu, uint64_t page, MmuAccess access, unsigned mode)
+{
+    TlbWays *common = &cpu->tlb->common.ways[mode];
+    int64_t slot = tlb_ways_find(common, access, page, cpu->exec.page_bits);
+
+    if (slot < 0) {
+        return NULL;
+    }
+    cpu->tlb->counts.shared++;
+    return enter(cpu, page, mode, &common->table.entries[slot], &common->sources[slot]);
+}
+
+/* From the lists of large pages: while some of their smallest pages are watched, each of these is asked for. */
+static bool recall_large(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mode, MmuResult *result)
+{
+    const TlbLarge *large = cpu->watches ? NULL : tlb_ways_find_large(ways_of(cpu, mode), access, address);
+
+    if (!large && !cpu->watches && spaced_modes(cpu) >> mode & 1) {
+        large = tlb_ways_find_large(&cpu->tlb->common.ways[mode], access, address);
+    }
+    if (large) {
+        *result = large->result;
+        result->physical += address - large->first;
+        cpu->tlb->counts.large++;
+    }
+    return large;
+}
+
+static bool find_result(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mode, MmuResult *result)
+{
+    if (recall_large(cpu, address, access, mode, result)) {
+        return true;
+    }
+    cpu->tlb->counts.walks++;
+    bool allowed = cpu_walk(cpu, address, access, mode, false, result);
+    if (cpu_log_enabled(cpu, LOG_MMU)) {
+        log_walk(cpu, address, access, mode, allowed ? result : NULL);
+    }
+    return allowed;
+}
+
+static const TlbSource *fill(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mode)
+{
+    uint64_t page = align_down(address, BIT(cpu->exec.page_bits));
+    bool spaced = spaced_modes(cpu) >> mode & 1;
     MmuResult result = { 0 };
 
-    bool allowed = cpu_walk(cpu, address, access, index, false, &result);
-    if (cpu_log_enabled(cpu, LOG_MMU)) {
-        log_walk(cpu, address, access, index, allowed ? &result : NULL);
+    if (cpu->guest->missed) {
+        cpu->guest->missed(cpu, access);
     }
-    if (!allowed) {
+    const TlbSource *known = spaced ? recall_common(cpu, page, access, mode) : NULL;
+    if (known) {
+        return known;
+    }
+    if (!find_result(cpu, address, access, mode, &result)) {
         return NULL;
     }
     TlbSource source = find_source(cpu, address, &result);
@@ -290,43 +443,31 @@ static const TlbSource *fill(Cpu *cpu, uint64_t address, MmuAccess access, unsig
         cpu->tlb->uncached = source;
         return &cpu->tlb->uncached;
     }
-    /* Looked up only now: the walk, and what it calls, may have flushed and resized. */
-    TlbMode *mode = &cpu->tlb->modes[index];
-    size_t slot = page >> page_bits & cpu->exec.tlb[index].index_mask;
-    TlbEntry *entry = &cpu->exec.tlb[index].entries[slot];
-    uint64_t fetch_flags = source.host ? 0 : TLB_SLOW, read_flags = result.watched ? TLB_SLOW : fetch_flags;
-    uint64_t write_flags = source.writable ? read_flags : TLB_SLOW;
-
-    evict(mode, entry, &mode->sources[slot], page);
-    if (result.page_bits > page_bits) {
-        note_large_page(mode, address, result.page_bits);
+    TlbEntry entry = make_entry(cpu, page, access, &source, &result);
+    bool large = result.page_bits > cpu->exec.page_bits;
+    TlbWays *common = &cpu->tlb->common.ways[mode];
+    if (large) {
+        tlb_ways_enter_large(ways_of(cpu, mode), address, &result);
     }
-    mode->sources[slot] = source;
-    entry->read = result.permissions & MMU_PERM_READ ? page | read_flags : TLB_INVALID;
-    entry->write = result.permissions & MMU_PERM_WRITE ? page | write_flags : TLB_INVALID;
-    entry->execute = TLB_INVALID;
-    if (result.permissions & MMU_PERM_EXECUTE && (access == MMU_EXECUTE || !cpu->code)) {
-        code_fetches_from(cpu, &source); /* exits of host code go by this tag: blocks from the page are what it holds */
-        entry->execute = page | fetch_flags;
+    if (spaced && result.global && large) {
+        tlb_ways_enter_large(common, address, &result);
+    } else if (spaced && result.global) {
+        tlb_ways_enter(common, page, cpu->exec.page_bits, &entry, &source);
     }
-    entry->addend = (uintptr_t)source.host - page;
-    return &mode->sources[slot];
+    return enter(cpu, page, mode, &entry, &source);
 }
 
-const TlbSource *tlb_lookup(Cpu *cpu, uint64_t address, MmuAccess access, unsigned index)
+const TlbSource *tlb_lookup(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mode)
 {
-    const TlbTable *table = &cpu->exec.tlb[index];
-    TlbMode *mode = &cpu->tlb->modes[index];
+    TlbWays *ways = ways_of(cpu, mode);
     uint64_t page = align_down(address, BIT(cpu->exec.page_bits));
-    size_t slot = page >> cpu->exec.page_bits & table->index_mask;
+    int64_t slot = tlb_ways_find(ways, access, page, cpu->exec.page_bits);
 
+    if (slot < 0) {
+        return fill(cpu, address, access, mode);
+    }
     if (access == MMU_EXECUTE) {
-        unsigned bit = filter_bit(cpu, page);
-        cpu->tlb->fetched[bit / 64] |= BIT(bit % 64);
+        note_fetches(cpu, page);
     }
-    if (allows(&table->entries[slot], access, page) ||
-        recall_victim(mode, &table->entries[slot], &mode->sources[slot], access, page)) {
-        return &mode->sources[slot];
-    }
-    return fill(cpu, address, access, index);
+    return &ways->sources[slot];
 }

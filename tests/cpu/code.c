@@ -91,6 +91,30 @@ static void test_remapped(void)
     free_machine(machine);
 }
 
+/* Programs at the same addresses in spaces of their own call each their own page, whatever was predicted in another. */
+static void test_spaces(void)
+{
+    ToyMachine *machine = toy_new(1);
+    Cpu *cpu = machine->cpus[0];
+
+    TOY_CODE(machine, 0x1000, TOY(TOY_CALL, 10, 0, 0x800), TOY(TOY_BNE, 1, 2, -2), TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
+    for (uint64_t space = 0; space < 3; space++) {
+        TOY_CODE(machine, 0x3000 + space * 0x1000, TOY(TOY_ADDI, 1, 1, 1 + (unsigned)space * 2),
+                 TOY(TOY_JUMP, 0, 10, 0));
+    }
+    toy_state(machine, 0)->r[2] = 45;
+    for (unsigned i = 0; i < 9; i++) {
+        machine->space = i % 3;
+        machine->pages[2] = (0x3000 + machine->space * 0x1000) | 7;
+        cpu_tlb_select(cpu);
+        toy_state(machine, 0)->r[1] = 0;
+        unsigned made = run(machine, 0, 0x1000);
+        g_assert_cmpuint(toy_state(machine, 0)->r[1], ==, 45);
+        g_assert_true(i < 3 ? made : !made);
+    }
+    free_machine(machine);
+}
+
 /* What a user program unmaps. */
 static void test_dropped_range(void)
 {
@@ -205,6 +229,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/code/shared", test_shared);
     g_test_add_func("/cpu/code/changes", test_changes);
     g_test_add_func("/cpu/code/remapped", test_remapped);
+    g_test_add_func("/cpu/code/spaces", test_spaces);
     g_test_add_func("/cpu/code/dropped-range", test_dropped_range);
     g_test_add_func("/cpu/code/eviction", test_eviction);
     g_test_add_func("/cpu/code/short-blocks", test_short_blocks);

@@ -257,6 +257,7 @@ static void test_permissions(Fixture *f, gconstpointer data)
 /* A table that is too small grows, pages that fall on one entry find each other again. */
 static void test_tlb_size(Fixture *f, gconstpointer data)
 {
+    load(f, 0, 0x8000);
     unsigned before = (unsigned)f->cpu->exec.tlb[0].index_mask;
 
     for (unsigned round = 0; round < 4; round++) {
@@ -279,6 +280,102 @@ static void test_tlb_size(Fixture *f, gconstpointer data)
     load(f, 0, 0x8000);
     load(f, 0, 0x8000 + step);
     g_assert_cmpuint(f->machine->walks, ==, walks);
+}
+
+/* Another address space, in which page 8 is that of `physical`, and 9 too but global. */
+static void enter_space(Fixture *f, uint64_t space, uint64_t physical)
+{
+    f->machine->space = space;
+    f->machine->pages[8] = physical | 7;
+    f->machine->pages[9] = physical | 7 | TOY_GLOBAL;
+    cpu_tlb_select(f->cpu);
+}
+
+static void expect_pages(Fixture *f, uint64_t own, uint64_t global)
+{
+    g_assert_cmpuint(load(f, 3, 0x8000), ==, own);
+    g_assert_cmpuint(load(f, 3, 0x9000), ==, global);
+}
+
+static void test_spaces(Fixture *f, gconstpointer data)
+{
+    for (uint64_t i = 0; i < 5; i++) {
+        store_le64(f->machine->ram + 0xa000 + i * TOY_PAGE, i);
+    }
+    enter_space(f, 1, 0xa000);
+    expect_pages(f, 0, 0);
+    enter_space(f, 2, 0xb000);
+    expect_pages(f, 1, 0);
+    enter_space(f, 0x102, 0xc000);
+    expect_pages(f, 2, 0);
+    uint64_t walks = f->machine->walks;
+    enter_space(f, 1, 0xd000);
+    expect_pages(f, 0, 0);
+    enter_space(f, 2, 0xd000);
+    expect_pages(f, 1, 0);
+    g_assert_cmpuint(f->machine->walks, ==, walks);
+    /* By the low byte of the name: one of them has it, where no page is global. */
+    cpu_tlb_drop(f->cpu, &(TlbScope){ .modes = 1, .one_space = true, .space = 0x301, .space_mask = 0xff });
+    expect_pages(f, 1, 0);
+    cpu_tlb_drop(f->cpu, &(TlbScope){ .modes = 1, .one_page = true, .address = 0x8008, .one_space = true, .space = 1,
+                                      .space_mask = 0xff });
+    expect_pages(f, 1, 0);
+    enter_space(f, 1, 0xd000);
+    expect_pages(f, 3, 0);
+    /* Two have it; the one that is not there is dropped too. */
+    cpu_tlb_drop(f->cpu, &(TlbScope){ .modes = 1, .one_page = true, .address = 0x8008, .one_space = true, .space = 2,
+                                      .space_mask = 0xff });
+    enter_space(f, 0x102, 0xe000);
+    expect_pages(f, 4, 0);
+    enter_space(f, 2, 0xd000);
+    expect_pages(f, 3, 0);
+    /* A global page goes with all spaces. */
+    cpu_tlb_flush_page(f->cpu, 0x9000, 1);
+    expect_pages(f, 3, 3);
+    enter_space(f, 1, 0xe000);
+    expect_pages(f, 3, 3);
+    cpu_tlb_flush(f->cpu, 1);
+    expect_pages(f, 4, 4);
+    enter_space(f, 2, 0xa000);
+    expect_pages(f, 0, 4);
+}
+
+/* More spaces than there are tables for. */
+static void test_many_spaces(Fixture *f, gconstpointer data)
+{
+    for (uint64_t round = 0; round < 3; round++) {
+        for (uint64_t i = 0; i < 40; i++) {
+            store_le64(f->machine->ram + 0xa000 + i * TOY_PAGE, i);
+            enter_space(f, i, 0xa000 + i * TOY_PAGE);
+            g_assert_cmpuint(load(f, 3, 0x8000), ==, i);
+        }
+    }
+    uint64_t walks = f->machine->walks;
+    enter_space(f, 38, 0);
+    g_assert_cmpuint(load(f, 3, 0x8000), ==, 38);
+    g_assert_cmpuint(f->machine->walks, ==, walks);
+}
+
+/* A large page is walked for once, and found again by its other pages; so is one that is global from other spaces. */
+static void test_large_lists(Fixture *f, gconstpointer data)
+{
+    for (unsigned i = 0x20; i < 0x30; i++) {
+        f->machine->pages[i] = (i * TOY_PAGE) | 7 | TOY_LARGE | TOY_GLOBAL;
+    }
+    load(f, 3, 0x20000);
+    uint64_t walks = f->machine->walks;
+    store_le64(f->machine->ram + 0x2f008, 5);
+    g_assert_cmpuint(load(f, 3, 0x2f008), ==, 5);
+    enter_space(f, 7, 0xa000);
+    store_le64(f->machine->ram + 0x2e010, 6);
+    g_assert_cmpuint(load(f, 3, 0x2e010), ==, 6);
+    g_assert_cmpuint(f->machine->walks, ==, walks);
+    f->machine->pages[0x2e] = 0xa000 | 7;
+    cpu_tlb_drop(f->cpu, &(TlbScope){ .modes = 1, .one_page = true, .address = 0x21000 });
+    store_le64(f->machine->ram + 0xa010, 8);
+    g_assert_cmpuint(load(f, 3, 0x2e010), ==, 8);
+    enter_space(f, 0, 0xa000);
+    g_assert_cmpuint(load(f, 3, 0x2e010), ==, 8);
 }
 
 static void test_wide(Fixture *f, gconstpointer data)
@@ -388,6 +485,9 @@ int main(int argc, char **argv)
     ADD("flush", test_flush);
     ADD("permissions", test_permissions);
     ADD("tlb-size", test_tlb_size);
+    ADD("spaces", test_spaces);
+    ADD("many-spaces", test_many_spaces);
+    ADD("large-lists", test_large_lists);
     ADD("wide", test_wide);
     ADD("physical", test_physical);
     ADD("helpers", test_helpers);

@@ -275,6 +275,7 @@ static bool toy_walk(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mmu_
     }
     *result = (MmuResult){
         .physical = align_down(page, TOY_PAGE) + address % TOY_PAGE,
+        .global = page & TOY_GLOBAL,
         .page_bits = small ? 4 : page & TOY_LARGE ? 16 : 12,
         .permissions = page & 7,
         .attributes = 7,
@@ -327,6 +328,7 @@ static void toy_reset(Cpu *cpu)
 static bool toy_has_work(const Cpu *cpu) { return atomic_load(&cpu->lines) != 0; }
 static uint64_t toy_mode(const Cpu *cpu) { return ((ToyState *)cpu_state(cpu))->mode; }
 static unsigned toy_fetch_mmu_mode(const Cpu *cpu) { return 0; }
+static uint64_t toy_space(const Cpu *cpu) { return ((ToyMachine *)cpu->bus_data)->space; }
 static uint64_t toy_pc(const Cpu *cpu) { return ((ToyState *)cpu_state(cpu))->pc; }
 static void toy_set_pc(Cpu *cpu, uint64_t pc) { ((ToyState *)cpu_state(cpu))->pc = pc; }
 
@@ -368,6 +370,8 @@ const Guest toy_guest = {
     .reset = toy_reset,
     .mode = toy_mode,
     .fetch_mmu_mode = toy_fetch_mmu_mode,
+    .space = toy_space,
+    .spaced_modes = UINT32_MAX,
     .pc = toy_pc,
     .set_pc = toy_set_pc,
     .translate = toy_translate,

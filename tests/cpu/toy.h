@@ -75,6 +75,7 @@ enum {
     TOY_SMALL = 8
 }; /* in a page table entry: the page is checked by 16 bytes, the odd ones of which are not there */
 enum { TOY_LARGE = 16 }; /* one of a group of 16 pages that are mapped as one */
+enum { TOY_GLOBAL = 32 };
 
 typedef struct ToyMachine {
     uint8_t *ram;                         /* physical 0 on, TOY_RAM bytes */
@@ -83,6 +84,7 @@ typedef struct ToyMachine {
         io_value[64]; /* accesses of the I/O page; bit 63 of the address: a write; << 56: the size */
     _Atomic unsigned io_count;
     _Atomic uint64_t walks, time, deadline; /* walks: of loads and stores */
+    uint64_t space; /* whose tables `pages` are now */
     CpuGroup *group;
     Cpu *cpus[8];
     unsigned cpu_count;

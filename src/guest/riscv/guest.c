@@ -45,6 +45,7 @@ static void riscv_settle(Cpu *cpu)
     riscv_pmp_derive(cpu);
     riscv_trigger_derive(cpu);
     riscv_counters_settle(cpu);
+    riscv_satp_changed(cpu);
     riscv_update_timer(cpu);
 }
 
@@ -119,11 +120,14 @@ enum { ELF_MACHINE_RISCV = 243 };
         .reset = riscv_reset, \
         .mode = riscv_mode, \
         .fetch_mmu_mode = riscv_fetch_mmu_mode, \
+        .space = riscv_space, \
+        .spaced_modes = MMU_MODES_TRANSLATED, \
         .pc = riscv_pc, \
         .set_pc = riscv_set_pc, \
         .translate = riscv_translate, \
         .walk = riscv_walk, \
         .watch = riscv_watch, \
+        .missed = riscv_count_miss, \
         .bus_error = riscv_bus_error, \
         .misaligned = riscv_misaligned, \
         .deliver = riscv_deliver, \

@@ -44,6 +44,7 @@ bool riscv_check_state(const Cpu *cpu, Error **error);
 /* mmu.c */
 unsigned riscv_data_mmu_mode(const Cpu *cpu);
 unsigned riscv_fetch_mmu_mode(const Cpu *cpu);
+uint64_t riscv_space(const Cpu *cpu);
 bool riscv_walk(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mmu_mode, bool probe, MmuResult *result);
 void riscv_bus_error(Cpu *cpu, uint64_t address, uint64_t physical, MmuAccess access);
 void riscv_misaligned(Cpu *cpu, uint64_t address, MmuAccess access);

@@ -103,20 +103,31 @@ bool riscv_satp_mode_supported(const RiscvConfig *config, unsigned mode)
     return mode >= SATP_SV39 && mode <= SATP_SV57 && mode - SATP_SV39 + 3 <= config->paging_levels;
 }
 
-/* Dropping translations. TLBs do not know address spaces: what is said of one is taken for all. */
+/* Dropping translations. An address space is all of satp: its tables and its number (ASID). */
+
+uint64_t riscv_space(const Cpu *cpu)
+{
+    return riscv_state(cpu)->satp;
+}
 
 void riscv_fence(Cpu *cpu, const uint64_t *address, const uint64_t *space)
 {
-    if (address) {
-        cpu_tlb_flush_page(cpu, *address, MMU_MODES_TRANSLATED);
-    } else {
-        cpu_tlb_flush(cpu, MMU_MODES_TRANSLATED);
-    }
+    bool narrow = riscv_config(cpu)->xlen == 32;
+    unsigned shift = narrow ? 22 : 44, bits = narrow ? 9 : 16;
+
+    cpu_tlb_drop(cpu, &(TlbScope){
+                          .modes = MMU_MODES_TRANSLATED,
+                          .one_page = address,
+                          .address = address ? *address : 0,
+                          .one_space = space,
+                          .space = space ? *space << shift : 0,
+                          .space_mask = mask_bits(bits) << shift,
+                      });
 }
 
 void riscv_satp_changed(Cpu *cpu)
 {
-    cpu_tlb_flush(cpu, MMU_MODES_TRANSLATED);
+    cpu_tlb_select(cpu);
 }
 
 void riscv_translation_changed(Cpu *cpu)
@@ -346,9 +357,6 @@ bool riscv_walk(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mmu_mode,
                   .result = result };
 
     *result = (MmuResult){ 0 };
-    if (!probe) {
-        riscv_count_miss(cpu, access);
-    }
     WalkFault fault = translate_or_pass(&walk);
     if (fault == WALK_OK) {
         uint8_t allowed =
