@@ -20,15 +20,21 @@ static void access_fflags(Translator *t, const RiscvInsn *insn, IrRef operand)
 {
     enum { WRITE = 1, SET = 2 };
     unsigned operation = insn->bits >> FUNCT3_SHIFT & 3;
-    IrRef mask = ir_const(&t->ir, x_type(t), FFLAGS), old = ir_get(&t->ir, x_type(t), RISCV_REGISTER_FFLAGS);
+    bool writes = operation == WRITE || insn->bits >> RS1_SHIFT & 31, reads = operation != WRITE || insn->rd;
+    IrRef mask = ir_const(&t->ir, x_type(t), FFLAGS), old = 0;
 
-    old = ir_binary(&t->ir, IR_OP_and, x_type(t), old, mask);
-    if (operation == WRITE || insn->bits >> RS1_SHIFT & 31) {
-        IrRef value = operation == WRITE ? operand
-                                         : ir_binary(&t->ir, operation == SET ? IR_OP_or : IR_OP_andn, x_type(t), old, operand);
+    if (reads) {
+        old = ir_binary(&t->ir, IR_OP_and, x_type(t), ir_get(&t->ir, x_type(t), RISCV_REGISTER_FFLAGS), mask);
+    }
+    if (writes) {
+        IrRef value = operation == WRITE
+                          ? operand
+                          : ir_binary(&t->ir, operation == SET ? IR_OP_or : IR_OP_andn, x_type(t), old, operand);
         ir_set(&t->ir, RISCV_REGISTER_FFLAGS, ir_binary(&t->ir, IR_OP_and, x_type(t), value, mask));
     }
-    set_x(t, insn->rd, old);
+    if (reads) {
+        set_x(t, insn->rd, old);
+    }
 }
 
 static void access_csr(Translator *t, const RiscvInsn *insn, IrRef operand)

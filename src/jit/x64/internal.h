@@ -131,6 +131,7 @@ enum { MAXIMUM_CHECKS = 8 };
 typedef struct FloatCold {
     X64FpOperation operation;
     X64FpCold cold;
+    uint8_t *from; /* of a silent comparison: the jump here */
     uint32_t unsettled; /* as CodePoint has them */
     uint8_t check_count;
     uint8_t *checks[MAXIMUM_CHECKS];
@@ -164,6 +165,7 @@ typedef struct Compiler {
     IrRef in_guest; /* the first of the values that are WHERE_GUEST */
     HostRegister host[HOST_REGISTERS];
     FloatState floats[16]; /* by xmm register */
+    IrRef flags_restored;  /* comparisons before this raise nothing, and this does nothing then */
     Value values[MAXIMUM_VALUES];
     Cold cold[MAXIMUM_COLD];
     uint32_t float_cold_count;
@@ -228,6 +230,8 @@ void slots_free(Compiler *c);
 /* The pinned register, or the guest register in memory, changes: values that are needed behind `last` move away. */
 void leave_register(Compiler *c, unsigned reg, IrRef last);
 void leave_guest(Compiler *c, unsigned guest);
+/* Whether two guest registers share bytes. */
+bool overlap(const IrGuest *guest, unsigned a, unsigned b);
 /* All temporaries are lost: values needed behind this instruction go into slots. With `all` pinned and guest ones too. */
 void leave_temporaries(Compiler *c, bool all);
 /* Everything needed behind `last` is in slots as well. */
@@ -269,9 +273,15 @@ void float_before_jump(Compiler *c, unsigned label);
 void float_jumped(Compiler *c, unsigned label);
 void float_at_label(Compiler *c, unsigned label);
 void float_before_helper(Compiler *c);
-/* The register of the guest that is its flags. */
+/* Whether the host's unit, or ir_fp_exact, does it: not the interpreter's function. */
+bool float_is_ours(const Compiler *c, const IrInst *inst, IrType from);
+FloatCold *float_cold_add(Compiler *c);
+const FpContext *float_rules(const Compiler *c);
+/* float_flags.c: the register of the guest that is its flags. */
 void float_get_flags(Compiler *c);
 void float_set_flags(Compiler *c, const IrInst *inst);
+void float_compare_silently(Compiler *c, const X64FpOperation *operation);
+void float_clear_invalid(Compiler *c, const FloatCold *cold);
 void float_after_helper(Compiler *c, bool changed);
 extern Lower *const integer_lowerings[IR_OP_COUNT];
 /* What a fused cmp leaves in the flags. */

@@ -1,10 +1,7 @@
 /*
- * Floating point in a block: registers for fp.c's operations, what is known of the numbers in them, and where MXCSR meets
- * the guest's FpContext. MXCSR serves the guest's first context; operations of others, and those of formats wider than
- * f64, are the interpreter's.
- *
- * While a block runs MXCSR holds the guest's rounding and, beside FpContext.flags, what was raised since. The two meet
- * at exits (x64_enter) and around helpers.
+ * Floating point in a block: registers for fp.c's operations, and what is known of the numbers in them. MXCSR serves the
+ * guest's first FpContext (float_flags.c); operations of others, and those of formats wider than f64, are the
+ * interpreter's.
  */
 #include "jit/fp_exact.h"
 #include "jit/x64/internal.h"
@@ -13,7 +10,7 @@
 
 static const FpContext riscv_like = { 0 };
 
-static const FpContext *rules_of(const Compiler *c)
+const FpContext *float_rules(const Compiler *c)
 {
     return c->guest->fp_rules ? c->guest->fp_rules(c->block->mode, 0) : &riscv_like;
 }
@@ -23,7 +20,7 @@ static X64FpFrame frame_of(const Compiler *c)
     return (X64FpFrame){ .state = RBP, .context_offset = (int32_t)c->guest->fp_contexts[0] - STATE_BIAS };
 }
 
-static FloatCold *add_cold(Compiler *c)
+FloatCold *float_cold_add(Compiler *c)
 {
     if (c->float_cold_count == MAXIMUM_FLOAT_COLD) {
         c->failed = true;
@@ -37,7 +34,7 @@ static FloatCold *add_cold(Compiler *c)
 static void add_operation(Compiler *c, const X64FpOperation *operation, const X64FpCold *cold)
 {
     if (cold->kind != X64_FP_NOT_COLD) {
-        FloatCold *added = add_cold(c);
+        FloatCold *added = float_cold_add(c);
         added->operation = *operation;
         added->cold = *cold;
     }
@@ -51,7 +48,7 @@ static void emit_settle_cold(Compiler *c, const FloatCold *cold)
     }
     for (uint32_t left = cold->unsettled; left; left &= left - 1) { /* bit n: f64 in xmmn; 16 + n: f32 */
         unsigned bit = (unsigned)__builtin_ctz(left);
-        x64_fp_emit_settled(&c->code, rules_of(c), bit < 16 ? IR_F64 : IR_F32, X64_XMM0 + (bit & 15));
+        x64_fp_emit_settled(&c->code, float_rules(c), bit < 16 ? IR_F64 : IR_F32, X64_XMM0 + (bit & 15));
     }
     x64_jump(&c->code, cold->cold.resume + c->code.run);
 }
@@ -61,10 +58,12 @@ void emit_float_cold(Compiler *c)
     for (uint32_t i = 0; i < c->float_cold_count; i++) {
         const FloatCold *cold = &c->float_cold[i];
         const X64FpFrame frame = frame_of(c); /* a guest without floating point has none */
-        if (cold->check_count) {
+        if (cold->from) {
+            float_clear_invalid(c, cold);
+        } else if (cold->check_count) {
             emit_settle_cold(c, cold);
         } else {
-            x64_fp_emit_cold(&c->code, &frame, rules_of(c), &cold->operation, &cold->cold);
+            x64_fp_emit_cold(&c->code, &frame, float_rules(c), &cold->operation, &cold->cold);
         }
     }
 }
@@ -101,7 +100,7 @@ static void settle(Compiler *c, uint32_t unsettled)
     if (!unsettled) {
         return;
     }
-    FloatCold *cold = add_cold(c);
+    FloatCold *cold = float_cold_add(c);
     cold->unsettled = unsettled;
     check_all(c, cold, IR_F64, unsettled & 0xffff);
     check_all(c, cold, IR_F32, unsettled >> 16);
@@ -198,7 +197,7 @@ static bool is_box(IrOp op)
 }
 
 /* Whether this file can do it. */
-static bool is_ours(const Compiler *c, const IrInst *inst, IrType from)
+bool float_is_ours(const Compiler *c, const IrInst *inst, IrType from)
 {
     bool signs = inst->op == IR_OP_fneg || inst->op == IR_OP_fabs || inst->op == IR_OP_fcopysign;
 
@@ -216,8 +215,8 @@ static bool is_ours(const Compiler *c, const IrInst *inst, IrType from)
 
 bool float_negates(const Compiler *c, const IrInst *ffma)
 {
-    return is_ours(c, ffma, (IrType)ffma->type) &&
-           x64_fp_negates(&c->common->float_host.host, rules_of(c), c->flags & CODE_FP_EXACT, (IrType)ffma->type,
+    return float_is_ours(c, ffma, (IrType)ffma->type) &&
+           x64_fp_negates(&c->common->float_host.host, float_rules(c), c->flags & CODE_FP_EXACT, (IrType)ffma->type,
                           ir_fp_rounding(ffma->aux));
 }
 
@@ -322,7 +321,7 @@ static void emit(Compiler *c, const X64FpOperation *o)
     const X64FpFrame frame = frame_of(c);
     const X64FpHost *host = &c->common->float_host.host;
     X64FpCold cold;
-    X64FpOutcome outcome = x64_fp_emit(&c->code, host, rules_of(c), c->flags & CODE_FP_EXACT, o, &cold);
+    X64FpOutcome outcome = x64_fp_emit(&c->code, host, float_rules(c), c->flags & CODE_FP_EXACT, o, &cold);
 
     if (outcome == X64_FP_CALL) {
         x64_fp_emit_call(&c->code, &frame, o);
@@ -339,12 +338,15 @@ void lower_float(Compiler *c, const IrInst *inst)
 {
     IrType from = (IrType)inst_of(c, inst->a)->type;
 
-    if (!is_ours(c, inst, from)) {
+    if (!float_is_ours(c, inst, from)) {
         lower_function(c, inst);
     } else if (inst->op == IR_OP_fbox) {
         lower_box(c, inst);
     } else if (inst->op == IR_OP_funbox) {
         lower_unbox(c, inst);
+    } else if (c->now < c->flags_restored) {
+        X64FpOperation o = allocate(c, inst, from);
+        float_compare_silently(c, &o);
     } else {
         X64FpOperation o = allocate(c, inst, from);
         if (sees_bits(&o)) {
@@ -352,81 +354,6 @@ void lower_float(Compiler *c, const IrInst *inst)
         }
         emit(c, &o);
     }
-}
-
-/* ---- MXCSR and the FpContext ---- */
-
-enum { CONTROL_FLAGS = 0x3f };
-
-/* MXCSR's as FpFlag bits. */
-static void emit_raised_flags(Compiler *c, unsigned to, unsigned scratch)
-{
-    x64_m(&c->code, X64_STMXCSR, 4, x64_memory(RSP, FRAME_GUEST_CONTROL), 0);
-    x64_rm(&c->code, X64_MOV_RM, 4, to, x64_memory(RSP, FRAME_GUEST_CONTROL));
-    x64_alu_immediate(&c->code, X64_AND, 4, x64_register(to), CONTROL_FLAGS);
-    x64_rm(&c->code, X64_LEA, 8, scratch, x64_at(c->common->flags_of_control));
-    x64_rm(&c->code, X64_MOVZX_8, 4, to, x64_indexed(scratch, to, 0, 0));
-}
-
-static X64Operand flags_operand(const Compiler *c)
-{
-    return state_operand((int64_t)(c->guest->fp_contexts[0] + offsetof(FpContext, flags)));
-}
-
-/* Around a helper; nothing but rcx and rdx is lost. */
-void float_before_helper(Compiler *c)
-{
-    if (!c->guest->fp_context_count) {
-        return;
-    }
-    emit_raised_flags(c, RCX, RDX);
-    x64_alu_store(&c->code, X64_OR, 1, flags_operand(c), RCX);
-    x64_m(&c->code, X64_LDMXCSR, 4, x64_memory(RSP, FRAME_HOST_CONTROL), 0);
-}
-
-/* `changed`: the helper may have written the context. */
-void float_after_helper(Compiler *c, bool changed)
-{
-    if (!c->guest->fp_context_count) {
-        return;
-    }
-    if (changed) {
-        FpContext rules = *rules_of(c);
-        size_t rounding = c->guest->fp_contexts[0] + offsetof(FpContext, rounding);
-        rules.rounding = FP_ROUND_NEAREST_EVEN;
-        x64_rm(&c->code, X64_MOVZX_8, 4, RCX, state_operand((int64_t)rounding));
-        x64_rm(&c->code, X64_LEA, 8, RDX, x64_at(c->common->control_of_rounding));
-        x64_rm(&c->code, X64_MOV_RM, 4, RCX, x64_indexed(RDX, RCX, 2, 0));
-        x64_alu_immediate(&c->code, X64_OR, 4, x64_register(RCX), (int32_t)x64_fp_control(&rules));
-        x64_rm(&c->code, X64_MOV_MR, 4, RCX, x64_memory(RSP, FRAME_GUEST_CONTROL));
-    }
-    x64_m(&c->code, X64_LDMXCSR, 4, x64_memory(RSP, FRAME_GUEST_CONTROL), 0);
-}
-
-void float_get_flags(Compiler *c)
-{
-    unsigned scratch = scratch_register(c), to = define_register(c, BIT(scratch));
-
-    emit_raised_flags(c, to, scratch);
-    x64_rm(&c->code, X64_MOVZX_8, 4, scratch, flags_operand(c));
-    x64_alu(&c->code, X64_OR, 4, to, x64_register(scratch));
-    bind_result(c, to, true);
-}
-
-/* MXCSR is written where it has flags that are not to be set alone: that is slow. */
-void float_set_flags(Compiler *c, const IrInst *inst)
-{
-    unsigned value = use_register(c, inst->a), raised = scratch_register(c), scratch = scratch_register(c);
-
-    x64_rm(&c->code, X64_MOV_MR, 1, value, flags_operand(c));
-    emit_raised_flags(c, raised, scratch);
-    x64_rr(&c->code, X64_MOV_RM, 4, scratch, value);
-    x64_r(&c->code, X64_NOT, 4, scratch, 0);
-    x64_rr(&c->code, X64_TEST_MR, 4, raised, scratch);
-    uint8_t *none = x64_branch_short(&c->code, X64_E);
-    x64_alu_immediate(&c->code, X64_AND, 4, x64_memory(RSP, FRAME_GUEST_CONTROL), ~CONTROL_FLAGS);
-    x64_m(&c->code, X64_LDMXCSR, 4, x64_memory(RSP, FRAME_GUEST_CONTROL), 0);
-    x64_land_short(&c->code, none);
 }
 
 static uint16_t find_flags_register(const IrGuest *guest)

@@ -78,6 +78,7 @@ void values_init(Compiler *c)
     memset(c->values, 0, c->ir->count * sizeof *c->values);
     memset(c->host, 0, sizeof c->host);
     memset(c->floats, 0, sizeof c->floats);
+    c->flags_restored = 0;
     memset(c->free_slots, 0xff, sizeof c->free_slots);
     c->left_count = 0;
     c->in_guest = 0;
@@ -565,7 +566,7 @@ void leave_register(Compiler *c, unsigned reg, IrRef last)
     c->host[reg].owner = 0;
 }
 
-static bool overlap(const IrGuest *guest, unsigned a, unsigned b)
+bool overlap(const IrGuest *guest, unsigned a, unsigned b)
 {
     const GuestRegister *x = &guest->registers[a], *y = &guest->registers[b];
     return x->offset < y->offset + y->bits / 8u && y->offset < x->offset + x->bits / 8u;
