@@ -30,6 +30,8 @@ typedef struct GuestModel {
     const char *name; /* "rv64", "max" */
     const char *description;
     const void *defaults; /* the guest's own */
+    bool varies; /* what it is may change from one version of this program to the next */
+    bool closed; /* a processor that somebody makes: nothing can be added to it */
 } GuestModel;
 
 struct Guest {
@@ -52,6 +54,8 @@ struct Guest {
     void (*config_given)(void *config, const Property *property);
     /* Checks a configuration as a whole, adds what is implied; an impossible one is an error that says why. */
     bool (*config_check)(const GuestModel *model, void *config, Error **error);
+    /* Appends lines about a checked one, of the vCPU `index`, that the user should read. May be NULL. */
+    void (*config_warnings)(const void *config, unsigned index, StrBuf *lines);
 
     /* After cpu->config is set; once. */
     bool (*init)(Cpu *cpu, Error **error);

@@ -6,9 +6,11 @@
 #include "base/log.h"
 #include "base/trace.h"
 #include "core/loop.h"
+#include "core/vcpu.h"
 #include "monitor/objects.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { DEFAULT_ESCAPE = 1 }; /* Ctrl-A */
 
@@ -138,6 +140,24 @@ static void warn_of_unused_globals(Instance *instance)
     }
 }
 
+/* What the processors are that -cpu asked for may not be what was meant. */
+static void warn_of_processors(Instance *instance)
+{
+    const Machine *machine = instance->machine;
+
+    for (size_t i = 0; i < machine->vcpus.count; i++) {
+        const Vcpu *vcpu = machine->vcpus.items[i];
+        AUTO_STRBUF(lines);
+        if (vcpu->cpu->guest->config_warnings) {
+            vcpu->cpu->guest->config_warnings(vcpu->cpu->config, vcpu->index, &lines);
+        }
+        for (const char *line = strbuf_text(&lines), *end; *line; line = end + 1) {
+            end = strchr(line, '\n');
+            instance_message(instance, "warning", "%.*s", (int)(end - line), line);
+        }
+    }
+}
+
 bool instance_create(Instance *instance, Error **error)
 {
     bool ok = instance_apply(instance, PHASE_FIRST, error) && instance_apply(instance, PHASE_MACHINE, error) &&
@@ -149,6 +169,7 @@ bool instance_create(Instance *instance, Error **error)
               instance_apply(instance, PHASE_MONITOR, error) && instance_add_default_monitors(instance, error) &&
               machine_start_up(instance->machine, error);
     if (ok) {
+        warn_of_processors(instance);
         warn_of_unused_globals(instance);
     }
     return ok;

@@ -70,23 +70,6 @@ bool qmp_query_machines(Monitor *monitor, MachineInfoList *result, Error **error
     return true;
 }
 
-bool qmp_query_cpu_definitions(Monitor *monitor, CpuDefinitionInfoList *result, Error **error)
-{
-    VEC(CpuDefinitionInfo) list = { 0 };
-    const Guest *guest = monitor->control->machine->guest;
-    for (const GuestModel *model = guest->models; model->name; model++) {
-        const VcpuClass *class = vcpu_class_find(guest, model->name, NULL);
-        CpuDefinitionInfo info = {
-            .name = string_copy(model->name),
-            .typename = string_copy(class ? class->device.class.name : model->name),
-        };
-        vec_push(&list, info);
-    }
-    result->items = list.items;
-    result->count = list.count;
-    return true;
-}
-
 bool qmp_query_cpus_fast(Monitor *monitor, CpuInfoFastList *result, Error **error)
 {
     const Machine *machine = monitor->control->machine;

@@ -364,6 +364,28 @@ class Conversation(Test):
             self.assertIn('none', machines)
             models = {m['name']: m for m in vm.command('query-cpu-definitions')}
             self.assertEqual(models[f'rv{target[-2:]}']['typename'], f'rv{target[-2:]}-riscv-cpu')
+            self.assertEqual([models[f'rv{target[-2:]}{e}']['static'] for e in ('', 'i')], [False, True])
+
+    def test_cpu_model_expansion(self):
+        vm = self.start('-M', 'none', '-S')
+
+        def switches(name, **props):
+            model = {'name': name, 'props': props} if props else {'name': name}
+            result = vm.command('query-cpu-model-expansion', {'type': 'full', 'model': model})['model']
+            self.assertEqual(result['name'], name)
+            return {name for name, on in result['props'].items() if on}
+        self.assertTrue({'zba', 'sstc', 'mmu', 'pmp', 'm'} <= switches('rv64'))
+        self.assertFalse({'zba', 'm', 'mmu', 'rva22u64'} & switches('rv64i'))
+        self.assertTrue({'zba', 'm', 'mmu', 'rva22u64', 'rva22s64', 'svade'} <= switches('rva22s64'))
+        self.assertNotIn('zba', switches('rv64', zba=False))
+        self.assertIn('zmmul', switches('rv64i', m=True))
+        for arguments in ({'type': 'static', 'model': {'name': 'rv64'}}, {'type': 'full', 'model': {'name': 'rv'}},
+                          {'type': 'full', 'model': {'name': 'rv64', 'props': {'zbogus': True}}},
+                          {'type': 'full', 'model': {'name': 'rv64', 'props': {'zba': 'perhaps'}}},
+                          {'type': 'full', 'model': {'name': 'rv64', 'props': 5}},
+                          {'type': 'full', 'model': {'name': 'rv64i', 'props': {'f': True}}}):
+            with self.assertRaises(QmpError):
+                vm.command('query-cpu-model-expansion', arguments)
 
     def test_cpus(self):
         vm = self.start('-M', 'virt', '-smp', '2', '-bios', 'none', '-nodefaults', '-S')

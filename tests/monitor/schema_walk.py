@@ -75,6 +75,7 @@ class Schema:
 
 # Arguments for the queries that cannot do without.
 ARGUMENTS = {
+    'query-cpu-model-expansion': {'type': 'full', 'model': {'name': 'rv64'}},
     'qom-list': {'path': '/machine'},
     'qom-get': {'path': '/machine', 'property': 'type'},
     'qom-list-properties': {'typename': 'virtio-blk-device'},

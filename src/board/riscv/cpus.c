@@ -51,6 +51,12 @@ RISCV_MODEL(max32, "max32", riscv_dynamic_cpu_class, riscv32_guest, "max", "RV32
 RISCV_MODEL(rv64e, "rv64e", riscv_bare_cpu_class, riscv64_guest, "rv64e", "RV64E alone");
 RISCV_MODEL(sifive_e51, "sifive-e51", riscv_vendor_cpu_class, riscv64_guest, "sifive-e51", "SiFive E51");
 RISCV_MODEL(sifive_u54, "sifive-u54", riscv_vendor_cpu_class, riscv64_guest, "sifive-u54", "SiFive U54");
+/* classes: VcpuClass rva22s64_riscv_cpu_class rva22u64_riscv_cpu_class shakti_c_riscv_cpu_class
+   lowrisc_ibex_riscv_cpu_class */
+RISCV_MODEL(rva22s64, "rva22s64", riscv_bare_cpu_class, riscv64_guest, "rva22s64", "RVA22S64's mandates");
+RISCV_MODEL(rva22u64, "rva22u64", riscv_bare_cpu_class, riscv64_guest, "rva22u64", "RVA22U64's mandates");
+RISCV_MODEL(shakti_c, "shakti-c", riscv_vendor_cpu_class, riscv64_guest, "shakti-c", "SHAKTI C-Class");
+RISCV_MODEL(lowrisc_ibex, "lowrisc-ibex", riscv_vendor_cpu_class, riscv32_guest, "lowrisc-ibex", "lowRISC Ibex");
 /* classes: VcpuClass rv32e_riscv_cpu_class sifive_e31_riscv_cpu_class sifive_e34_riscv_cpu_class
    sifive_u34_riscv_cpu_class */
 RISCV_MODEL(rv32e, "rv32e", riscv_bare_cpu_class, riscv32_guest, "rv32e", "RV32E alone");

@@ -3,6 +3,7 @@
  * extensions imply; a combination that cannot be is an error.
  */
 #include "guest/riscv/internal.h"
+#include "guest/riscv/profile.h"
 
 #include "api/type.h"
 #include "base/error.h"
@@ -10,7 +11,7 @@
 #include <string.h>
 
 #define MEMBER(name) offsetof(RiscvConfig, name)
-_Static_assert(MEMBER(priv_spec) <= RISCV_GIVEN_SIZE, "every switch has its place in `given`");
+_Static_assert(MEMBER(pmu_mask) <= RISCV_GIVEN_SIZE, "every switch has its place in `given`");
 
 /* Models. */
 
@@ -57,35 +58,49 @@ static const RiscvConfig sifive_e51_defaults = { .xlen = 64, SIFIVE_DEFAULTS };
 static const RiscvConfig sifive_u34_defaults = { .xlen = 32, .sv32 = true, SIFIVE_U_DEFAULTS };
 static const RiscvConfig sifive_u54_defaults = { .xlen = 64, .sv39 = true, SIFIVE_U_DEFAULTS };
 
+static const RiscvConfig rva22u64_defaults = { .xlen = 64, .rva22u64 = true, COMMON_DEFAULTS };
+static const RiscvConfig rva22s64_defaults = { .xlen = 64, .rva22s64 = true, COMMON_DEFAULTS };
+static const RiscvConfig shakti_c_defaults = { .xlen = 64, .sv39 = true, SIFIVE_U_DEFAULTS };
+static const RiscvConfig ibex_defaults = {
+    .xlen = 32, .i = true, .m = true, .c = true, .u = true, .zicntr = true, .zicsr = true, .zifencei = true,
+    .zihpm = true, .zba = true, .zbb = true, .zbc = true, .zbs = true, .smepmp = true, .pmp = true,
+    .priv_spec = RISCV_PRIV_1_12, FIXED_DEFAULTS,
+};
+
 const GuestModel riscv64_models[] = {
-    { "max", "RV64 with every extension there is", &max64_defaults },
-    { "rv64", "RV64GC with the usual extensions", &rv64_defaults },
+    { "max", "RV64 with every extension there is", &max64_defaults, .varies = true },
+    { "rv64", "RV64GC with the usual extensions", &rv64_defaults, .varies = true },
     { "rv64e", "RV64E alone; extensions are added by properties", &rv64e_defaults },
     { "rv64i", "RV64I alone; extensions are added by properties", &rv64i_defaults },
-    { "sifive-e51", "SiFive E51: RV64IMAC, machine and user mode", &sifive_e51_defaults },
-    { "sifive-u54", "SiFive U54: RV64GC with Sv39", &sifive_u54_defaults },
+    { "rva22s64", "What the profile RVA22S64 mandates", &rva22s64_defaults },
+    { "rva22u64", "What the profile RVA22U64 mandates", &rva22u64_defaults },
+    { "shakti-c", "SHAKTI C-Class: RV64GC with Sv39", &shakti_c_defaults, .closed = true },
+    { "sifive-e51", "SiFive E51: RV64IMAC, machine and user mode", &sifive_e51_defaults, .closed = true },
+    { "sifive-u54", "SiFive U54: RV64GC with Sv39", &sifive_u54_defaults, .closed = true },
     { NULL },
 };
 const GuestModel riscv32_models[] = {
-    { "max", "RV32 with every extension there is", &max32_defaults },
-    { "rv32", "RV32GC with the usual extensions", &rv32_defaults },
+    { "lowrisc-ibex", "lowRISC Ibex: RV32IMC with bit manipulation, machine and user mode", &ibex_defaults,
+      .closed = true },
+    { "max", "RV32 with every extension there is", &max32_defaults, .varies = true },
+    { "rv32", "RV32GC with the usual extensions", &rv32_defaults, .varies = true },
     { "rv32e", "RV32E alone; extensions are added by properties", &rv32e_defaults },
     { "rv32i", "RV32I alone; extensions are added by properties", &rv32i_defaults },
-    { "sifive-e31", "SiFive E31: RV32IMAC, machine and user mode", &sifive_e31_defaults },
-    { "sifive-e34", "SiFive E34: RV32IMAFC, machine and user mode", &sifive_e34_defaults },
-    { "sifive-u34", "SiFive U34: RV32GC with Sv32", &sifive_u34_defaults },
+    { "sifive-e31", "SiFive E31: RV32IMAC, machine and user mode", &sifive_e31_defaults, .closed = true },
+    { "sifive-e34", "SiFive E34: RV32IMAFC, machine and user mode", &sifive_e34_defaults, .closed = true },
+    { "sifive-u34", "SiFive U34: RV32GC with Sv32", &sifive_u34_defaults, .closed = true },
     { NULL },
 };
 
 /* Properties. */
 
-static const char *const priv_names[] = { "v1.10.0", "v1.11.0", "v1.12.0", "v1.13.0" };
+const char *const riscv_priv_names[] = { "v1.10.0", "v1.11.0", "v1.12.0", "v1.13.0" };
 static const Type priv_type = {
     .name = "RiscvPrivilegedSpecification",
     .kind = TYPE_ENUM,
     .size = sizeof(int),
-    .names = priv_names,
-    .count = ARRAY_SIZE(priv_names),
+    .names = riscv_priv_names,
+    .count = ARRAY_SIZE(riscv_priv_names),
 };
 
 #define SWITCH(name_, member_, ...) \
@@ -105,6 +120,8 @@ static const Type priv_type = {
         PROP("mvendorid", type_uint32, RiscvConfig, mvendorid, "0", "The mvendorid register"), \
         PROP("marchid", type_uint64, RiscvConfig, marchid, "0", "The marchid register"), \
         PROP("mimpid", type_uint64, RiscvConfig, mimpid, "0", "The mimpid register"), \
+        { .name = "pmu-num", .type = &type_uint8, .offset = MEMBER(pmu_num), .deprecated = true, \
+          .description = "Number of counters of events, from the third on: see pmu-mask" }, \
         PROP("pmu-mask", type_uint32, RiscvConfig, pmu_mask, "524280", "Counters of events: bits 3 to 31"), \
         PROP("cbom_blocksize", type_uint16, RiscvConfig, cbom_blocksize, "64", "Bytes that cbo.clean takes"), \
         PROP("cbop_blocksize", type_uint16, RiscvConfig, cbop_blocksize, "64", "Bytes that prefetch hints are of"), \
@@ -117,6 +134,8 @@ static const Type priv_type = {
 
 const Property riscv64_properties[] = {
     COMMON_PROPERTIES,
+    SWITCH("rva22s64", rva22s64, "What the profile RVA22S64 mandates"),
+    SWITCH("rva22u64", rva22u64, "What the profile RVA22U64 mandates"),
     SWITCH("sv39", sv39, "Paging by tables of three levels, or more where sv48 or sv57 is on too"),
     SWITCH("sv48", sv48, "Paging by tables of up to four levels"),
     SWITCH("sv57", sv57, "Paging by tables of up to five levels"),
@@ -209,7 +228,7 @@ static bool *member(RiscvConfig *c, uint16_t offset)
     return (bool *)((char *)c + offset);
 }
 
-static const char *member_name(uint16_t offset)
+const char *riscv_extension_name(uint16_t offset)
 {
     for (size_t i = 0; i < ARRAY_SIZE(extensions); i++) {
         if (extensions[i].member == offset) {
@@ -229,9 +248,10 @@ static bool drop_newer(RiscvConfig *c, Error **error)
             continue;
         }
         if (c->given[row->member]) {
-            return error_set(error, "extension %s needs priv_spec=%s or later", row->name, priv_names[row->since]);
+            return error_set(error, "extension %s needs priv_spec=%s or later", row->name, riscv_priv_names[row->since]);
         }
         *on = false;
+        c->dropped[row->member] = true;
     }
     return true;
 }
@@ -255,12 +275,12 @@ static bool check_requirements(RiscvConfig *c, Error **error)
     for (size_t i = 0; i < ARRAY_SIZE(exclusions); i++) {
         if (*member(c, exclusions[i].one) && *member(c, exclusions[i].other)) {
             return error_set(error, "extensions %s and %s exclude each other, as %s: set one of them off",
-                             member_name(exclusions[i].one), member_name(exclusions[i].other), exclusions[i].why);
+                             riscv_extension_name(exclusions[i].one), riscv_extension_name(exclusions[i].other), exclusions[i].why);
         }
     }
     for (size_t i = 0; i < ARRAY_SIZE(requirements); i++) {
         if (*member(c, requirements[i].extension) && !*member(c, requirements[i].needs)) {
-            const char *name = member_name(requirements[i].extension), *needs = member_name(requirements[i].needs);
+            const char *name = riscv_extension_name(requirements[i].extension), *needs = riscv_extension_name(requirements[i].needs);
             return error_set(error, "extension %s needs extension %s: set %s=on, or %s=off", name, needs, needs, name);
         }
     }
@@ -327,28 +347,69 @@ static bool choose_paging(RiscvConfig *c, Error **error)
     return true;
 }
 
+/* A real processor may lack something, but has nothing beside what it has. */
+static bool check_closed(const GuestModel *model, RiscvConfig *c, Error **error)
+{
+    RiscvConfig defaults = *(const RiscvConfig *)model->defaults;
+
+    for (size_t i = 0; model->closed && i < ARRAY_SIZE(extensions); i++) {
+        uint16_t offset = extensions[i].member;
+        if (c->given[offset] && *member(c, offset) && !*member(&defaults, offset)) {
+            return error_set(error, "'%s' CPU does not allow enabling extensions: it has no %s", model->name,
+                             extensions[i].name);
+        }
+    }
+    for (size_t i = 0; model->closed && i < ARRAY_SIZE(paging); i++) {
+        if (c->given[paging[i].member] && *member(c, paging[i].member) && !*member(&defaults, paging[i].member)) {
+            return error_set(error, "'%s' CPU has no %s", model->name, paging[i].name);
+        }
+    }
+    if (model->closed && (c->mmu != defaults.mmu || c->pmp != defaults.pmp)) {
+        return error_set(error, "CPU '%s' does not allow changing the value of '%s'", model->name,
+                         c->mmu != defaults.mmu ? "mmu" : "pmp");
+    }
+    if (model->closed && (c->mvendorid != defaults.mvendorid || c->marchid != defaults.marchid ||
+                          c->mimpid != defaults.mimpid)) {
+        return error_set(error, "CPU '%s' does not allow changing who made it: mvendorid, marchid and mimpid",
+                         model->name);
+    }
+    return true;
+}
+
+/* Counters of events, given by their number or one by one. */
+static bool check_counters(RiscvConfig *c, Error **error)
+{
+    if (c->given[MEMBER(pmu_num)]) {
+        if (c->pmu_num > 29) {
+            return error_set(error, "pmu-num is %u: there can be 29 counters of events", c->pmu_num);
+        }
+        c->pmu_mask = (uint32_t)(mask_bits(c->pmu_num) << 3);
+    }
+    if (c->pmu_mask & 7) {
+        return error_set(error, "pmu-mask can have bits 3 to 31, those of the counters of events");
+    }
+    return true;
+}
+
 bool riscv_config_check(const GuestModel *model, void *config, Error **error)
 {
     RiscvConfig *c = config;
 
-    if (!drop_newer(c, error)) {
+    riscv_profiles_apply(c);
+    if (!check_closed(model, c, error) || !check_counters(c, error) || !drop_newer(c, error)) {
         return false;
     }
     add_implied(c);
     if (!check_requirements(c, error) || !check_block_sizes(c, error) || !choose_paging(c, error)) {
-        return error_prepend(error, "CPU model %s: ", model->name);
+        return false;
     }
     if (c->xlen == 32 && (c->resetvec | c->rnmi_interrupt_vector | c->rnmi_exception_vector) > UINT32_MAX) {
-        return error_set(error, "CPU model %s: resetvec or a vector of rnmi is beyond 32 bits", model->name);
+        return error_set(error, "resetvec or a vector of rnmi is beyond 32 bits");
     }
     if ((c->rnmi_interrupt_vector | c->rnmi_exception_vector) & 1) {
-        return error_set(error, "CPU model %s: an instruction cannot be at the odd address of a vector of rnmi",
-                         model->name);
+        return error_set(error, "an instruction cannot be at the odd address of a vector of rnmi");
     }
-    if (c->pmu_mask & 7) {
-        return error_set(error, "CPU model %s: pmu-mask can have bits 3 to 31, those of the counters of events",
-                         model->name);
-    }
+    riscv_profiles_find(c);
     c->pmp_count = c->pmp && c->zicsr ? 16 : 0;
     return true;
 }

@@ -9,6 +9,7 @@
 typedef struct Error Error;
 typedef struct GuestModel GuestModel;
 typedef struct Property Property;
+typedef struct StrBuf StrBuf;
 
 /* X(member, description): extensions of one letter, and the modes; in the order of an ISA string. */
 #define RISCV_LETTERS(X) \
@@ -92,7 +93,7 @@ typedef struct Property Property;
     X(svinval, RISCV_PRIV_1_12, "Fine-grained invalidation of translations") \
     X(svnapot, RISCV_PRIV_1_12, "Naturally aligned blocks of pages") \
     X(svpbmt, RISCV_PRIV_1_12, "Memory types by page") \
-    X(svvptc, RISCV_PRIV_1_12, "Newly valid page-table entries are seen without a fence")
+    X(svvptc, RISCV_PRIV_1_13, "Newly valid page-table entries are seen without a fence")
 
 typedef enum RiscvPriv { RISCV_PRIV_1_10, RISCV_PRIV_1_11, RISCV_PRIV_1_12, RISCV_PRIV_1_13 } RiscvPriv;
 
@@ -105,21 +106,27 @@ typedef struct RiscvConfig {
     RISCV_EXTENSIONS(X)
 #undef X
     bool mmu, pmp, debug;
+    bool rva22u64, rva22s64;
     bool sv32, sv39, sv48, sv57;
     int priv_spec; /* RiscvPriv */
     uint16_t cbom_blocksize, cbop_blocksize, cboz_blocksize; /* bytes: powers of two */
     uint32_t mvendorid;
     uint64_t marchid, mimpid;
     uint64_t resetvec, rnmi_interrupt_vector, rnmi_exception_vector;
+    uint8_t pmu_num;              /* older: how many counters of events there are, from 3 on */
     uint32_t pmu_mask;            /* counters of events that are there: bits 3 to 31 */
     uint8_t pmp_count;            /* entries, 0 to RISCV_PMP_MAXIMUM */
     uint8_t paging_levels;        /* of the deepest tables: 0, 2 (Sv32), 3 to 5 */
     bool given[RISCV_GIVEN_SIZE]; /* by offset in this struct: whether the user set the member */
+    bool dropped[RISCV_GIVEN_SIZE]; /* ... whether the model has it, but not in this version */
+    bool profiles_wanted[2];      /* as in profile.c's list */
 } RiscvConfig;
 
 void riscv_config_init(const GuestModel *model, void *config);
 void riscv_config_given(void *config, const Property *property);
 bool riscv_config_check(const GuestModel *model, void *config, Error **error);
+/* Appends lines about a checked configuration that stands, but may not be what was wanted. */
+void riscv_config_warnings(const void *config, unsigned index, StrBuf *lines);
 
 /* "rv64imafdc_zicntr_zicsr...", for the device tree's riscv,isa. Owned by the caller. */
 char *riscv_isa_string(const void *config);

@@ -115,6 +115,7 @@ enum { ELF_MACHINE_RISCV = 243 };
         .config_init = riscv_config_init, \
         .config_given = riscv_config_given, \
         .config_check = riscv_config_check, \
+        .config_warnings = riscv_config_warnings, \
         .init = riscv_init, \
         .finalize = riscv_finalize, \
         .reset = riscv_reset, \

@@ -3,7 +3,7 @@
  * and the paging mode. Names that stand for a fact rather than an instruction are listed where this implementation has
  * that property.
  */
-#include "guest/riscv/config.h"
+#include "guest/riscv/profile.h"
 
 #include "base/strbuf.h"
 
@@ -47,8 +47,7 @@ static bool atomics_of_1_12(const RiscvConfig *c)
 
 static bool blocks_of_64(const RiscvConfig *c)
 {
-    return c->cbom_blocksize == 64 && c->cbop_blocksize == 64 && c->cboz_blocksize == 64 && c->zicbom && c->zicbop &&
-           c->zicboz;
+    return riscv_blocks_of_64(c) && c->zicbom && c->zicbop && c->zicboz;
 }
 
 /* In the order in which an ISA string has them. */

@@ -114,16 +114,25 @@ static bool set_property(const Guest *guest, RiscvConfig *config, const char *te
     return error_set(error, "no property %s", parts[0]);
 }
 
+static const GuestModel *find_model(const Guest *guest, const char *name)
+{
+    for (const GuestModel *model = guest->models; model->name; model++) {
+        if (!strcmp(model->name, name)) {
+            return model;
+        }
+    }
+    return NULL;
+}
+
 bool test_config(const char *model_and_properties, const Guest **guest, RiscvConfig *config, Error **error)
 {
     g_auto(GStrv) parts = g_strsplit(model_and_properties, ",", -1);
-    const GuestModel *model;
 
-    *guest = strstr(parts[0], "32") ? &riscv32_guest : &riscv64_guest;
-    const char *name = strcmp(parts[0], "max32") ? parts[0] : "max"; /* ours alone: RV32's */
-    for (model = (*guest)->models; strcmp(model->name, name); model++) {
-        g_assert_nonnull(model->name);
-    }
+    bool is_32 = !strcmp(parts[0], "max32"); /* ours alone: RV32's max */
+    const GuestModel *model = find_model(is_32 ? &riscv32_guest : &riscv64_guest, is_32 ? "max" : parts[0]);
+    *guest = model && !is_32 ? &riscv64_guest : &riscv32_guest;
+    model = model ? model : find_model(&riscv32_guest, parts[0]);
+    g_assert_nonnull(model);
     *config = (RiscvConfig){ 0 };
     (*guest)->config_init(model, config);
     for (char **part = parts + 1; *part; part++) {

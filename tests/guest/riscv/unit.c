@@ -160,7 +160,7 @@ static void test_config_rules(void)
         { "sifive-u54", "rv64imafdc_zicntr_zicsr_zifencei_zihpm", NULL },
         { "rv64,pmu-mask=7", NULL, "bits 3 to 31" },
         { "rv64,zihpm=off,sscofpmf=on", NULL, "sscofpmf needs extension zihpm" },
-        { "sifive-u54,smepmp=on", NULL, "smepmp needs priv_spec=v1.12.0" },
+        { "sifive-u54,smepmp=on", NULL, "it has no smepmp" },
         { "rv32i,m=on", "rv32im_zmmul", NULL },
         { "rv64i,zicsr=on,f=on,c=on", "rv64ifc_zicsr_zca", NULL },
         { "rv32i,zicsr=on,f=on,d=on,c=on", "rv32ifdc_zicsr_zca_zcf_zcd", NULL },
@@ -193,6 +193,22 @@ static void test_config_rules(void)
         { "rv64,sv39=off,sv48=on", NULL, "sv39 cannot be off while sv48 is on" },
         { "rv64,priv_spec=v1.11.0,sstc=on", NULL, "extension sstc needs priv_spec=v1.12.0" },
         { "rv32,resetvec=0x100000000", NULL, "beyond 32 bits" },
+        { "rva22u64", "rv64imafdcb_zic64b_zicbom_zicbop_zicboz_zicntr_zicsr_zihintpause_zihpm_zmmul_zaamo_zalrsc_zfhmin_"
+                      "zca_zcd_zba_zbb_zbs_zkt", NULL },
+        { "rv64i,rva22u64=on,zicbop=off", "rv64imafdcb_zicbom_zicboz_zicntr_zicsr_zihintpause_zihpm_zmmul_zaamo_zalrsc_"
+                                          "zfhmin_zca_zcd_zba_zbb_zbs_zkt", NULL },
+        { "rva22s64",
+          "rv64imafdcb_zic64b_zicbom_zicbop_zicboz_ziccamoa_ziccif_zicclsm_ziccrse_zicntr_zicsr_zifencei_zihintpause_"
+          "zihpm_zmmul_za64rs_zaamo_zalrsc_zfhmin_zca_zcd_zba_zbb_zbs_zkt_ssccptr_sscounterenw_sstvala_sstvecd_ssu64xl_"
+          "svade_svinval_svpbmt", NULL },
+        { "rv64i,rva22u64=on,rva22u64=off", "rv64i", NULL },
+        { "lowrisc-ibex", "rv32imc_zicntr_zicsr_zifencei_zihpm_zmmul_zca_zba_zbb_zbc_zbs_smepmp", NULL },
+        { "sifive-u54,m=off", "rv64iafdc_zicntr_zicsr_zifencei_zihpm", NULL },
+        { "sifive-u54,zicbom=on", NULL, "does not allow enabling extensions: it has no zicbom" },
+        { "sifive-u54,sv48=on", NULL, "has no sv48" },
+        { "sifive-u54,pmp=off", NULL, "'pmp'" },
+        { "sifive-u54,mvendorid=5", NULL, "mvendorid" },
+        { "rv64,pmu-num=30", NULL, "29 counters" },
         { "rv64,m=maybe", NULL, "" },
         { "rv64,priv_spec=v9", NULL, "v1.10.0" },
     };
@@ -231,6 +247,63 @@ static void test_paging_modes(void)
         g_assert_true(test_config(rows[i].model, &guest, &config, NULL));
         g_assert_cmpstr(riscv_mmu_type(&config), ==, rows[i].type);
     }
+}
+
+/* What the user is told of a processor that is not quite what he asked for. */
+static void test_config_warnings(void)
+{
+    static const struct {
+        const char *model, *lines;
+    } rows[] = {
+        { "rv64", "" },
+        { "rva22s64", "" },
+        { "rva22s64,zba=off", "Profile rva22u64 mandates disabled extension zba\n"
+                              "RVB mandates disabled extension zba\n" },
+        { "rva22s64,svade=off", "Profile rva22s64 mandates disabled extension svade\n" },
+        { "rva22u64,cboz_blocksize=128", "Profile rva22u64 mandates disabled extension zic64b\n" },
+        { "rv64,g=on,zifencei=off", "RVG mandates disabled extension zifencei\n" },
+        { "rv64,priv_spec=v1.12.0", "disabling svvptc extension for hart 0x0000000000000003 because privilege spec "
+                                    "version does not match\n" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        RiscvConfig config;
+        const Guest *guest;
+        AUTO_STRBUF(lines);
+        g_assert_true(test_config(rows[i].model, &guest, &config, NULL));
+        guest->config_warnings(&config, 3, &lines);
+        g_assert_cmpstr(strbuf_text(&lines), ==, rows[i].lines);
+    }
+}
+
+/* A processor has a profile if it has all that it mandates, whoever asked. */
+static void test_profiles(void)
+{
+    static const struct {
+        const char *model;
+        bool user, supervisor;
+        unsigned levels;
+    } rows[] = {
+        { "rv64", false, false, 5 },           { "rva22u64", true, false, 0 },       { "rva22s64", true, true, 3 },
+        { "rva22s64,sv48=on", true, true, 4 }, { "rva22s64,b=off", false, false, 3 }, { "rv64,rva22s64=on", true, true, 3 },
+        { "rv64,b=on,zfhmin=on,zkt=on", true, false, 5 },
+        { "rv64,b=on,zfhmin=on,zkt=on,svade=on,svinval=on,svpbmt=on", true, true, 5 },
+        { "rva22s64,cbom_blocksize=32", false, false, 3 }, { "rva22s64,sv39=off", true, false, 0 },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        RiscvConfig config;
+        const Guest *guest;
+        g_test_message("%s", rows[i].model);
+        g_assert_true(test_config(rows[i].model, &guest, &config, NULL));
+        g_assert_cmpint(config.rva22u64, ==, rows[i].user);
+        g_assert_cmpint(config.rva22s64, ==, rows[i].supervisor);
+        g_assert_cmpuint(config.paging_levels, ==, rows[i].levels);
+    }
+    RiscvConfig config;
+    const Guest *guest;
+    g_assert_true(test_config("rv64,pmu-num=4", &guest, &config, NULL));
+    g_assert_cmphex(config.pmu_mask, ==, 0x78);
 }
 
 static void test_isa_strings(void)
@@ -641,6 +714,8 @@ int main(int argc, char **argv)
     g_test_add_data_func("/guest/riscv/decode/rv32", "max32", test_decode);
     g_test_add_func("/guest/riscv/decode/conditions", test_decode_conditions);
     g_test_add_func("/guest/riscv/config/rules", test_config_rules);
+    g_test_add_func("/guest/riscv/config/warnings", test_config_warnings);
+    g_test_add_func("/guest/riscv/config/profiles", test_profiles);
     g_test_add_func("/guest/riscv/config/paging", test_paging_modes);
     g_test_add_func("/guest/riscv/config/isa", test_isa_strings);
     g_test_add_func("/guest/riscv/embedded", test_embedded);
