@@ -104,7 +104,7 @@ static void write_items(StrBuf *buffer, const Json *json, int indent)
         }
         write_value(buffer, object ? json_value(json, i) : json_item(json, i), inner);
     }
-    if (count && indent >= 0) {
+    if (indent >= 0) {
         strbuf_printf(buffer, "\n%*s", indent, "");
     }
     strbuf_append_char(buffer, object ? '}' : ']');

@@ -37,6 +37,8 @@ typedef enum BlockOpenFlags {
     BLOCK_OPEN_DIRECT = 8,
     BLOCK_OPEN_DISCARD = 16,  /* discard=unmap, where the options do not say */
     BLOCK_OPEN_PROTOCOL = 32, /* the name is that of a file, not of an image in it */
+    BLOCK_OPEN_NO_BACKING = 64, /* its backing file is not looked at, */
+    BLOCK_OPEN_NO_DATA = 128,   /* nor its external data file: nothing is read but the image's own description */
 } BlockOpenFlags;
 
 /* `cache=` of -drive, -t of the tools: none, writeback, writethrough, directsync, unsafe. Adds BLOCK_OPEN_DIRECT and
@@ -60,6 +62,7 @@ const char *block_node_driver_name(const BlockNode *node);
 bool block_node_is_read_only(const BlockNode *node);
 uint64_t block_node_size(const BlockNode *node); /* bytes: whole sectors */
 int64_t block_node_allocated_size(BlockNode *node); /* that it takes of the host; -1: unknown */
+BlockEdge *block_node_backing(const BlockNode *node); /* NULL where there is none */
 /* Children in order; NULL at the end. */
 BlockEdge *block_node_child(const BlockNode *node, size_t i);
 BlockNode *block_edge_node(const BlockEdge *edge); /* what it leads to */

@@ -79,22 +79,46 @@ static bool split_options(const BlockDriver *driver, const char *filename, const
     return true;
 }
 
+typedef struct CreateOptions {
+    Json *own, *below;
+    void *values; /* of the driver's create type */
+} CreateOptions;
+
+static bool read_options(const BlockDriver *driver, const char *filename, const Json *options, CreateOptions *result,
+                         Error **error)
+{
+    *result = (CreateOptions){ .own = json_object(), .below = json_object(),
+                               .values = mem_alloc0(driver->create_type->size) };
+    return split_options(driver, filename, options, result->own, result->below, error) &&
+           type_from_options(driver->create_type, result->own, result->values, error);
+}
+
+static void clear_options(const BlockDriver *driver, CreateOptions *options)
+{
+    type_clear(driver->create_type, options->values);
+    free(options->values);
+    json_free(options->own);
+    json_free(options->below);
+}
+
+bool block_create_check(const BlockDriver *driver, const char *filename, const Json *options, Error **error)
+{
+    CreateOptions all;
+    bool ok = read_options(driver, filename, options, &all, error);
+    clear_options(driver, &all);
+    return ok;
+}
+
 bool block_create(BlockGraph *graph, const BlockDriver *driver, const char *filename, const Json *options,
                   Error **error)
 {
     if (!driver->create) {
         return error_set(error, "Format driver '%s' does not support image creation", driver->name);
     }
-    Json *own = json_object(), *below = json_object();
-    AUTO_FREE void *values = mem_alloc0(driver->create_type->size);
-    bool ok = split_options(driver, filename, options, own, below, error) &&
-              type_from_options(driver->create_type, own, values, error);
-    if (ok) {
-        ok = driver->create(graph, filename, values, below, error);
-        type_clear(driver->create_type, values);
-    }
-    json_free(own);
-    json_free(below);
+    CreateOptions all;
+    bool ok = read_options(driver, filename, options, &all, error) &&
+              driver->create(graph, filename, all.values, all.below, error);
+    clear_options(driver, &all);
     return ok;
 }
 
@@ -131,6 +155,7 @@ void block_node_facts(const BlockNode *node, BlockFacts *facts)
     }
 }
 
+bool block_can_compress(const BlockNode *node) { return node->limits.write_flags & BLOCK_COMPRESSED; }
 bool block_can_check(const BlockNode *node) { return node->driver->check != NULL; }
 
 bool block_check(BlockNode *node, unsigned fix, BlockCheck *check, Error **error)

@@ -19,6 +19,8 @@ const BlockDriver *block_protocol_of(const char *filename); /* "file" or "host_d
 /* The options of `create -o`: a struct type; NULL where there are none. */
 const Type *block_driver_create_type(const BlockDriver *driver);
 
+/* Whether there are such options, with such values. */
+bool block_create_check(const BlockDriver *driver, const char *filename, const Json *options, Error **error);
 /* Makes an image. `options`: members of the driver's create type and of its protocol's, as texts; size among them. */
 bool block_create(BlockGraph *graph, const BlockDriver *driver, const char *filename, const Json *options,
                   Error **error);
@@ -34,6 +36,8 @@ typedef struct BlockFacts {
 void block_node_facts(const BlockNode *node, BlockFacts *facts);
 /* A name that the image has for another one, as seen from here; the caller's. */
 char *block_resolve_name(const BlockNode *node, const char *filename);
+
+bool block_can_compress(const BlockNode *node); /* it takes BLOCK_COMPRESSED */
 
 /* A check, which can repair. */
 enum { BLOCK_FIX_LEAKS = 1, BLOCK_FIX_ERRORS = 2 };

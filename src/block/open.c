@@ -161,7 +161,8 @@ static bool apply_common(BlockNode *node, const BlockNodeSettings *common, unsig
     node->no_flush = no_flush;
     node->flags = (node->read_only ? 0 : BLOCK_OPEN_WRITE) | (node->force_share ? BLOCK_OPEN_FORCE_SHARE : 0) |
                   (node->discard ? BLOCK_OPEN_DISCARD : 0) | (direct ? BLOCK_OPEN_DIRECT : 0) |
-                  (no_flush ? BLOCK_OPEN_NO_FLUSH : 0);
+                  (no_flush ? BLOCK_OPEN_NO_FLUSH : 0) |
+                  (flags & (BLOCK_OPEN_NO_BACKING | BLOCK_OPEN_NO_DATA));
     if (node->force_share && !node->read_only) {
         return error_set(error, "force-share=on can only be used with read-only images");
     }
@@ -340,7 +341,7 @@ static BlockNode *open_backing_node(BlockNode *node, const char *filename, const
 bool block_open_backing(BlockNode *node, const char *filename, const char *format, Error **error)
 {
     const Json *options = json_get(node->options, "backing");
-    if (options ? json_kind(options) == JSON_NULL : !filename) {
+    if (options ? json_kind(options) == JSON_NULL : !filename || node->flags & BLOCK_OPEN_NO_BACKING) {
         return true;
     }
     node->backing = add_child(node, "backing", open_backing_node(node, filename, format, error), error);

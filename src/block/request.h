@@ -65,12 +65,19 @@ typedef struct BlockStatus {
     bool data;      /* must be read to know */
     bool zero;      /* reads as zeroes */
     bool allocated; /* this node has it, no backing file is looked at */
+    bool compressed;
+    bool past_end; /* of a node that is shorter than the ones above it */
     bool has_offset;
     uint64_t offset; /* of the bytes, as they are, in `node` */
     BlockNode *node; /* valid while the graph does not change */
 } BlockStatus;
 /* Of the node (a filter's is that of what it filters). */
 int block_status(BlockEdge *edge, uint64_t offset, uint64_t count, BlockStatus *status);
+
+/* Of an image with its backing files: of the first one that has it, `depth` files below; none of those from `base` on
+ * (NULL: all) are asked. Where none has it, it is not allocated. */
+int block_status_above(BlockEdge *edge, const BlockNode *base, uint64_t offset, uint64_t count, BlockStatus *status,
+                       unsigned *depth);
 
 /* The nodes that a request goes through without a task. */
 typedef struct BlockPassage {

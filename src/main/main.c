@@ -1,8 +1,6 @@
 /*
- * One executable, many programs: by the name that it is called by (myna-system-riscv64, qemu-system-riscv64), or by its
- * first words (myna system riscv64).
- *
- * Not here: the image tools and servers (img, io, nbd).
+ * One executable, many programs: by the name that it is called by (myna-system-riscv64, qemu-system-riscv64, qemu-img),
+ * or by its first words (myna system riscv64, myna img).
  */
 #include "main/program.h"
 
@@ -10,6 +8,7 @@
 #include "base/text.h"
 #include "cpu/guest.h"
 #include "monitor/monitor.h"
+#include "tools/tool.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,17 +32,42 @@ static int run_system(const char *program, const char *target, int count, const 
     return system_main(program, guest, count, arguments);
 }
 
+static const struct {
+    const char *name;
+    int (*run)(const char *program, int count, char **arguments);
+} tools[] = {
+    { "img", img_main },
+};
+
+/* The tool of that name; false where there is none. */
+static bool run_tool(const char *name, const char *program, int count, char **arguments, int *status)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
+        if (!strcmp(name, tools[i].name)) {
+            *status = tools[i].run(program, count, arguments);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void print_usage(FILE *file)
 {
-    fprintf(file, "usage: myna system GUEST [options]\n\nGuests:\n");
+    fprintf(file, "usage: myna system GUEST [options]\n       myna img COMMAND [options]\n\nGuests:\n");
     for (size_t i = 0; i < guest_count; i++) {
         fprintf(file, "  %s\n", guests[i]->target);
     }
     fprintf(file, "\nmyna-system-GUEST and qemu-system-GUEST, links to this program, are the same.\n");
 }
 
-static int run_words(int count, const char *const *words)
+static int run_words(int count, char **arguments)
 {
+    const char *const *words = (const char *const *)arguments;
+    int status = 0;
+    AUTO_FREE char *tool_name = string_format("myna-%s", count ? words[0] : "");
+    if (count >= 1 && run_tool(words[0], tool_name, count - 1, arguments + 1, &status)) {
+        return status;
+    }
     if (count >= 2 && !strcmp(words[0], "system")) {
         AUTO_FREE char *program = string_format("myna-system-%s", words[1]);
         return run_system(program, words[1], count - 2, words + 2);
@@ -70,5 +94,10 @@ int main(int count, char **words)
             return run_system(program, program + strlen(prefixes[i]), count - 1, arguments);
         }
     }
-    return run_words(MAX(count - 1, 0), arguments);
+    int status = 0;
+    bool named = text_starts_with(program, "qemu-") || text_starts_with(program, "myna-");
+    if (named && run_tool(program + strlen("qemu-"), program, count - 1, words + 1, &status)) {
+        return status;
+    }
+    return run_words(MAX(count - 1, 0), words + 1);
 }

@@ -319,7 +319,7 @@ static void test_writing(void)
     json_write_pretty(&pretty, json);
     g_assert_cmpstr(strbuf_text(&pretty), ==,
                     "{\n    \"bad\": \"a\\ufffd\\ufffd(\\ufffd\\ufffd\",\n    \"infinite\": null,\n    \"list\": [\n"
-                    "        1,\n        {}\n    ]\n}");
+                    "        1,\n        {\n        }\n    ]\n}");
     json_free(json);
 }
 

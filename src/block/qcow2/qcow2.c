@@ -24,6 +24,9 @@ static bool open_data_file(BlockNode *node, Error **error)
         return !block_has_child_options(node, "data-file") ||
                error_set(error, "'data-file' can only be set for images with an external data file");
     }
+    if (node->flags & BLOCK_OPEN_NO_DATA) {
+        return true;
+    }
     qcow2->data = block_open_named_child(node, "data-file", qcow2->header.data_file, error);
     if (!qcow2->data && !qcow2->header.data_file) {
         error_prepend(error, "'data-file' is required for this image: ");
@@ -188,7 +191,8 @@ static int qcow2_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockS
     bool unallocated = extent.kind == QCOW2_UNALLOCATED, data = extent.kind == QCOW2_DATA;
     *status = (BlockStatus){ .bytes = extent.bytes, .data = data || extent.kind == QCOW2_COMPRESSED,
                              .zero = extent.kind == QCOW2_ZERO || (unallocated && !node->backing),
-                             .allocated = !unallocated, .has_offset = data, .offset = data ? extent.offset : 0,
+                             .allocated = !unallocated, .compressed = extent.kind == QCOW2_COMPRESSED,
+                             .has_offset = data, .offset = data ? extent.offset : 0,
                              .node = data ? qcow2->data->node : NULL };
     return 0;
 }

@@ -47,7 +47,7 @@ static int grow_l1(BlockNode *node, BlockTask *self, uint64_t entries)
     }
     header->l1_entries = (uint32_t)entries;
     header->l1_offset = place;
-    error = block_write(node->file, place, buffer, file_bytes, 0);
+    error = block_write(node->file, place, buffer, align_up(bytes, BLOCK_SECTOR), 0);
     error = error ? error : qcow2_write_dirty(&qcow2->blocks);
     error = error ? error : block_flush(node->file);
     error = error ? error : qcow2_header_write(node);

@@ -1,0 +1,126 @@
+/* Progress, opening, and output that commands share. */
+#include "api/json.h"
+#include "api/type.h"
+#include "base/strbuf.h"
+#include "tools/img/img.h"
+
+static void print_progress(ImgProgress *progress, double percent)
+{
+    progress->last = percent;
+    printf("    (%3.2f/100%%)\r", percent);
+    fflush(stdout);
+}
+
+void img_progress(ImgProgress *progress, uint64_t done, uint64_t all)
+{
+    double percent = all ? 100.0 * (double)done / (double)all : 100.0;
+    if (progress->shown && (percent - progress->last >= 1.0 || done == 0)) {
+        print_progress(progress, percent);
+    }
+}
+
+void img_progress_end(ImgProgress *progress)
+{
+    if (progress->shown) {
+        print_progress(progress, 100.0);
+        printf("\n");
+    }
+}
+
+BlockEdge *img_open_source(const Img *img, const ImgArguments *arguments, const char *name, const char *format,
+                           unsigned flags)
+{
+    ToolOpen open = { .name = name, .format = format, .image_opts = arguments->image_opts, .flags = flags,
+                      .permissions = BLOCK_PERMISSION_READ,
+                      .shared = BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED };
+    if (arguments->force_share) {
+        open.flags |= BLOCK_OPEN_FORCE_SHARE;
+        open.shared = BLOCK_PERMISSION_ALL;
+    }
+    return tool_open(&img->tool, &open);
+}
+
+void img_print_json(const Json *json)
+{
+    AUTO_STRBUF(text);
+    json_write_pretty(&text, json);
+    printf("%s\n", strbuf_text(&text));
+}
+
+/* Options of new images */
+
+const BlockDriver *img_find_creatable(const Img *img, const char *format)
+{
+    const BlockDriver *driver = block_driver_find(format);
+    if (!driver) {
+        tool_error(&img->tool, "Unknown file format '%s'", format);
+        return NULL;
+    }
+    if (!block_driver_can_create(driver)) {
+        tool_error(&img->tool, "Format driver '%s' does not support image creation", format);
+        return NULL;
+    }
+    return driver;
+}
+
+static const char *option_type(const Type *type)
+{
+    switch (type->kind) {
+    case TYPE_BOOL:
+        return "bool (on/off)";
+    case TYPE_SIZE:
+        return "size";
+    case TYPE_INT:
+        return "num";
+    default:
+        return "str";
+    }
+}
+
+typedef VEC(const TypeMember *) Members;
+
+static int compare_members(const void *a, const void *b)
+{
+    return strcmp((*(const TypeMember *const *)a)->name, (*(const TypeMember *const *)b)->name);
+}
+
+static void add_members(Members *members, const Type *type)
+{
+    for (uint32_t i = 0; type && i < type->member_count; i++) {
+        bool there = false;
+        for (size_t j = 0; j < members->count; j++) {
+            there = there || strcmp(members->items[j]->name, type->members[i].name) == 0;
+        }
+        if (!there) {
+            vec_push(members, &type->members[i]);
+        }
+    }
+}
+
+bool img_print_create_options(const Img *img, const char *format, const char *filename)
+{
+    const BlockDriver *driver = img_find_creatable(img, format);
+    if (!driver) {
+        return false;
+    }
+    Members members = { 0 };
+    add_members(&members, block_driver_create_type(driver));
+    if (filename) {
+        add_members(&members, block_driver_create_type(block_protocol_of(filename)));
+        printf("Supported options:\n");
+    } else {
+        printf("Supported %s options:\n", format);
+    }
+    qsort(members.items, members.count, sizeof *members.items, compare_members);
+    for (size_t i = 0; i < members.count; i++) {
+        const TypeMember *member = members.items[i];
+        AUTO_FREE char *name = string_format("%s=<%s>", member->name, option_type(member->type));
+        printf("  %-22s - %s\n", name, member->description);
+    }
+    vec_free(&members);
+    if (!filename) {
+        printf("\nThe protocol level may support further options.\n"
+               "Specify the target filename to include those options.\n");
+    }
+    return true;
+}

@@ -1,0 +1,107 @@
+/* What the programs for images share. */
+#include "tools/tool.h"
+
+#include "api/json.h"
+#include "api/options.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/vec.h"
+#include "core/loop.h"
+
+#include <math.h>
+#include <stdarg.h>
+
+const char tool_version[] = "version 10.0.0 (Myna " MYNA_VERSION ")";
+
+bool tool_init(Tool *tool, const char *program)
+{
+    AUTO_ERROR(error);
+    *tool = (Tool){ .program = program, .loop = loop_new(false, &error), .files = files_new() };
+    tool->graph = tool->loop ? block_graph_new(tool->files, tool->loop, &error) : NULL;
+    if (!tool->graph) {
+        tool_error(tool, "%s", error_message(error));
+    }
+    return tool->graph != NULL;
+}
+
+void tool_free(Tool *tool)
+{
+    block_graph_free(tool->graph);
+    files_free(tool->files);
+    if (tool->loop) {
+        loop_free(tool->loop);
+    }
+}
+
+static void print_message(const Tool *tool, const char *kind, const char *format, va_list arguments)
+{
+    fflush(stdout);
+    AUTO_FREE char *text = string_vformat(format, arguments);
+    fprintf(stderr, "%s: %s%s\n", tool->program, kind, text);
+}
+
+void tool_error(const Tool *tool, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    print_message(tool, "", format, arguments);
+    va_end(arguments);
+}
+
+void tool_warning(const Tool *tool, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    print_message(tool, "warning: ", format, arguments);
+    va_end(arguments);
+}
+
+void tool_report(const Tool *tool, Error *error, const char *prefix, ...)
+{
+    va_list arguments;
+    va_start(arguments, prefix);
+    AUTO_FREE char *before = string_vformat(prefix, arguments);
+    va_end(arguments);
+    tool_error(tool, "%s%s", before, error_message(error));
+    if (*error_hint(error)) {
+        fprintf(stderr, "%s", error_hint(error));
+    }
+    error_free(error);
+}
+
+static Json *open_options(const ToolOpen *open, Error **error)
+{
+    if (open->image_opts) {
+        return options_parse(open->name, NULL, NULL, error);
+    }
+    Json *json = json_object();
+    if (open->format) {
+        json_set(json, "driver", json_string(open->format));
+    }
+    return json;
+}
+
+BlockEdge *tool_open(const Tool *tool, const ToolOpen *open)
+{
+    Error *error = NULL;
+    Json *options = open_options(open, &error);
+    const char *name = open->image_opts ? NULL : open->name;
+    BlockNode *node = options ? block_open(tool->graph, name, options, open->flags, &error) : NULL;
+    BlockEdge *edge = node ? block_attach(node, tool->program, open->permissions, open->shared, &error) : NULL;
+    block_node_unref(node);
+    if (!edge) {
+        tool_report(tool, error, "Could not open '%s': ", open->name);
+        return NULL;
+    }
+    block_edge_set_write_through(edge, open->write_through);
+    return edge;
+}
+
+char *tool_size_text(uint64_t bytes)
+{
+    static const char *const units[] = { "", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei" };
+    int exponent = 0;
+    frexp((double)bytes / (1000.0 / 1024.0), &exponent);
+    int unit = MAX((exponent - 1) / 10, 0);
+    return string_format("%0.3g %sB", (double)bytes / (double)BIT(unit * 10), units[unit]);
+}

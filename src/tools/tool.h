@@ -1,0 +1,42 @@
+/* What the programs for images share: a graph of nodes, opening of images, messages. */
+#pragma once
+
+#include "block/graph.h"
+#include "block/image.h"
+
+#include <stdio.h>
+
+/* The programs; `arguments` do not have the program's name. They return an exit status. */
+int img_main(const char *program, int count, char **arguments);
+
+extern const char tool_version[]; /* what --version says behind the program's name */
+
+typedef struct Tool {
+    const char *program; /* "qemu-img" */
+    Loop *loop;
+    Files *files;
+    BlockGraph *graph;
+} Tool;
+bool tool_init(Tool *tool, const char *program);
+void tool_free(Tool *tool);
+
+/* "PROGRAM: message" on stderr. */
+void tool_error(const Tool *tool, const char *format, ...) PRINTF(2, 3);
+void tool_warning(const Tool *tool, const char *format, ...) PRINTF(2, 3);
+/* The same of an error, with what stands before it; frees it. */
+void tool_report(const Tool *tool, Error *error, const char *prefix, ...) PRINTF(3, 4);
+
+/* How an image is opened. */
+typedef struct ToolOpen {
+    const char *name;
+    const char *format; /* NULL: it is found out */
+    bool image_opts;    /* the name is options */
+    unsigned flags;     /* BLOCK_OPEN_* */
+    bool write_through;
+    unsigned permissions, shared;
+} ToolOpen;
+/* NULL after a message. */
+BlockEdge *tool_open(const Tool *tool, const ToolOpen *open);
+
+/* "1.5 MiB"; the caller's. */
+char *tool_size_text(uint64_t bytes);

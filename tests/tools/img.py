@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""The img program: what its commands print and return, and that images are what they should be.
+
+    img.py FOLDER_OF_PROGRAMS
+"""
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = os.path.join(os.path.abspath(sys.argv.pop(1)), 'qemu-img')
+
+
+class ImgTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(dir='/var/tmp')
+        self.addCleanup(self.folder.cleanup)
+        maker = random.Random(1)
+        data = bytearray(5 << 20)
+        data[0:1 << 20] = maker.randbytes(1 << 20)
+        data[2 << 20:(2 << 20) + 100000] = b'x' * 100000
+        data[4 << 20:(4 << 20) + 5000] = maker.randbytes(5000)
+        self.data = bytes(data)
+        with open(self.path('src.raw'), 'wb') as file:
+            file.write(self.data)
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def run_img(self, line, status=0):
+        result = subprocess.run([PROGRAM] + line.split(), cwd=self.folder.name, capture_output=True, text=True,
+                                timeout=120, check=False)
+        self.assertEqual(result.returncode, status, f'{line}: {result.stdout}{result.stderr}')
+        return result
+
+    def expect_error(self, line, text, status=1):
+        self.assertEqual(self.run_img(line, status).stderr, text)
+
+    def read(self, name):
+        with open(self.path(name), 'rb') as file:
+            return file.read()
+
+    def test_create_and_info(self):
+        self.assertEqual(self.run_img('create -f qcow2 a.qcow2 10M').stdout,
+                         "Formatting 'a.qcow2', fmt=qcow2 cluster_size=65536 extended_l2=off compression_type=zlib "
+                         "size=10485760 lazy_refcounts=off refcount_bits=16\n")
+        lines = self.run_img('info a.qcow2').stdout.split('\n')
+        self.assertEqual(lines[:3], ['image: a.qcow2', 'file format: qcow2', 'virtual size: 10 MiB (10485760 bytes)'])
+        self.assertEqual(lines[4:12], ['cluster_size: 65536', 'Format specific information:', '    compat: 1.1',
+                                       '    compression type: zlib', '    lazy refcounts: false',
+                                       '    refcount bits: 16', '    corrupt: false', '    extended l2: false'])
+        info = json.loads(self.run_img('info --output=json a.qcow2').stdout)
+        self.assertEqual((info['format'], info['virtual-size'], info['cluster-size'], info['dirty-flag']),
+                         ('qcow2', 10 << 20, 65536, False))
+        self.assertEqual(info['children'][0]['info']['format'], 'file')
+
+    def test_create_errors(self):
+        for line, text in [
+                ('create', "Expecting image file name\nTry 'qemu-img create --help' for more info"),
+                ('create -f foo c', "c: Unknown file format 'foo'"),
+                ('create -f qcow2 c', 'c: Image creation needs a size parameter'),
+                ('create -f qcow2 c 1X', "Invalid image size specified: '1X'."),
+                ('create -f qcow2 -o foo=1 c 1M', "c: Invalid parameter 'foo'"),
+                ('create -q -f qcow2 -o cluster_size=3 c 1M',
+                 'c: Cluster size must be a power of two between 512 and 2048k'),
+                ('create -q -f qcow2 -b src.raw c',
+                 'c: Backing file specified without backing format\nDetected format of raw.'),
+                ('create -f null-co x 1M', "x: Format driver 'null-co' does not support image creation"),
+                ('create x 1M 2M', "Unexpected argument: 2M\nTry 'qemu-img create --help' for more info"),
+                ('foo', "Command not found: foo\nTry 'qemu-img --help' for more info")]:
+            self.expect_error(line, 'qemu-img: ' + text + '\n')
+
+    def test_convert(self):
+        for options in ['', '-c', '-c -o compression_type=zstd', '-o cluster_size=4k', '-o extended_l2=on', '-W -m 1',
+                        '-o preallocation=metadata', '-o preallocation=full', '-S 0', '-o compat=v2', '-t none',
+                        '-o data_file=d.data,data_file_raw=on']:
+            self.run_img(f'convert -O qcow2 {options} src.raw a.qcow2')
+            self.assertEqual(self.run_img('compare src.raw a.qcow2').stdout, 'Images are identical.\n')
+            self.assertTrue(self.run_img('check a.qcow2').stdout.startswith('No errors were found on the image.\n'))
+            self.run_img('convert -O raw a.qcow2 b.raw')
+            self.assertEqual(self.read('b.raw'), self.data, options)
+        self.assertEqual(self.read('d.data'), self.data)
+        self.run_img('convert -O raw src.raw a.qcow2 both.raw')
+        self.assertEqual(self.read('both.raw'), self.data + self.data)
+        self.expect_error('convert -c -O raw src.raw x', 'qemu-img: Compression not supported for this file format\n')
+        self.expect_error('convert src.raw', 'qemu-img: Must specify image file name\n')
+        self.expect_error('convert -O foo src.raw x', "qemu-img: Unknown file format 'foo'\n")
+
+    def test_convert_onto_backing(self):
+        self.run_img('convert -O qcow2 src.raw base.qcow2')
+        self.run_img('create -q -f qcow2 -b base.qcow2 -F qcow2 top.qcow2')
+        self.run_img('convert -O qcow2 -B base.qcow2 -F qcow2 top.qcow2 flat.qcow2')
+        self.assertEqual(self.run_img('compare src.raw flat.qcow2').stdout, 'Images are identical.\n')
+        self.assertLess(os.path.getsize(self.path('flat.qcow2')), 1 << 20)
+
+    def test_map(self):
+        self.run_img('convert -O qcow2 src.raw a.qcow2')
+        self.assertEqual(self.run_img('map a.qcow2').stdout.split('\n')[:2],
+                         ['Offset          Length          Mapped to       File',
+                          '0               0x100000        0x50000         a.qcow2'])
+        self.run_img('create -q -f qcow2 -b a.qcow2 -F qcow2 b.qcow2')
+        entries = json.loads(self.run_img('map --output=json b.qcow2').stdout)
+        self.assertEqual(sum(entry['length'] for entry in entries), len(self.data))
+        self.assertEqual(entries[0], {'start': 0, 'length': 1 << 20, 'depth': 1, 'present': True, 'zero': False,
+                                      'data': True, 'compressed': False, 'offset': 0x50000})
+        part = json.loads(self.run_img('map --output=json --start-offset 512k --max-length 64k b.qcow2').stdout)
+        self.assertEqual((len(part), part[0]['start'], part[0]['length']), (1, 512 << 10, 64 << 10))
+
+    def test_compare(self):
+        other = bytearray(self.data)
+        other[3 << 20] = 1
+        with open(self.path('other.raw'), 'wb') as file:
+            file.write(other)
+        self.assertEqual(self.run_img('compare src.raw other.raw', 1).stdout,
+                         f'Content mismatch at offset {3 << 20}!\n')
+        with open(self.path('longer.raw'), 'wb') as file:
+            file.write(self.data + bytes(1 << 20))
+        self.assertEqual(self.run_img('compare src.raw longer.raw').stdout,
+                         'Warning: Image size mismatch!\nImages are identical.\n')
+        self.assertEqual(self.run_img('compare -s src.raw longer.raw', 1).stdout,
+                         'Strict mode: Image size mismatch!\n')
+        self.run_img('compare nonexist src.raw', 2)
+
+    def test_check_and_repair(self):
+        self.run_img('convert -O qcow2 -o cluster_size=4k src.raw a.qcow2')
+        with open(self.path('a.qcow2'), 'r+b') as file:
+            file.seek(2 * 4096 + 2000 * 2)
+            file.write(b'\0\1')
+        leaky = self.run_img('check a.qcow2', 3)
+        self.assertEqual(leaky.stderr, 'Leaked cluster 2000 refcount=1 reference=0\n')
+        self.assertIn('\n1 leaked clusters were found on the image.\n', leaky.stdout)
+        self.assertEqual(json.loads(self.run_img('check --output=json a.qcow2', 3).stdout)['leaks'], 1)
+        repaired = self.run_img('check -r leaks a.qcow2')
+        self.assertIn('    1 leaked clusters\n    0 corruptions\n', repaired.stdout)
+        with open(self.path('a.qcow2'), 'r+b') as file:
+            file.seek(2 * 4096 + 10 * 2)
+            file.write(b'\0\0')
+        self.run_img('check a.qcow2', 2)
+        self.run_img('check -r all a.qcow2')
+        self.run_img('check a.qcow2')
+        self.expect_error('check src.raw', 'qemu-img: This image format does not support checks\n', 63)
+
+    def test_resize(self):
+        self.run_img('convert -O qcow2 src.raw a.qcow2')
+        self.assertEqual(self.run_img('resize a.qcow2 +1M').stdout, 'Image resized.\n')
+        self.run_img('convert -O raw a.qcow2 b.raw')
+        self.assertEqual(self.read('b.raw'), self.data + bytes(1 << 20))
+        self.assertIn('Use the --shrink option', self.run_img('resize a.qcow2 1M', 1).stderr)
+        self.run_img('resize --shrink a.qcow2 1M')
+        self.run_img('convert -O raw a.qcow2 b.raw')
+        self.assertEqual(self.read('b.raw'), self.data[:1 << 20])
+        self.run_img('check a.qcow2')
+
+    def test_locked(self):
+        self.run_img('create -q -f qcow2 a.qcow2 1M')
+        with open(self.path('a.qcow2'), 'r+b') as file:
+            import fcntl
+            import struct
+            lock = struct.pack('hhqqi', fcntl.F_RDLCK, 0, 201, 1, 0)
+            fcntl.fcntl(file, 37, lock)  # F_OFD_SETLK: somebody does not share writing
+            self.assertIn('Failed to get "write" lock', self.run_img('resize a.qcow2 2M', 1).stderr)
+
+
+if __name__ == '__main__':
+    unittest.main(verbosity=2)
