@@ -254,7 +254,7 @@ static CodeSpace code_space(TestMachine *machine)
                         .data_room = CODE_MEMORY / 2 - machine->data_used };
 }
 
-static void prepare_code(TestMachine *machine)
+void machine_prepare(TestMachine *machine)
 {
     const CodeLayout layout = { .exec = (int32_t)(offsetof(TestMachine, exec) - offsetof(TestMachine, state)),
                                 .cpu = -(int32_t)offsetof(TestMachine, state),
@@ -272,7 +272,7 @@ static void prepare_code(TestMachine *machine)
 CompileResult machine_compile(TestMachine *machine, const IrBlock *block, unsigned flags, CodeBlock *code)
 {
     if (!machine->code_memory) {
-        prepare_code(machine);
+        machine_prepare(machine);
     }
     CodeSpace space = code_space(machine);
     *code = (CodeBlock){ .flags = flags, .pc = block->pc };

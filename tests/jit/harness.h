@@ -75,6 +75,8 @@ static inline Cpu *machine_cpu(TestMachine *machine) { return (Cpu *)machine; }
 /* Verifies, prepares and runs a block once, with the budget that it needs. */
 int machine_run(TestMachine *machine, const IrBlock *block);
 
+/* What machine_compile does the first time: the code that blocks have in common. */
+void machine_prepare(TestMachine *machine);
 /* A block of host code in the machine's memory, which holds one at a time. */
 CompileResult machine_compile(TestMachine *machine, const IrBlock *block, unsigned flags, CodeBlock *code);
 

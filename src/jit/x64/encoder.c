@@ -164,6 +164,7 @@ void x64_encode(X64Code *code, X64Op op, unsigned size, unsigned reg, unsigned s
         byte(code, 0x65);
     }
     bool w = e->flags & X64_W || size == 8;
+    second = e->flags & X64_TWO ? 0 : second;
     if (e->flags & X64_EVEX) {
         evex(code, e, w, reg, second, rm);
     } else if (e->flags & X64_VEX) {

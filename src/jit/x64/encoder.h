@@ -23,6 +23,7 @@ enum {
     X64_DIGIT = 32,     /* /0 to /7 in the ModRM byte instead of a register: `digit` */
     X64_BYTE_RM = 64,   /* r/m is a byte register whatever the size says: spl, sil and so on need REX */
     X64_W = 128,        /* W always */
+    X64_TWO = 512,      /* VEX or EVEX with two operands: no `second` */
     X64_EVEX = 256,     /* EVEX, else as X64_VEX; registers alone */
 };
 
