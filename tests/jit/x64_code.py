@@ -18,7 +18,7 @@ ALIASES = {'movabs': 'mov'}
 ANY_SIZE = re.compile(r'movzx|movsx|movsxd|movd|movq|vmov[dq]|v?cvt|vpinsrw|push|pop|call|jmp|cmpxchg16b|rol|ror|sh|sa')
 # Nobody makes these otherwise: rows with registers, or with another size than the one.
 MEMORY_ALONE = {'LEA', 'MOVBE_RM', 'MOVBE_MR', 'CMPXCHG16B', 'LDMXCSR', 'STMXCSR'}
-ONE_SIZE = {'CMPXCHG16B': '8'}
+ONE_SIZE = {'CMPXCHG16B': '8', 'VCVTPH2PS': '4', 'VCVTPS2PH_MR': '4'}
 
 
 def is_made(line):
