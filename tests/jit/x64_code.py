@@ -46,9 +46,15 @@ def disassemble(objdump, blobs):
             words = match.group(3).split('#')[0].strip().split(None, 1)
             lines.append((int(match.group(1), 16), len(match.group(2).split()), words[0] if words else '',
                           words[1] if len(words) > 1 else ''))
-    by_start = {start: index for index, (start, *_) in enumerate(lines)}
-    return [[line for line in lines[by_start[start]:] if line[0] < start + len(blob)] if start in by_start else []
-            for start, blob in zip(starts, blobs)]
+    blocks, at = [], 0
+    for start, blob in zip(starts, blobs):
+        block = []
+        while at < len(lines) and lines[at][0] < start + len(blob):
+            if lines[at][0] >= start:
+                block.append(lines[at])
+            at += 1
+        blocks.append(block)
+    return blocks
 
 
 def register(text):
