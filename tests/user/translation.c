@@ -1,0 +1,254 @@
+/* What a translator can get wrong: code that changes, faults in the middle of it, threads, processes. */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+enum { PAGE = 4096 };
+typedef int Function(void);
+
+/* Code of a function that returns `number`, 0 to 2047. */
+static void write_function(void *at, int number)
+{
+#ifdef __riscv
+    const uint32_t code[] = { 0x00000513u | (uint32_t)number << 20, 0x00008067 }; /* li a0, number; ret */
+#else
+    const uint8_t code[] = { 0xb8, (uint8_t)number, (uint8_t)(number >> 8), 0, 0, 0xc3 };
+#endif
+    memcpy(at, code, sizeof code);
+}
+
+static void *map(size_t size, int protection, int fd)
+{
+    return mmap(NULL, size, protection, fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
+}
+
+static void changing_code(void)
+{
+    uint8_t *page = map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+    int fd = memfd_create("code", 0), sum = 0, other = 0;
+
+    ftruncate(fd, PAGE);
+    uint8_t *write = map(PAGE, PROT_READ | PROT_WRITE, fd), *execute = map(PAGE, PROT_READ | PROT_EXEC, fd);
+    for (int i = 0; i < 2000; i++) {
+        uint8_t *at = page + i % 5 * 64;
+        write_function(at, i);
+        __builtin___clear_cache((char *)at, (char *)at + 64);
+        sum += ((Function *)at)();
+        write_function(write + i % 3 * 32, i);
+        __builtin___clear_cache((char *)execute, (char *)execute + PAGE);
+        other += ((Function *)(execute + i % 3 * 32))();
+    }
+    printf("changing code: %d, through another mapping %d\n", sum, other);
+}
+
+static sigjmp_buf back;
+static volatile uintptr_t fault_address;
+
+static void go_back(int number, siginfo_t *info, void *context)
+{
+    fault_address = (uintptr_t)info->si_addr;
+    siglongjmp(back, number);
+}
+
+static void catch(int number, void (*handler)(int, siginfo_t *, void *))
+{
+    struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
+    sigaction(number, &action, NULL);
+}
+
+/* Mappings with code come and go at one address. */
+static void mapped_code(void)
+{
+    uint8_t *page = map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+    int sum = 0, faults = 0, right = 0;
+
+    catch(SIGSEGV, go_back);
+    for (int i = 0; i < 100; i++) {
+        mmap(page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        write_function(page, i);
+        __builtin___clear_cache((char *)page, (char *)page + PAGE);
+        sum += ((Function *)page)();
+        if (i % 2) {
+            munmap(page, PAGE);
+        } else {
+            mprotect(page, PAGE, PROT_READ | PROT_WRITE);
+        }
+        if (sigsetjmp(back, 1)) {
+            faults++;
+            right += fault_address == (uintptr_t)page;
+        } else {
+            sum += ((Function *)page)();
+        }
+    }
+    printf("mapped code: %d, %d faults, %d at the right address\n", sum, faults, right);
+}
+
+/* A load from nowhere: the handler gives its result and goes on behind it. */
+static void skip_load(int number, siginfo_t *info, void *context)
+{
+    mcontext_t *m = &((ucontext_t *)context)->uc_mcontext;
+
+    fault_address = (uintptr_t)info->si_addr;
+#ifdef __riscv
+    m->__gregs[REG_A0] = 77;
+    m->__gregs[REG_PC] += 4;
+#else
+    m->gregs[REG_RAX] = 77;
+    m->gregs[REG_RIP] += 3;
+#endif
+}
+
+static uint64_t load(const void *address)
+{
+    uint64_t value;
+#ifdef __riscv
+    register uint64_t a0 __asm__("a0") = (uintptr_t)address;
+    __asm__ volatile(".option push\n.option norvc\nld a0, 0(a0)\n.option pop" : "+r"(a0) : : "memory");
+    value = a0;
+#else
+    __asm__ volatile("movq (%1), %0" : "=a"(value) : "D"(address) : "memory");
+#endif
+    return value;
+}
+
+static void faults(void)
+{
+    uint64_t *area = map(2 * PAGE, PROT_READ | PROT_WRITE, -1), a = 1, b = 2, c = 3, d = 4, e = 5, f = 6;
+    int right = 0;
+
+    munmap((uint8_t *)area + PAGE, PAGE);
+    for (unsigned i = 0; i < PAGE / 8; i++) {
+        area[i] = i;
+    }
+    catch(SIGSEGV, skip_load);
+    for (unsigned i = 0; i < 2 * PAGE / 8; i++) { /* the second half is not there */
+        fault_address = 0;
+        a += b * 3 + load(&area[i]);
+        b ^= c + i, c += d * 5, d = e - f, e += a, f = a ^ b;
+        right += fault_address == (i < PAGE / 8 ? 0 : (uintptr_t)&area[i]);
+    }
+    printf("faults: %llx %llx %llx %llx %llx %llx, %d right\n", (long long)a, (long long)b, (long long)c, (long long)d,
+           (long long)e, (long long)f, right);
+    catch(SIGSEGV, go_back);
+    int caught = sigsetjmp(back, 1);
+    if (!caught) {
+        load((void *)0xdead000000000000);
+    }
+    printf("far outside: %d\n", caught == SIGSEGV);
+    catch(SIGBUS, go_back);
+    int fd = memfd_create("short", 0);
+    ftruncate(fd, PAGE);
+    uint8_t *file = map(2 * PAGE, PROT_READ | PROT_WRITE, fd);
+    caught = sigsetjmp(back, 1);
+    if (!caught) {
+        file[PAGE + 24]++;
+    }
+    printf("behind a file: %d, %d\n", caught == SIGBUS, fault_address == (uintptr_t)file + PAGE + 24);
+}
+
+/* Each process goes on translating after fork, what the other one translates too. */
+static void forks(void)
+{
+    uint8_t *page = map(16 * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+    int wrong = 0;
+
+    for (int i = 0; i < 1000; i++) {
+        uint8_t *at = page + i % 16 * PAGE + i / 16 * 16;
+        int status;
+        write_function(at, i);
+        write_function(at + PAGE / 2, i + 1);
+        __builtin___clear_cache((char *)at, (char *)at + PAGE);
+        pid_t child = fork();
+        if (!child) {
+            int sum = ((Function *)(at + PAGE / 2))() + ((Function *)at)();
+            write_function(at, 5);
+            __builtin___clear_cache((char *)at, (char *)at + 64);
+            _exit((sum + ((Function *)at)()) % 251);
+        }
+        wrong += ((Function *)at)() != i || ((Function *)(at + PAGE / 2))() != i + 1;
+        waitpid(child, &status, 0);
+        wrong += !WIFEXITED(status) || WEXITSTATUS(status) != (i + i + 1 + 5) % 251;
+    }
+    printf("forks: %d wrong\n", wrong);
+}
+
+enum { THREADS = 4, ROUNDS = 20000 };
+static struct Shared {
+    uint8_t bytes[8];
+    uint16_t half;
+    uint32_t word, swapped, highest;
+    uint64_t wide, bits, locked, unlocked;
+    uint8_t *code;
+} shared;
+
+static void lock(void)
+{
+    while (__atomic_exchange_n(&shared.locked, 1, __ATOMIC_ACQUIRE)) {
+    }
+}
+
+static void *hammer(void *data)
+{
+    uint64_t index = (uintptr_t)data, swapped = 0;
+
+    for (uint32_t i = 1; i <= ROUNDS; i++) {
+        __atomic_fetch_add(&shared.bytes[i % 8], 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&shared.half, 3, __ATOMIC_ACQ_REL);
+        __atomic_fetch_add(&shared.word, i, __ATOMIC_SEQ_CST);
+        __atomic_fetch_sub(&shared.wide, index, __ATOMIC_RELAXED);
+        __atomic_fetch_xor(&shared.bits, (uint64_t)1 << i % 64, __ATOMIC_RELAXED);
+        uint32_t seen = __atomic_load_n(&shared.highest, __ATOMIC_RELAXED);
+        while (seen < i * 4 + index && !__atomic_compare_exchange_n(&shared.highest, &seen, i * 4 + (uint32_t)index, 1,
+                                                                     __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+        }
+        swapped += __atomic_exchange_n(&shared.swapped, i, __ATOMIC_ACQ_REL);
+        lock();
+        shared.unlocked += i;
+        __atomic_store_n(&shared.locked, 0, __ATOMIC_RELEASE);
+        if (i % 64 == 0) {
+            __builtin___clear_cache((char *)shared.code, (char *)shared.code + PAGE);
+            swapped += ((Function *)shared.code)() - 9;
+        }
+    }
+    return (void *)(uintptr_t)swapped;
+}
+
+static void threads(void)
+{
+    pthread_t ids[THREADS];
+    uint64_t swapped = 0, bytes;
+
+    shared.code = map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+    write_function(shared.code, 9);
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        pthread_create(&ids[i], NULL, hammer, (void *)i);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *result;
+        pthread_join(ids[i], &result);
+        swapped += (uintptr_t)result;
+    }
+    memcpy(&bytes, shared.bytes, 8);
+    printf("threads: %llx %x %x %lld %llx %u %llu %llu\n", (long long)bytes, shared.half, shared.word,
+           (long long)shared.wide, (long long)shared.bits, shared.highest, (long long)(swapped + shared.swapped),
+           (long long)shared.unlocked);
+}
+
+int main(void)
+{
+    setvbuf(stdout, NULL, _IONBF, 0);
+    changing_code();
+    mapped_code();
+    faults();
+    forks();
+    threads();
+    return 0;
+}
