@@ -127,6 +127,9 @@ static void emit_body(Compiler *c)
 static void emit_slow(Compiler *c, const Cold *cold)
 {
     x64_land(&c->code, cold->from);
+    if (cold->also) {
+        x64_land(&c->code, cold->also);
+    }
     x64_r(&c->code, X64_PUSH, 4, RAX, 0);
     x64_rm(&c->code, X64_LEA, 8, RAX, x64_at(cold->data));
     x64_call(&c->code, c->common->slow);

@@ -18,6 +18,7 @@
 #include "jit/x64/encoder.h"
 #include "jit/x64/fp.h"
 
+#include <stddef.h>
 #include <string.h>
 
 enum {
@@ -83,12 +84,16 @@ typedef struct X64Slow {
     uint16_t memop;
     uint8_t kind; /* SlowKind */
     uint8_t type; /* IrType of a load's result */
-    uint8_t address, data; /* host registers */
+    uint8_t address, data, result; /* host registers; the last of SLOW_ATOMIC alone */
     int32_t displacement;
     bool narrow; /* addresses of 32 bits */
-    const InterpInst *inst; /* SLOW_FUNCTION */
+    const InterpInst *inst; /* SLOW_FUNCTION; SLOW_ATOMIC: its places are in a SlowPlaces */
 } X64Slow;
-typedef enum SlowKind { SLOW_LOAD, SLOW_STORE, SLOW_FUNCTION } SlowKind;
+typedef enum SlowKind { SLOW_LOAD, SLOW_STORE, SLOW_FUNCTION, SLOW_ATOMIC } SlowKind;
+/* What the interpreter's function of SLOW_ATOMIC gets for scratch. */
+typedef struct SlowPlaces {
+    uint64_t address, data[2], result[2];
+} SlowPlaces;
 
 /* False: an exception is pending; the state is complete then. */
 bool x64_slow(const X64Common *common, CodeRegisters *registers, const X64Slow *slow);
@@ -121,7 +126,7 @@ typedef struct HostRegister {
 typedef enum ColdKind { COLD_SLOW, COLD_LINK, COLD_ATTENTION, COLD_DIVIDE } ColdKind;
 typedef struct Cold {
     uint8_t kind;
-    uint8_t *from, *back; /* places of the jump here, and where to go on */
+    uint8_t *from, *also, *back; /* places of the jumps here (`also` may be NULL), and where to go on */
     void *data; /* X64Slow, CodeLink */
     uint8_t reg, other, size;
 } Cold;
@@ -284,6 +289,26 @@ void float_compare_silently(Compiler *c, const X64FpOperation *operation);
 void float_clear_invalid(Compiler *c, const FloatCold *cold);
 void float_after_helper(Compiler *c, bool changed);
 extern Lower *const integer_lowerings[IR_OP_COUNT];
+/* memory.c, for atomic.c. Where an access is: a register with its base, and a displacement. */
+typedef struct Place {
+    unsigned base;
+    int32_t displacement;
+} Place;
+/* Addresses of 32 bits are cut in a temporary. */
+Place place_of(Compiler *c, const IrInst *inst);
+X64Slow *new_slow(Compiler *c, const IrInst *inst, SlowKind kind);
+/* The tags of a TlbEntry, by offset, that must be the address's; twice the same where one is enough. */
+typedef struct SoftTags {
+    size_t first, second;
+} SoftTags;
+static const SoftTags soft_read = { offsetof(TlbEntry, read), offsetof(TlbEntry, read) };
+static const SoftTags soft_write = { offsetof(TlbEntry, write), offsetof(TlbEntry, write) };
+static const SoftTags soft_both = { offsetof(TlbEntry, write), offsetof(TlbEntry, read) };
+/* The operand of the access itself, by the soft TLB. `entry` and `tag` are temporaries. */
+X64Operand soft_operand(Compiler *c, Place place, MemOp op, SoftTags tags, unsigned entry, unsigned tag,
+                        uint8_t *misses[2]);
+/* The same without: the next instruction, which may fault, takes it. */
+X64Operand direct_operand(Compiler *c, Place place);
 /* What a fused cmp leaves in the flags. */
 X64Condition lower_compare(Compiler *c, const IrInst *cmp);
 void store_pinned(X64Code *code, const X64Common *common, uint64_t registers);

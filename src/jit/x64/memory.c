@@ -26,7 +26,7 @@ void lower_fence(Compiler *c, const IrInst *inst)
     }
 }
 
-static X64Slow *new_slow(Compiler *c, const IrInst *inst, SlowKind kind)
+X64Slow *new_slow(Compiler *c, const IrInst *inst, SlowKind kind)
 {
     X64Slow *slow = data_alloc(c, sizeof *slow);
 
@@ -38,13 +38,7 @@ static X64Slow *new_slow(Compiler *c, const IrInst *inst, SlowKind kind)
     return slow;
 }
 
-/* Where the access is: a register with its base, and a displacement. Addresses of 32 bits are cut in `temporary`. */
-typedef struct Place {
-    unsigned base;
-    int32_t displacement;
-} Place;
-
-static Place place_of(Compiler *c, const IrInst *inst)
+Place place_of(Compiler *c, const IrInst *inst)
 {
     uint64_t locked = c->locked;
     Place place = { use_register(c, inst->a), inst->displacement };
@@ -69,9 +63,8 @@ static void masked_address(Compiler *c, unsigned to, Place place, MemOp op)
     x64_alu_immediate(&c->code, X64_AND, 8, x64_register(to), aligned ? page | (size - 1) : page);
 }
 
-/* The operand of the access itself. `entry` and `tag` are temporaries. */
-static X64Operand soft_operand(Compiler *c, Place place, MemOp op, size_t tag_offset, unsigned entry, unsigned tag,
-                               uint8_t **miss)
+X64Operand soft_operand(Compiler *c, Place place, MemOp op, SoftTags tags, unsigned entry, unsigned tag,
+                        uint8_t *misses[2])
 {
     size_t table = offsetof(Exec, tlb) + mem_mode(op) * sizeof(TlbTable);
 
@@ -80,14 +73,18 @@ static X64Operand soft_operand(Compiler *c, Place place, MemOp op, size_t tag_of
     x64_alu(&c->code, X64_AND, 8, entry, exec_operand(c->common, table + offsetof(TlbTable, offset_mask)));
     x64_alu(&c->code, X64_ADD, 8, entry, exec_operand(c->common, table + offsetof(TlbTable, entries)));
     masked_address(c, tag, place, op);
-    x64_alu(&c->code, X64_CMP, 8, tag, x64_memory(entry, (int64_t)tag_offset));
-    *miss = x64_branch_forward(&c->code, X64_NE);
+    x64_alu(&c->code, X64_CMP, 8, tag, x64_memory(entry, (int64_t)tags.first));
+    misses[0] = x64_branch_forward(&c->code, X64_NE);
+    if (tags.second != tags.first) {
+        x64_alu(&c->code, X64_CMP, 8, tag, x64_memory(entry, (int64_t)tags.second));
+        misses[1] = x64_branch_forward(&c->code, X64_NE);
+    }
     x64_rm(&c->code, X64_MOV_RM, 8, entry, x64_memory(entry, offsetof(TlbEntry, addend)));
     return x64_indexed(place.base, entry, 0, place.displacement);
 }
 _Static_assert(sizeof(TlbEntry) == 32, "the page's number is shifted by 5 for its entry's offset");
 
-static X64Operand direct_operand(Compiler *c, Place place)
+X64Operand direct_operand(Compiler *c, Place place)
 {
     X64Operand operand = x64_memory(place.base, place.displacement);
 
@@ -162,7 +159,7 @@ void lower_load(Compiler *c, const IrInst *inst)
     }
     unsigned entry = scratch_register(c), tag = scratch_register(c);
     X64Slow *slow = new_slow(c, inst, SLOW_LOAD);
-    uint8_t *miss;
+    uint8_t *misses[2] = { NULL };
     if (!slow) {
         return;
     }
@@ -173,12 +170,12 @@ void lower_load(Compiler *c, const IrInst *inst)
     if (dst != tag) { /* the tag is needed all the same */
         take_register(c, tag);
     }
-    X64Operand from = soft_operand(c, place, inst->aux, offsetof(TlbEntry, read), entry, tag, &miss);
+    X64Operand from = soft_operand(c, place, inst->aux, soft_read, entry, tag, misses);
     emit_load(c, inst, dst, from);
     slow->address = (uint8_t)place.base;
     slow->displacement = place.displacement;
     slow->data = (uint8_t)dst;
-    add_slow(c, slow, miss);
+    add_slow(c, slow, misses[0]);
     bind_loaded(c, inst, dst);
 }
 
@@ -215,18 +212,18 @@ void lower_store(Compiler *c, const IrInst *inst)
     } else {
         unsigned entry, tag;
         X64Slow *slow = new_slow(c, inst, SLOW_STORE);
-        uint8_t *miss;
+        uint8_t *misses[2] = { NULL };
         if (!slow) {
             return;
         }
         entry = scratch_register(c);
         tag = scratch_register(c);
-        X64Operand to = soft_operand(c, place, inst->aux, offsetof(TlbEntry, write), entry, tag, &miss);
+        X64Operand to = soft_operand(c, place, inst->aux, soft_write, entry, tag, misses);
         emit_store(c, inst, from, to, false, 0);
         slow->address = (uint8_t)place.base;
         slow->displacement = place.displacement;
         slow->data = (uint8_t)from;
-        add_slow(c, slow, miss);
+        add_slow(c, slow, misses[0]);
     }
     if ((inst->aux & MEM_ORDER_MASK) == MEM_SEQ_CST) {
         full_fence(c);
@@ -286,9 +283,4 @@ void lower_function(Compiler *c, const IrInst *inst)
     if (inst->type == IR_I32) {
         c->values[c->now].extended = false;
     }
-}
-
-void lower_atomic(Compiler *c, const IrInst *inst)
-{
-    lower_function(c, inst);
 }

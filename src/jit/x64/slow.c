@@ -89,14 +89,25 @@ static bool store(Exec *exec, Cpu *cpu, CodeRegisters *registers, const X64Slow 
     return exec->memory->store(cpu, address, slow->memop, value);
 }
 
-static bool run_function(Exec *exec, Cpu *cpu, const X64Slow *slow)
+static bool run_function(Exec *exec, Cpu *cpu, const X64Slow *slow, uint8_t *state)
 {
     InterpMark mark = { exec->pc, 0 };
     const InterpCode code = { .address_mask = slow->narrow ? UINT32_MAX : UINT64_MAX, .marks = &mark };
-    InterpFrame frame = { exec, cpu, exec->state, &code, code.address_mask, exec->insns,
+    InterpFrame frame = { exec, cpu, state, &code, code.address_mask, exec->insns,
                           exec->insns + (uint64_t)exec->budget };
 
     return interp_call(&frame, slow->inst);
+}
+
+static bool run_atomic(Exec *exec, Cpu *cpu, CodeRegisters *registers, const X64Slow *slow, uint64_t address)
+{
+    SlowPlaces places = { .address = address, .data = { *register_at(registers, slow->data) } };
+
+    if (!run_function(exec, cpu, slow, (uint8_t *)&places)) {
+        return false;
+    }
+    *register_at(registers, slow->result) = places.result[0];
+    return true;
 }
 
 bool x64_slow(const X64Common *common, CodeRegisters *registers, const X64Slow *slow)
@@ -115,8 +126,11 @@ bool x64_slow(const X64Common *common, CodeRegisters *registers, const X64Slow *
     case SLOW_STORE:
         ok = store(exec, cpu, registers, slow, address);
         break;
+    case SLOW_ATOMIC:
+        ok = run_atomic(exec, cpu, registers, slow, address);
+        break;
     default:
-        ok = run_function(exec, cpu, slow);
+        ok = run_function(exec, cpu, slow, exec->state);
     }
     if (ok) {
         count_again(exec, slow->block, &slow->point);

@@ -362,7 +362,8 @@ static void pass_argument(Compiler *c, IrRef ref, unsigned position)
     IrType type = (IrType)inst_of(c, ref)->type;
     unsigned bits = ir_type_bits(type), size = bits == 64 ? 8 : 4;
 
-    if (value->where < HOST_REGISTERS && CALLER_SAVED & BIT(value->where)) {
+    if (value->where < HOST_REGISTERS && CALLER_SAVED & BIT(value->where) &&
+        inst_of(c, c->values[ref].root)->op != IR_OP_const) {
         for (unsigned i = 0; i < c->common->pinned_count; i++) {
             if (c->common->pinned_register[i] == value->where) {
                 unsigned guest = c->common->pinned_guest[i];
