@@ -219,7 +219,7 @@ static void change(BlockEdge *edge, uint8_t *copy, GRand *random, unsigned round
     static const size_t units[] = { 1, 512, 4096 };
     size_t unit = units[g_rand_int_range(random, 0, 3)];
     size_t offset = (size_t)g_rand_int_range(random, 0, SIZE - 65536) / unit * unit;
-    size_t length = MAX((size_t)g_rand_int_range(random, 1, 65536) / unit * unit, unit);
+    size_t length = align_up((uint64_t)g_rand_int_range(random, 1, 65536), unit);
     g_autofree uint8_t *bytes = g_malloc(length);
     memset(bytes, (int)round % 251, length);
     switch (g_rand_int_range(random, 0, 4)) {

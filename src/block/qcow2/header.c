@@ -318,7 +318,9 @@ static void add_extension(Builder *builder, uint32_t type, const void *bytes, si
     }
     store_be32(builder->bytes + builder->at, type);
     store_be32(builder->bytes + builder->at + 4, (uint32_t)count);
-    memcpy(builder->bytes + builder->at + 8, bytes, count);
+    if (count > 0) {
+        memcpy(builder->bytes + builder->at + 8, bytes, count);
+    }
     builder->at += needed;
 }
 
