@@ -223,6 +223,7 @@ static const StateField cpu_fields[] = {
     STATE_FIELD(Cpu, powered_off, STATE_BOOL),
     STATE_FIELD(Cpu, edges, STATE_UNSIGNED),
     STATE_FIELD(Cpu, exec.insns, STATE_UNSIGNED),
+    STATE_FIELD(Cpu, counted, STATE_BOOL, .version = 2),
     STATE_FIELD(Cpu, exec.reservation_address, STATE_UNSIGNED),
     STATE_FIELD_ARRAY(Cpu, exec.reservation_value, STATE_UNSIGNED),
     STATE_FIELD(Cpu, exec.reservation_size, STATE_UNSIGNED, .maximum = 16),
@@ -240,7 +241,7 @@ static bool check_cpu(void *state, uint32_t version, Error **error)
 
 static const StateTable cpu_table = {
     .name = "cpu",
-    .version = 1,
+    .version = 2,
     .minimum_version = 1,
     .fields = cpu_fields,
     .check = check_cpu,

@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "cpu/code_profile.h"
 #include "cpu/cpu_internal.h"
 #include "jit/host.h"
 
@@ -93,6 +94,11 @@ typedef struct CodeCounts {
     _Atomic uint64_t links, drops, evictions, lost; /* lost: another vCPU was first */
 } CodeCounts;
 
+/* How a vCPU found what it entered from the run loop. */
+typedef struct CodeLookups {
+    _Atomic uint64_t entered, predicted, found, contexts; /* by its targets, in the table; the rest had to be made */
+} CodeLookups;
+
 enum { CODE_PAGE_BUCKETS = 1 << 12 };
 
 struct CodeCache {
@@ -107,6 +113,7 @@ struct CodeCache {
     _Atomic uint64_t changes; /* times that a vCPU was told of changed code */
     _Atomic uint64_t epoch;   /* of chunks taken back */
     CodeCounts counts;
+    CodeProfile *profile; /* NULL: nobody wants to know */
 };
 
 /* NULL with an error. `guest` and `layout` are alike for all vCPUs. */
@@ -131,6 +138,7 @@ void code_drop_chunk(CodeCache *cache, CodeChunk *chunk);
 /* A vCPU's part: code_vcpu.c. */
 CodeVcpu *code_vcpu_new(Cpu *cpu, CodeCache *cache);
 void code_vcpu_free(Cpu *cpu);
+const CodeLookups *code_lookups(const Cpu *cpu);
 /* Runs from the guest's pc on. False: the interpreter is to do it (or to find out what is wrong). */
 bool code_run(Cpu *cpu, int *reason);
 /* Translations of addresses or code went: nothing may be entered by targets and returns. */
@@ -147,5 +155,7 @@ void code_fork_begin(CodeCache *cache);
 void code_fork_end(Cpu *cpu, bool is_child);
 /* A page enters the fetch TLB. */
 void code_fetches_from(Cpu *cpu, const TlbSource *source);
+/* code_report.c: info jit. */
+void code_report(CodeCache *cache, Cpu *const *cpus, size_t count, StrBuf *out);
 /* group.c: whether each vCPU but one has reached the epoch; those that have not are kicked. */
 bool group_has_reached(CpuGroup *group, uint64_t epoch, const Cpu *but);

@@ -56,7 +56,11 @@ CodeCache *code_cache_new(const CpuEngine *engine, const IrGuest *guest, const C
     cache->host = engine->host;
     cache->flags = engine->code_flags;
     mutex_init(&cache->lock);
-    if (!init(cache, guest, layout, engine->code_bytes ? engine->code_bytes : DEFAULT_BYTES, error)) {
+    bool wanted = engine->perf_map || engine->jit_dump;
+    if (wanted) {
+        cache->profile = code_profile_new(engine->perf_map, engine->jit_dump, engine->host->elf_machine, error);
+    }
+    if ((wanted && !cache->profile) || !init(cache, guest, layout, engine->code_bytes ? engine->code_bytes : DEFAULT_BYTES, error)) {
         code_cache_free(cache);
         return NULL;
     }
@@ -78,6 +82,7 @@ void code_cache_free(CodeCache *cache)
         host_memory_unmap((void *)cache->buckets, cache->bucket_count * sizeof *cache->buckets);
     }
     code_memory_free(&cache->memory);
+    code_profile_free(cache->profile);
     mutex_destroy(&cache->lock);
     free(cache);
 }

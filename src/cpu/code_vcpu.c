@@ -5,8 +5,10 @@
  * another program costs the program its predictions. They are left where translations of pages that code came from go,
  * and all of them are emptied when code goes.
  */
+#include "base/strbuf.h"
 #include "cpu/code.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +34,7 @@ struct CodeVcpu {
     _Atomic uint64_t epoch; /* of the cache: seen */
     _Atomic bool inside;    /* has host code on its stack, even while it is not `running` */
     CodeChunk *chunk;       /* it fills; NULL: none */
+    CodeLookups lookups;
     Translation translation;
 };
 
@@ -43,6 +46,8 @@ CodeVcpu *code_vcpu_new(Cpu *cpu, CodeCache *cache)
     ir_block_init(&code->translation.ir);
     return code;
 }
+
+const CodeLookups *code_lookups(const Cpu *cpu) { return &cpu->code->lookups; }
 
 static void finish_chunk(CodeVcpu *code)
 {
@@ -149,6 +154,7 @@ static void select_context(Cpu *cpu, uint32_t flags)
     }
     current->last_used = ++code->uses;
     code->current = current;
+    count_up(&code->lookups.contexts);
     cpu->exec.targets = current->targets;
     cpu->exec.returns = current->returns;
     cpu->exec.return_top = current->return_top;
@@ -341,6 +347,21 @@ static void count_block(CodeCache *cache, const Block *block)
     atomic_fetch_add_explicit(&cache->counts.insns, block->code.insn_count, memory_order_relaxed);
 }
 
+static void announce(Cpu *cpu, const Block *block)
+{
+    CodeCache *cache = cpu->code->cache;
+
+    count_block(cache, block);
+    if (cache->profile && !block->interpreted) {
+        code_profile_add(cache->profile, &block->code);
+    }
+    if (cpu_log_enabled(cpu, LOG_OUT_ASM) && !block->interpreted && log_address_selected(cpu->log, block->code.pc)) {
+        AUTO_STRBUF(text);
+        cache->host->disassemble(&block->code, &text);
+        log_write(cpu->log, "OUT: [size=%" PRIu32 "]\n%s\n", block->code.code_bytes, strbuf_text(&text));
+    }
+}
+
 static bool may_be_kept(const TlbSource *source)
 {
     return source->cacheable && source->host && source->ram;
@@ -366,7 +387,7 @@ static Block *make(Cpu *cpu, const BlockQuery *query, const TlbSource *first)
         }
         PublishResult published = code_publish(code->cache, &block, &code->translation, cpu->exec.page_bits);
         if (published == PUBLISH_DONE) {
-            count_block(code->cache, block);
+            announce(cpu, block);
         } else {
             atomic_fetch_add_explicit(&code->cache->counts.lost, 1, memory_order_relaxed);
         }
@@ -426,6 +447,7 @@ static const void *find(Cpu *cpu, uint32_t flags)
     const ExecTarget *target = &exec->targets[exec_target_index(pc)];
 
     if (target->pc == pc && pc != EXEC_NO_PC && !exec->code_link) {
+        count_up(&cpu->code->lookups.predicted);
         return target->code;
     }
     exec->pc = pc;
@@ -439,7 +461,11 @@ static const void *find(Cpu *cpu, uint32_t flags)
     if (block && (!second_page_stands(cpu, block) || block != code_find(cpu->code->cache, &query))) {
         return NULL; /* the interpreter takes this instruction */
     }
-    block = block ? block : make(cpu, &query, &first);
+    if (block) {
+        count_up(&cpu->code->lookups.found);
+    } else {
+        block = make(cpu, &query, &first);
+    }
     if (!block || block->interpreted) {
         return NULL;
     }
@@ -461,6 +487,7 @@ bool code_run(Cpu *cpu, int *reason)
     if (!at) {
         return false;
     }
+    count_up(&code->lookups.entered);
     atomic_store_explicit(&code->inside, true, memory_order_relaxed);
     *reason = code->cache->host->enter(code->cache->common, &cpu->exec, cpu, at);
     atomic_store_explicit(&code->inside, false, memory_order_release);

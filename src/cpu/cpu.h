@@ -96,6 +96,7 @@ typedef struct CpuEngine {
     uint64_t code_bytes;  /* of the code cache, its tables included; 0: 256 MiB */
     uint32_t code_flags;  /* CodeFlags that all blocks have: CODE_DIRECT and CODE_BASE */
     unsigned block_insns; /* guest instructions in a block, at most; 0: what is usual */
+    bool perf_map, jit_dump; /* tell the host's profiler: cpu/code_profile.h */
 } CpuEngine;
 /* Before the first vCPU is made. All of the group's are of one guest then. */
 void cpu_group_set_engine(CpuGroup *group, const CpuEngine *engine);
@@ -110,6 +111,9 @@ void cpu_group_abandon(Cpu *cpu);
 void cpu_group_drop_code(CpuGroup *group, const void *ram, uint64_t first, uint64_t last);
 /* The block that a host address lies in: its guest address and size. False: in none. Async-signal-safe. */
 bool cpu_group_find_code(const CpuGroup *group, const void *host_pc, uint64_t *pc, uint32_t *bytes);
+
+/* info jit: false where no code is translated. Any thread, while no vCPU is made or freed. */
+bool cpu_group_report_code(CpuGroup *group, StrBuf *out);
 
 /* `config` is copied (guest->config_size bytes, already checked). NULL with an error. The state is as after reset. */
 Cpu *cpu_new(const Guest *guest, const void *config, unsigned index, CpuGroup *group, const CpuBus *bus, void *bus_data,
@@ -167,8 +171,8 @@ void cpu_tlb_select(Cpu *cpu);
 
 /* How often; for monitors. */
 typedef struct CpuTlbCounts {
-    uint64_t flushes, space_drops, page_drops, switches;
-    uint64_t walks, large, shared; /* misses: by walks, from a large page's, from another space's */
+    _Atomic uint64_t flushes, space_drops, page_drops, switches;
+    _Atomic uint64_t walks, large, shared; /* misses: by walks, from a large page's, from another space's */
 } CpuTlbCounts;
 const CpuTlbCounts *cpu_tlb_counts(const Cpu *cpu);
 /* Any thread. Each vCPU of the group drops them before it enters another block; one that does not run, before it runs

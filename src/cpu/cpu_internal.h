@@ -45,6 +45,12 @@ void group_remove(CpuGroup *group, Cpu *cpu);
 void group_enter(Cpu *cpu);
 void group_leave(Cpu *cpu);
 
+/* Counts that their vCPU alone changes and anybody may read. */
+static inline void count_up(_Atomic uint64_t *count)
+{
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
 void cpu_run_work(Cpu *cpu);
 void cpu_run_timers(Cpu *cpu);
 

@@ -253,6 +253,16 @@ void cpu_group_drop_code(CpuGroup *group, const void *ram, uint64_t first, uint6
     ask_all_to_drop(group, CPU_DROP_INTERPRETED | (any ? CPU_DROP_TARGETS : 0));
 }
 
+bool cpu_group_report_code(CpuGroup *group, StrBuf *out)
+{
+    mutex_lock(&group->lock);
+    if (group->code) {
+        code_report(group->code, group->cpus.items, group->cpus.count, out);
+    }
+    mutex_unlock(&group->lock);
+    return group->code;
+}
+
 bool cpu_group_find_code(const CpuGroup *group, const void *host_pc, uint64_t *pc, uint32_t *bytes)
 {
     const Block *block = group->code ? code_memory_find(&group->code->memory, host_pc) : NULL;

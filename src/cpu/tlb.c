@@ -156,7 +156,7 @@ void cpu_tlb_select(Cpu *cpu)
     TlbSpace *space = find_space(tlb, cpu->guest->space(cpu));
     space->last_used = ++tlb->uses;
     if (space != tlb->current || !space->valid) {
-        tlb->counts.switches++;
+        count_up(&tlb->counts.switches);
         revive(cpu, space);
         tlb->current = space;
         enter_space(cpu);
@@ -257,9 +257,7 @@ static void drop_common(Cpu *cpu, const TlbScope *scope)
 
 static void count_drop(CpuTlbCounts *counts, const TlbScope *scope)
 {
-    counts->page_drops += scope->one_page;
-    counts->space_drops += !scope->one_page && scope->one_space;
-    counts->flushes += !scope->one_page && !scope->one_space;
+    count_up(scope->one_page ? &counts->page_drops : scope->one_space ? &counts->space_drops : &counts->flushes);
 }
 
 void cpu_tlb_drop(Cpu *cpu, const TlbScope *scope)
@@ -389,7 +387,7 @@ static const TlbSource *recall_common(Cpu *cpu, uint64_t page, MmuAccess access,
     if (slot < 0) {
         return NULL;
     }
-    cpu->tlb->counts.shared++;
+    count_up(&cpu->tlb->counts.shared);
     return enter(cpu, page, mode, &common->table.entries[slot], &common->sources[slot]);
 }
 
@@ -404,7 +402,7 @@ static bool recall_large(Cpu *cpu, uint64_t address, MmuAccess access, unsigned 
     if (large) {
         *result = large->result;
         result->physical += address - large->first;
-        cpu->tlb->counts.large++;
+        count_up(&cpu->tlb->counts.large);
     }
     return large;
 }
@@ -414,7 +412,7 @@ static bool find_result(Cpu *cpu, uint64_t address, MmuAccess access, unsigned m
     if (recall_large(cpu, address, access, mode, result)) {
         return true;
     }
-    cpu->tlb->counts.walks++;
+    count_up(&cpu->tlb->counts.walks);
     bool allowed = cpu_walk(cpu, address, access, mode, false, result);
     if (cpu_log_enabled(cpu, LOG_MMU)) {
         log_walk(cpu, address, access, mode, allowed ? result : NULL);

@@ -104,6 +104,7 @@ typedef struct CodeLayout {
 
 typedef struct CodeHost {
     const char *name; /* "x64" */
+    uint16_t elf_machine;
     /* Common code (entry, exits, slow-path thunks) for one guest, made once for each cache at its start. `*common` is in
      * the data space. */
     bool (*prepare)(CodeSpace *space, const IrGuest *guest, const CodeLayout *layout, void **common, Error **error);

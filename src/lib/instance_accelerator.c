@@ -172,7 +172,17 @@ static bool choose_from_options(Instance *instance, bool *given, Error **error)
     return error_propagate(error, failure);
 }
 
-bool instance_choose_accelerator(Instance *instance, Error **error)
+/* What profilers are told is not a property in QEMU: options of their own. */
+static bool apply_profiling(Instance *instance, Error **error)
+{
+    CpuEngine *engine = &instance->options.engine;
+    engine->perf_map = given_find(&instance->given, OPTION_PERFMAP);
+    engine->jit_dump = given_find(&instance->given, OPTION_JITDUMP);
+    return engine->host || (!engine->perf_map && !engine->jit_dump) ||
+           error_set(error, "%s: the interpreter translates nothing", engine->perf_map ? "-perfmap" : "-jitdump");
+}
+
+static bool choose(Instance *instance, Error **error)
 {
     const GivenOption *machine = given_find(&instance->given, OPTION_MACHINE);
     const char *list = machine ? json_get_text(machine->values, "accel") : NULL;
@@ -188,4 +198,9 @@ bool instance_choose_accelerator(Instance *instance, Error **error)
         return true;
     }
     return given || choose_from_list(instance, list, error) || error_prepend(error, "%s: ", machine->where);
+}
+
+bool instance_choose_accelerator(Instance *instance, Error **error)
+{
+    return choose(instance, error) && apply_profiling(instance, error);
 }

@@ -103,6 +103,23 @@ bool hmp_info_cpus(Monitor *monitor, StrBuf *output, Error **error)
     return true;
 }
 
+bool hmp_info_jit(Monitor *monitor, StrBuf *output, Error **error)
+{
+    Machine *machine = monitor->control->machine;
+    return cpu_group_report_code(machine->cpu_group, output) ||
+           error_set(error, "JIT information is only available with accel=tcg");
+}
+
+bool qmp_x_query_jit(Monitor *monitor, HumanReadableText *result, Error **error)
+{
+    AUTO_STRBUF(text);
+    if (!hmp_info_jit(monitor, &text, error)) {
+        return false;
+    }
+    result->human_readable_text = string_copy(strbuf_text(&text));
+    return true;
+}
+
 bool qmp_query_kvm(Monitor *monitor, KvmInfo *result, Error **error) { return true; }
 
 bool hmp_info_kvm(Monitor *monitor, StrBuf *output, Error **error)

@@ -190,9 +190,16 @@ static void make_command(ExecRequest *request)
     if (options->strace) {
         vec_push(&request->command, (char *)"-strace");
     }
-    if (options->single_step) {
+    if (options->one_insn) {
         vec_push(&request->command, (char *)"-one-insn-per-tb");
     }
+    if (options->perf_map) {
+        vec_push(&request->command, (char *)"-perfmap");
+    }
+    if (options->jit_dump) {
+        vec_push(&request->command, (char *)"-jitdump");
+    }
+    add_option(request, "-tb-size", options->code_size);
     if (request->fd >= 0) {
         snprintf(request->fd_text, sizeof request->fd_text, "%d", request->fd);
         add_option(request, "-program-fd", request->fd_text);

@@ -111,6 +111,10 @@ static void choose_engine(Process *process)
 {
     const CpuEngine engine = {
         .host = process->options->interpret ? NULL : code_host_native(),
+        .code_bytes = process->options->code_bytes,
+        .block_insns = process->options->one_insn ? 1 : 0,
+        .perf_map = process->options->perf_map,
+        .jit_dump = process->options->jit_dump,
         .code_flags = CODE_DIRECT | (process->memory->base ? CODE_BASE : 0),
     };
     cpu_group_set_engine(process->group, &engine);

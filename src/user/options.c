@@ -44,9 +44,33 @@ static bool set_strace(Parse *parse, const char *value, Error **error)
     return true;
 }
 
-static bool set_single_step(Parse *parse, const char *value, Error **error)
+static bool set_one_insn(Parse *parse, const char *value, Error **error)
 {
-    parse->options->single_step = true;
+    parse->options->one_insn = true;
+    return true;
+}
+
+static bool set_perf_map(Parse *parse, const char *value, Error **error)
+{
+    parse->options->perf_map = true;
+    return true;
+}
+
+static bool set_jit_dump(Parse *parse, const char *value, Error **error)
+{
+    parse->options->jit_dump = true;
+    return true;
+}
+
+static bool set_code_size(Parse *parse, const char *value, Error **error)
+{
+    uint64_t size;
+
+    if (!text_to_uint64(value, &size, error)) {
+        return false;
+    }
+    parse->options->code_size = value;
+    parse->options->code_bytes = MIN(size, UINT64_C(4096)) * MIB;
     return true;
 }
 
@@ -150,7 +174,10 @@ static const struct OptionRow {
     { "d", "QEMU_LOG", "item[,...]", set_log_items, "log these items" },
     { "dfilter", "QEMU_DFILTER", "range[,...]", set_log_ranges, "log what happens in these addresses alone" },
     { "D", "QEMU_LOG_FILENAME", "logfile", set_log_file, "write the log to 'logfile'" },
-    { "one-insn-per-tb", "QEMU_ONE_INSN_PER_TB", NULL, set_single_step, "run one instruction at a time" },
+    { "one-insn-per-tb", "QEMU_ONE_INSN_PER_TB", NULL, set_one_insn, "each instruction is a block of its own" },
+    { "tb-size", "QEMU_TB_SIZE", "size", set_code_size, "MiB of translated code and its tables" },
+    { "perfmap", "QEMU_PERFMAP", NULL, set_perf_map, "write blocks' names to /tmp/perf-PID.map" },
+    { "jitdump", "QEMU_JITDUMP", NULL, set_jit_dump, "write blocks to jit-PID.dump" },
     { "strace", "QEMU_STRACE", NULL, set_strace, "log system calls" },
     { "program-fd", NULL, "fd", set_program_fd, "the program's file, open already" },
     { "version", "QEMU_VERSION", NULL, print_version, "print the version" },

@@ -15,5 +15,7 @@ typedef struct UserOptions {
     uint64_t guest_base;     /* -B */
     uint64_t reserved;       /* -R */
     int program_fd;          /* -program-fd: where the program is open already; 0: nowhere */
-    bool strace, single_step, interpret;
+    const char *code_size;   /* -tb-size, checked; NULL: the default */
+    uint64_t code_bytes;     /* the same in bytes */
+    bool strace, one_insn, interpret, perf_map, jit_dump;
 } UserOptions;

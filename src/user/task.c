@@ -101,7 +101,6 @@ Task *task_new(Process *process, Error **error)
         return NULL;
     }
     task->cpu->exceptions_exit = true;
-    task->cpu->single_step = process->options->single_step;
     task->cpu->exec.guarded = true;
     task->cpu->exec.base = (uintptr_t)process->memory->base;
     return task;

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 
@@ -290,6 +291,56 @@ class Options(Test):
             text = file.read()
         self.assertIn('fetch 0x80000000 in mode 3: physical 0x80000000, rwx', text)
         self.assertIn("Invalid read at addr 0x20, size 4, region '(null)', reason: rejected\n", text)
+
+    def test_log_of_translator(self):
+        log = self.path('log')
+        for accelerator in ('tcg', 'interp'):
+            status, output = run(self.program(), *self.finisher(0x5555), '-accel', accelerator, '-d',
+                                 'in_asm,op,out_asm,exec,cpu,nochain', '-dfilter', '0x80000000+0x10', '-D', log)
+            self.assertEqual((status, output), (0, ''))
+            with open(log, encoding='ascii') as file:
+                text = file.read()
+            self.assertRegex(text, r'IN:\s*\n0x0*80000000: .*lui')
+            self.assertIn('Trace 0: 0x0000000080000000', text)
+            self.assertIn('x10/a0', text)
+            self.assertNotIn('Trace 0: 0x0000000000001000', text)
+            self.assertEqual('OUT: [size=' in text, accelerator == 'tcg')
+
+    def test_translator_report(self):
+        vm = self.start(*self.finisher(0x5555), '-S', '-no-shutdown', '-accel', 'tcg,one-insn-per-tb=on')
+        vm.command('cont')
+        vm.wait_event('STOP')
+        text = vm.command('x-query-jit')['human-readable-text']
+        self.assertIn('one-insn-per-tb: on\n', text)
+        self.assertRegex(text, r'\nTB count +[1-9]')
+        self.assertRegex(text, r'\nTB avg insns +1\.0\n')
+        self.assertEqual(vm.hmp('info jit').splitlines()[:5], text.splitlines()[:5])
+        vm = self.start(*VIRT, '-S', '-accel', 'interp')
+        self.assertIn('only available with accel=tcg', vm.ask('x-query-jit')['error']['desc'])
+
+    def test_profiles(self):
+        status, output = run(self.program(), *self.finisher(0x5555), '-perfmap', '-jitdump', cwd=self.folder_path)
+        self.assertEqual((status, output), (0, ''))
+        name, = (name for name in os.listdir(self.folder_path) if name.startswith('jit-'))
+        pid = name[len('jit-'):-len('.dump')]
+        with open(f'/tmp/perf-{pid}.map', encoding='ascii') as file:
+            blocks = [line.split() for line in file]
+        os.unlink(f'/tmp/perf-{pid}.map')
+        address, size, _ = next(block for block in blocks if block[2] == 'guest-0x80000000')
+        with open(self.path(name), 'rb') as file:
+            dump = file.read()
+        self.assertEqual(struct.unpack_from('<4I', dump), (0x4a695444, 1, 40, 62))
+        at = 40
+        for number in range(len(blocks)):
+            kind, length, _, process, _, start, _, code_size, index = struct.unpack_from('<2IQ2I4Q', dump, at)
+            self.assertEqual((kind, process, index), (0, int(pid), number))
+            found = dump[at + 56:].split(b'\0', 1)[0]
+            self.assertEqual(length, 56 + len(found) + 1 + code_size)
+            if found == b'guest-0x80000000':
+                self.assertEqual((start, code_size), (int(address, 16), int(size, 16)))
+            at += length
+        self.assertEqual(at, len(dump))
+        self.assertIn('-perfmap', run(self.program(), *NONE, '-accel', 'interp', '-perfmap')[1])
 
     def test_messages(self):
         stamp = r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z '

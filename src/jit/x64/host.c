@@ -301,6 +301,7 @@ static void x64_disassemble(const CodeBlock *block, StrBuf *text)
 
 const CodeHost x64_host = {
     .name = "x64",
+    .elf_machine = 62, /* EM_X86_64 */
     .prepare = x64_prepare,
     .compile = x64_compile,
     .enter = x64_enter,
