@@ -18,9 +18,11 @@ _start:
     li t0, FCSR
     csrw fcsr, t0
     la sp, values
+#ifndef NO_DOUBLES
     .irp n, 0, 2, EXCEPT_0_AND_2
     fld f\n, 8 * \n(sp)
     .endr
+#endif
     .irp n, EXCEPT_0_AND_2
     LX x\n, 256 + 8 * \n(sp)
     .endr
@@ -31,9 +33,11 @@ BODY
     .irp n, EXCEPT_0_AND_2
     SX x\n, 8 * \n(sp)
     .endr
+#ifndef NO_DOUBLES
     .irp n, 0, 2, EXCEPT_0_AND_2
     fsd f\n, 256 + 8 * \n(sp)
     .endr
+#endif
     csrr t0, fcsr
     sw t0, (sp)
     la s0, results_before
