@@ -185,15 +185,18 @@ static const struct {
 #define IMPLIES(when_, then_) { { MEMBER(when_), MEMBER(when_) }, MEMBER(then_), 0 }
     IMPLIES(g, i), IMPLIES(g, m), IMPLIES(g, a), IMPLIES(g, f), IMPLIES(g, d), IMPLIES(g, zicsr), IMPLIES(g, zifencei),
     IMPLIES(m, zmmul), IMPLIES(a, zaamo), IMPLIES(a, zalrsc), IMPLIES(b, zba), IMPLIES(b, zbb), IMPLIES(b, zbs),
-    IMPLIES(c, zca), { { MEMBER(c), MEMBER(f) }, MEMBER(zcf), 32 }, { { MEMBER(c), MEMBER(d) }, MEMBER(zcd), 0 },
-    IMPLIES(zk, zkn), IMPLIES(zk, zkr), IMPLIES(zk, zkt), IMPLIES(zkn, zbkb),
-    IMPLIES(zkn, zbkc), IMPLIES(zkn, zbkx), IMPLIES(zkn, zkne), IMPLIES(zkn, zknd),
-    IMPLIES(zkn, zknh), IMPLIES(zks, zbkb), IMPLIES(zks, zbkc), IMPLIES(zks, zbkx), IMPLIES(zks, zksed),
-    IMPLIES(zks, zksh), IMPLIES(zfh, zfhmin), IMPLIES(zhinx, zhinxmin), IMPLIES(zhinxmin, zfinx),
-    IMPLIES(zdinx, zfinx), IMPLIES(zfinx, zicsr),
-    IMPLIES(zce, zcb), IMPLIES(zce, zcmp), IMPLIES(zce, zcmt), { { MEMBER(zce), MEMBER(f) }, MEMBER(zcf), 32 },
-    IMPLIES(zcmp, zca), IMPLIES(zcmt, zca), IMPLIES(zcmt, zicsr), IMPLIES(zcb, zca), IMPLIES(zcmop, zca),
+    IMPLIES(s, u), IMPLIES(u, zicsr), IMPLIES(zicntr, zicsr), IMPLIES(zihpm, zicsr),
     IMPLIES(zacas, zaamo), IMPLIES(zabha, zaamo), IMPLIES(zawrs, zalrsc),
+    IMPLIES(zcd, d), IMPLIES(zcf, f), IMPLIES(d, f), IMPLIES(zfa, f), IMPLIES(zfbfmin, f), IMPLIES(zfh, zfhmin),
+    IMPLIES(zfhmin, f), IMPLIES(f, zicsr),
+    IMPLIES(zhinx, zhinxmin), IMPLIES(zhinxmin, zfinx), IMPLIES(zdinx, zfinx), IMPLIES(zfinx, zicsr),
+    IMPLIES(c, zca), { { MEMBER(c), MEMBER(f) }, MEMBER(zcf), 32 }, { { MEMBER(c), MEMBER(d) }, MEMBER(zcd), 0 },
+    IMPLIES(zce, zcb), IMPLIES(zce, zcmp), IMPLIES(zce, zcmt), { { MEMBER(zce), MEMBER(f) }, MEMBER(zcf), 32 },
+    IMPLIES(zcb, zca), IMPLIES(zcd, zca), IMPLIES(zcf, zca), IMPLIES(zcmop, zca), IMPLIES(zcmp, zca),
+    IMPLIES(zcmt, zca), IMPLIES(zcmt, zicsr),
+    IMPLIES(zk, zkn), IMPLIES(zk, zkr), IMPLIES(zk, zkt), IMPLIES(zkn, zbkb), IMPLIES(zkn, zbkc), IMPLIES(zkn, zbkx),
+    IMPLIES(zkn, zkne), IMPLIES(zkn, zknd), IMPLIES(zkn, zknh), IMPLIES(zks, zbkb), IMPLIES(zks, zbkc),
+    IMPLIES(zks, zbkx), IMPLIES(zks, zksed), IMPLIES(zks, zksh),
 #undef IMPLIES
 };
 
@@ -205,9 +208,9 @@ static const struct {
     NEEDS(m, zmmul), NEEDS(u, zicsr), NEEDS(s, u), NEEDS(zicntr, zicsr), NEEDS(zihpm, zicsr), NEEDS(sstc, s),
     NEEDS(zcb, zca), NEEDS(zcmop, zca), NEEDS(zacas, zaamo), NEEDS(zabha, zaamo), NEEDS(zawrs, zalrsc),
     NEEDS(zfa, f), NEEDS(zfbfmin, f), NEEDS(zfhmin, f), NEEDS(zfh, zfhmin), NEEDS(zfinx, zicsr), NEEDS(zdinx, zfinx),
-    NEEDS(zcmp, zca), NEEDS(zcmt, zca), NEEDS(zcmt, zicsr), NEEDS(zce, zcb), NEEDS(zce, zcmp), NEEDS(zce, zcmt),
-    NEEDS(zhinxmin, zfinx), NEEDS(zhinx, zhinxmin),
-    NEEDS(sscofpmf, s), NEEDS(sscofpmf, zihpm), NEEDS(smcntrpmf, zicntr),
+    NEEDS(zhinxmin, zfinx), NEEDS(zhinx, zhinxmin), NEEDS(zcmp, zca), NEEDS(zcmt, zca), NEEDS(zcmt, zicsr),
+    NEEDS(zce, zcb), NEEDS(zce, zcmp), NEEDS(zce, zcmt), NEEDS(sscofpmf, s), NEEDS(sscofpmf, zihpm),
+    NEEDS(smcntrpmf, zicntr),
     NEEDS(smdbltrp, zicsr), NEEDS(smrnmi, zicsr), NEEDS(smstateen, u), NEEDS(ssdbltrp, s), NEEDS(ssstateen, s),
     NEEDS(svinval, s), NEEDS(svnapot, s), NEEDS(svpbmt, s),
 #undef NEEDS
@@ -248,7 +251,8 @@ static bool drop_newer(RiscvConfig *c, Error **error)
             continue;
         }
         if (c->given[row->member]) {
-            return error_set(error, "extension %s needs priv_spec=%s or later", row->name, riscv_priv_names[row->since]);
+            return error_set(error, "extension %s needs priv_spec=%s or later", row->name,
+                             riscv_priv_names[row->since]);
         }
         *on = false;
         c->dropped[row->member] = true;
@@ -265,6 +269,10 @@ static void add_implied(RiscvConfig *c)
             *member(c, implications[i].then) = true;
         }
     }
+    /* What C stands for in full is C. */
+    if (c->zca && (!c->d || c->zcd) && (!c->f || c->zcf || c->xlen == 64) && !c->given[MEMBER(c)]) {
+        c->c = true;
+    }
 }
 
 static bool check_requirements(RiscvConfig *c, Error **error)
@@ -275,12 +283,14 @@ static bool check_requirements(RiscvConfig *c, Error **error)
     for (size_t i = 0; i < ARRAY_SIZE(exclusions); i++) {
         if (*member(c, exclusions[i].one) && *member(c, exclusions[i].other)) {
             return error_set(error, "extensions %s and %s exclude each other, as %s: set one of them off",
-                             riscv_extension_name(exclusions[i].one), riscv_extension_name(exclusions[i].other), exclusions[i].why);
+                             riscv_extension_name(exclusions[i].one), riscv_extension_name(exclusions[i].other),
+                             exclusions[i].why);
         }
     }
     for (size_t i = 0; i < ARRAY_SIZE(requirements); i++) {
         if (*member(c, requirements[i].extension) && !*member(c, requirements[i].needs)) {
-            const char *name = riscv_extension_name(requirements[i].extension), *needs = riscv_extension_name(requirements[i].needs);
+            const char *name = riscv_extension_name(requirements[i].extension);
+            const char *needs = riscv_extension_name(requirements[i].needs);
             return error_set(error, "extension %s needs extension %s: set %s=on, or %s=off", name, needs, needs, name);
         }
     }

@@ -1,5 +1,6 @@
 /* The RISC-V guest's tables: decoding, registers, configurations; lines and claimed registers, which need a caller. */
 #include "machine.h"
+#include "reserved.h"
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -168,14 +169,18 @@ static void test_config_rules(void)
         { "rv64i,g=on", "rv64imafd_zicsr_zifencei_zmmul_zaamo_zalrsc", NULL },
         { "rv64i,g=on,m=off", "rv64iafd_zicsr_zifencei_zaamo_zalrsc", NULL },
         { "rv64i,b=on", "rv64ib_zba_zbb_zbs", NULL },
-        { "rv64i,zicsr=on,f=on,zfh=on", "rv64if_zicsr_zfh_zfhmin", NULL },
+        { "rv64i,zfh=on", "rv64if_zicsr_zfh_zfhmin", NULL },
         { "rv64i,zdinx=on,zhinx=on", "rv64i_zicsr_zfinx_zdinx_zhinx_zhinxmin", NULL },
         { "rv64,zfinx=on", NULL, "zfinx and f exclude each other, as their instructions have the same encodings" },
-        { "rv64i,zfa=on", NULL, "extension zfa needs extension f" },
-        { "rv64i,zfh=on", NULL, "extension zfhmin needs extension f" },
+        { "rv64i,zfa=on", "rv64if_zicsr_zfa", NULL },
+        { "rv64i,d=on", "rv64ifd_zicsr", NULL },
+        { "rv64i,zcd=on", "rv64ifdc_zicsr_zca_zcd", NULL },
+        { "rv64i,zicntr=on", "rv64i_zicntr_zicsr", NULL },
+        { "rv64i,f=off,zfa=on", NULL, "extension zfa needs extension f" },
+        { "rv64i,f=off,zfh=on", NULL, "extension zfhmin needs extension f" },
         { "rv64i,zfinx=off,zdinx=on", NULL, "extension zdinx needs extension zfinx" },
-        { "rv64i,zce=on", "rv64i_zicsr_zca_zcb_zce_zcmp_zcmt", NULL },
-        { "rv32i,zicsr=on,f=on,zce=on", "rv32if_zicsr_zca_zcb_zcf_zce_zcmp_zcmt", NULL },
+        { "rv64i,zce=on", "rv64ic_zicsr_zca_zcb_zce_zcmp_zcmt", NULL },
+        { "rv32i,zicsr=on,f=on,zce=on", "rv32ifc_zicsr_zca_zcb_zcf_zce_zcmp_zcmt", NULL },
         { "rv64,zcmp=on", NULL, "zcmp and zcd exclude each other, as their instructions have the same encodings" },
         { "rv64,zce=on", NULL, "exclude each other" },
         { "rv64i,zca=off,zcmt=on", NULL, "extension zcmt needs extension zca" },
@@ -735,5 +740,6 @@ int main(int argc, char **argv)
     g_test_add_data_func("/guest/riscv/random/rv32", "max32", test_random_code);
     g_test_add_data_func("/guest/riscv/hostile-state/rv64", "max,smrnmi=on", test_hostile_state);
     g_test_add_data_func("/guest/riscv/hostile-state/rv32", "max32,smrnmi=on", test_hostile_state);
+    reserved_add_tests();
     return g_test_run();
 }
