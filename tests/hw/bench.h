@@ -49,7 +49,7 @@ void bench_set(Bench *bench, unsigned line, int level);
 void bench_start(Bench *bench);
 void bench_reset(Bench *bench, ResetKind kind);
 void bench_advance(Bench *bench, int64_t ns);
-/* Runs the loop until `*done` or a second is over. */
+/* Runs the loop until `done`, or far too long. */
 bool bench_wait(Bench *bench, bool (*done)(void *data), void *data);
 /* Runs what is waiting in the loop. */
 void bench_drain(Bench *bench);

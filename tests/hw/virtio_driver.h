@@ -8,7 +8,7 @@
 #include "hw/virtio/virtio.h"
 
 #define DRIVER_RAM UINT64_C(0x80000000)
-enum { DRIVER_RAM_SIZE = 4 << 20, DRIVER_LINE = 0, DRIVER_QUEUES = 4 };
+enum { DRIVER_RAM_SIZE = 4 << 20, DRIVER_LINE = 0, DRIVER_QUEUES = 8 };
 
 /* Registers of virtio-mmio, by VIRTIO 1.2's names. */
 enum {
@@ -111,7 +111,7 @@ uint16_t queue_add_indirect(DriverQueue *queue, const Buffer *buffers, unsigned 
 void queue_kick(DriverQueue *queue);
 /* The next used chain; false where there is none. */
 bool queue_take(DriverQueue *queue, uint16_t *id, uint32_t *length);
-/* Runs the loop until there is one: at most a second. */
+/* Runs the loop until there is one, or far too long. */
 bool queue_wait(DriverQueue *queue);
 void driver_put_descriptor(Driver *driver, uint64_t at, uint64_t address, uint32_t length, uint16_t third,
                            uint16_t fourth);

@@ -60,6 +60,24 @@ class Conversation(Test):
             self.assertEqual([e['event'] for e in vm.events], [event])
         self.assertEqual(vm.wait(), 0)
 
+    def test_unplugging(self):
+        """What a running machine's bus lets go is told, and its place and name are free again."""
+        vm = self.start('-M', 'virt', '-bios', 'none', '-display', 'none', '-nodefaults', '-device',
+                        'virtio-serial-device', '-chardev', 'ringbuf,id=ring')
+        for _ in range(3):
+            vm.command('device_add', {'driver': 'virtserialport', 'id': 'p', 'chardev': 'ring', 'name': 'org.myna'})
+            self.assertIn('dev: virtserialport, id "p"', vm.hmp('info qtree'))
+            with self.assertRaisesRegex(QmpError, "Duplicate device ID 'p'"):
+                vm.command('device_add', {'driver': 'virtserialport', 'id': 'p'})
+            vm.command('device_del', {'id': 'p'})
+            self.assertEqual(vm.wait_event('DEVICE_DELETED')['data'], {'device': 'p', 'path': '/machine/peripheral/p'})
+            self.assertNotIn('virtserialport', vm.hmp('info qtree'))
+        vm.hmp('device_add virtconsole,id=c')
+        vm.hmp('device_del c')
+        self.assertEqual(vm.wait_event('DEVICE_DELETED')['data']['device'], 'c')
+        with self.assertRaisesRegex(QmpError, "Bus 'virtio-mmio-bus.6' does not support hotplugging"):
+            vm.command('device_add', {'driver': 'virtio-rng-device'})
+
     def test_several_in_one_write(self):
         """Each gets one line, in order."""
         text = ''.join(json.dumps({'execute': name, 'id': i})
