@@ -103,6 +103,10 @@ static void emit_load(Compiler *c, const IrInst *inst, unsigned to, X64Operand f
 {
     bool wide = ir_type_bits((IrType)inst->type) == 64;
 
+    if (to >= X64_XMM0 && mem_size(inst->aux) == 2) { /* above it is what boxing puts there */
+        x64_encode(&c->code, X64_VPINSRW, 4, to, to, from, 0);
+        return;
+    }
     if (to >= X64_XMM0) {
         x64_rm(&c->code, X64_MOVD_RM, mem_size(inst->aux), to, from);
         return;
@@ -145,7 +149,7 @@ void lower_load(Compiler *c, const IrInst *inst)
 {
     bool half = ir_type_bits((IrType)inst->type) == 16;
 
-    if (!is_plain(inst, (IrType)inst->type) || half) {
+    if (!is_plain(inst, (IrType)inst->type) || (half && !c->common->float_host.avx)) {
         lower_function(c, inst);
         return;
     }
