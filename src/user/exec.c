@@ -34,7 +34,7 @@ typedef struct ExecRequest {
     PathBuffer path;
     char lines[SCRIPT_DEPTH][SCRIPT_LINE];   /* what scripts begin with: the interpreters' names lie in them */
     size_t total;
-    char fd_text[12];
+    char fd_text[12], self_text[12];
     int fd; /* the program's file, where no name leads to it; -1: one does */
 } ExecRequest;
 
@@ -200,6 +200,10 @@ static void make_command(ExecRequest *request)
         vec_push(&request->command, (char *)"-jitdump");
     }
     add_option(request, "-tb-size", options->code_size);
+    if (request->task->process->self >= 0) {
+        snprintf(request->self_text, sizeof request->self_text, "%d", request->task->process->self);
+        add_option(request, "-self-fd", request->self_text);
+    }
     if (request->fd >= 0) {
         snprintf(request->fd_text, sizeof request->fd_text, "%d", request->fd);
         add_option(request, "-program-fd", request->fd_text);
@@ -247,8 +251,12 @@ static int64_t run(ExecRequest *request)
                          (uintptr_t)request->arguments.items, (uintptr_t)request->environment.items, 0, 0, 0);
     }
     make_command(request);
-    return host_call(request->task, SYS_execveat, (uint64_t)request->task->process->self, (uintptr_t)"",
-                     (uintptr_t)request->command.items, (uintptr_t)request->environment.items, AT_EMPTY_PATH, 0);
+    int self = request->task->process->self;
+    fcntl(self, F_SETFD, 0);
+    result = host_call(request->task, SYS_execveat, (uint64_t)self, (uintptr_t)"", (uintptr_t)request->command.items,
+                       (uintptr_t)request->environment.items, AT_EMPTY_PATH, 0);
+    fcntl(self, F_SETFD, FD_CLOEXEC);
+    return result;
 }
 
 void exec_forget(Task *task)

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cpu/guest.h"
 #include "jit/host.h"
+#include "user/binfmt.h"
 #include "user/elf.h"
 #include "user/host/host.h"
 #include "user/options.h"
@@ -24,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -136,9 +138,15 @@ static bool process_init(Process *process, Error **error)
 }
 
 /* The emulator's own file, so that execve finds it whatever the guest does to names; out of the guest's way. */
-static int open_self(void)
+static int open_self(const UserOptions *options)
 {
+    if (options->self_fd) {
+        return fcntl(options->self_fd, F_SETFD, FD_CLOEXEC) ? -1 : options->self_fd;
+    }
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) { /* no /proc */
+        fd = open((const char *)getauxval(AT_EXECFN), O_RDONLY | O_CLOEXEC);
+    }
     int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, SELF_LOWEST);
 
     if (high >= 0) {
@@ -172,6 +180,21 @@ static Task *start_program(Process *process, int fd, const char *path, char **ar
     return task;
 }
 
+/* What binfmt_misc hands over beside the program's name: the flags O and C its open file, P its own argv[0]. */
+static void take_binfmt(UserOptions *options, UserCommand *command)
+{
+    enum { PRESERVE_ARGV0 = 1 };
+
+    command->program = command->arguments[0];
+    if (!options->program_fd && getauxval(AT_EXECFD)) {
+        options->program_fd = (int)getauxval(AT_EXECFD);
+        fcntl(options->program_fd, F_SETFD, FD_CLOEXEC);
+    }
+    if (getauxval(AT_FLAGS) & PRESERVE_ARGV0 && command->arguments[1]) {
+        command->arguments++;
+    }
+}
+
 int user_main(int argc, char **argv, char **environment)
 {
     AUTO_ERROR(error);
@@ -180,10 +203,14 @@ int user_main(int argc, char **argv, char **environment)
     UserCommand command = { .environment = environment };
     int status;
 
+    if (binfmt_command(argc, argv, &status)) {
+        return status;
+    }
     if (!user_options_parse(&options, &command, argc, argv, &status, &error)) {
         return error ? (fprintf(stderr, "%s: %s\n", argv[0], error_message(error)), status) : status;
     }
-    const char *path = command.arguments[0];
+    take_binfmt(&options, &command);
+    const char *path = command.program;
     int fd = options.program_fd ? options.program_fd : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         fprintf(stderr, "%s: %s: %s\n", argv[0], path, strerror(errno));
@@ -207,7 +234,7 @@ int user_main(int argc, char **argv, char **environment)
         return EXIT_BAD;
     }
     close(fd);
-    process.self = open_self();
+    process.self = open_self(&options);
     task_set_current(task);
     signals_start(&process);
     task_main(task);

@@ -9,6 +9,7 @@ typedef struct UserOptions UserOptions;
 
 /* What is to run. */
 typedef struct UserCommand {
+    const char *program;
     char **arguments;   /* of the program, its name first */
     char **environment;
 } UserCommand;

@@ -94,16 +94,26 @@ static bool set_reserved(Parse *parse, const char *value, Error **error)
     return text_to_size(value, 1, &parse->options->reserved, error);
 }
 
-/* Of our own making: execve of a file without a name. */
-static bool set_program_fd(Parse *parse, const char *value, Error **error)
+static bool parse_fd(const char *value, int *fd, Error **error)
 {
     uint64_t number;
 
     if (!text_to_uint64(value, &number, error)) {
         return false;
     }
-    parse->options->program_fd = number <= INT_MAX ? (int)number : 0;
+    *fd = number <= INT_MAX ? (int)number : 0;
     return true;
+}
+
+/* Both are of our own making, for execve: of a file without a name, and of ourselves where there is no /proc. */
+static bool set_program_fd(Parse *parse, const char *value, Error **error)
+{
+    return parse_fd(value, &parse->options->program_fd, error);
+}
+
+static bool set_self_fd(Parse *parse, const char *value, Error **error)
+{
+    return parse_fd(value, &parse->options->self_fd, error);
 }
 
 static bool set_base(Parse *parse, const char *value, Error **error)
@@ -179,6 +189,7 @@ static const struct OptionRow {
     { "perfmap", "QEMU_PERFMAP", NULL, set_perf_map, "write blocks' names to /tmp/perf-PID.map" },
     { "jitdump", "QEMU_JITDUMP", NULL, set_jit_dump, "write blocks to jit-PID.dump" },
     { "strace", "QEMU_STRACE", NULL, set_strace, "log system calls" },
+    { "self-fd", NULL, "fd", set_self_fd, "the emulator's own file, open already" },
     { "program-fd", NULL, "fd", set_program_fd, "the program's file, open already" },
     { "version", "QEMU_VERSION", NULL, print_version, "print the version" },
 };
