@@ -16,11 +16,12 @@ struct CodePage {
     uint64_t offset;
     CodePage *next;
     Block *blocks;
-    uint64_t checked; /* the count of changes up to which `bytes` are known to be memory's */
-    uint8_t bytes[];
+    uint64_t checked; /* the count of changes up to which `bytes` are known to be memory's, where blocks come from */
+    uint64_t covered; /* bit n: from the 64th part n of the page some block comes */
+    uint8_t bytes[]; /* as blocks were made from them; elsewhere of any age */
 };
 
-enum { BYTES_FOR_EACH_BUCKET = 1024 };
+enum { BYTES_FOR_EACH_BUCKET = 1024, PAGE_PARTS = 64 };
 
 #define DEFAULT_BYTES (256 * MIB)
 
@@ -142,10 +143,27 @@ static CodePage *get_page(CodeCache *cache, const TlbSource *source, unsigned pa
         page->host = source->host;
         page->offset = source->ram_offset;
         page->checked = atomic_load(&cache->changes);
-        ram_read(source->host, page->bytes, (unsigned)BIT(page_bits));
         *slot = page;
     }
     return *slot;
+}
+
+/* Bits for `covered`. */
+static uint64_t parts_of(uint32_t offset, uint32_t count, unsigned page_bits)
+{
+    size_t bytes = BIT(page_bits) / PAGE_PARTS;
+    return mask_bits((unsigned)((offset + count - 1) / bytes) + 1) & ~mask_bits((unsigned)(offset / bytes));
+}
+
+/* Takes what no block comes from yet from memory. */
+static void read_parts(CodePage *page, uint64_t parts, unsigned page_bits)
+{
+    size_t bytes = BIT(page_bits) / PAGE_PARTS;
+
+    for (uint64_t left = parts & ~page->covered; left; left &= left - 1) {
+        size_t first = (size_t)__builtin_ctzll(left) * bytes;
+        ram_read(page->host + first, page->bytes + first, (unsigned)bytes);
+    }
 }
 
 /* Links. Under the lock. */
@@ -269,11 +287,35 @@ static bool renew_page(CodeCache *cache, CodePage *page, const uint8_t *now, uns
     return true;
 }
 
+/* Whether memory is as it was where blocks come from. */
+static bool page_stands(const CodePage *page, unsigned page_bits)
+{
+    size_t words = BIT(page_bits) / PAGE_PARTS / sizeof(uint64_t);
+
+    for (uint64_t left = page->covered; left; left &= left - 1) {
+        size_t first = (size_t)__builtin_ctzll(left) * words;
+        const uint64_t *then = (const uint64_t *)(const void *)page->bytes + first;
+        const _Atomic uint64_t *now = (const _Atomic uint64_t *)(const void *)page->host + first;
+        uint64_t different = 0;
+        for (size_t i = 0; i < words; i++) {
+            different |= then[i] ^ atomic_load_explicit(&now[i], memory_order_relaxed);
+        }
+        if (different) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void compare_page(CodeCache *cache, CodePage *page, unsigned page_bits)
 {
     uint64_t changes = atomic_load(&cache->changes);
-    AUTO_FREE uint8_t *now = mem_alloc(BIT(page_bits));
 
+    if (page_stands(page, page_bits)) {
+        page->checked = changes;
+        return;
+    }
+    AUTO_FREE uint8_t *now = mem_alloc(BIT(page_bits));
     ram_read(page->host, now, (unsigned)BIT(page_bits));
     if (!memcmp(now, page->bytes, BIT(page_bits)) || renew_page(cache, page, now, page_bits)) {
         page->checked = changes;
@@ -333,18 +375,22 @@ static CodePage *page_holding(CodeCache *cache, const TlbSource *source, unsigne
 {
     CodePage *page = get_page(cache, source, page_bits);
 
+    read_parts(page, parts_of(offset, count, page_bits), page_bits);
     if (!part_is(page, bytes, offset, count)) {
         check_page(cache, source, page_bits, UINT64_MAX);
         page = get_page(cache, source, page_bits);
+        read_parts(page, parts_of(offset, count, page_bits), page_bits);
     }
     return part_is(page, bytes, offset, count) ? page : NULL;
 }
 
-static void enter_page(Block *block, unsigned index, CodePage *page, uint32_t offset, uint32_t count)
+static void enter_page(Block *block, unsigned index, CodePage *page, uint32_t offset, uint32_t count,
+                       unsigned page_bits)
 {
     BlockPart *part = &block->parts[index];
 
     *part = (BlockPart){ page, page->blocks, &page->blocks, offset, count };
+    page->covered |= parts_of(offset, count, page_bits);
     for (unsigned i = 0; page->blocks && i < BLOCK_PARTS; i++) {
         if (page->blocks->parts[i].page == page && page->blocks->parts[i].link == &page->blocks) {
             page->blocks->parts[i].link = &part->next;
@@ -363,7 +409,7 @@ static bool enter_pages(CodeCache *cache, Block *block, const Translation *from,
         return false;
     }
     if (!there) {
-        enter_page(block, 0, first, offset, here);
+        enter_page(block, 0, first, offset, here, page_bits);
         return true;
     }
     CodePage *second = page_holding(cache, &from->second, page_bits, from->bytes + here, 0, there);
@@ -371,8 +417,8 @@ static bool enter_pages(CodeCache *cache, Block *block, const Translation *from,
     if (!second || !first || first == second) { /* one page under two addresses: the interpreter's */
         return false;
     }
-    enter_page(block, 0, first, offset, here);
-    enter_page(block, 1, second, 0, there);
+    enter_page(block, 0, first, offset, here, page_bits);
+    enter_page(block, 1, second, 0, there, page_bits);
     return true;
 }
 
