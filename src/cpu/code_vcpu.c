@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTEXTS = 24, TRIES = 3 };
+enum { CONTEXTS = 24, FOLLOWERS = 2, TRIES = 3 };
 
 /* What indirect jumps and returns find, for one mode and address space. */
 typedef struct CodeContext {
@@ -21,6 +21,7 @@ typedef struct CodeContext {
     bool valid;
     uint64_t last_used;
     uint32_t return_top;
+    struct CodeContext *followers[FOLLOWERS]; /* that came after it last, the latest first; maybe others by now */
     ExecTarget targets[EXEC_TARGETS];
     ExecReturn returns[EXEC_RETURNS];
 } CodeContext;
@@ -110,6 +111,11 @@ void code_forget_targets(Cpu *cpu)
     }
 }
 
+static bool context_is(const CodeContext *context, uint64_t mode, uint64_t space, uint32_t flags)
+{
+    return context && context->mode == mode && context->space == space && context->flags == flags;
+}
+
 /* That of the mode, or the one that has not been used for longest. */
 static CodeContext *find_context(CodeVcpu *code, uint64_t mode, uint64_t space, uint32_t flags)
 {
@@ -122,7 +128,7 @@ static CodeContext *find_context(CodeVcpu *code, uint64_t mode, uint64_t space, 
             oldest = slot;
             break;
         }
-        if ((*slot)->mode == mode && (*slot)->space == space && (*slot)->flags == flags) {
+        if (context_is(*slot, mode, space, flags)) {
             return *slot;
         }
         if ((*slot)->last_used < (*oldest)->last_used) {
@@ -136,19 +142,37 @@ static CodeContext *find_context(CodeVcpu *code, uint64_t mode, uint64_t space, 
     return *oldest;
 }
 
+/* What follows the present one: often one of the same two. */
+static CodeContext *next_context(CodeVcpu *code, uint64_t mode, uint64_t space, uint32_t flags)
+{
+    CodeContext *current = code->current, *found = NULL;
+
+    for (unsigned i = 0; current && i < FOLLOWERS; i++) {
+        if (context_is(current->followers[i], mode, space, flags)) {
+            return current->followers[i];
+        }
+    }
+    found = find_context(code, mode, space, flags);
+    if (current) {
+        current->followers[1] = current->followers[0];
+        current->followers[0] = found;
+    }
+    return found;
+}
+
 static void select_context(Cpu *cpu, uint32_t flags)
 {
     CodeVcpu *code = cpu->code;
     CodeContext *current = code->current;
     uint64_t mode = cpu->exec.mode, space = flags & CODE_DIRECT ? 0 : cpu->space_serial; /* what is unmapped there is dropped */
 
-    if (LIKELY(current && current->mode == mode && current->space == space && current->flags == flags)) {
+    if (LIKELY(context_is(current, mode, space, flags))) {
         return;
     }
     if (current) {
         current->return_top = cpu->exec.return_top;
     }
-    current = find_context(code, mode, space, flags);
+    current = next_context(code, mode, space, flags);
     if (!current->valid) {
         empty(code->cache, current);
     }

@@ -51,11 +51,18 @@ static void forget_large(TlbWays *ways)
     ways->has_large = false;
 }
 
+static void note_fetched(TlbWays *ways, size_t slot)
+{
+    if (ways->table.entries[slot].execute != TLB_INVALID && ways->fetched_count < TLB_FETCH_SLOTS) {
+        ways->fetched[ways->fetched_count++] = (uint16_t)slot;
+    }
+}
+
 static void clear(TlbWays *ways)
 {
     clear_entries(ways->table.entries, (size_t)1 << ways->bits);
     clear_entries(ways->victims, TLB_VICTIMS);
-    ways->used = 0;
+    ways->used = ways->fetched_count = 0;
     forget_large(ways);
 }
 
@@ -112,6 +119,7 @@ static void grow(TlbWays *ways, unsigned page_bits)
     }
     free(entries);
     free(sources);
+    ways->fetched_count = TLB_FETCH_SLOTS;
 }
 
 void tlb_ways_flush(TlbWays *ways)
@@ -188,10 +196,17 @@ static void forget_fetches(TlbEntry *entries, size_t count)
 
 void tlb_ways_forget_fetches(TlbWays *ways)
 {
-    if (ways->used) {
-        forget_fetches(ways->table.entries, (size_t)1 << ways->bits);
-        forget_fetches(ways->victims, TLB_VICTIMS);
+    if (!ways->used) {
+        return;
     }
+    if (ways->fetched_count == TLB_FETCH_SLOTS) {
+        forget_fetches(ways->table.entries, (size_t)1 << ways->bits);
+    }
+    for (unsigned i = 0; i < ways->fetched_count && ways->fetched_count < TLB_FETCH_SLOTS; i++) {
+        ways->table.entries[ways->fetched[i]].execute = TLB_INVALID;
+    }
+    ways->fetched_count = 0;
+    forget_fetches(ways->victims, TLB_VICTIMS);
 }
 
 static void filter_fetches(const TlbEntry *entries, size_t count, unsigned page_bits, uint64_t *filter)
@@ -227,6 +242,7 @@ static void swap_victim(TlbWays *ways, unsigned victim, size_t slot)
     ways->sources[slot] = ways->victim_sources[victim];
     ways->victims[victim] = entry;
     ways->victim_sources[victim] = source;
+    note_fetched(ways, slot);
 }
 
 int64_t tlb_ways_find(TlbWays *ways, MmuAccess access, uint64_t page, unsigned page_bits)
@@ -282,6 +298,7 @@ size_t tlb_ways_enter(TlbWays *ways, uint64_t page, unsigned page_bits, const Tl
     vacate(ways, slot, page);
     ways->table.entries[slot] = *entry;
     ways->sources[slot] = *source;
+    note_fetched(ways, slot);
     return slot;
 }
 

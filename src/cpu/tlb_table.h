@@ -6,7 +6,7 @@
 
 #include "cpu/cpu_internal.h"
 
-enum { TLB_VICTIMS = 8, TLB_LARGE_PAGES = 16, TLB_FILTER_WORDS = 16 };
+enum { TLB_VICTIMS = 8, TLB_LARGE_PAGES = 16, TLB_FILTER_WORDS = 16, TLB_FETCH_SLOTS = 64 };
 
 /* A page larger than the guest's smallest one, as the walk found it. */
 typedef struct TlbLarge {
@@ -24,6 +24,8 @@ typedef struct TlbWays {
     unsigned used;          /* entries filled since the last flush */
     unsigned displaced;     /* entries that made place for another page since it got its size */
     unsigned quiet_flushes;
+    unsigned fetched_count; /* TLB_FETCH_SLOTS: more than there is place for */
+    uint16_t fetched[TLB_FETCH_SLOTS]; /* slots that may have tags for fetches */
     TlbLarge large[TLB_LARGE_PAGES];
     unsigned next_large;
     bool has_large; /* since the last flush */
