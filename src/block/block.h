@@ -1,7 +1,6 @@
 /*
- * The host's side of disks: the seam that devices use. Behind it stands a raw file or host device for now; the block
- * layer (formats, filters, protocols) takes its place there. Requests complete on the loop that the disk was opened
- * with; all calls are made on that loop's thread.
+ * The host's side of disks: the seam that devices use. Behind it stand the block nodes of graph.h. Requests complete on
+ * the loop that the first disk was opened with; all calls are made on that loop's thread.
  */
 #pragma once
 
@@ -9,8 +8,11 @@
 
 #include <sys/uio.h>
 
+typedef struct BlockEdge BlockEdge;
+typedef struct BlockGraph BlockGraph;
 typedef struct Disk Disk;
 typedef struct Files Files;
+typedef struct Json Json;
 typedef struct Loop Loop;
 
 enum { DISK_SECTOR = 512 };
@@ -27,24 +29,32 @@ struct DiskRequest {
     unsigned vector_count;
     void (*done)(DiskRequest *request, int error); /* errno value or 0 */
     void *data;
-    /* The disk's own. */
-    Disk *disk;
-    DiskRequest *next;
-    int error;
 };
 
 extern const Class disk_class; /* "disk": an object under /disks, named by its id */
 
-/* -drive file=PATH,format=raw. A borrowed pointer: the object tree under `root` holds the disk. The size of a file that
- * is no multiple of a sector is rounded up, and reads as zero there. NULL with an error that names the file. */
-Disk *disk_open(Object *root, Files *files, Loop *loop, const char *id, const char *path, bool read_only,
-                Error **error);
+/* What -drive says. */
+typedef struct DiskOptions {
+    const char *id, *filename;
+    Json *options;  /* of the node, as for block_open; taken; may be NULL */
+    unsigned flags; /* BLOCK_OPEN_* */
+    bool write_through;
+} DiskOptions;
+/* A borrowed pointer: the object tree under `root` holds the disk. NULL with an error that names the file. */
+Disk *disk_open(Object *root, Files *files, Loop *loop, const DiskOptions *options, Error **error);
+/* -blockdev and blockdev-add: a node of its own, whose name is then that of a drive too. `options` is taken. */
+bool disk_add_node(Object *root, Files *files, Loop *loop, Json *options, Error **error);
+bool disk_remove_node(Object *root, const char *name, Error **error);
+/* The nodes of the machine; NULL where nothing has been opened yet. */
+BlockGraph *disk_graph(Object *root);
 /* Waits for its requests and takes it out of the tree. */
 void disk_close(Disk *disk);
 const char *disk_id(const Disk *disk);
 const char *disk_path(const Disk *disk);
 uint64_t disk_size(const Disk *disk); /* bytes */
 bool disk_read_only(const Disk *disk);
+BlockEdge *disk_edge(const Disk *disk);
+const Object *disk_user(const Disk *disk); /* NULL: no device uses it */
 /* A disk serves one device. False while it serves another. */
 bool disk_attach(Disk *disk, Object *user, Error **error);
 void disk_detach(Disk *disk);
@@ -57,8 +67,8 @@ void disk_drain(Disk *disk);
 bool disk_read_first(Disk *disk, void *bytes, uint64_t count, Error **error);
 
 /* A property row that names a disk by its id; the field is a Disk *, not owned. */
-bool disk_property_set(Object *object, const Property *property, const struct Json *value, Error **error);
-struct Json *disk_property_get(Object *object, const Property *property, Error **error);
+bool disk_property_set(Object *object, const Property *property, const Json *value, Error **error);
+Json *disk_property_get(Object *object, const Property *property, Error **error);
 #define PROP_DRIVE(name_, struct_, field_) \
     { .name = name_, .type_name = "str", .offset = offsetof(struct_, field_), .get = disk_property_get, \
       .set = disk_property_set, .description = "ID of a drive" }

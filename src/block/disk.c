@@ -1,321 +1,185 @@
 /*
- * A raw file or host block device as a disk, served by a few threads with ordinary system calls. Requests are taken in
- * order and may finish in any, as on a real disk; a flush covers the requests that were done before it was submitted.
- *
- * Not here: image formats, other protocols, direct I/O, file locks.
+ * Disks of a machine: what `-drive` names and devices use. Each is a user's edge to a node of the machine's graph of
+ * block nodes, which hangs below the object tree's root too.
  */
 #include "block/block.h"
 
 #include "api/json.h"
 #include "base/error.h"
-#include "base/files.h"
-#include "base/host/host.h"
 #include "base/map.h"
 #include "base/text.h"
-#include "base/thread.h"
 #include "base/vec.h"
+#include "block/graph.h"
 #include "core/loop.h"
 #include "core/machine.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { WORKERS = 4, MAXIMUM_VECTORS = 1024, ZERO_CHUNK = 1 << 20 };
+/* The machine's graph */
+
+typedef struct BlockHost {
+    Object object;
+    BlockGraph *graph;
+    VEC(BlockNode *) nodes; /* that -blockdev and blockdev-add made */
+} BlockHost;
+
+static void host_finalize(Object *object)
+{
+    BlockHost *host = (BlockHost *)object;
+    for (size_t i = host->nodes.count; i > 0; i--) { /* a later one may be above an earlier one */
+        block_node_unref(host->nodes.items[i - 1]);
+    }
+    vec_free(&host->nodes);
+    block_graph_free(host->graph);
+}
+
+const Class block_host_class = {
+    .name = "block-graph",
+    .parent = &object_class,
+    .description = "The block nodes of a machine",
+    .size = sizeof(BlockHost),
+    .finalize = host_finalize,
+};
+
+static BlockHost *find_host(Object *root) { return (BlockHost *)object_child(root, "block-graph"); }
+
+static BlockHost *make_host(Object *root, Files *files, Loop *loop, Error **error)
+{
+    BlockHost *host = find_host(root);
+    if (host) {
+        return host;
+    }
+    host = (BlockHost *)object_new(&block_host_class, NULL, NULL, error);
+    if (host) {
+        host->graph = block_graph_new(files, loop, error);
+        bool ok = host->graph && object_complete(&host->object, error) &&
+                  object_add_child(root, "block-graph", &host->object, error);
+        object_unref(&host->object);
+        host = ok ? host : NULL;
+    }
+    return host;
+}
+
+BlockGraph *disk_graph(Object *root)
+{
+    const BlockHost *host = find_host(root);
+    return host ? host->graph : NULL;
+}
+
+bool disk_add_node(Object *root, Files *files, Loop *loop, Json *options, Error **error)
+{
+    BlockHost *host = make_host(root, files, loop, error);
+    if (!host || !json_get(options, "node-name")) {
+        json_free(options);
+        return host && error_set(error, "'node-name' must be specified for the root node");
+    }
+    block_graph_enter(host->graph);
+    BlockNode *node = block_open(host->graph, NULL, options, BLOCK_OPEN_WRITE, error);
+    if (node) {
+        vec_push(&host->nodes, node);
+    }
+    return node != NULL;
+}
+
+bool disk_remove_node(Object *root, const char *name, Error **error)
+{
+    BlockHost *host = find_host(root);
+    for (size_t i = 0; host && i < host->nodes.count; i++) {
+        BlockNode *node = host->nodes.items[i];
+        if (strcmp(block_node_name(node), name) != 0) {
+            continue;
+        }
+        if (block_node_is_used(node)) {
+            return error_set(error, "Node %s is in use", name);
+        }
+        block_graph_enter(host->graph);
+        block_node_unref(node);
+        vec_remove(&host->nodes, i);
+        return true;
+    }
+    return host && block_node_find(host->graph, name) ? error_set(error, "Node %s is not owned by the monitor", name)
+                                                      : error_set(error, "Failed to find node with node-name='%s'",
+                                                                  name);
+}
+
+/* Disks */
+
+typedef struct Transfer {
+    BlockRequest block;
+    DiskRequest *request;
+    Disk *disk;
+    struct Transfer *next; /* among the idle ones */
+} Transfer;
 
 struct Disk {
     Object object;
-    char *path;
-    int fd;
-    uint64_t size;      /* as the guest sees it: whole sectors */
-    uint64_t file_size; /* bytes up to which the file can be read */
-    bool read_only, is_device;
-    Loop *loop;
+    BlockHost *host; /* holds a reference */
+    BlockEdge *edge;
+    bool read_only;
     Object *user;
-    unsigned in_flight; /* submitted and not yet done; the loop's thread alone */
-
-    Mutex lock; /* of what follows */
-    Condition work;
-    DiskRequest *first, **last;
-    bool stopping;
-    Thread workers[WORKERS];
-    unsigned worker_count;
+    Transfer *idle;
 };
-
-/* Host input and output. Each returns an errno value or 0. */
-
-static int read_vectors(const Disk *disk, struct iovec *vectors, unsigned count, uint64_t offset)
-{
-    while (count > 0) {
-        ssize_t got = preadv(disk->fd, vectors, (int)MIN(count, MAXIMUM_VECTORS), (off_t)offset);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return errno;
-        }
-        if (got == 0) { /* behind the end of the file */
-            for (unsigned i = 0; i < count; i++) {
-                memset(vectors[i].iov_base, 0, vectors[i].iov_len);
-            }
-            return 0;
-        }
-        offset += (uint64_t)got;
-        for (; count > 0 && (size_t)got >= vectors->iov_len; vectors++, count--) {
-            got -= (ssize_t)vectors->iov_len;
-        }
-        if (count > 0) {
-            vectors->iov_base = (char *)vectors->iov_base + got;
-            vectors->iov_len -= (size_t)got;
-        }
-    }
-    return 0;
-}
-
-static int write_vectors(const Disk *disk, struct iovec *vectors, unsigned count, uint64_t offset)
-{
-    while (count > 0) {
-        ssize_t put = pwritev(disk->fd, vectors, (int)MIN(count, MAXIMUM_VECTORS), (off_t)offset);
-        if (put < 0 && errno == EINTR) {
-            continue;
-        }
-        if (put <= 0) {
-            return put < 0 ? errno : EIO;
-        }
-        offset += (uint64_t)put;
-        for (; count > 0 && (size_t)put >= vectors->iov_len; vectors++, count--) {
-            put -= (ssize_t)vectors->iov_len;
-        }
-        if (count > 0) {
-            vectors->iov_base = (char *)vectors->iov_base + put;
-            vectors->iov_len -= (size_t)put;
-        }
-    }
-    return 0;
-}
-
-static int transfer(const Disk *disk, const DiskRequest *request)
-{
-    struct iovec *vectors = mem_copy(request->vectors, request->vector_count * sizeof *vectors);
-    int error = request->operation == DISK_READ
-                    ? read_vectors(disk, vectors, request->vector_count, request->offset)
-                    : write_vectors(disk, vectors, request->vector_count, request->offset);
-    free(vectors);
-    return error;
-}
-
-static int write_zeroes_plainly(const Disk *disk, uint64_t offset, uint64_t bytes)
-{
-    void *zeroes = mem_alloc0(MIN(bytes, ZERO_CHUNK));
-    int error = 0;
-    while (bytes > 0 && error == 0) {
-        struct iovec vector = { zeroes, MIN(bytes, ZERO_CHUNK) };
-        uint64_t length = vector.iov_len;
-        error = write_vectors(disk, &vector, 1, offset);
-        offset += length;
-        bytes -= length;
-    }
-    free(zeroes);
-    return error;
-}
-
-static int write_zeroes(const Disk *disk, const DiskRequest *request)
-{
-    int result = host_file_zero(disk->fd, request->offset, request->bytes, request->may_unmap);
-    return result == EOPNOTSUPP ? write_zeroes_plainly(disk, request->offset, request->bytes) : result;
-}
-
-/* Discarding is advice: a host that cannot do it has done it. */
-static int discard(const Disk *disk, const DiskRequest *request)
-{
-    int result = host_file_discard(disk->fd, disk->is_device, request->offset, request->bytes);
-    return result == EOPNOTSUPP ? 0 : result;
-}
-
-static int flush(const Disk *disk)
-{
-    int result = 0;
-    do {
-        result = disk->read_only ? 0 : fdatasync(disk->fd);
-    } while (result < 0 && errno == EINTR);
-    return result < 0 ? errno : 0;
-}
-
-static int perform(const Disk *disk, const DiskRequest *request)
-{
-    if (request->bytes == 0 && request->operation != DISK_FLUSH) {
-        return 0;
-    }
-    switch (request->operation) {
-    case DISK_READ:
-    case DISK_WRITE:
-        return transfer(disk, request);
-    case DISK_FLUSH:
-        return flush(disk);
-    case DISK_DISCARD:
-        return discard(disk, request);
-    case DISK_WRITE_ZEROES:
-        return write_zeroes(disk, request);
-    }
-    return ENOTSUP;
-}
-
-/* Requests. */
-
-static void complete(void *data)
-{
-    DiskRequest *request = data;
-    request->disk->in_flight--;
-    request->done(request, request->error);
-}
-
-static void *work(void *data)
-{
-    Disk *disk = data;
-    mutex_lock(&disk->lock);
-    for (;;) {
-        while (!disk->first && !disk->stopping) {
-            condition_wait(&disk->work, &disk->lock);
-        }
-        DiskRequest *request = disk->first;
-        if (!request) {
-            break;
-        }
-        disk->first = request->next;
-        disk->last = disk->first ? disk->last : &disk->first;
-        mutex_unlock(&disk->lock);
-        request->error = perform(disk, request);
-        loop_post(disk->loop, complete, request);
-        mutex_lock(&disk->lock);
-    }
-    mutex_unlock(&disk->lock);
-    return NULL;
-}
-
-static int find_fault(const Disk *disk, const DiskRequest *request)
-{
-    if (request->operation == DISK_FLUSH) {
-        return 0;
-    }
-    if (request->operation != DISK_READ && disk->read_only) {
-        return EPERM;
-    }
-    bool inside = request->bytes <= disk->size && request->offset <= disk->size - request->bytes;
-    return inside && request->offset % DISK_SECTOR == 0 && request->bytes % DISK_SECTOR == 0 ? 0 : EIO;
-}
-
-void disk_submit(Disk *disk, DiskRequest *request)
-{
-    request->disk = disk;
-    request->next = NULL;
-    request->error = find_fault(disk, request);
-    disk->in_flight++;
-    if (request->error) {
-        loop_post(disk->loop, complete, request);
-        return;
-    }
-    mutex_lock(&disk->lock);
-    *disk->last = request;
-    disk->last = &request->next;
-    condition_signal(&disk->work);
-    mutex_unlock(&disk->lock);
-}
-
-void disk_drain(Disk *disk)
-{
-    while (disk->in_flight > 0) {
-        loop_wait_posted(disk->loop);
-    }
-}
-
-bool disk_read_first(Disk *disk, void *bytes, uint64_t count, Error **error)
-{
-    struct iovec vector = { bytes, count };
-    int number = read_vectors(disk, &vector, 1, 0);
-    return number == 0 || error_set_errno(error, number, "Could not read '%s'", disk->path);
-}
-
-/* Opening and closing. */
-
-static bool find_size(Disk *disk, Error **error)
-{
-    struct stat status;
-    if (fstat(disk->fd, &status) != 0) {
-        return error_set_errno(error, errno, "Could not examine '%s'", disk->path);
-    }
-    if (S_ISBLK(status.st_mode)) {
-        disk->is_device = true;
-        if (!host_device_size(disk->fd, &disk->file_size, error)) {
-            return error_prepend(error, "'%s': ", disk->path);
-        }
-    } else if (S_ISREG(status.st_mode)) {
-        disk->file_size = (uint64_t)status.st_size;
-    } else {
-        return error_set(error, "'%s' is neither a regular file nor a block device", disk->path);
-    }
-    disk->size = align_up(disk->file_size, DISK_SECTOR);
-    return true;
-}
-
-static bool start_workers(Disk *disk, Error **error)
-{
-    for (; disk->worker_count < WORKERS; disk->worker_count++) {
-        if (!thread_start(&disk->workers[disk->worker_count], "disk", work, disk, error)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void disk_init(Object *object)
-{
-    Disk *disk = (Disk *)object;
-    disk->fd = -1;
-    disk->last = &disk->first;
-    mutex_init(&disk->lock);
-    condition_init(&disk->work);
-}
 
 static void disk_finalize(Object *object)
 {
     Disk *disk = (Disk *)object;
-    mutex_lock(&disk->lock);
-    disk->stopping = true;
-    condition_broadcast(&disk->work);
-    mutex_unlock(&disk->lock);
-    for (unsigned i = 0; i < disk->worker_count; i++) {
-        thread_join(&disk->workers[i]);
+    if (disk->host) {
+        block_graph_enter(disk->host->graph);
+        block_detach(disk->edge);
+        object_unref(&disk->host->object);
     }
-    if (disk->fd >= 0) {
-        close(disk->fd);
+    while (disk->idle) {
+        Transfer *transfer = disk->idle;
+        disk->idle = transfer->next;
+        free(transfer);
     }
-    condition_destroy(&disk->work);
-    mutex_destroy(&disk->lock);
-    free(disk->path);
 }
 
-static bool open_file(Disk *disk, Files *files, Error **error)
+static bool attach_edge(Disk *disk, BlockNode *node, const char *id, bool write_through, Error **error)
 {
-    /* O_NONBLOCK: a FIFO is told from a file without waiting for its other end. */
-    disk->fd = files_open(files, disk->path, (disk->read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK, 0, error);
-    return disk->fd >= 0 && find_size(disk, error) && start_workers(disk, error);
+    AUTO_FREE char *purpose = string_format("drive '%s'", id);
+    disk->read_only = block_node_is_read_only(node);
+    unsigned permissions = BLOCK_PERMISSION_READ | (disk->read_only ? 0 : BLOCK_PERMISSION_WRITE);
+    disk->edge = block_attach(node, purpose, permissions | (disk->read_only ? 0 : BLOCK_PERMISSION_RESIZE),
+                              BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED, error);
+    if (disk->edge) {
+        block_edge_set_write_through(disk->edge, write_through);
+    }
+    return disk->edge != NULL;
 }
 
-Disk *disk_open(Object *root, Files *files, Loop *loop, const char *id, const char *path, bool read_only, Error **error)
+static Disk *disk_new(Object *root, BlockHost *host, BlockNode *node, const char *id, bool write_through,
+                      Error **error)
 {
     Disk *disk = (Disk *)object_new(&disk_class, NULL, NULL, error);
     if (!disk) {
         return NULL;
     }
-    disk->path = string_copy(path);
-    disk->read_only = read_only;
-    disk->loop = loop;
-    bool ok = open_file(disk, files, error) && object_complete(&disk->object, error) &&
+    disk->host = host;
+    object_ref(&host->object);
+    bool ok = attach_edge(disk, node, id, write_through, error) && object_complete(&disk->object, error) &&
               object_add_child(object_container(root, "disks"), id, &disk->object, error);
     object_unref(&disk->object);
     return ok ? disk : NULL;
+}
+
+Disk *disk_open(Object *root, Files *files, Loop *loop, const DiskOptions *options, Error **error)
+{
+    BlockHost *host = make_host(root, files, loop, error);
+    Json *json = options->options ? options->options : json_object();
+    if (!host || object_child(object_container(root, "disks"), options->id)) {
+        json_free(json);
+        if (host) {
+            error_set(error, "Duplicate ID '%s' for drive", options->id);
+        }
+        return NULL;
+    }
+    block_graph_enter(host->graph);
+    BlockNode *node = block_open(host->graph, options->filename, json, options->flags, error);
+    Disk *disk = node ? disk_new(root, host, node, options->id, options->write_through, error) : NULL;
+    block_node_unref(node);
+    return disk;
 }
 
 void disk_close(Disk *disk)
@@ -325,9 +189,11 @@ void disk_close(Disk *disk)
 }
 
 const char *disk_id(const Disk *disk) { return disk->object.name; }
-const char *disk_path(const Disk *disk) { return disk->path; }
-uint64_t disk_size(const Disk *disk) { return disk->size; }
+const char *disk_path(const Disk *disk) { return block_node_file_name(block_edge_node(disk->edge)); }
+uint64_t disk_size(const Disk *disk) { return block_node_size(block_edge_node(disk->edge)); }
 bool disk_read_only(const Disk *disk) { return disk->read_only; }
+BlockEdge *disk_edge(const Disk *disk) { return disk->edge; }
+const Object *disk_user(const Disk *disk) { return disk->user; }
 
 bool disk_attach(Disk *disk, Object *user, Error **error)
 {
@@ -341,7 +207,68 @@ bool disk_attach(Disk *disk, Object *user, Error **error)
 
 void disk_detach(Disk *disk) { disk->user = NULL; }
 
-/* The property that names a disk. */
+/* Requests */
+
+static void transfer_done(BlockRequest *block, int error)
+{
+    Transfer *transfer = block->data;
+    DiskRequest *request = transfer->request;
+    transfer->next = transfer->disk->idle;
+    transfer->disk->idle = transfer;
+    request->done(request, error);
+}
+
+static Transfer *take_transfer(Disk *disk)
+{
+    Transfer *transfer = disk->idle;
+    if (!transfer) {
+        return NEW(Transfer);
+    }
+    disk->idle = transfer->next;
+    return transfer;
+}
+
+/* A guest's request that is no multiple of a sector ends as one outside the disk does. */
+static uint64_t checked_offset(const DiskRequest *request)
+{
+    bool whole = request->operation == DISK_FLUSH || (request->offset | request->bytes) % DISK_SECTOR == 0;
+    return whole ? request->offset : UINT64_MAX;
+}
+
+void disk_submit(Disk *disk, DiskRequest *request)
+{
+    static const BlockOperation operations[] = {
+        [DISK_READ] = BLOCK_READ, [DISK_WRITE] = BLOCK_WRITE, [DISK_FLUSH] = BLOCK_FLUSH,
+        [DISK_DISCARD] = BLOCK_DISCARD, [DISK_WRITE_ZEROES] = BLOCK_WRITE_ZEROES,
+    };
+    Transfer *transfer = take_transfer(disk);
+    transfer->request = request;
+    transfer->disk = disk;
+    transfer->block = (BlockRequest){ .operation = operations[request->operation],
+                                      .flags = request->may_unmap ? BLOCK_MAY_UNMAP : 0,
+                                      .offset = checked_offset(request), .bytes = request->bytes,
+                                      .vectors = { request->vectors, request->vector_count, 0 },
+                                      .done = transfer_done, .data = transfer };
+    block_graph_enter(disk->host->graph);
+    block_submit(disk->edge, &transfer->block);
+}
+
+void disk_drain(Disk *disk)
+{
+    block_graph_enter(disk->host->graph);
+    block_edge_drain(disk->edge);
+}
+
+bool disk_read_first(Disk *disk, void *bytes, uint64_t count, Error **error)
+{
+    uint64_t there = MIN(count, disk_size(disk));
+    memset((char *)bytes + there, 0, count - there);
+    block_graph_enter(disk->host->graph);
+    int number = block_read(disk->edge, 0, bytes, there);
+    return number == 0 || error_set_errno(error, number, "Could not read '%s'", disk_path(disk));
+}
+
+/* The property that names a disk, or a node for which there is none yet. */
 
 static Disk **property_field(Object *object, const Property *property)
 {
@@ -362,6 +289,19 @@ static const char *name_of_disk(const void *context, size_t i)
     return entry ? entry->key : NULL;
 }
 
+static Disk *disk_of_node(Object *root, const char *name, Error **error)
+{
+    BlockHost *host = find_host(root);
+    BlockNode *node = host ? block_node_find(host->graph, name) : NULL;
+    if (node) {
+        block_graph_enter(host->graph);
+        return disk_new(root, host, node, name, false, error);
+    }
+    AUTO_FREE char *suggestion = text_suggestion(name, name_of_disk, object_container(root, "disks"));
+    error_set(error, "there is no drive '%s'%s", name, suggestion);
+    return NULL;
+}
+
 bool disk_property_set(Object *object, const Property *property, const Json *value, Error **error)
 {
     const char *id = json_kind(value) == JSON_STRING ? json_text(value) : NULL;
@@ -369,13 +309,12 @@ bool disk_property_set(Object *object, const Property *property, const Json *val
         return error_set(error, "Property '%s' expects the ID of a drive, a string", property->name);
     }
     Machine *machine = object_is(object, &machine_class.class) ? (Machine *)object : object->data;
-    Object *disks = object_container(machine->root, "disks");
-    Object *disk = object_child(disks, id);
+    Disk *disk = (Disk *)object_child(object_container(machine->root, "disks"), id);
+    disk = disk ? disk : disk_of_node(machine->root, id, error);
     if (!disk) {
-        AUTO_FREE char *suggestion = text_suggestion(id, name_of_disk, disks);
-        return error_set(error, "Property '%s': there is no drive '%s'%s", property->name, id, suggestion);
+        return error_prepend(error, "Property '%s': ", property->name);
     }
-    *property_field(object, property) = (Disk *)disk;
+    *property_field(object, property) = disk;
     return true;
 }
 
@@ -388,8 +327,7 @@ Json *disk_property_get(Object *object, const Property *property, Error **error)
 const Class disk_class = {
     .name = "disk",
     .parent = &object_class,
-    .description = "A file or device of the host as a disk",
+    .description = "A block node as a machine's disk",
     .size = sizeof(Disk),
-    .init = disk_init,
     .finalize = disk_finalize,
 };

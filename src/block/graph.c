@@ -44,6 +44,7 @@ void block_graph_free(BlockGraph *graph)
     free(graph);
 }
 
+void block_graph_enter(BlockGraph *graph) { block_loop_take(graph->runtime->main); }
 BlockRuntime *block_graph_runtime(const BlockGraph *graph) { return graph->runtime; }
 Files *block_graph_files(const BlockGraph *graph) { return graph->files; }
 
@@ -138,9 +139,27 @@ BlockNode *block_node_find(const BlockGraph *graph, const char *node_name)
     return NULL;
 }
 
+BlockNode *block_graph_node(const BlockGraph *graph, size_t i)
+{
+    LIST_FOREACH(&graph->nodes, node, BlockNode, in_graph)
+    {
+        if (i-- == 0) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+BlockNodeModes block_node_modes(const BlockNode *node)
+{
+    return (BlockNodeModes){ .direct = node->flags & BLOCK_OPEN_DIRECT, .no_flush = node->no_flush,
+                             .detect_zeroes = node->detect_zeroes };
+}
+
 const char *block_node_name(const BlockNode *node) { return node->name; }
 const char *block_node_file_name(const BlockNode *node) { return node->file_name; }
 const char *block_node_driver_name(const BlockNode *node) { return node->driver->name; }
+bool block_node_is_used(const BlockNode *node) { return !list_empty(&node->parents); }
 bool block_node_is_read_only(const BlockNode *node) { return node->read_only; }
 uint64_t block_node_size(const BlockNode *node) { return atomic_load(&((BlockNode *)node)->size); }
 BlockNode *block_edge_node(const BlockEdge *edge) { return edge->node; }
@@ -342,6 +361,7 @@ void block_detach(BlockEdge *edge)
     block_graph_drain_end(graph);
 }
 
+bool block_edge_is_write_through(const BlockEdge *edge) { return edge->write_through; }
 void block_edge_set_write_through(BlockEdge *edge, bool write_through) { edge->write_through = write_through; }
 
 void block_edge_statistics(const BlockEdge *edge, BlockStatistics *statistics)

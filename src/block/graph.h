@@ -19,6 +19,8 @@ typedef struct Loop Loop;
 
 BlockGraph *block_graph_new(Files *files, Loop *main_loop, Error **error);
 void block_graph_free(BlockGraph *graph); /* whoever used a node has let go of it; NULL is fine */
+/* The calling thread is the main loop's from now on: for programs whose thread changes between calls. */
+void block_graph_enter(BlockGraph *graph);
 BlockRuntime *block_graph_runtime(const BlockGraph *graph);
 
 /* What a user of a node does, and what others may do meanwhile. */
@@ -59,10 +61,17 @@ BlockNode *block_node_find(const BlockGraph *graph, const char *node_name); /* N
 const char *block_node_name(const BlockNode *node); /* made up where none was given: "#block123" */
 const char *block_node_file_name(const BlockNode *node); /* "" where there is no plain one */
 const char *block_node_driver_name(const BlockNode *node);
+bool block_node_is_used(const BlockNode *node); /* by somebody besides the caller, who holds a reference */
 bool block_node_is_read_only(const BlockNode *node);
 uint64_t block_node_size(const BlockNode *node); /* bytes: whole sectors */
 int64_t block_node_allocated_size(BlockNode *node); /* that it takes of the host; -1: unknown */
 BlockEdge *block_node_backing(const BlockNode *node); /* NULL where there is none */
+BlockNode *block_graph_node(const BlockGraph *graph, size_t i); /* in order of opening; NULL at the end */
+typedef struct BlockNodeModes {
+    bool direct, no_flush;
+    int detect_zeroes; /* BlockdevDetectZeroesOptions */
+} BlockNodeModes;
+BlockNodeModes block_node_modes(const BlockNode *node);
 /* Children in order; NULL at the end. */
 BlockEdge *block_node_child(const BlockNode *node, size_t i);
 BlockNode *block_edge_node(const BlockEdge *edge); /* what it leads to */
@@ -73,6 +82,7 @@ BlockEdge *block_attach(BlockNode *node, const char *purpose, unsigned permissio
 void block_detach(BlockEdge *edge); /* waits for its requests; NULL is fine */
 /* Each write of the edge is flushed (cache=writethrough, directsync). */
 void block_edge_set_write_through(BlockEdge *edge, bool write_through);
+bool block_edge_is_write_through(const BlockEdge *edge);
 
 /* Waits until the edge's requests are done. On the thread that submits them. */
 void block_edge_drain(BlockEdge *edge);

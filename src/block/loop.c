@@ -31,7 +31,18 @@ static bool run_calls(BlockLoop *loop)
     return any;
 }
 
-void block_round_begin(BlockLoop *loop) { loop->depth++; }
+void block_loop_take(BlockLoop *loop)
+{
+    if (UNLIKELY(block_loop_self(loop->runtime) != loop)) {
+        pthread_setspecific(loop->runtime->self, loop);
+    }
+}
+
+void block_round_begin(BlockLoop *loop)
+{
+    block_loop_take(loop);
+    loop->depth++;
+}
 
 void block_round_end(BlockLoop *loop)
 {

@@ -51,6 +51,7 @@ struct BlockLoop {
 };
 
 /* Around whatever a descriptor or timer calls: what was put off meanwhile is done at the end. */
+void block_loop_take(BlockLoop *loop); /* the calling thread is its */
 void block_round_begin(BlockLoop *loop);
 void block_round_end(BlockLoop *loop);
 

@@ -163,6 +163,7 @@ bool instance_create(Instance *instance, Error **error)
     bool ok = instance_apply(instance, PHASE_FIRST, error) && instance_apply(instance, PHASE_MACHINE, error) &&
               create_machine(instance, error) && instance_apply(instance, PHASE_PROPERTIES, error) &&
               instance_apply(instance, PHASE_CHARDEV, error) && instance_apply(instance, PHASE_OBJECT, error) &&
+              instance_apply(instance, PHASE_NODE, error) &&
               instance_apply(instance, PHASE_DRIVE, error) && instance_apply(instance, PHASE_SERIAL, error) &&
               instance_add_default_devices(instance, error) && machine_build(instance->machine, error) &&
               instance_apply(instance, PHASE_DEVICE, error) && add_drive_devices(instance, error) &&

@@ -10,6 +10,7 @@ typedef enum Phase {
     PHASE_PROPERTIES, /* of the machine */
     PHASE_CHARDEV,
     PHASE_OBJECT,
+    PHASE_NODE,
     PHASE_DRIVE,
     PHASE_SERIAL,
     PHASE_DEVICE, /* the board is built */

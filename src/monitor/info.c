@@ -9,7 +9,6 @@
 #include "api/type.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "block/block.h"
 #include "core/device.h"
 #include "core/vcpu.h"
 #include "schema/hmp.h"
@@ -231,25 +230,7 @@ bool hmp_info_qom_tree(Monitor *monitor, const InfoQomTreeHmpArguments *argument
     return print_object(object, &printer);
 }
 
-/* -- disks, network --------------------------------------------------------------------------------------------- */
-
-static bool print_disk(Object *child, void *context)
-{
-    const Disk *disk = (const Disk *)child;
-    StrBuf *out = context;
-    strbuf_printf(out, "%s: %s (raw%s)\n    Size: %" PRIu64 " bytes\n", disk_id(disk), disk_path(disk),
-                  disk_read_only(disk) ? ", read-only" : "", disk_size(disk));
-    return true;
-}
-
-bool hmp_info_block(Monitor *monitor, StrBuf *output, Error **error)
-{
-    Object *disks = object_child(monitor->control->machine->root, "disks");
-    if (disks) {
-        object_each_child(disks, print_disk, output);
-    }
-    return true;
-}
+/* -- network ------------------------------------------------------------------------------------------------------ */
 
 bool hmp_info_network(Monitor *monitor, StrBuf *output, Error **error) { return true; }
 

@@ -1,5 +1,6 @@
 /* Disks: opening, transfers, limits, zeroes and discards, order, draining and closing, errors of the host. */
 #include "block/block.h"
+#include "block/graph.h"
 
 #include "base/error.h"
 #include "base/files.h"
@@ -49,7 +50,9 @@ static Rig rig_new(size_t size, bool read_only)
         bytes[i] = (char)pattern(i);
     }
     g_assert_true(g_file_set_contents(rig.path, bytes, (gssize)size, NULL));
-    rig.disk = disk_open(rig.root, rig.files, rig.loop, "d0", rig.path, read_only, &error);
+    rig.disk = disk_open(rig.root, rig.files, rig.loop,
+                         &(DiskOptions){ .id = "d0", .filename = rig.path,
+                                         .flags = read_only ? 0 : BLOCK_OPEN_WRITE }, &error);
     if (!rig.disk) {
         g_error("%s", error_message(error));
     }
@@ -128,7 +131,9 @@ static void expect_refusal(const Rig *rig, const char *path, bool read_only, con
 {
     AUTO_ERROR(error);
 
-    g_assert_null(disk_open(rig->root, rig->files, rig->loop, "d1", path, read_only, &error));
+    g_assert_null(disk_open(rig->root, rig->files, rig->loop,
+                            &(DiskOptions){ .id = "d1", .filename = path,
+                                            .flags = read_only ? 0 : BLOCK_OPEN_WRITE }, &error));
     g_assert_nonnull(error);
     if (!strstr(error_message(error), text) || !strstr(error_message(error), path)) {
         g_error("'%s' does not say '%s' of '%s'", error_message(error), text, path);
@@ -145,12 +150,14 @@ static void test_open_errors(void)
     expect_refusal(&rig, missing, true, "No such file");
     g_assert_false(g_file_test(missing, G_FILE_TEST_EXISTS)); /* and it is not made */
     expect_refusal(&rig, rig.folder, false, "directory");
-    expect_refusal(&rig, rig.folder, true, "neither a regular file nor a block device");
-    expect_refusal(&rig, "/dev/null", false, "neither a regular file nor a block device");
+    expect_refusal(&rig, rig.folder, true, "not a regular file");
+    expect_refusal(&rig, "/dev/null", false, "not a regular file");
     g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
-    expect_refusal(&rig, fifo, true, "neither a regular file nor a block device"); /* without waiting for a writer */
+    expect_refusal(&rig, fifo, true, "not a regular file"); /* without waiting for a writer */
     g_remove(fifo);
-    g_assert_null(disk_open(rig.root, rig.files, rig.loop, "d0", rig.path, false, &error)); /* the id is taken */
+    g_assert_null(disk_open(rig.root, rig.files, rig.loop,
+                            &(DiskOptions){ .id = "d0", .filename = rig.path,
+                                            .flags = BLOCK_OPEN_WRITE }, &error)); /* the id is taken */
     g_assert_nonnull(strstr(error_message(error), "d0"));
     rig_free(&rig);
 }
@@ -475,7 +482,8 @@ static void test_host_errors(void)
 
     disk_close(rig.disk);
     g_assert_cmpint(truncate(rig.path, SIZE), ==, 0);
-    rig.disk = disk_open(rig.root, rig.files, rig.loop, "d0", rig.path, false, NULL);
+    rig.disk = disk_open(rig.root, rig.files, rig.loop,
+                         &(DiskOptions){ .id = "d0", .filename = rig.path, .flags = BLOCK_OPEN_WRITE }, NULL);
     g_assert_nonnull(rig.disk);
     g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &before), ==, 0);
     limit = (struct rlimit){ 4096, before.rlim_max };

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "block/block.h"
+#include "block/graph.h"
 #include "core/device.h"
 #include "core/loop.h"
 #include "core/vcpu.h"
@@ -307,7 +308,8 @@ static Rig *start(const char *target, const char *image)
     Rig *rig = rig_new(target, "virt", &(MachineOptions){ .bios = "none", .cpus = 2, .ram_size = RAM_SIZE });
 
     if (!machine_build(rig->machine, &error) ||
-        !disk_open(rig->machine->root, rig->files, rig->loop, "disk", image, false, &error)) {
+        !disk_open(rig->machine->root, rig->files, rig->loop,
+                   &(DiskOptions){ .id = "disk", .filename = image, .flags = BLOCK_OPEN_WRITE }, &error)) {
         g_error("%s", error_message(error));
     }
     add_device(rig, "virtio-blk-device", "drive", "disk");

@@ -2,6 +2,7 @@
 #include "blk_rig.h"
 
 #include "base/error.h"
+#include "block/graph.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -26,7 +27,9 @@ char *make_file(size_t size)
 Disk *open_disk(Bench *bench, const char *id, const char *path, bool read_only)
 {
     AUTO_ERROR(error);
-    Disk *disk = disk_open(bench->machine->root, bench->files, bench->loop, id, path, read_only, &error);
+    Disk *disk = disk_open(bench->machine->root, bench->files, bench->loop,
+                           &(DiskOptions){ .id = id, .filename = path,
+                                           .flags = read_only ? 0 : BLOCK_OPEN_WRITE }, &error);
 
     if (!disk) {
         g_error("%s", error_message(error));

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "block/block.h"
+#include "block/graph.h"
 #include "core/loop.h"
 #include "core/state.h"
 
@@ -30,7 +31,9 @@ typedef struct Rig {
 static Disk *open_file(Bench *bench, const char *path, bool read_only)
 {
     AUTO_ERROR(error);
-    Disk *disk = disk_open(bench->machine->root, bench->files, bench->loop, "f0", path, read_only, &error);
+    Disk *disk = disk_open(bench->machine->root, bench->files, bench->loop,
+                           &(DiskOptions){ .id = "f0", .filename = path,
+                                           .flags = read_only ? 0 : BLOCK_OPEN_WRITE }, &error);
 
     if (!disk) {
         g_error("%s", error_message(error));

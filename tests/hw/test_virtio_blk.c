@@ -446,10 +446,10 @@ static void test_big_endian(void)
 static void expect_refusal(const char *properties, const char *text)
 {
     Driver *driver = driver_new_empty(false);
-    g_autofree char *path = make_file(SIZE);
+    g_autofree char *path = make_file(SIZE), *second = make_file(SIZE);
 
     open_disk(driver->bench, "d0", path, false);
-    open_disk(driver->bench, "disk-two", path, true);
+    open_disk(driver->bench, "disk-two", second, true);
     g_autofree char *message = bench_add_error(driver->bench, "virtio-blk-device", properties);
     if (!strstr(message, text)) {
         g_error("'%s' does not say '%s'", message, text);
@@ -458,6 +458,7 @@ static void expect_refusal(const char *properties, const char *text)
     driver_run(driver);
     driver_free(driver);
     g_remove(path);
+    g_remove(second);
 }
 
 static void test_properties(void)

@@ -213,13 +213,15 @@ class Options(Test):
         self.assertEqual(len(set(trees)), 4)
 
     def test_drives(self):
-        with open(self.path('disk'), 'wb') as file:
-            file.truncate(1 << 20)
+        for name in ('disk', 'second', 'third'):
+            with open(self.path(name), 'wb') as file:
+                file.truncate(1 << 20)
         vm = self.start(*VIRT, '-S', '-drive', f"file={self.path('disk')},format=raw,if=none,id=d0",
-                        '-device', 'virtio-blk-device,drive=d0', '-drive', f"file={self.path('disk')},readonly=on",
-                        self.path('disk'))
+                        '-device', 'virtio-blk-device,drive=d0', '-drive', f"file={self.path('second')},readonly=on",
+                        self.path('third'))
         self.assertEqual(vm.hmp('info qtree').count('virtio-blk-device'), 3)
-        self.assertEqual(vm.hmp('info block').count('1048576'), 3)
+        self.assertEqual([drive['inserted']['image']['virtual-size'] for drive in vm.command('query-block')],
+                         [1 << 20] * 3)
 
     def test_descriptors(self):
         with open(self.path('log'), 'wb') as file:

@@ -205,7 +205,7 @@ class Conversation(Test):
                              stdin=self.file_with('{"execute":"qmp_capabilities"}{"execute":"quit"}'))
         self.assertEqual(status, 0)
         self.assertIn('{\r\n    "QMP": {\r\n        "version": {\r\n', output)
-        self.assertIn('    "return": {}\r\n', output)
+        self.assertIn('    "return": {\r\n    }\r\n', output)
 
     def test_events(self):
         vm = self.start(*NONE)

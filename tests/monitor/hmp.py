@@ -116,8 +116,24 @@ class Hmp(Test):
             file.truncate(1 << 20)
             vm = self.machine('-drive', f'if=none,id=d0,format=raw,file={file.name},readonly=on')
             text = vm.hmp('info block')
-            self.assertIn(f'd0: {file.name} (raw, read-only)', text)
-            self.assertIn('1048576', text)
+            self.assertRegex(text, f'd0 .#block[0-9]+.: {file.name} .raw, read-only.\n')
+            self.assertIn('    Cache mode:       writeback\n', text)
+
+    def test_block_nodes(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.truncate(1 << 20)
+            vm = self.machine('-blockdev', f'driver=raw,node-name=n0,file.driver=file,file.filename={file.name}')
+            vm.command('blockdev-add', {'driver': 'null-co', 'node-name': 'n1', 'size': 4096})
+            nodes = vm.command('query-named-block-nodes')
+            self.assertEqual(sorted(node['drv'] for node in nodes), ['file', 'null-co', 'raw'])
+            self.assertEqual([node['image']['virtual-size'] for node in nodes if node['node-name'] == 'n1'], [4096])
+            vm.command('block_resize', {'size': 2 << 20, 'node-name': 'n0'})
+            self.assertEqual(os.path.getsize(file.name), 2 << 20)
+            vm.command('blockdev-del', {'node-name': 'n1'})
+            for name, text in (('n1', "Failed to find node with node-name='n1'"), ('#', 'Failed to find node')):
+                self.assertIn(text, vm.ask('blockdev-del', {'node-name': name})['error']['desc'])
+            self.assertIn("'node-name' must be specified",
+                          vm.ask('blockdev-add', {'driver': 'null-co'})['error']['desc'])
 
     def test_trees(self):
         vm = self.machine('-device', 'virtio-rng-device,id=rng0')
