@@ -165,6 +165,7 @@ static const struct {
     { "fcvt.lu.d-rtz", IR_OP_f_to_u, IR_I64, IR_F64, FP_ROUND_TOWARD_ZERO, 0 },
     { "fcvt.d.w", IR_OP_s_to_f, IR_F64, IR_I32, D, 0 },
     { "fcvt.d.lu", IR_OP_u_to_f, IR_F64, IR_I64, D, 0 },
+    { "fcvt.d.l-rdn", IR_OP_s_to_f, IR_F64, IR_I64, FP_ROUND_DOWN, 0 },
     { "fcvt.s.l", IR_OP_s_to_f, IR_F32, IR_I64, D, 0 },
     { "fround.d", IR_OP_fround_int, IR_F64, IR_F64, D, 0 },
 };

@@ -312,6 +312,7 @@ static void test_lowered(void)
         { IR_OP_f_to_u, IR_I64, IR_F64, FP_ROUND_TOWARD_ZERO, X64_FP_DONE },
         { IR_OP_s_to_f, IR_F64, IR_I32, FP_ROUND_NEAREST_EVEN, X64_FP_DONE },
         { IR_OP_f_to_s, IR_I64, IR_F64, FP_ROUND_DOWN, X64_FP_DONE },
+        { IR_OP_s_to_f, IR_F32, IR_I64, FP_ROUND_UP, X64_FP_DONE },
         { IR_OP_u_to_f, IR_F32, IR_I64, IR_ROUND_DYNAMIC, X64_FP_DONE },
         { IR_OP_fconvert, IR_F32, IR_F64, IR_ROUND_DYNAMIC, X64_FP_UNSETTLED },
         { IR_OP_fneg, IR_F32, IR_F32, IR_ROUND_DYNAMIC, X64_FP_DONE },

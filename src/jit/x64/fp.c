@@ -440,6 +440,26 @@ static X64FpOutcome emit_to_integer(Emitter *e)
     return X64_FP_DONE;
 }
 
+/* Under a static rounding: what the format holds whole is not rounded, and all else is ir_fp_exact's. */
+static void check_small(Emitter *e, unsigned precision)
+{
+    const X64FpOperation *o = e->o;
+    unsigned scratch = o->integer_scratch;
+    bool is_unsigned = o->op == IR_OP_u_to_f;
+
+    if (o->from == IR_I32) {
+        x64_rr(e->code, is_unsigned ? X64_MOV_RM : X64_MOVSXD, is_unsigned ? 4 : 8, scratch, o->a);
+    } else {
+        x64_rr(e->code, X64_MOV_RM, 8, scratch, o->a);
+    }
+    x64_r(e->code, is_unsigned ? X64_SHR_I : X64_SAR_I, 8, scratch, precision);
+    if (!is_unsigned) { /* 0 or -1: the last shift's flags say so */
+        x64_alu_immediate(e->code, X64_ADD, 8, x64_register(scratch), 1);
+        x64_r(e->code, X64_SHR_I, 8, scratch, 1);
+    }
+    cold_if(e->code, e->cold, X64_FP_COLD_EXACT, X64_NE);
+}
+
 /* An f16 is made of the f32: what that rounds is beyond f16's range. */
 static void convert_integer(Emitter *e, IrType format, unsigned to)
 {
@@ -448,14 +468,14 @@ static void convert_integer(Emitter *e, IrType format, unsigned to)
     X64Op instruction = by_format(format, X64_VCVTSI2SS);
     unsigned from = o->a, size = o->from == IR_I64 ? 8 : 4;
 
-    if (is_unsigned && size == 8 && !e->host->avx512) {
+    if (is_unsigned && size == 8 && o->rounding == IR_ROUND_DYNAMIC && !e->host->avx512) {
         x64_rr(e->code, X64_TEST_MR, 8, from, from);
         cold_if(e->code, e->cold, X64_FP_COLD_EXACT, X64_S);
     } else if (is_unsigned && size == 4) {
         x64_rr(e->code, X64_MOV_RM, 4, o->integer_scratch, from);
         from = o->integer_scratch;
         size = 8;
-    } else if (is_unsigned) {
+    } else if (is_unsigned && e->host->avx512) {
         instruction = by_format(format, X64_VCVTUSI2SS);
     }
     if (format == IR_F32 && o->type == IR_F16) { /* the elements above must raise nothing when they are narrowed */
@@ -472,7 +492,7 @@ static X64FpOutcome emit_from_integer(Emitter *e)
     bool is_exact = o->type == IR_F64 && o->from == IR_I32;
 
     if (!is_exact && o->rounding != IR_ROUND_DYNAMIC) {
-        return X64_FP_CALL;
+        check_small(e, o->type == IR_F64 ? 53 : o->type == IR_F32 ? 24 : 11);
     }
     if (o->type == IR_F16) {
         convert_integer(e, IR_F32, o->scratch[0]);
