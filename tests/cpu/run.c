@@ -147,6 +147,7 @@ static void test_exceptions(void)
         { TOY(TOY_AMOADD, 1, 2, 3), TOY_E_ALIGN_WRITE, 0x8004, 0x8004 },
         { TOY(TOY_AMOADD, 1, 2, 3), TOY_E_WRITE, 0x300000, 0x300000 },
         { TOY(TOY_JUMP, 0, 2, 0), TOY_E_FETCH, 0x300000, 0x300000 },
+        { TOY(TOY_JUMP, 0, 2, 0), TOY_E_FETCH, UINT64_MAX, UINT64_MAX },
         { TOY(TOY_LOAD, 1, 2, TOY_ACCESS(0, 3)), TOY_E_BUS_READ, 0x110000, 0x110000 },
         { TOY(TOY_STORE, 1, 2, TOY_ACCESS(0, 3)), TOY_E_BUS_WRITE, 0x110008, 0x110008 },
         { TOY(TOY_JUMP, 0, 2, 0), TOY_E_BUS_FETCH, 0x110010, 0x110010 },
