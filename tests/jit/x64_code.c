@@ -158,6 +158,7 @@ static const struct {
     { "feq.d", IR_OP_fcmp, IR_I64, IR_F64, D, IR_FP_EQ_QUIET },
     { "flt.d", IR_OP_fcmp, IR_I64, IR_F64, D, IR_FP_LT },
     { "fle.s", IR_OP_fcmp, IR_I64, IR_F32, D, IR_FP_LE },
+    { "fclass.d", IR_OP_fclass, IR_I64, IR_F64, D, 0 },
     { "fcvt.s.d", IR_OP_fconvert, IR_F32, IR_F64, D, 0 },
     { "fcvt.d.s", IR_OP_fconvert, IR_F64, IR_F32, D, 0 },
     { "fcvt.w.d-rtz", IR_OP_f_to_s, IR_I32, IR_F64, FP_ROUND_TOWARD_ZERO, 0 },

@@ -1,8 +1,8 @@
 /*
  * The host code of each floating-point operation of IR. After the Intel SDM, volume 2. Not here: bf16's arithmetic and
- * its conversions, f16's fused multiply-add and its conversion from f64 (which would round twice), classes, rounding to
- * nearest with ties away, static roundings of arithmetic, that MXCSR would have to be switched for: those are
- * ir_fp_exact's.
+ * its conversions, f16's fused multiply-add and its conversion from f64 (which would round twice), classes of other
+ * than normal numbers, rounding to nearest with ties away, static roundings of arithmetic, that MXCSR would have to be
+ * switched for: those are ir_fp_exact's.
  *
  * f16 is worked on as f32: a sum, product, quotient or square root of 11-bit numbers, rounded to 24 bits and then to
  * 11, is what rounding once gives (24 >= 2 * 11 + 2), and no such result is tiny and inexact in the first step alone.
@@ -330,6 +330,33 @@ static X64FpOutcome emit_compare(Emitter *e)
     return X64_FP_DONE;
 }
 
+/* ---- Classes ---- */
+
+/* Normal numbers; all others are ir_fp_exact's. */
+static X64FpOutcome emit_class(Emitter *e)
+{
+    const X64FpOperation *o = e->o;
+    bool is_double = o->from == IR_F64;
+    unsigned size = is_double ? 8 : 4, exponents = is_double ? 0x7ff : 0xff;
+    int32_t positive = (int32_t)BIT(FP_CLASS_POSITIVE_NORMAL), negative = (int32_t)BIT(FP_CLASS_NEGATIVE_NORMAL);
+
+    if (o->from == IR_F16) {
+        return X64_FP_CALL;
+    }
+    x64_rr(e->code, X64_VMOVD_MR, size, o->a, o->result);
+    x64_rr(e->code, X64_MOV_RM, size, o->integer_scratch, o->result);
+    x64_r(e->code, X64_SHR_I, size, o->integer_scratch, is_double ? 52 : 23);
+    x64_alu_immediate(e->code, X64_AND, 4, x64_register(o->integer_scratch), exponents);
+    x64_alu_immediate(e->code, X64_SUB, 4, x64_register(o->integer_scratch), 1);
+    x64_alu_immediate(e->code, X64_CMP, 4, x64_register(o->integer_scratch), exponents - 1);
+    cold_if(e->code, e->cold, X64_FP_COLD_EXACT, X64_AE);
+    x64_r(e->code, X64_SAR_I, size, o->result, size * 8 - 1);
+    x64_alu_immediate(e->code, X64_AND, 4, x64_register(o->result), positive ^ negative);
+    x64_alu_immediate(e->code, X64_XOR, 4, x64_register(o->result), positive);
+    e->cold->resume = e->code->at;
+    return X64_FP_DONE;
+}
+
 /* ---- Conversions between formats ---- */
 
 static X64FpOutcome emit_to_half(Emitter *e)
@@ -513,6 +540,7 @@ static EmitFunction *const functions[IR_OP_COUNT] = {
     [IR_OP_fneg] = emit_sign,          [IR_OP_fabs] = emit_sign,          [IR_OP_fcopysign] = emit_sign,
     [IR_OP_fmin] = emit_minmax,        [IR_OP_fmax] = emit_minmax,        [IR_OP_fcmp] = emit_compare,
     [IR_OP_fconvert] = emit_convert,   [IR_OP_f_to_s] = emit_to_integer,  [IR_OP_f_to_u] = emit_to_integer,
+    [IR_OP_fclass] = emit_class,
     [IR_OP_s_to_f] = emit_from_integer, [IR_OP_u_to_f] = emit_from_integer, [IR_OP_fround_int] = emit_round,
 };
 
