@@ -230,6 +230,13 @@ void riscv_csr_write_counter(Cpu *cpu, const CsrRow *row, unsigned index, uint64
     }
 }
 
+/* mcounteren and scounteren. */
+void riscv_csr_write_counteren(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
+{
+    const uint64_t time = BIT(1);
+    *riscv_csr_storage(cpu, row, 0) = value & (existing_counters(riscv_config(cpu)) | time);
+}
+
 void riscv_csr_write_mcountinhibit(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
 {
     fold(cpu, 1);

@@ -46,7 +46,8 @@ CsrRead riscv_csr_read_counter, riscv_csr_read_mhpmevent, riscv_csr_read_fixed_f
     riscv_csr_read_time, riscv_csr_read_sstateen, riscv_csr_read_tdata1, riscv_csr_read_tdata2, riscv_csr_read_tdata3,
     riscv_csr_read_tinfo;
 CsrWrite riscv_csr_write_counter, riscv_csr_write_mhpmevent, riscv_csr_write_fixed_filter,
-    riscv_csr_write_mcountinhibit, riscv_csr_write_mstateen, riscv_csr_write_sstateen, riscv_csr_write_tselect,
+    riscv_csr_write_counteren, riscv_csr_write_mcountinhibit, riscv_csr_write_mstateen, riscv_csr_write_sstateen,
+    riscv_csr_write_tselect,
     riscv_csr_write_tdata1, riscv_csr_write_tdata2, riscv_csr_write_tdata3, riscv_csr_write_mcontext,
     riscv_csr_write_scontext;
 CsrExists riscv_csr_has_mstateen, riscv_csr_has_sstateen;

@@ -32,7 +32,8 @@ static void riscv_reset(Cpu *cpu)
     state->mstatus = (uint64_t)(config->u ? RISCV_USER : RISCV_MACHINE) << MSTATUS_MPP_SHIFT;
     state->mstatus |= config->smdbltrp ? MSTATUS_MDT : 0;
     state->mnstatus = (uint64_t)(config->u ? RISCV_USER : RISCV_MACHINE) << MNSTATUS_MNPP_SHIFT;
-    state->menvcfg = config->svadu && !config->svade ? MENVCFG_ADUE : 0;
+    /* Firmware that knows neither is none the worse: both work. */
+    state->menvcfg = (config->svadu && !config->svade ? MENVCFG_ADUE : 0) | (config->svpbmt ? MENVCFG_PBMTE : 0);
     riscv_counters_reset(cpu);
     riscv_pmp_derive(cpu);
     riscv_trigger_reset(cpu);

@@ -119,6 +119,11 @@ TEST block_reserved
 /* The three types, with and without permission to use them; the fourth. */
 TEST memory_types
     SET_UP
+    csrr a2, CSR_MENVCFG        /* allowed after a reset */
+    li t0, 1 << 62
+    and a2, a2, t0
+    CHECK_SAME a2, t0
+    csrc CSR_MENVCFG, t0
     SET_LEAF s0, V | R | W | A | D
     ADD_BITS 0, 0, MEMORY_TYPE(1)
     SUPERVISOR lw a2, (a4)
