@@ -54,6 +54,7 @@ enum {
     RISCV_REGISTER_F0 = 33,
     RISCV_REGISTER_FS = 65,
     RISCV_REGISTER_FFLAGS = 66,
+    RISCV_REGISTER_FRM = 67,
 };
 
 enum {

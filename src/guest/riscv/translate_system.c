@@ -13,34 +13,76 @@ void riscv_translate_ebreak(Translator *t, const RiscvInsn *insn)
     riscv_translate_raise(t, CAUSE_BREAKPOINT, t->pc);
 }
 
-enum { CSR_FFLAGS = 1, FFLAGS = 31, CSR_NUMBER_SHIFT = 20, FUNCT3_SHIFT = 12, RS1_SHIFT = 15 };
+enum { CSR_FFLAGS = 1, CSR_FRM, CSR_FCSR, FFLAGS = 31, FRM_SHIFT = 5 };
+enum { CSR_NUMBER_SHIFT = 20, FUNCT3_SHIFT = 12, RS1_SHIFT = 15, FUNCT3_WRITE = 1, FUNCT3_SET = 2 };
+
+static unsigned csr_operation(const RiscvInsn *insn)
+{
+    return insn->bits >> FUNCT3_SHIFT & 3;
+}
+
+static bool writes_csr(const RiscvInsn *insn)
+{
+    return csr_operation(insn) == FUNCT3_WRITE || insn->bits >> RS1_SHIFT & 31;
+}
+
+static IrRef get_fflags(Translator *t)
+{
+    IrRef mask = ir_const(&t->ir, x_type(t), FFLAGS);
+    return ir_binary(&t->ir, IR_OP_and, x_type(t), ir_get(&t->ir, x_type(t), RISCV_REGISTER_FFLAGS), mask);
+}
 
 /* fflags is a register like any other: compilers save and restore it around comparisons that must not raise. */
 static void access_fflags(Translator *t, const RiscvInsn *insn, IrRef operand)
 {
-    enum { WRITE = 1, SET = 2 };
-    unsigned operation = insn->bits >> FUNCT3_SHIFT & 3;
-    bool writes = operation == WRITE || insn->bits >> RS1_SHIFT & 31, reads = operation != WRITE || insn->rd;
-    IrRef mask = ir_const(&t->ir, x_type(t), FFLAGS), old = 0;
+    unsigned operation = csr_operation(insn);
+    bool reads = operation != FUNCT3_WRITE || insn->rd;
+    IrRef old = reads ? get_fflags(t) : 0;
 
-    if (reads) {
-        old = ir_binary(&t->ir, IR_OP_and, x_type(t), ir_get(&t->ir, x_type(t), RISCV_REGISTER_FFLAGS), mask);
-    }
-    if (writes) {
-        IrRef value = operation == WRITE
-                          ? operand
-                          : ir_binary(&t->ir, operation == SET ? IR_OP_or : IR_OP_andn, x_type(t), old, operand);
-        ir_set(&t->ir, RISCV_REGISTER_FFLAGS, ir_binary(&t->ir, IR_OP_and, x_type(t), value, mask));
+    if (writes_csr(insn)) {
+        IrOp change = operation == FUNCT3_SET ? IR_OP_or : IR_OP_andn;
+        IrRef value = operation == FUNCT3_WRITE ? operand : ir_binary(&t->ir, change, x_type(t), old, operand);
+        ir_set(&t->ir, RISCV_REGISTER_FFLAGS, ir_binary_const(&t->ir, IR_OP_and, x_type(t), value, FFLAGS));
     }
     if (reads) {
         set_x(t, insn->rd, old);
     }
 }
 
+/* frm and fcsr; a write may change the mode word, and is not done here. */
+static void read_frm(Translator *t, const RiscvInsn *insn, bool with_flags)
+{
+    IrRef value = ir_get(&t->ir, x_type(t), RISCV_REGISTER_FRM);
+
+    if (with_flags) {
+        value = ir_binary_const(&t->ir, IR_OP_shl, x_type(t), value, FRM_SHIFT);
+        value = ir_binary(&t->ir, IR_OP_or, x_type(t), value, get_fflags(t));
+    }
+    set_x(t, insn->rd, value);
+}
+
+/* What needs no helper. */
+static bool access_fp_csr(Translator *t, const RiscvInsn *insn, IrRef operand)
+{
+    unsigned number = insn->bits >> CSR_NUMBER_SHIFT;
+
+    if (!(t->mode & MODE_FP) || !(t->mode & MODE_FP_DIRTY)) {
+        return false;
+    }
+    if (number == CSR_FFLAGS) {
+        access_fflags(t, insn, operand);
+        return true;
+    }
+    if ((number == CSR_FRM || number == CSR_FCSR) && !writes_csr(insn)) {
+        read_frm(t, insn, number == CSR_FCSR);
+        return true;
+    }
+    return false;
+}
+
 static void access_csr(Translator *t, const RiscvInsn *insn, IrRef operand)
 {
-    if (insn->bits >> CSR_NUMBER_SHIFT == CSR_FFLAGS && t->mode & MODE_FP && t->mode & MODE_FP_DIRTY) {
-        access_fflags(t, insn, operand);
+    if (access_fp_csr(t, insn, operand)) {
         return;
     }
     RiscvCsrUse use = riscv_csr_use(t->cpu, insn->bits, translator_privilege(t));
