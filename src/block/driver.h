@@ -76,7 +76,7 @@ struct BlockDriver {
     size_t state_size;
     const Type *settings;     /* of its own options, children not among them */
     const char *filename_key; /* of a protocol whose name is a path: where it goes; else NULL */
-    const char *const *children; /* its options that are nodes, NULL at the end; NULL: "file", where it is no protocol */
+    const char *const *children; /* its options that are nodes, NULL at the end; NULL: "file", but for protocols */
     int (*probe)(const uint8_t *bytes, size_t count); /* how much a file that begins so looks like it, 0 to 100 */
 
     bool (*open)(BlockNode *node, const void *settings, Error **error);
@@ -115,6 +115,11 @@ struct BlockDriver {
     bool (*check)(BlockNode *node, unsigned fix, BlockCheck *check, Error **error);
     bool (*change_backing_file)(BlockNode *node, const char *filename, const char *format, Error **error);
     bool (*make_empty)(BlockNode *node, Error **error);
+    bool (*snapshot_list)(BlockNode *node, BlockSnapshots *list, Error **error);
+    bool (*snapshot_create)(BlockNode *node, const BlockSnapshot *snapshot, Error **error);
+    bool (*snapshot_apply)(BlockNode *node, const char *name, Error **error);
+    bool (*snapshot_delete)(BlockNode *node, const char *name, Error **error);
+    bool (*snapshot_load)(BlockNode *node, const char *name, Error **error);
 };
 
 /* Sorted by name (generated). */
@@ -127,7 +132,7 @@ bool block_has_child_options(const BlockNode *node, const char *name);
 /* The same where the image has a name for the child, relative to itself: it is used without options. `filename` may be
  * NULL. */
 BlockEdge *block_open_named_child(BlockNode *node, const char *name, const char *filename, Error **error);
-/* node->backing: as the options say, else the image; `filename` and `format` may be NULL. No backing file is no error. */
+/* node->backing: as the options say, else the image; `filename` and `format` may be NULL. Having none is no error. */
 bool block_open_backing(BlockNode *node, const char *filename, const char *format, Error **error);
 /* child_permissions of image formats: their files are theirs alone to write to, their backing files are only read. */
 unsigned block_format_permissions(const BlockNode *node, const char *name, unsigned permissions, unsigned *shared);

@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "block/block_internal.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 
 const BlockDriver *block_driver_find(const char *name)
@@ -189,4 +190,61 @@ bool block_make_empty(BlockNode *node, Error **error)
     bool ok = node->driver->make_empty(node, error);
     block_graph_drain_end(node->graph);
     return ok;
+}
+
+/* Snapshots */
+
+void block_snapshots_clear(BlockSnapshots *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->items[i].id);
+        free(list->items[i].name);
+    }
+    vec_free(list);
+}
+
+bool block_can_snapshot(const BlockNode *node) { return node->driver->snapshot_create != NULL; }
+
+bool block_snapshot_list(BlockNode *node, BlockSnapshots *list, Error **error)
+{
+    *list = (BlockSnapshots){ 0 };
+    return !node->driver->snapshot_list || node->driver->snapshot_list(node, list, error);
+}
+
+bool block_snapshot_create(BlockNode *node, const BlockSnapshot *snapshot, Error **error)
+{
+    if (!node->driver->snapshot_create) {
+        return error_set_errno(error, ENOTSUP, "Block driver '%s' has no snapshots", node->driver->name);
+    }
+    block_graph_drain_begin(node->graph);
+    bool ok = node->driver->snapshot_create(node, snapshot, error);
+    block_graph_drain_end(node->graph);
+    return ok;
+}
+
+static bool change_snapshot(BlockNode *node, bool (*change)(BlockNode *, const char *, Error **), const char *name,
+                            Error **error)
+{
+    if (!change) {
+        return error_set_errno(error, ENOTSUP, "Block driver '%s' has no snapshots", node->driver->name);
+    }
+    block_graph_drain_begin(node->graph);
+    bool ok = change(node, name, error);
+    block_graph_drain_end(node->graph);
+    return ok;
+}
+
+bool block_snapshot_apply(BlockNode *node, const char *name, Error **error)
+{
+    return change_snapshot(node, node->driver->snapshot_apply, name, error);
+}
+
+bool block_snapshot_delete(BlockNode *node, const char *name, Error **error)
+{
+    return change_snapshot(node, node->driver->snapshot_delete, name, error);
+}
+
+bool block_snapshot_load(BlockNode *node, const char *name, Error **error)
+{
+    return change_snapshot(node, node->driver->snapshot_load, name, error);
 }

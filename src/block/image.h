@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/vec.h"
 #include "block/graph.h"
 
 typedef struct BlockDriver BlockDriver;
@@ -57,3 +58,21 @@ bool block_check(BlockNode *node, unsigned fix, BlockCheck *check, Error **error
 bool block_change_backing_file(BlockNode *node, const char *filename, const char *format, Error **error);
 /* Drops all that the node has, so that its backing file shows. */
 bool block_make_empty(BlockNode *node, Error **error);
+
+/* Internal snapshots. A `name` may be an ID where there is no such name. */
+typedef struct BlockSnapshot {
+    char *id, *name;
+    uint64_t disk_size, vm_state_bytes, vm_clock_ns, icount;
+    int64_t date_seconds; /* since 1970 */
+    uint32_t date_nanoseconds;
+    bool has_icount;
+} BlockSnapshot;
+typedef VEC(BlockSnapshot) BlockSnapshots;
+void block_snapshots_clear(BlockSnapshots *list);
+bool block_can_snapshot(const BlockNode *node);
+bool block_snapshot_list(BlockNode *node, BlockSnapshots *list, Error **error); /* none where it has none */
+bool block_snapshot_create(BlockNode *node, const BlockSnapshot *snapshot, Error **error); /* which gives no ID */
+bool block_snapshot_apply(BlockNode *node, const char *name, Error **error);
+bool block_snapshot_delete(BlockNode *node, const char *name, Error **error);
+/* The node, a read-only one, reads as the snapshot from now on. */
+bool block_snapshot_load(BlockNode *node, const char *name, Error **error);

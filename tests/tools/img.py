@@ -154,6 +154,45 @@ class ImgTest(unittest.TestCase):
         self.assertEqual(self.read('b.raw'), self.data[:1 << 20])
         self.run_img('check a.qcow2')
 
+    def test_snapshots(self):
+        other = self.data[::-1]
+        with open(self.path('other.raw'), 'wb') as file:
+            file.write(other)
+        for options in ['', '-o cluster_size=4k', '-o extended_l2=on', '-c', '-o compat=v2',
+                        '-o refcount_bits=64,cluster_size=512']:
+            self.run_img(f'convert -O qcow2 {options} src.raw a.qcow2')
+            self.run_img('snapshot -c one a.qcow2')
+            self.run_img('convert -n -O qcow2 other.raw a.qcow2')
+            self.run_img('snapshot -c two a.qcow2')
+            self.run_img('check a.qcow2')
+            for name, contents in [('one', self.data), ('two', other), ('snapshot.id=1', self.data)]:
+                self.run_img(f'convert -l {name} -O raw a.qcow2 x.raw')
+                self.assertEqual(self.read('x.raw'), contents, options)
+            self.run_img('snapshot -a one a.qcow2')
+            self.run_img('check a.qcow2')
+            self.run_img('compare a.qcow2 src.raw')
+            self.run_img('snapshot -d one a.qcow2')
+            self.run_img('check a.qcow2')
+            self.assertRegex(self.run_img('snapshot a.qcow2').stdout,
+                             '^Snapshot list:\nID      TAG               VM_SIZE                DATE        VM_CLOCK '
+                             '    ICOUNT\n2       two                   0 B ....-..-.. ..:..:..  0000:00:00.000       '
+                             '   0\n$')
+            self.run_img('snapshot -a two a.qcow2')
+            self.run_img('snapshot -d 2 a.qcow2')
+            self.run_img('compare a.qcow2 other.raw')
+            self.run_img('check a.qcow2')
+            self.assertEqual(self.run_img('snapshot -l a.qcow2').stdout, '')
+        self.expect_error('snapshot -d nix a.qcow2', "qemu-img: Could not delete snapshot 'nix': snapshot not found\n")
+        self.expect_error('snapshot -c x -d y a.qcow2', "qemu-img: Cannot mix '-l', '-a', '-c', '-d'\n"
+                          "Try 'qemu-img snapshot --help' for more info\n")
+        self.expect_error('snapshot -c x src.raw', "qemu-img: Could not create snapshot 'x': Operation not supported\n")
+        self.run_img('create -q -f qcow2 -o refcount_bits=1 tight.qcow2 1M')
+        self.run_img('convert -n -O qcow2 other.raw tight.qcow2', 1)  # too small
+        self.run_img('resize -q tight.qcow2 5M')
+        self.run_img('convert -n -O qcow2 other.raw tight.qcow2')
+        self.expect_error('snapshot -c x tight.qcow2', "qemu-img: Could not create snapshot 'x': Invalid argument\n")
+        self.run_img('check tight.qcow2')
+
     def test_locked(self):
         self.run_img('create -q -f qcow2 a.qcow2 1M')
         with open(self.path('a.qcow2'), 'r+b') as file:

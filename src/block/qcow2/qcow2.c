@@ -273,5 +273,10 @@ const BlockDriver qcow2_driver = {
     .has_backing = true,
     .facts = qcow2_facts,
     .check = qcow2_check,
+    .snapshot_list = qcow2_snapshot_list,
+    .snapshot_create = qcow2_snapshot_create,
+    .snapshot_apply = qcow2_snapshot_apply,
+    .snapshot_delete = qcow2_snapshot_delete,
+    .snapshot_load = qcow2_snapshot_load,
     .change_backing_file = qcow2_change_backing_file,
 };

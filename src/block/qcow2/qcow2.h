@@ -5,8 +5,8 @@
  * All requests run in tasks of any loop. `lock` guards the tables in memory; it is open while an L2 table is read from
  * the file, and while data move.
  *
- * What a power cut leaves must be whole, but for clusters that are counted and not used. So an L2 entry reaches the file
- * after the data that it leads to and after the refcounts of its clusters (flush.c), and a cluster that is no longer
+ * What a power cut leaves must be whole, but for clusters that are counted and not used. So an L2 entry reaches the
+ * file after the data that it leads to and after the refcounts of its clusters (flush.c), and a cluster that is no longer
  * referred to loses its count only when the file does not refer to it any more either, and no request does. Until then
  * it is a Qcow2Free.
  */
@@ -305,8 +305,18 @@ typedef VEC(Qcow2Snapshot) Qcow2Snapshots;
 /* `bytes`: of the table in the file. */
 bool qcow2_snapshots_read(BlockNode *node, Qcow2Snapshots *snapshots, uint64_t *bytes, Error **error);
 void qcow2_snapshots_clear(Qcow2Snapshots *snapshots);
+void qcow2_snapshot_clear(Qcow2Snapshot *snapshot);
 /* The snapshot's L1 table in the host's byte order; the caller's in any case. */
 int qcow2_snapshot_read_l1(BlockNode *node, const Qcow2Snapshot *snapshot, uint64_t **l1);
+
+bool qcow2_snapshot_list(BlockNode *node, BlockSnapshots *list, Error **error);
+bool qcow2_snapshot_load(BlockNode *node, const char *name, Error **error);
+
+/* snapshot_change.c */
+
+bool qcow2_snapshot_create(BlockNode *node, const BlockSnapshot *snapshot, Error **error);
+bool qcow2_snapshot_delete(BlockNode *node, const char *name, Error **error);
+bool qcow2_snapshot_apply(BlockNode *node, const char *name, Error **error);
 
 /* bitmap.c */
 

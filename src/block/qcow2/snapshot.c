@@ -1,4 +1,4 @@
-/* Internal snapshots: the table of them. */
+/* Internal snapshots: reading the table of them, and reading as one of them. */
 #include "block/qcow2/qcow2.h"
 
 #include "base/bytes.h"
@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 
 enum { FIXED_BYTES = 40, MAXIMUM_EXTRA = 1024, STATE_EXTRA = 8, SIZE_EXTRA = 16, ICOUNT_EXTRA = 24 };
 #define MAXIMUM_TABLE_BYTES (64 * MIB)
@@ -93,7 +94,7 @@ bool qcow2_snapshots_read(BlockNode *node, Qcow2Snapshots *snapshots, uint64_t *
     return ok;
 }
 
-static void clear_one(Qcow2Snapshot *snapshot)
+void qcow2_snapshot_clear(Qcow2Snapshot *snapshot)
 {
     free(snapshot->id);
     free(snapshot->name);
@@ -103,7 +104,7 @@ static void clear_one(Qcow2Snapshot *snapshot)
 void qcow2_snapshots_clear(Qcow2Snapshots *snapshots)
 {
     for (size_t i = 0; i < snapshots->count; i++) {
-        clear_one(&snapshots->items[i]);
+        qcow2_snapshot_clear(&snapshots->items[i]);
     }
     vec_free(snapshots);
 }
@@ -120,4 +121,61 @@ int qcow2_snapshot_read_l1(BlockNode *node, const Qcow2Snapshot *snapshot, uint6
         (*l1)[i] = load_be64(&(*l1)[i]);
     }
     return error;
+}
+
+bool qcow2_snapshot_list(BlockNode *node, BlockSnapshots *list, Error **error)
+{
+    Qcow2Snapshots snapshots;
+    uint64_t bytes;
+    *list = (BlockSnapshots){ 0 };
+    if (!qcow2_snapshots_read(node, &snapshots, &bytes, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < snapshots.count; i++) {
+        const Qcow2Snapshot *one = &snapshots.items[i];
+        vec_push(list, (BlockSnapshot){ .id = string_copy(one->id), .name = string_copy(one->name),
+                                        .disk_size = one->disk_size, .vm_state_bytes = one->vm_state_bytes,
+                                        .vm_clock_ns = one->vm_clock_ns, .date_seconds = one->date_seconds,
+                                        .date_nanoseconds = one->date_nanoseconds, .has_icount = one->has_icount,
+                                        .icount = one->icount });
+    }
+    qcow2_snapshots_clear(&snapshots);
+    return true;
+}
+
+static const Qcow2Snapshot *find(const Qcow2Snapshots *snapshots, const char *name)
+{
+    for (size_t i = 0; i < snapshots->count; i++) {
+        if (strcmp(snapshots->items[i].name, name) == 0 || strcmp(snapshots->items[i].id, name) == 0) {
+            return &snapshots->items[i];
+        }
+    }
+    return NULL;
+}
+
+bool qcow2_snapshot_load(BlockNode *node, const char *name, Error **error)
+{
+    Qcow2 *qcow2 = node->state;
+    Qcow2Snapshots snapshots;
+    uint64_t bytes, *l1 = NULL;
+    if (!node->read_only) {
+        return error_set(error, "only a read-only image can read as a snapshot");
+    }
+    if (!qcow2_snapshots_read(node, &snapshots, &bytes, error)) {
+        return false;
+    }
+    const Qcow2Snapshot *snapshot = find(&snapshots, name);
+    int number = snapshot ? qcow2_snapshot_read_l1(node, snapshot, &l1) : 0;
+    bool ok = snapshot ? number == 0 || error_set_errno(error, number, "Could not read the snapshot's L1 table")
+                       : error_set(error, "Can't find snapshot");
+    if (ok) {
+        free(qcow2->l1);
+        qcow2->l1 = l1;
+        qcow2->header.l1_entries = snapshot->l1_entries;
+        atomic_store(&node->size, align_down(MIN(snapshot->disk_size, INT64_MAX), BLOCK_SECTOR));
+    } else {
+        free(l1);
+    }
+    qcow2_snapshots_clear(&snapshots);
+    return ok;
 }

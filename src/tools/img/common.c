@@ -4,6 +4,8 @@
 #include "base/strbuf.h"
 #include "tools/img/img.h"
 
+#include <time.h>
+
 static void print_progress(ImgProgress *progress, double percent)
 {
     progress->last = percent;
@@ -45,6 +47,35 @@ void img_print_json(const Json *json)
     AUTO_STRBUF(text);
     json_write_pretty(&text, json);
     printf("%s\n", strbuf_text(&text));
+}
+
+static void print_snapshot(const BlockSnapshot *snapshot, int indent)
+{
+    char date[32];
+    struct tm parts;
+    time_t seconds = (time_t)snapshot->date_seconds;
+    uint64_t clock = snapshot->vm_clock_ns / 1000000;
+    AUTO_FREE char *size = tool_size_text(snapshot->vm_state_bytes);
+    AUTO_FREE char *count = snapshot->has_icount ? string_format("%llu", (unsigned long long)snapshot->icount)
+                                                 : string_copy("--");
+    AUTO_FREE char *time = string_format("%04u:%02u:%02u.%03u", (unsigned)(clock / 3600000),
+                                         (unsigned)(clock / 60000 % 60), (unsigned)(clock / 1000 % 60),
+                                         (unsigned)(clock % 1000));
+    localtime_r(&seconds, &parts);
+    strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", &parts);
+    printf("%*s%-7s %-16s %8s %19s %15s %10s\n", indent, "", snapshot->id, snapshot->name, size, date, time, count);
+}
+
+void img_print_snapshots(const BlockSnapshots *snapshots, int indent)
+{
+    if (snapshots->count == 0) {
+        return;
+    }
+    printf("%*sSnapshot list:\n%*s%-7s %-16s %8s %19s %15s %10s\n", indent, "", indent, "", "ID", "TAG", "VM_SIZE",
+           "DATE", "VM_CLOCK", "ICOUNT");
+    for (size_t i = 0; i < snapshots->count; i++) {
+        print_snapshot(&snapshots->items[i], indent);
+    }
 }
 
 /* Options of new images */

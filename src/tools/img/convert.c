@@ -17,6 +17,7 @@ static const ImgOption options[] = {
     IMG_HELP, IMG_QUIET, IMG_PROGRESS,
     IMG_OPTION('f', "source-format", IMG_TEXT, format, "SRC_FMT", "specify SRC_FILENAME image format explicitly"),
     IMG_IMAGE_OPTS,
+    IMG_OPTION('l', "source-snapshot", IMG_TEXT, source_snapshot, "SNAPSHOT", "convert that snapshot of the source"),
     IMG_OPTION('T', "source-cache", IMG_TEXT, source_cache, "SRC_CACHE", "source image(s) cache mode (writeback)"),
     IMG_OPTION('O', "target-format", IMG_TEXT, target_format, "TGT_FMT",
                "specify TGT_FILENAME image format (default is raw)"),
@@ -273,6 +274,21 @@ static bool copy_all(Convert *convert, unsigned tasks)
 
 /* Source and target */
 
+/* `text`: snapshot.name=NAME, snapshot.id=ID, or one of both. */
+static bool load_snapshot(const Convert *convert, BlockEdge *edge, const char *text)
+{
+    static const char *const keys[] = { "snapshot.name=", "snapshot.id=" };
+    Error *error = NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        text += text_starts_with(text, keys[i]) ? strlen(keys[i]) : 0;
+    }
+    if (!block_snapshot_load(block_edge_node(edge), text, &error)) {
+        tool_report(&convert->img->tool, error, "Failed to load snapshot: ");
+        return false;
+    }
+    return true;
+}
+
 static bool open_sources(Convert *convert, const ImgArguments *arguments)
 {
     unsigned flags = 0;
@@ -283,6 +299,10 @@ static bool open_sources(Convert *convert, const ImgArguments *arguments)
     for (int i = 0; i < arguments->names - 1; i++) {
         BlockEdge *edge = img_open_source(convert->img, arguments, arguments->name[i], arguments->format, flags);
         if (!edge) {
+            return false;
+        }
+        if (arguments->source_snapshot && !load_snapshot(convert, edge, arguments->source_snapshot)) {
+            block_detach(edge);
             return false;
         }
         uint64_t size = block_node_size(block_edge_node(edge));

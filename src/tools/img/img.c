@@ -3,6 +3,7 @@
 
 static const ImgCommand *const commands[] = {
     &img_check, &img_compare, &img_convert, &img_create, &img_info, &img_map, &img_resize,
+    &img_snapshot,
 };
 
 static void print_help(const char *program)

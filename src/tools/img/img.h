@@ -13,9 +13,10 @@ typedef VEC(const char *) Texts;
 /* All that options of commands say. */
 typedef struct ImgArguments {
     const char *format, *target_format, *output, *cache, *source_cache, *backing, *backing_format, *snapshot, *repair,
-        *size, *preallocation, *parallel, *sparse, *start_offset, *max_length;
+        *size, *preallocation, *create, *apply, *delete, *source_snapshot, *parallel, *sparse, *start_offset,
+        *max_length;
     Texts options;
-    bool help, quiet, progress, image_opts, target_image_opts, force_share, unsafe, strict, compress, no_create,
+    bool list, help, quiet, progress, image_opts, target_image_opts, force_share, unsafe, strict, compress, no_create,
         target_is_zero, salvage, out_of_order, shrink, backing_chain;
     int names; /* what is no option */
     char **name;
@@ -56,7 +57,8 @@ struct Img {
 #define IMG_OUTPUT IMG_OPTION(0, "output", IMG_TEXT, output, "human|json", "output format")
 #define IMG_OPTIONS_END { 0 }
 
-extern const ImgCommand img_check, img_compare, img_convert, img_create, img_info, img_map, img_resize;
+extern const ImgCommand img_check, img_compare, img_convert, img_create, img_info, img_map, img_resize,
+    img_snapshot;
 
 /* arguments.c: false after a message, or where help was asked for and printed; `*status` is the exit status then. */
 bool img_parse(Img *img, int count, char **arguments, ImgArguments *result, int *status);
@@ -90,3 +92,4 @@ const BlockDriver *img_find_creatable(const Img *img, const char *format);
 /* Prints the options of -o help. */
 bool img_print_create_options(const Img *img, const char *format, const char *filename);
 void img_print_json(const Json *json);
+void img_print_snapshots(const BlockSnapshots *snapshots, int indent); /* nothing where there are none */

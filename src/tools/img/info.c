@@ -39,6 +39,32 @@ static void describe_specific(const BlockNode *node, BlockFacts *facts, Json *js
     }
 }
 
+static void describe_snapshots(BlockNode *node, Json *json)
+{
+    BlockSnapshots snapshots;
+    if (!block_snapshot_list(node, &snapshots, NULL) || snapshots.count == 0) {
+        return;
+    }
+    Json *list = json_array();
+    for (size_t i = 0; i < snapshots.count; i++) {
+        const BlockSnapshot *snapshot = &snapshots.items[i];
+        Json *one = json_object();
+        if (snapshot->has_icount) {
+            json_set(one, "icount", json_uint(snapshot->icount));
+        }
+        json_set(one, "vm-clock-nsec", json_uint(snapshot->vm_clock_ns % 1000000000));
+        json_set(one, "name", json_string(snapshot->name));
+        json_set(one, "date-sec", json_int(snapshot->date_seconds));
+        json_set(one, "date-nsec", json_int(snapshot->date_nanoseconds));
+        json_set(one, "vm-clock-sec", json_uint(snapshot->vm_clock_ns / 1000000000));
+        json_set(one, "id", json_string(snapshot->id));
+        json_set(one, "vm-state-size", json_uint(snapshot->vm_state_bytes));
+        json_array_append(list, one);
+    }
+    json_set(json, "snapshots", list);
+    block_snapshots_clear(&snapshots);
+}
+
 static Json *describe(const BlockNode *node)
 {
     Json *json = json_object();
@@ -48,6 +74,7 @@ static Json *describe(const BlockNode *node)
     if (facts.backing_format) {
         json_set(json, "backing-filename-format", json_string(facts.backing_format));
     }
+    describe_snapshots((BlockNode *)node, json);
     json_set(json, "virtual-size", json_uint(block_node_size(node)));
     json_set(json, "filename", json_string(block_node_file_name(node)));
     if (facts.cluster_bytes) {
@@ -115,6 +142,25 @@ static uint64_t number(const Json *info, const char *key)
     return json && json_to_uint64(json, &value) ? value : 0;
 }
 
+static void print_snapshots(const Json *info, int indent)
+{
+    const Json *list = json_get(info, "snapshots");
+    BlockSnapshots snapshots = { 0 };
+    for (size_t i = 0; list && i < json_length(list); i++) {
+        const Json *one = json_item(list, i);
+        vec_push(&snapshots, (BlockSnapshot){ .id = string_copy(json_get_text(one, "id")),
+                                              .name = string_copy(json_get_text(one, "name")),
+                                              .vm_state_bytes = number(one, "vm-state-size"),
+                                              .vm_clock_ns = number(one, "vm-clock-sec") * 1000000000 +
+                                                             number(one, "vm-clock-nsec"),
+                                              .date_seconds = (int64_t)number(one, "date-sec"),
+                                              .has_icount = json_get(one, "icount"),
+                                              .icount = number(one, "icount") });
+    }
+    img_print_snapshots(&snapshots, indent);
+    block_snapshots_clear(&snapshots);
+}
+
 static void print_info(const Json *info, const char *path, int indent)
 {
     bool is_child = path[0], is_protocol = strcmp(json_get_text(info, "format"), "file") == 0 ||
@@ -135,6 +181,7 @@ static void print_info(const Json *info, const char *path, int indent)
         printf("%*scleanly shut down: no\n", indent, "");
     }
     print_backing(info, indent);
+    print_snapshots(info, indent);
     print_specific(info, indent);
     const Json *children = json_get(info, "children");
     for (size_t i = 0; i < json_length(children); i++) {
