@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "cpu/cpu_internal.h"
+#include "guest/riscv/internal.h"
 #include "jit/x64/internal.h"
 
 #include <glib.h>
@@ -30,6 +31,8 @@ static CodeSpace space_of(uint8_t *memory, size_t code_used, size_t data_used)
 static void choose_features(X64Common *common)
 {
     common->features = (X64Features){ .bmi1 = true, .bmi2 = true, .lzcnt = true, .popcnt = true };
+    common->float_host.host.fma = common->float_host.host.f16c = true;
+    common->float_host.host.avx512 = false;
 }
 
 static void print_code(TestMachine *machine, const char *title, unsigned flags)
@@ -66,6 +69,7 @@ int main(int argc, char **argv)
 
     g_assert_cmpint(argc, ==, 2);
     TestMachine *machine = test_machine_new(argv[1]);
+    riscv_state(machine->cpu)->fs = FS_DIRTY;
     machine->cpu->exec.mode = machine->cpu->guest->mode(machine->cpu);
     while (scanf("%" SCNx32, &bits) == 1) {
         memcpy(machine->ram, &bits, sizeof bits);
