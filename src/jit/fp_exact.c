@@ -107,6 +107,11 @@ bool ir_fp_is_exact(const IrInst *inst, IrType from)
     return find((IrOp)inst->op, (IrType)inst->type, from) != NULL;
 }
 
+static uint64_t sign_of(IrType type)
+{
+    return BIT(type == IR_F64 ? 63 : type == IR_F32 ? 31 : 15);
+}
+
 static uint64_t boxed(IrType type, uint64_t bits)
 {
     switch (type) {
@@ -127,6 +132,8 @@ uint64_t ir_fp_exact(FpContext *fp, uint32_t what, uint64_t a, uint64_t b, uint6
         .rule = what >> 20 & 15,
     };
     unsigned fixed = what >> 16 & 7;
+    call.a ^= what & IR_FP_EXACT_NEGATE_A ? sign_of(call.type) : 0;
+    call.c ^= what & IR_FP_EXACT_NEGATE_C ? sign_of(call.type) : 0;
     uint8_t rounding = fp->rounding;
 
     fp->rounding = fixed == IR_ROUND_DYNAMIC ? rounding : (uint8_t)fixed;

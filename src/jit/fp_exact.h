@@ -12,6 +12,8 @@
 #define IR_FP_EXACT(op, type, from, rounding, rule) \
     ((uint32_t)(op) | (uint32_t)(type) << 8 | (uint32_t)(from) << 12 | (uint32_t)(rounding) << 16 | \
      (uint32_t)(rule) << 20)
+/* Or'ed to an ffma: its product, its addend, is negated. */
+enum { IR_FP_EXACT_NEGATE_A = 1 << 24, IR_FP_EXACT_NEGATE_C = 1 << 25 };
 
 /* Whether there is such an operation here: `inst` takes and gives 64 bits at most. */
 bool ir_fp_is_exact(const IrInst *inst, IrType from);

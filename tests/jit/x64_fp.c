@@ -108,16 +108,20 @@ static void load_operand(X64Code *code, bool integer, X64Operand to, size_t offs
 
 /* The function and what it needs, in one mapping. */
 typedef struct Room {
-    uint8_t code[CODE_ROOM];
+    uint8_t code[CODE_ROOM], thunk[CODE_ROOM];
     X64FpConstants constants;
 } Room;
 
 /* void function(Cell *) */
 static X64FpOutcome compile(Room *room, const Rules *rules, X64FpHost *host, const X64FpOperation *o)
 {
-    static const X64FpFrame frame = { .state = RBX, .context_offset = offsetof(Cell, context) };
+    X64FpFrame frame = { .state = RBX, .context_offset = offsetof(Cell, context) };
     X64Code code = { room->code, room->code + CODE_ROOM, 0 };
     X64FpCold cold;
+
+    frame.thunk = room->thunk;
+    X64Code thunk = { room->thunk, room->thunk + CODE_ROOM, 0 };
+    x64_fp_emit_thunk(&thunk, &frame);
 
     host->constants = &room->constants;
     x64_r(&code, X64_PUSH, 4, RBX, 0); /* rsp is a multiple of 16 now */

@@ -102,8 +102,10 @@ void x64_fp_emit_box(X64Code *code, const X64FpHost *host, const X64FpOperation 
 typedef struct X64FpFrame {
     uint8_t state;           /* general register that holds the guest's state; one that calls keep */
     int32_t context_offset;  /* of the FpContext, from there */
-    bool misaligned;         /* rsp is 8 off a multiple of 16 */
+    const uint8_t *thunk;    /* what x64_fp_emit_thunk made */
 } X64FpFrame;
+/* What the calls have in common; rsp is a multiple of 16 where they are made. */
+void x64_fp_emit_thunk(X64Code *code, const X64FpFrame *frame);
 /* The call of ir_fp_exact: every register but the result is kept. */
 void x64_fp_emit_call(X64Code *code, const X64FpFrame *frame, const X64FpOperation *operation);
 /* The cold code itself. */

@@ -2,7 +2,6 @@
 #include "jit/x64/fp.h"
 
 #include "jit/fp_exact.h"
-#include "jit/ir_internal.h"
 
 /* What a function of C may change. None of ir_fp_exact's changes a vector register. */
 static const uint8_t caller_saved[] = { RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11 };
@@ -12,70 +11,61 @@ static bool is_integer(unsigned type)
     return type == IR_I32 || type == IR_I64;
 }
 
-static void load_operand(X64Code *code, unsigned to, X64Operand from)
+/* What a call has on the stack, from rsp on. */
+enum { CALL_A, CALL_B = 8, CALL_C = 16, CALL_WHAT = 24, CALL_SIZE = 32 };
+
+static void move_stack(X64Code *code, int bytes)
 {
-    if (from.memory) {
-        x64_rm(code, X64_MOV_RM, 8, to, from);
-    } else {
-        x64_rr(code, X64_VMOVD_MR, 8, from.base, to);
-    }
+    x64_rm(code, X64_LEA, 8, RSP, x64_memory(RSP, bytes)); /* flags may be needed */
 }
 
-static void negate(X64Code *code, IrType type, unsigned reg)
+static void store(X64Code *code, unsigned reg, int offset)
 {
-    x64_load_constant(code, RAX, BIT(ir_type_bits(type) - 1));
-    x64_alu(code, X64_XOR, 8, reg, x64_register(RAX));
+    x64_rm(code, reg < X64_XMM0 ? X64_MOV_MR : X64_VMOVQ_MR, 8, reg, x64_memory(RSP, offset));
 }
 
-static void arguments(X64Code *code, const X64FpFrame *frame, const X64FpOperation *o)
+void x64_fp_emit_thunk(X64Code *code, const X64FpFrame *frame)
 {
-    if (is_integer(o->from)) {
-        x64_rr(code, X64_MOV_RM, 8, RDX, o->a);
-    } else {
-        load_operand(code, RDX, x64_register(o->a));
-        load_operand(code, RCX, o->b);
-        load_operand(code, R8, x64_register(o->c));
-    }
-    if (o->negate_product) {
-        negate(code, (IrType)o->type, RDX);
-    }
-    if (o->negate_addend) {
-        negate(code, (IrType)o->type, R8);
-    }
-    x64_rm(code, X64_LEA, 8, RDI, x64_memory(frame->state, frame->context_offset));
-    x64_load_constant(code, RSI, IR_FP_EXACT(o->op, o->type, o->from, o->rounding, o->rule));
-}
-
-void x64_fp_emit_call(X64Code *code, const X64FpFrame *frame, const X64FpOperation *operation)
-{
-    /* Nine registers have been pushed: that many words, and one more where it takes it to align. */
-    bool padded = (ARRAY_SIZE(caller_saved) & 1) ^ frame->misaligned;
+    /* With the return address, and these, the stack is a multiple of 16 again. */
+    const int above = 8 * (int)ARRAY_SIZE(caller_saved) + 8;
 
     for (unsigned i = 0; i < ARRAY_SIZE(caller_saved); i++) {
         x64_r(code, X64_PUSH, 4, caller_saved[i], 0);
     }
-    arguments(code, frame, operation);
-    if (padded) {
-        x64_rm(code, X64_LEA, 8, RSP, x64_memory(RSP, -8));
-    }
+    x64_rm(code, X64_LEA, 8, RDI, x64_memory(frame->state, frame->context_offset));
+    x64_rm(code, X64_MOV_RM, 4, RSI, x64_memory(RSP, above + CALL_WHAT));
+    x64_rm(code, X64_MOV_RM, 8, RDX, x64_memory(RSP, above + CALL_A));
+    x64_rm(code, X64_MOV_RM, 8, RCX, x64_memory(RSP, above + CALL_B));
+    x64_rm(code, X64_MOV_RM, 8, R8, x64_memory(RSP, above + CALL_C));
     x64_load_constant(code, RAX, (uintptr_t)ir_fp_exact);
     x64_r(code, X64_CALL, 4, RAX, 0);
-    if (padded) {
-        x64_rm(code, X64_LEA, 8, RSP, x64_memory(RSP, 8));
-    }
-    bool gives_integer = is_integer(operation->type);
-    if (gives_integer) {
-        x64_rr(code, X64_MOV_RM, 8, operation->result, RAX);
-    } else {
-        x64_rr(code, X64_VMOVD_RM, 8, operation->result, RAX);
-    }
+    x64_rm(code, X64_MOV_MR, 8, RAX, x64_memory(RSP, above + CALL_A));
     for (unsigned i = ARRAY_SIZE(caller_saved); i-- > 0;) {
-        if (gives_integer && caller_saved[i] == operation->result) {
-            x64_rm(code, X64_LEA, 8, RSP, x64_memory(RSP, 8));
-        } else {
-            x64_r(code, X64_POP, 4, caller_saved[i], 0);
-        }
+        x64_r(code, X64_POP, 4, caller_saved[i], 0);
     }
+    x64_return(code);
+}
+
+void x64_fp_emit_call(X64Code *code, const X64FpFrame *frame, const X64FpOperation *o)
+{
+    uint32_t what = IR_FP_EXACT(o->op, o->type, o->from, o->rounding, o->rule) |
+                    (o->negate_product ? IR_FP_EXACT_NEGATE_A : 0) | (o->negate_addend ? IR_FP_EXACT_NEGATE_C : 0);
+
+    move_stack(code, o->b.memory ? CALL_B + 8 - CALL_SIZE : -CALL_SIZE);
+    if (o->b.memory) {
+        x64_m(code, X64_MOV_MI, 4, x64_memory(RSP, CALL_WHAT - CALL_C), what);
+        store(code, o->c, 0);
+        x64_m(code, X64_PUSH, 4, o->b, 0);
+        move_stack(code, -CALL_B);
+    } else {
+        x64_m(code, X64_MOV_MI, 4, x64_memory(RSP, CALL_WHAT), what);
+        store(code, o->c, CALL_C);
+        store(code, o->b.base, CALL_B);
+    }
+    store(code, o->a, CALL_A);
+    x64_call(code, frame->thunk);
+    x64_rm(code, is_integer(o->type) ? X64_MOV_RM : X64_VMOVQ_RM, 8, o->result, x64_memory(RSP, CALL_A));
+    move_stack(code, CALL_SIZE);
 }
 
 static void default_nan(X64Code *code, const FpContext *rules, IrType type, unsigned reg)

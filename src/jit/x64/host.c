@@ -209,6 +209,7 @@ static bool x64_prepare(CodeSpace *space, const IrGuest *guest, const CodeLayout
     emit_enter(&code, common);
     emit_exits(&code, common);
     emit_slow(&code, common);
+    float_emit_common(&code, common);
     assert((size_t)(code.at - space->code_write) <= COMMON_CODE);
     atomic_store(&common->nowhere.target, common->exit_pc);
     space->code_used = (size_t)(code.at - space->code_write);

@@ -64,6 +64,7 @@ typedef struct X64Common {
         bool avx;
     } float_host;
     X64FpConstants float_constants;
+    const uint8_t *float_exact; /* a thunk */
     uint8_t flags_of_control[64];     /* FpFlag bits, by those of MXCSR */
     uint32_t control_of_rounding[8];  /* MXCSR, by FpRounding */
     const IrGuest *guest;
@@ -263,6 +264,7 @@ Lower lower_float, lower_function;
 /* lower_float.c */
 void emit_float_cold(Compiler *c);
 void float_prepare(X64Common *common);
+void float_emit_common(X64Code *code, X64Common *common);
 /* What an xmm register holds has its final bits behind this. Changes the host's flags. */
 void float_settle(Compiler *c, unsigned reg);
 void float_settle_all(Compiler *c); /* pinned ones */

@@ -17,7 +17,8 @@ const FpContext *float_rules(const Compiler *c)
 
 static X64FpFrame frame_of(const Compiler *c)
 {
-    return (X64FpFrame){ .state = RBP, .context_offset = (int32_t)c->guest->fp_contexts[0] - STATE_BIAS };
+    return (X64FpFrame){ .state = RBP, .context_offset = (int32_t)c->guest->fp_contexts[0] - STATE_BIAS,
+                         .thunk = c->common->float_exact };
 }
 
 FloatCold *float_cold_add(Compiler *c)
@@ -353,6 +354,15 @@ void lower_float(Compiler *c, const IrInst *inst)
             settle_operands(c, &o);
         }
         emit(c, &o);
+    }
+}
+
+void float_emit_common(X64Code *code, X64Common *common)
+{
+    if (common->guest->fp_context_count) {
+        const X64FpFrame frame = { .state = RBP, .context_offset = (int32_t)common->guest->fp_contexts[0] - STATE_BIAS };
+        common->float_exact = x64_here(code);
+        x64_fp_emit_thunk(code, &frame);
     }
 }
 

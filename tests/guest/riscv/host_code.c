@@ -44,7 +44,7 @@ static void print_code(TestMachine *machine, const char *title, unsigned flags)
     uint8_t *memory = mmap(NULL, CODE_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CodeSpace space = space_of(memory, 0, 0);
     Translation translation = { 0 };
-    void *common;
+    void *common = NULL;
 
     g_assert_true(memory != MAP_FAILED && x64_host.prepare(&space, &cpu->guest->ir, &layout, &common, NULL));
     choose_features(common);
