@@ -5,6 +5,9 @@
 #include "harness.h"
 
 #include "base/strbuf.h"
+#ifdef __x86_64__
+#include "jit/x64/internal.h"
+#endif
 
 #include <glib.h>
 #include <inttypes.h>
@@ -251,9 +254,37 @@ static void test_blocks(void)
     machine_free(two);
 }
 
+#ifdef __x86_64__
+/* A host without AVX leaves numbers to the interpreter, and does all else. */
+static void test_old_host(void)
+{
+    TestMachine *machine = machine_new();
+    IrBlock block;
+    IrBuilder b;
+    CodeBlock code;
+
+    machine_prepare(machine);
+    ((X64Common *)machine->code_common)->float_host.avx = false;
+    ir_block_init(&block);
+    for (unsigned with_numbers = 0; with_numbers < 2; with_numbers++) {
+        ir_builder_init(&b, &block, &test_guest, 0x1000, 64);
+        ir_insn(&b, 0x1000, 4);
+        IrType type = with_numbers ? IR_F64 : IR_I64;
+        ir_set(&b, R_X0 + 1, ir_get(&b, type, R_X0 + 4));
+        ir_exit(&b, IR_EXIT_RECHECK);
+        g_assert_cmpint(machine_compile(machine, &block, 0, &code), ==, with_numbers ? COMPILE_CANNOT : COMPILE_DONE);
+    }
+    ir_block_free(&block);
+    machine_free(machine);
+}
+#endif
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/jit/float", test_blocks);
+    g_test_add_func("/jit/float/blocks", test_blocks);
+#ifdef __x86_64__
+    g_test_add_func("/jit/float/old-host", test_old_host);
+#endif
     return g_test_run();
 }

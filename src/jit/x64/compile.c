@@ -222,10 +222,25 @@ static CompileResult finish(Compiler *c, CodeSpace *space)
     return COMPILE_DONE;
 }
 
+/* Numbers take AVX. */
+static bool is_possible(const X64Common *common, const IrBlock *ir)
+{
+    for (IrRef ref = 1; ref < ir->count && !common->float_host.avx; ref++) {
+        if (is_float((IrType)ir->insts[ref].type)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 CompileResult x64_compile(CodeSpace *space, const void *common, const IrBlock *ir, const IrGuest *guest,
                           CodeBlock *block)
 {
     Compiler compiler, *c = &compiler;
+
+    if (!is_possible(common, ir)) {
+        return COMPILE_CANNOT;
+    }
 
     /* Not the arrays: what of them is used is cleared by values_init and prepare_block. */
     c->code = (X64Code){ space->code_write, space->code_write + space->code_room, space->code - space->code_write };
