@@ -265,22 +265,39 @@ static void transfer_parts(Cpu *cpu, void *data)
     }
 }
 
+static void fence_if_sequential(MemOp op)
+{
+    if ((op & MEM_ORDER_MASK) == MEM_SEQ_CST) {
+        __sync_synchronize();
+    }
+}
+
+/* RAM of the machine, all on one page: most accesses that only missed the TLB. */
+static uint8_t *plain_ram(const Cpu *cpu, const Parts *parts, bool write)
+{
+    const Part *part = &parts->parts[0];
+    bool plain = parts->count == 1 && part->source.host && (!write || part->source.writable) && !cpu->exec.guarded;
+
+    return plain ? part_host(cpu, part) : NULL;
+}
+
 /* Moves the bytes; what must be single-copy atomic and is not one piece, in an exclusive section. */
 static bool transfer(Cpu *cpu, uint64_t address, MemOp op, Transfer *transfer)
 {
     bool one_piece = mem_size(op) <= 8 && !(address & (mem_size(op) - 1));
 
-    if ((op & MEM_ORDER_MASK) == MEM_SEQ_CST) {
-        __sync_synchronize();
-    }
+    uint8_t *plain = plain_ram(cpu, transfer->parts, transfer->write);
+
+    fence_if_sequential(op);
+    transfer->ok = true;
     if (op & MEM_ATOMIC && !one_piece) {
         cpu_exclusive(cpu, transfer_parts, transfer);
+    } else if (plain) {
+        move_ram(plain, transfer->bytes, mem_size(op), transfer->write);
     } else {
         transfer_parts(cpu, transfer);
     }
-    if ((op & MEM_ORDER_MASK) == MEM_SEQ_CST) {
-        __sync_synchronize();
-    }
+    fence_if_sequential(op);
     return transfer->ok;
 }
 
