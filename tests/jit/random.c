@@ -47,7 +47,7 @@ static unsigned register_for(Generator *g, IrType type)
     case 80:
         return R_T0 + pick(g, 2);
     default:
-        return pick(g, 3) ? R_X0 + pick(g, 4) : R_X0 + pick(g, R_FLAGS - R_X0);
+        return pick(g, 3) ? R_X0 + pick(g, 8) : R_X0 + pick(g, R_FLAGS - R_X0);
     }
 }
 

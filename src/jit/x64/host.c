@@ -78,6 +78,17 @@ static void choose_pinned(X64Common *common, const IrGuest *guest)
     }
 }
 
+static void choose_plain(X64Common *common, const IrGuest *guest)
+{
+    for (unsigned i = 0; i < guest->register_count; i++) {
+        bool plain = common->host_of[i] == X64_NO_REGISTER && guest->registers[i].bits == 64;
+        for (unsigned j = 0; j < guest->register_count && plain; j++) {
+            plain = i == j || !share_bytes(&guest->registers[i], &guest->registers[j]);
+        }
+        common->is_plain[i] = plain;
+    }
+}
+
 /* Left enter(const void *code, void *state, uint32_t control): MXCSR on the way in and out. */
 static void emit_enter(X64Code *code, X64Common *common)
 {
@@ -196,7 +207,7 @@ static bool x64_prepare(CodeSpace *space, const IrGuest *guest, const CodeLayout
                         Error **error)
 {
     X64Common *common = (X64Common *)space->data;
-    size_t data = align_up(sizeof *common + guest->register_count, 16);
+    size_t data = align_up(sizeof *common + 2 * guest->register_count, 16);
     X64Code code = { space->code_write, space->code_write + space->code_room, space->code - space->code_write };
 
     if (space->data_room < data || space->code_room < COMMON_CODE) {
@@ -204,8 +215,10 @@ static bool x64_prepare(CodeSpace *space, const IrGuest *guest, const CodeLayout
     }
     *common = (X64Common){ .layout = *layout, .features = x64_features(), .guest = guest };
     common->host_of = (uint8_t *)(common + 1);
+    common->is_plain = (bool *)(common->host_of + guest->register_count);
     float_prepare(common);
     choose_pinned(common, guest);
+    choose_plain(common, guest);
     emit_enter(&code, common);
     emit_exits(&code, common);
     emit_slow(&code, common);

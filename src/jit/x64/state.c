@@ -150,6 +150,10 @@ void lower_get(Compiler *c, const IrInst *inst)
         float_get_flags(c);
         return;
     }
+    if (c->values[c->now].forward) {
+        bind_alias(c, c->values[c->now].forward);
+        return;
+    }
     if (host == HOST_OVERLAPS) {
         store_overlapped(c, inst->aux);
     }

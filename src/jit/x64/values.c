@@ -75,7 +75,10 @@ static IrRef place_of_use(const Compiler *c, IrRef ref)
 
 void values_init(Compiler *c)
 {
+    bool pending[FORWARD_REGISTERS] = { false };
+
     memset(c->values, 0, c->ir->count * sizeof *c->values);
+    forward_gets(c);
     memset(c->host, 0, sizeof c->host);
     memset(c->floats, 0, sizeof c->floats);
     c->flags_restored = 0;
@@ -90,10 +93,13 @@ void values_init(Compiler *c)
         value->type = inst->type;
         value->root = ref;
         value->where = inst->op == IR_OP_const ? WHERE_CONST : WHERE_NOWHERE;
-        value->dead = !value->uses && (effect == 'P' || inst->op == IR_OP_get);
+        value->dead = (!value->uses && (effect == 'P' || inst->op == IR_OP_get)) || is_unseen_set(c, ref, pending);
         value->fused = !value->dead && (fuses(c, ref) || fuses_negation(c, ref));
         for (unsigned i = 0; i < operand_count(inst) && !value->dead; i++) {
             note_use(c, operands[i], place_of_use(c, ref));
+        }
+        if (value->forward && !value->dead) {
+            note_use(c, value->forward, value->last_use);
         }
     }
 }
