@@ -112,7 +112,8 @@ static const Type priv_type = {
 #define COMMON_PROPERTIES \
     RISCV_LETTERS(LETTER_ROW) \
     RISCV_EXTENSIONS(EXTENSION_ROW) \
-    OLD_NAME("Zicsr", zicsr), OLD_NAME("Zifencei", zifencei), OLD_NAME("Zihintntl", zihintntl), \
+    OLD_NAME("Zawrs", zawrs), OLD_NAME("Zfa", zfa), OLD_NAME("Zfh", zfh), OLD_NAME("Zfhmin", zfhmin), \
+        OLD_NAME("Zicsr", zicsr), OLD_NAME("Zifencei", zifencei), OLD_NAME("Zihintntl", zihintntl), \
         OLD_NAME("Zihintpause", zihintpause), SWITCH("mmu", mmu, "Paging"), \
         SWITCH("pmp", pmp, "Physical memory protection"), SWITCH("debug", debug, "Triggers (Sdtrig)"), \
         { .name = "priv_spec", .type = &priv_type, .type_name = "str", .offset = MEMBER(priv_spec), \

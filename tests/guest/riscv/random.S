@@ -26,9 +26,19 @@ _start:
     .irp n, EXCEPT_0_AND_2
     LX x\n, 256 + 8 * \n(sp)
     .endr
-    la sp, memory + 4096
     .balign 4
+again:
+    la sp, memory + 4096
 BODY
+    la sp, times_left
+    SX t0, 8(sp)
+    lw t0, (sp)
+    addi t0, t0, -1
+    sw t0, (sp)
+    beqz t0, 1f
+    LX t0, 8(sp)
+    j again
+1:  LX t0, 8(sp)
     la sp, results
     .irp n, EXCEPT_0_AND_2
     SX x\n, 8 * \n(sp)
@@ -87,9 +97,11 @@ skip:
 
     .data
     .balign 8
+times_left:
+    .dword 3, 0
 digits:
     .ascii "0123456789abcdef"
-trap_save:
+trap_save: /* and what follows is the handler's */
     .skip 16
 results_before:
     .skip 8 /* sums of traps */

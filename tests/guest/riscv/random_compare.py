@@ -3,8 +3,9 @@
 
     random_compare.py XLEN DUMP GCC EMULATOR EMULATOR [PROGRAMS [SEED [CPU]]]
 
-Programs are straight lines of instructions from the decode files (DUMP is test_guest_riscv_dump): everything that
-computes, loads and stores about the stack pointer, atomics but sc. Instructions that trap are skipped, and the traps
+Programs are instructions from the decode files (DUMP is test_guest_riscv_dump): everything that computes, loads and
+stores about the stack pointer, atomics but sc; between them, branches forwards and accesses to fcsr. Each is run three
+times over. Instructions that trap are skipped, and the traps
 compared. CPU is for both emulators, `max` if not given; they need the `virt` board. An emulator may be followed by
 options: "myna-system-riscv64 -accel interp". Without D registers f are not compared.
 Not part of the tests: the other one is not ours.
@@ -64,13 +65,40 @@ def is_harmless(bits, length):
     return bits >> RD_SHIFT & 31 != STACK or bits & 3 == 0 or bits >> 13 >= 4 and bits & 3 == 1
 
 
+def register(generator):
+    """Any but the stack pointer."""
+    return generator.choice([n for n in range(32) if n != STACK])
+
+
+def branch(generator, label):
+    name = generator.choice(['beq', 'bne', 'blt', 'bge', 'bltu', 'bgeu'])
+    return f'{name} x{register(generator)}, x{register(generator)}, {label}'
+
+
+def access_to_fcsr(generator):
+    target = register(generator)
+    if generator.random() < 0.4:
+        return f'csrrwi x{target}, frm, {generator.choice([0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5])}'
+    name, source = generator.choice(['csrrw', 'csrrs', 'csrrc']), register(generator)
+    return f'{name} x{target}, fflags, x{source}'
+
+
 def program(generator, table):
-    body = []
+    body, targets = [], []
     while len(body) < LENGTH:
+        while targets and targets[0][0] <= len(body):
+            body.append(targets.pop(0)[1] + ':')
+        if generator.random() < 0.04:
+            body.append(access_to_fcsr(generator))
+        if generator.random() < 0.04:
+            label = f'target_{len(body)}'
+            body.append(branch(generator, label))
+            targets = sorted([*targets, (len(body) + generator.randint(1, 12), label)])
         row = generator.choice(table)
         bits = encoding(generator, row)
         if is_harmless(bits, row[2]):
             body.append(f'{"insn4" if row[2] == 4 else "insn2"} {bits:#x}')
+    body += [label + ':' for _, label in targets]
     values = [generator.choice(SPECIAL) if generator.random() < 0.6 else generator.getrandbits(64) for _ in range(64)]
     fcsr = generator.choice([0, 0x20, 0x40, 0x60, 0x80, 0xa0])
     return '\n'.join([f'#define FCSR {fcsr}', '.macro insn4 bits', '    .4byte \\bits', '.endm', '.macro insn2 bits',
