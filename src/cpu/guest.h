@@ -42,6 +42,9 @@ struct Guest {
     bool big_endian;
     uint8_t word_bits; /* of addresses and general registers at most */
     uint8_t page_bits; /* of the smallest page */
+    const char *gdb_architecture;    /* as gdb's `set architecture` names it; NULL: gdb does not know the guest */
+    const char *const *gdb_features; /* gdb's name for each group of the register table */
+    unsigned gdb_feature_count;
     uint32_t state_size, config_size;
 
     /* -cpu: models and the properties of the guest's configuration struct (offsets are into it). */

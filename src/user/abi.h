@@ -76,6 +76,8 @@ typedef struct UserAbi {
     /* From the frame that the stack pointer shows. */
     bool (*pop_frame)(Task *task, SignalFrame *frame);
     uint64_t (*hwcap)(const Cpu *cpu);
+    /* The instruction that breaks, of so many bytes; NULL: there is none. */
+    const uint8_t *(*breakpoint)(uint64_t size);
     const char *platform; /* AT_PLATFORM; may be NULL */
     void (*print_cpuinfo)(const Cpu *cpu, unsigned index, StrBuf *text); /* one processor of /proc/cpuinfo */
 } UserAbi;

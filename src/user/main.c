@@ -2,7 +2,7 @@
  * myna-user: runs a Linux program of another processor. Which processor is read off the program, or off the name that
  * we are called by (qemu-riscv64, myna-riscv32).
  *
- * Not here yet: -g, -R for 64-bit guests beside a base, -trace, -seed, --register; -cpu takes models, no properties.
+ * Not here yet: -R for 64-bit guests beside a base, -trace, -seed, --register; -cpu takes models, no properties.
  */
 #include "user/main.h"
 
@@ -12,6 +12,7 @@
 #include "cpu/guest.h"
 #include "jit/host.h"
 #include "user/binfmt.h"
+#include "user/debug.h"
 #include "user/elf.h"
 #include "user/host/host.h"
 #include "user/options.h"
@@ -236,6 +237,10 @@ int user_main(int argc, char **argv, char **environment)
     close(fd);
     process.self = open_self(&options);
     task_set_current(task);
+    if (options.debugger && !debug_start(&process, options.debugger, &error)) {
+        fprintf(stderr, "%s: %s\n", argv[0], error_message(error));
+        return EXIT_BAD;
+    }
     signals_start(&process);
     task_main(task);
 }

@@ -34,6 +34,7 @@ TEXT_OPTION(prefix)
 TEXT_OPTION(cpu)
 TEXT_OPTION(release)
 TEXT_OPTION(argv0)
+TEXT_OPTION(debugger)
 TEXT_OPTION(log_items)
 TEXT_OPTION(log_file)
 TEXT_OPTION(log_ranges)
@@ -171,6 +172,7 @@ static const struct OptionRow {
 } rows[] = {
     { "h", NULL, NULL, print_help, "print this help" },
     { "help", NULL, NULL, print_help, "print this help" },
+    { "g", "QEMU_GDB", "port", set_debugger, "wait for gdb on this port, or this socket's path" },
     { "L", "QEMU_LD_PREFIX", "path", set_prefix, "look for the program's files below 'path' first" },
     { "s", "QEMU_STACK_SIZE", "size", set_stack, "the stack's size in bytes" },
     { "cpu", "QEMU_CPU", "model", set_cpu, "the processor" },

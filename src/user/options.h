@@ -10,6 +10,7 @@ typedef struct UserOptions {
     const char *cpu;         /* -cpu; NULL: the guest's default */
     const char *release;     /* -r: uname's */
     const char *argv0;       /* -0 */
+    const char *debugger;    /* -g: a port or a socket's path */
     const char *log_items, *log_file, *log_ranges;
     uint64_t stack_size;     /* 0: the host's limit */
     uint64_t guest_base;     /* -B */

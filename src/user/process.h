@@ -12,6 +12,7 @@
 
 #include <signal.h>
 
+typedef struct Debug Debug;
 typedef struct UserOptions UserOptions;
 
 enum { SIGNALS = 64 };
@@ -49,6 +50,7 @@ typedef struct Process {
     GuestMemory *memory;    /* shared with a vfork child */
     SignalActions *signals;
     Program program;
+    struct Debug *debug;    /* NULL: nobody does */
     int self;               /* the emulator's own file, for execve; hidden from the guest */
     Mutex lock;             /* of the tasks */
     ListNode tasks;
@@ -78,6 +80,12 @@ struct Task {
     uint64_t robust_list;
     struct ExecRequest *exec;  /* of an execve under way: a child that shares memory leaves it behind */
     bool restarting;           /* the signal that waits interrupted a call, which is begun anew unless its handler says no */
+    uint8_t debug_action;      /* GdbAction: what the debugger lets the thread do */
+    uint8_t debug_watch;       /* GdbPoint + 1 of a watchpoint that was met */
+    bool debug_reported;       /* the thread has stopped since it was let go */
+    uint64_t debug_watch_address;
+    int debug_signal;          /* that the debugger has for the thread */
+    siginfo_t debug_info;      /* of the last signal that it was told of */
     bool ended;                /* the thread is to end */
     int exit_status;
 };

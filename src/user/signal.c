@@ -11,6 +11,7 @@
  */
 #include "user/signal.h"
 
+#include "user/debug.h"
 #include "user/host/host.h"
 #include "user/syscall_functions.h"
 
@@ -99,12 +100,12 @@ static void host_handler(int number, siginfo_t *info, void *context)
     user_fix_syscall(context);
 }
 
-/* The host ignores and ends by default what the guest does. */
-static void mirror_action(int number, uint64_t handler, uint64_t flags)
+/* The host ignores and ends by default what the guest does; but a debugger is to see all that is not ignored. */
+static void mirror_action(const Process *process, int number, uint64_t handler, uint64_t flags)
 {
     unsigned long passed = flags & (SA_NOCLDSTOP | SA_NOCLDWAIT);
 
-    if (is_fault(number) || handler > HANDLER_IGNORE) {
+    if (is_fault(number) || handler > HANDLER_IGNORE || (process->debug && handler != HANDLER_IGNORE)) {
         user_set_handler(number, (void *)host_handler, SA_SIGINFO | SA_RESTART | passed);
     } else {
         user_set_handler(number, handler == HANDLER_IGNORE ? SIG_IGN : SIG_DFL, passed);
@@ -116,8 +117,8 @@ void signals_start(Process *process)
     for (int number = 1; number <= SIGNALS; number++) {
         process->signals->actions[number].handler = user_get_handler(number) == SIG_IGN ? HANDLER_IGNORE
                                                                                        : HANDLER_DEFAULT;
-        if (is_fault(number)) {
-            mirror_action(number, HANDLER_DEFAULT, 0);
+        if (is_fault(number) || (process->debug && process->signals->actions[number].handler == HANDLER_DEFAULT)) {
+            mirror_action(process, number, HANDLER_DEFAULT, 0);
         }
     }
 }
@@ -129,7 +130,7 @@ void signals_clear(Process *process)
         SignalAction *action = &process->signals->actions[number];
         if (action->handler > HANDLER_IGNORE) {
             *action = (SignalAction){ .handler = HANDLER_DEFAULT };
-            mirror_action(number, HANDLER_DEFAULT, 0);
+            mirror_action(process, number, HANDLER_DEFAULT, 0);
         }
     }
     mutex_unlock(&process->signals->lock);
@@ -141,6 +142,7 @@ NORETURN static void end_by(Task *task, int number)
 {
     uint64_t mask = ~SIGNAL_BIT(number);
 
+    debug_end(task, 0, number);
     user_set_handler(number, SIG_DFL, 0);
     syscall(SYS_tgkill, getpid(), task->tid, number);
     user_set_mask(SIG_SETMASK, &mask, NULL);
@@ -204,14 +206,20 @@ static SignalAction take_action(Task *task, int number)
     SignalAction action = signals->actions[number];
     if (action.flags & SA_RESETHAND && action.handler > HANDLER_IGNORE) {
         signals->actions[number].handler = HANDLER_DEFAULT;
-        mirror_action(number, HANDLER_DEFAULT, 0);
+        mirror_action(task->process, number, HANDLER_DEFAULT, 0);
     }
     mutex_unlock(&signals->lock);
     return action;
 }
 
-static void deliver(Task *task, const siginfo_t *info)
+static void deliver(Task *task, const siginfo_t *told)
 {
+    siginfo_t own = *told, *info = &own;
+
+    own.si_signo = debug_signal(task, told);
+    if (!own.si_signo) {
+        return; /* the debugger keeps it */
+    }
     SignalAction action = take_action(task, info->si_signo);
 
     if (action.handler > HANDLER_IGNORE) {
@@ -297,7 +305,7 @@ int64_t sys_rt_sigaction(Task *task, const uint64_t *a)
     if (a[1]) {
         action.mask &= ~NEVER_BLOCKED;
         signals->actions[number] = action;
-        mirror_action(number, action.handler, action.flags);
+        mirror_action(task->process, number, action.handler, action.flags);
     }
     mutex_unlock(&signals->lock);
     return a[2] ? write_action(task, a[2], &before) : 0;

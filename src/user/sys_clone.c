@@ -10,6 +10,7 @@
  */
 #include "base/error.h"
 #include "base/log.h"
+#include "user/debug.h"
 #include "user/signal.h"
 #include "user/syscall_functions.h"
 
@@ -42,6 +43,7 @@ typedef struct CloneRequest {
 
 NORETURN void process_exit(Task *task, int status)
 {
+    debug_end(task, status, 0);
     _exit(status);
 }
 
@@ -490,6 +492,7 @@ static int64_t clone_process(Task *task, const CloneRequest *request)
         CloneRequest own = *request;
         own.flags &= ~(uint64_t)CLONE_PARENT_SETTID;
         task->robust_list = 0;
+        debug_forget(task);
         if (request->clear_handlers) {
             signals_clear(task->process);
         }

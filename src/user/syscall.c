@@ -5,6 +5,7 @@
 #include "user/syscall.h"
 
 #include "base/log.h"
+#include "user/debug.h"
 #include "user/host/host.h"
 #include "user/options.h"
 #include "user/path.h"
@@ -316,7 +317,9 @@ void syscall_run(Task *task)
     if (traced) {
         strace_enter(task, row, arguments);
     }
+    debug_call(task, number, false);
     result = row->function ? row->function(task, arguments) : syscall_forward(task, row, arguments);
+    debug_call(task, number, true);
     if (traced) {
         strace_leave(task, row, arguments, result);
     }

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/host/host.h"
 #include "cpu/cpu.h"
+#include "user/debug.h"
 #include "user/options.h"
 #include "user/signal.h"
 #include "user/syscall.h"
@@ -54,21 +55,35 @@ static void user_page(Cpu *cpu, uint64_t physical, unsigned page_bits, BusPage *
     GuestMemory *memory = task_memory(cpu->bus_data);
     MemoryRange range;
 
-    if (memory_lookup(memory, physical, &range) && range.protection) {
+    if (memory_lookup(memory, physical, &range) && range.protection && !debug_watches(cpu->bus_data, physical)) {
         *page = (BusPage){ .host = memory_host(memory, physical), .writable = range.protection & PROT_WRITE,
                            .ram = memory, .ram_offset = physical };
     }
 }
 
-/* There is nothing beside memory: the page went while it was looked up. */
+/* A page that is watched; else it went while it was looked up. */
 static AccessResult user_read(Cpu *cpu, uint64_t physical, unsigned size, uint32_t attributes, uint64_t *value)
 {
-    return ACCESS_RETRY;
+    Task *task = cpu->bus_data;
+
+    if (!debug_watches(task, align_down(physical, GUEST_PAGE_SIZE)) ||
+        memory_read_word(task_memory(task), physical, size, value)) {
+        return ACCESS_RETRY;
+    }
+    debug_accessed(task, physical, size, false);
+    return ACCESS_OK;
 }
 
 static AccessResult user_write(Cpu *cpu, uint64_t physical, unsigned size, uint32_t attributes, uint64_t value)
 {
-    return ACCESS_RETRY;
+    Task *task = cpu->bus_data;
+
+    if (!debug_watches(task, align_down(physical, GUEST_PAGE_SIZE)) ||
+        memory_write_word(task_memory(task), physical, size, value)) {
+        return ACCESS_RETRY;
+    }
+    debug_accessed(task, physical, size, true);
+    return ACCESS_OK;
 }
 
 static uint64_t user_time(Cpu *cpu)
@@ -100,6 +115,7 @@ Task *task_new(Process *process, Error **error)
         free(task);
         return NULL;
     }
+    debug_prepare(task);
     task->cpu->exceptions_exit = true;
     task->cpu->exec.guarded = true;
     task->cpu->exec.base = (uintptr_t)process->memory->base;
@@ -120,7 +136,7 @@ static void handle_exception(Task *task)
     task->cpu->exec.exception.pending = false;
     if (exception.kind == EXCEPTION_SYSCALL) {
         syscall_run(task);
-    } else {
+    } else if (exception.signal != SIGTRAP || !debug_breakpoint(task)) {
         signal_force(task, exception.signal, exception.code, exception.address);
     }
 }
@@ -131,8 +147,12 @@ void task_run(Task *task)
         if (atomic_load(&task->pending) || task->mask_saved) {
             signals_deliver(task);
         }
-        if (cpu_run(task->cpu, INT64_MAX) == CPU_EXIT_EXCEPTION) {
+        bool steps = debug_enter(task);
+        CpuExit reason = cpu_run(task->cpu, INT64_MAX);
+        debug_leave(task);
+        if (reason == CPU_EXIT_EXCEPTION) {
             handle_exception(task);
         }
+        debug_ran(task, steps && reason != CPU_EXIT_STOPPED);
     }
 }

@@ -86,6 +86,9 @@ static const uint32_t fp_contexts[] = { offsetof(RiscvState, fp) };
 
 enum { ELF_MACHINE_RISCV = 243 };
 
+/* By the groups of the register table. */
+static const char *const gdb_features[] = { "org.gnu.gdb.riscv.cpu", "org.gnu.gdb.riscv.fpu" };
+
 /* guests: riscv32_guest riscv64_guest */
 #define RISCV_GUEST(bits_, elf_class_, default_) \
     const Guest riscv##bits_##_guest = { \
@@ -105,6 +108,9 @@ enum { ELF_MACHINE_RISCV = 243 };
         }, \
         .target = "riscv" #bits_, \
         .elf_machine = ELF_MACHINE_RISCV, \
+        .gdb_architecture = "riscv:rv" #bits_, \
+        .gdb_features = gdb_features, \
+        .gdb_feature_count = ARRAY_SIZE(gdb_features), \
         .elf_class = elf_class_, \
         .word_bits = bits_, \
         .page_bits = 12, \

@@ -241,6 +241,13 @@ static uint64_t riscv_abi_hwcap(const Cpu *cpu)
     return bits;
 }
 
+/* ebreak, c.ebreak */
+static const uint8_t *riscv_abi_breakpoint(uint64_t size)
+{
+    static const uint8_t wide[] = { 0x73, 0x00, 0x10, 0x00 }, narrow[] = { 0x02, 0x90 };
+    return size == sizeof wide ? wide : size == sizeof narrow ? narrow : NULL;
+}
+
 static void riscv_abi_print_cpuinfo(const Cpu *cpu, unsigned index, StrBuf *text)
 {
     const RiscvConfig *c = cpu->config;
@@ -288,6 +295,7 @@ static const SyscallNumber numbers32[] = {
         .push_frame = riscv_abi_push_frame, \
         .pop_frame = riscv_abi_pop_frame, \
         .hwcap = riscv_abi_hwcap, \
+        .breakpoint = riscv_abi_breakpoint, \
         .print_cpuinfo = riscv_abi_print_cpuinfo, \
     }
 
