@@ -258,8 +258,8 @@ static int x64_enter(const void *data, Exec *exec, Cpu *cpu, const void *code)
     if (exec->base) {
         set_gs_base(common, exec->base);
     }
-    Left left = enter(code, exec->state + STATE_BIAS, x64_fp_control(fp));
-    fp->flags |= (uint8_t)x64_fp_flags((uint32_t)left.control);
+    Left left = enter(code, exec->state + STATE_BIAS, float_control(common, fp));
+    fp->flags |= common->flags_of_control[left.control & 63];
     return (int)left.reason;
 }
 

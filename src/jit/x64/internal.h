@@ -273,6 +273,11 @@ Lower lower_float, lower_function;
 /* lower_float.c */
 void emit_float_cold(Compiler *c);
 void float_prepare(X64Common *common);
+static inline uint32_t float_control(const X64Common *common, const FpContext *fp)
+{
+    bool flushes = fp->flush_inputs || fp->flush_outputs;
+    return flushes ? x64_fp_control(fp) : common->control_of_rounding[fp->rounding & 7];
+}
 void float_emit_common(X64Code *code, X64Common *common);
 /* What an xmm register holds has its final bits behind this. Changes the host's flags. */
 void float_settle(Compiler *c, unsigned reg);
