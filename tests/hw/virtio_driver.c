@@ -454,7 +454,7 @@ const DriverKind driver_kinds[] = {
 
 static const Guest big_guest = { .target = "big", .word_bits = 64, .page_bits = 12, .big_endian = true };
 
-Driver *driver_start_with(const DriverKind *kind, uint64_t features)
+Driver *driver_start_device(const DriverKind *kind, const char *class, uint64_t features)
 {
     Driver *driver = driver_new_empty(kind->legacy);
 
@@ -462,11 +462,16 @@ Driver *driver_start_with(const DriverKind *kind, uint64_t features)
     if (kind->big_endian) {
         driver->bench->machine->guest = &big_guest;
     }
-    driver_add(driver, "bench-virtio", "packed=on");
+    driver_add(driver, class, "packed=on");
     driver_run(driver);
     driver_negotiate(driver, features);
     g_assert_cmphex(driver->features & ~BIT(VIRTIO_F_VERSION_1), ==, features & ~BIT(VIRTIO_F_VERSION_1));
     return driver;
+}
+
+Driver *driver_start_with(const DriverKind *kind, uint64_t features)
+{
+    return driver_start_device(kind, "bench-virtio", features);
 }
 
 Driver *driver_start(const void *kind) { return driver_start_with(kind, ((const DriverKind *)kind)->features); }

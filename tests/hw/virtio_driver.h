@@ -149,6 +149,8 @@ extern const DriverKind driver_kinds[];
 /* From a new bench to negotiated features. */
 Driver *driver_start(const void *kind);
 Driver *driver_start_with(const DriverKind *kind, uint64_t features);
+/* The same with another device than the test's. */
+Driver *driver_start_device(const DriverKind *kind, const char *class, uint64_t features);
 /* A test of each kind, "/virtqueue/KIND/NAME". */
 typedef struct DriverTest {
     const char *name;
