@@ -19,7 +19,7 @@ enum {
     CLINT_MTIME = CLINT + 0xbff8,
     LINE_MSIP = 3,
     LINE_MTIP = 7,
-    SLICE = 64, /* instructions between looks at the timers */
+    SLICE = 2000, /* instructions between looks at the timers; at its end translated code does not run */
 };
 
 extern const Guest riscv32_guest, riscv64_guest;
