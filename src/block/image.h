@@ -29,7 +29,8 @@ bool block_create(BlockGraph *graph, const BlockDriver *driver, const char *file
 /* What an image says of itself. */
 typedef struct BlockFacts {
     uint32_t cluster_bytes; /* 0: it has no clusters */
-    bool dirty;             /* it was not closed */
+    uint64_t vm_state_offset; /* where the state of a machine would be, behind the disk; 0: nowhere */
+    bool dirty;               /* it was not closed */
     bool corrupt;
     const char *backing_file, *backing_format; /* as they stand in it; NULL where there are none */
     Json *specific; /* the driver's own, as query-block tells them; NULL: nothing. The caller's */

@@ -37,6 +37,7 @@ static const struct {
     int (*run)(const char *program, int count, char **arguments);
 } tools[] = {
     { "img", img_main },
+    { "io", io_main },
 };
 
 /* The tool of that name; false where there is none. */
@@ -53,7 +54,8 @@ static bool run_tool(const char *name, const char *program, int count, char **ar
 
 static void print_usage(FILE *file)
 {
-    fprintf(file, "usage: myna system GUEST [options]\n       myna img COMMAND [options]\n\nGuests:\n");
+    fprintf(file, "usage: myna system GUEST [options]\n       myna img COMMAND [options]\n"
+                  "       myna io [options] [file]\n\nGuests:\n");
     for (size_t i = 0; i < guest_count; i++) {
         fprintf(file, "  %s\n", guests[i]->target);
     }

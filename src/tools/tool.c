@@ -90,7 +90,9 @@ BlockEdge *tool_open(const Tool *tool, const ToolOpen *open)
     BlockEdge *edge = node ? block_attach(node, tool->program, open->permissions, open->shared, &error) : NULL;
     block_node_unref(node);
     if (!edge) {
-        tool_report(tool, error, "Could not open '%s': ", open->name);
+        AUTO_FREE char *before = open->complaint ? string_format("%s%s: ", open->complaint, open->name)
+                                                 : string_format("Could not open '%s': ", open->name);
+        tool_report(tool, error, "%s", before);
         return NULL;
     }
     block_edge_set_write_through(edge, open->write_through);

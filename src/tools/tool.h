@@ -8,6 +8,7 @@
 
 /* The programs; `arguments` do not have the program's name. They return an exit status. */
 int img_main(const char *program, int count, char **arguments);
+int io_main(const char *program, int count, char **arguments);
 
 extern const char tool_version[]; /* what --version says behind the program's name */
 
@@ -34,6 +35,7 @@ typedef struct ToolOpen {
     unsigned flags;     /* BLOCK_OPEN_* */
     bool write_through;
     unsigned permissions, shared;
+    const char *complaint; /* how a message begins, before the name; NULL: "Could not open 'NAME': " */
 } ToolOpen;
 /* NULL after a message. */
 BlockEdge *tool_open(const Tool *tool, const ToolOpen *open);

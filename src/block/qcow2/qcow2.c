@@ -225,7 +225,10 @@ static Json *specific_facts(const Qcow2 *qcow2)
 static void qcow2_facts(const BlockNode *node, BlockFacts *facts)
 {
     const Qcow2 *qcow2 = node->state;
-    *facts = (BlockFacts){ .cluster_bytes = (uint32_t)qcow2->cluster_bytes, .dirty = qcow2_has(qcow2, QCOW2_DIRTY),
+    uint64_t table = BIT(qcow2->table_bits + qcow2->header.cluster_bits);
+    *facts = (BlockFacts){ .cluster_bytes = (uint32_t)qcow2->cluster_bytes,
+                           .vm_state_offset = align_up(qcow2->header.size, table),
+                           .dirty = qcow2_has(qcow2, QCOW2_DIRTY),
                            .corrupt = qcow2_has(qcow2, QCOW2_CORRUPT), .backing_file = qcow2->header.backing_file,
                            .backing_format = qcow2->header.backing_format, .specific = specific_facts(qcow2) };
 }

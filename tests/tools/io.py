@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""The io program: what its commands do, print and return.
+
+    io.py FOLDER_OF_PROGRAMS
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+FOLDER = os.path.abspath(sys.argv.pop(1))
+
+
+class IoTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(dir='/var/tmp')
+        self.addCleanup(self.folder.cleanup)
+        subprocess.run([os.path.join(FOLDER, 'qemu-img'), 'create', '-q', '-f', 'qcow2', 'a.qcow2', '10M'],
+                       cwd=self.folder.name, check=True)
+
+    def run_io(self, *commands, status=0, options=(), name='a.qcow2', stdin=''):
+        words = [os.path.join(FOLDER, 'qemu-io'), *options]
+        for command in commands:
+            words += ['-c', command]
+        result = subprocess.run(words + [name], cwd=self.folder.name, capture_output=True, text=True, timeout=60,
+                                input=stdin, check=False)
+        self.assertEqual(result.returncode, status, f'{commands}: {result.stdout}{result.stderr}')
+        return re.sub(r'ops; .*', 'ops', result.stdout) + result.stderr
+
+    def check(self, command, output, status=0):
+        self.assertEqual(self.run_io(command, status=status), output)
+
+    def test_transfers(self):
+        self.check('write -P 1 0 1M', 'wrote 1048576/1048576 bytes at offset 0\n1 MiB, 1 ops\n')
+        self.check('read -P 1 4k 1k', 'read 1024/1024 bytes at offset 4096\n1 KiB, 1 ops\n')
+        self.check('read -P 2 0 4k', 'Pattern verification failed at offset 0, 4096 bytes\n'
+                   'read 4096/4096 bytes at offset 0\n4 KiB, 1 ops\n', 1)
+        self.check('read -v 0 18', '00000000:  ' + '01 ' * 16 + ' ' + '.' * 16 + '\n00000010:  01 01  ..\n'
+                   'read 18/18 bytes at offset 0\n18 bytes, 1 ops\n')
+        self.check('writev -P 4 5M 4k 4k', 'wrote 8192/8192 bytes at offset 5242880\n8 KiB, 1 ops\n')
+        self.check('readv -q -P 4 5M 1k 7k', '')
+        self.check('write -q -z 0 512', '')
+        self.check('read -q -P 0 0 512', '')
+        self.check('read -q -P 1 512 512', '')
+        self.check('read -q -P 1 -s 512 -l 512 0 2k', '')
+        self.check('write -q -c -P 7 1M 64k', '')
+        self.check('read -q -P 7 1M 64k', '')
+        self.check('discard 1M 64k', 'discard 65536/65536 bytes at offset 1048576\n64 KiB, 1 ops\n')
+        self.assertIn('wrote 4096/4096', self.run_io('aio_write -P 5 2M 4k', 'aio_flush', 'read -q -P 5 2M 4k'))
+        self.check('read 100M 4k', 'read failed: Input/output error\n', 1)
+        with open(os.path.join(self.folder.name, 'pattern'), 'w', encoding='ascii') as file:
+            file.write('hello')
+        self.check('write -q -s pattern 6M 7', '')
+        self.assertIn('hellohe', self.run_io('read -v 6M 7'))
+
+    def test_facts(self):
+        self.run_io('write 0 1M', 'write 3M 64k')
+        self.check('length', '10 MiB\n')
+        self.check('alloc 0 4M', '1114112/4194304 bytes allocated at offset 0 bytes\n')
+        self.check('map', '1 MiB (0x100000) bytes     allocated at offset 0 bytes (0x0)\n'
+                   '2 MiB (0x200000) bytes not allocated at offset 1 MiB (0x100000)\n'
+                   '64 KiB (0x10000) bytes     allocated at offset 3 MiB (0x300000)\n'
+                   '6.938 MiB (0x6f0000) bytes not allocated at offset 3.062 MiB (0x310000)\n')
+        self.assertEqual(self.run_io('truncate 11M', 'length'), '11 MiB\n')
+        self.assertIn('vm state offset: 512 MiB\n', self.run_io('info'))
+
+    def test_errors(self):
+        self.check('foo', 'command "foo" not found\n', 1)
+        self.check('write 0', 'bad argument count 1 to write, expected at least 2 arguments\n', 1)
+        self.check('length 5', 'bad argument count 1 to length, expected 0 arguments\n', 1)
+        self.check('read x 4', 'Parsing error: non-numeric argument, or extraneous/unrecognized suffix -- x\n', 1)
+        self.check('write -P 999 0 4', '999 is not a valid pattern byte\n', 1)
+        self.check('write -z -P 1 0 4', 'Only one of -z, -P, and -s can be specified at the same time\n', 1)
+        self.assertEqual(self.run_io('write 0 4k', status=1, options=['-r']), 'qemu-io: Block node is read-only\n')
+        self.assertEqual(self.run_io(name='nonexist', status=1), "qemu-io: can't open device nonexist: Could not open "
+                         "'nonexist': No such file or directory\n")
+        self.assertEqual(self.run_io('close', 'length', 'open a.qcow2', 'length', status=1),
+                         "10 MiB\nno file open, try 'help open'\n")
+
+    def test_lines(self):
+        self.assertEqual(self.run_io(stdin='length\nfoo\nquit\nlength\n'),
+                         'qemu-io> 10 MiB\nqemu-io> qemu-io> command "foo" not found\n')
+
+
+if __name__ == '__main__':
+    unittest.main(verbosity=2)
