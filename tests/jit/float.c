@@ -184,7 +184,7 @@ static uint64_t any_value(uint64_t *seed)
     return pick(seed, 3) ? random_edgy(seed) : edges[pick(seed, ARRAY_SIZE(edges))];
 }
 
-static void fill(TestMachine *machine, uint64_t seed)
+static void fill(TestMachine *machine, unsigned mode, uint64_t seed)
 {
     uint8_t rounding = (uint8_t)pick(&seed, 4);
 
@@ -196,7 +196,8 @@ static void fill(TestMachine *machine, uint64_t seed)
         memcpy(machine->memory + 0x100 + 8 * i, &value, sizeof value);
     }
     machine->exec.exception.pending = false;
-    memset(machine->state.fp, 0, sizeof machine->state.fp);
+    machine->exec.mode = mode;
+    machine->state.fp[0] = machine->state.fp[1] = test_fp_rules[mode];
     machine->state.fp[0].rounding = machine->state.fp[1].rounding = rounding;
 }
 
@@ -230,8 +231,9 @@ static void build(IrBlock *block, uint64_t random)
     ir_exit(&b, IR_EXIT_RECHECK);
 }
 
-static void test_blocks(void)
+static void test_blocks(gconstpointer data)
 {
+    unsigned mode = GPOINTER_TO_UINT(data);
     TestMachine *one = machine_new(), *two = machine_new();
     IrBlock block;
 
@@ -242,8 +244,8 @@ static void test_blocks(void)
         machine_map(two, seed & 2);
         two->engine = seed & 1 ? ENGINE_HOST : ENGINE_HOST_COUNTED;
         for (unsigned state = 0; state < 4; state++) {
-            fill(one, seed * 4 + state + 77);
-            fill(two, seed * 4 + state + 77);
+            fill(one, mode, seed * 4 + state + 77);
+            fill(two, mode, seed * 4 + state + 77);
             int reason = machine_run(one, &block);
             g_assert_cmpint(machine_run(two, &block), ==, reason);
             compare(one, two, seed, &block);
@@ -282,7 +284,10 @@ static void test_old_host(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/jit/float/blocks", test_blocks);
+    for (unsigned mode = 0; mode < TEST_MODES; mode++) {
+        g_autofree char *path = g_strdup_printf("/jit/float/blocks/%u", mode);
+        g_test_add_data_func(path, GUINT_TO_POINTER(mode), test_blocks);
+    }
 #ifdef __x86_64__
     g_test_add_func("/jit/float/old-host", test_old_host);
 #endif

@@ -82,6 +82,18 @@ static const uint16_t frequent[] = { R_X0 + 2, R_X0 + 1, R_X0, R_W0, R_X0 + 3, R
 static const uint16_t frequent_float[] = { R_X0 + 4, R_X0 + 5, R_X0 + 6 };
 static const uint32_t fp_contexts[] = { offsetof(TestState, fp[0]), offsetof(TestState, fp[1]) };
 
+const FpContext test_fp_rules[TEST_MODES] = {
+    { 0 },
+    { .nan_rule = FP_NAN_X86_SSE, .default_nan_negative = true, .fma_invalid_keeps_nan = true,
+      .int_invalid_indefinite = true },
+    { .nan_rule = FP_NAN_X86_SSE, .default_nan_negative = true, .fma_invalid_keeps_nan = true,
+      .int_invalid_indefinite = true, .flush_inputs = true, .flush_outputs = true },
+    { .nan_rule = FP_NAN_ARM, .tiny_before_rounding = true, .int_invalid_zero_nan = true },
+    { .nan_rule = FP_NAN_ARM, .nan_signal_bit_inverted = true, .default_nan_all_ones = true },
+};
+
+static const FpContext *fp_rules(uint64_t mode, unsigned context) { return &test_fp_rules[mode]; }
+
 const IrGuest test_guest = {
     .name = "test",
     .registers = registers,
@@ -91,6 +103,7 @@ const IrGuest test_guest = {
     .helper_count = HELPERS,
     .fp_contexts = fp_contexts,
     .fp_context_count = 2,
+    .fp_rules = fp_rules,
     .frequent = frequent,
     .frequent_count = ARRAY_SIZE(frequent),
     .frequent_float = frequent_float,
@@ -275,7 +288,8 @@ CompileResult machine_compile(TestMachine *machine, const IrBlock *block, unsign
         machine_prepare(machine);
     }
     CodeSpace space = code_space(machine);
-    *code = (CodeBlock){ .flags = flags, .pc = block->pc };
+    flags |= machine->exec.mode ? CODE_FP_EXACT : 0;
+    *code = (CodeBlock){ .flags = flags, .pc = block->pc, .mode = machine->exec.mode };
     memset(space.data, 0, machine->data_dirty);
     CompileResult result = host->compile(&space, machine->code_common, block, &test_guest, code);
     machine->data_dirty = result == COMPILE_DONE ? space.data_used : space.data_room;

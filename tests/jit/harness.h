@@ -41,6 +41,10 @@ enum { H_SUM3, H_SUM6, H_RAISE, H_RAISE_IF, H_SWAP, H_COUNT, HELPERS };
 enum { TEST_PAGE_BITS = 8, TEST_MEMORY = 4096 };
 #define TEST_BASE UINT64_C(0x12345000) /* of memory; every fourth page is read-only, what is around it faults */
 
+/* How floating point is in a mode: that of exec.mode. Blocks of host code are exact in other modes than 0. */
+enum { TEST_MODES = 5 };
+extern const FpContext test_fp_rules[TEST_MODES];
+
 /* What runs a block. Host code is the interpreter where the host has none. */
 typedef enum TestEngine { ENGINE_INTERPRETER, ENGINE_HOST, ENGINE_HOST_COUNTED, ENGINES } TestEngine;
 

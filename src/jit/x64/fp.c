@@ -176,7 +176,8 @@ static unsigned fma_target(const Emitter *e)
     return e->treatment == FP_TREAT_CHECK && (takes_factor || !e->default_nans) ? o->scratch[0] : o->result;
 }
 
-/* The three orders of operands let the result be in the place of any of them. */
+/* The three orders of operands let the result be in the place of any of them. In each, a's NaN comes before b's, and
+ * b's before c's. */
 static X64FpOutcome emit_fma(Emitter *e)
 {
     const X64FpOperation *o = e->o;
@@ -186,10 +187,9 @@ static X64FpOutcome emit_fma(Emitter *e)
     if (o->type == IR_F16 || !e->host->fma) {
         return X64_FP_CALL;
     }
-    if (to == o->a && to != o->c) { /* reg = second * reg + rm; reg = reg * rm + second */
-        X64Op form = (X64Op)(first + 2 * (o->b.memory ? FORM_132 : FORM_213));
-        x64_rrm(e->code, form, to, o->b.memory ? o->c : b, o->b.memory ? o->b : x64_register(o->c));
-    } else if (!o->b.memory && to == b && to != o->c) {
+    if (to == o->a && to != o->c) { /* reg = reg * rm + second */
+        x64_rrm(e->code, (X64Op)(first + 2 * FORM_132), to, o->c, o->b);
+    } else if (!o->b.memory && to == b && to != o->c) { /* reg = second * reg + rm */
         x64_rrr(e->code, (X64Op)(first + 2 * FORM_213), to, o->a, o->c);
     } else { /* reg = second * rm + reg */
         move(e, to, o->c);

@@ -64,7 +64,9 @@ void emit_float_cold(Compiler *c)
         } else if (cold->check_count) {
             emit_settle_cold(c, cold);
         } else {
-            x64_fp_emit_cold(&c->code, &frame, float_rules(c), &cold->operation, &cold->cold);
+            /* What is not boxed is the same NaN for all. */
+            const FpContext *rules = cold->operation.op == IR_OP_funbox ? &riscv_like : float_rules(c);
+            x64_fp_emit_cold(&c->code, &frame, rules, &cold->operation, &cold->cold);
         }
     }
 }
