@@ -122,6 +122,34 @@ class Options(Test):
         for value, status in ((0x5555, 0), (0x33333, 3), (0x23333, 2)):
             self.assertEqual(run(self.program(), *self.finisher(value))[0], status)
 
+    def test_guest_ends_under_each_accelerator(self):
+        for accelerator in ('tcg', 'jit,thread=single', 'tcg,one-insn-per-tb=on,tb-size=1', 'interp',
+                            'interp,thread=single,one-insn-per-tb=on'):
+            with self.subTest(accelerator):
+                self.assertEqual(run(self.program(), *self.finisher(0x33333), '-smp', '4', '-accel', accelerator),
+                                 (3, ''))
+
+    def test_guest_runs_by_turns(self):
+        """Four processors that all spin: each has its turn, and a pause finds all of them."""
+        with open(self.path('guest'), 'wb') as file:
+            # csrr a0, mhartid; slli a0, a0, 3; lui a1, 0x80100; slli a1, a1, 32; srli a1, a1, 32; add a1, a1, a0;
+            # addi a2, a2, 1; sd a2, (a1); j -8
+            for word in (0xf1402573, 0x00351513, 0x801005b7, 0x02059593, 0x0205d593, 0x00a585b3, 0x00160613, 0x00c5b023,
+                         0xff9ff06f):
+                file.write(word.to_bytes(4, 'little'))
+        vm = self.start('-M', 'virt', '-display', 'none', '-nodefaults', '-bios', self.path('guest'), '-smp', '4',
+                        '-accel', 'tcg,thread=single')
+
+        def counts():
+            lines = vm.hmp('xp /4dg 0x80100000').splitlines()
+            return [int(number) for line in lines for number in line.partition(':')[2].split()]
+
+        for _ in range(2):
+            before = counts()
+            wait_for(lambda: all(now > then for now, then in zip(counts(), before)), 'each processor')
+        vm.command('stop')
+        self.assertEqual(counts(), counts())
+
     def test_guest_resets(self):
         vm = self.start(*self.finisher(0x7777), '-S', '-no-reboot')
         vm.command('cont')
