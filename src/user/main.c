@@ -227,6 +227,7 @@ int user_main(int argc, char **argv, char **environment)
         command.arguments[0] = (char *)options.argv0;
     }
     Task *task = NULL;
+    signals_catch_faults();
     if (user_options_log(&options, process.log, &error) && process_init(&process, &error)) {
         task = start_program(&process, fd, path, command.arguments, command.environment, &error);
     }
@@ -243,9 +244,4 @@ int user_main(int argc, char **argv, char **environment)
     }
     signals_start(&process);
     task_main(task);
-}
-
-int main(int argc, char **argv)
-{
-    return user_main(argc, argv, environ);
 }

@@ -112,6 +112,12 @@ static void mirror_action(const Process *process, int number, uint64_t handler, 
     }
 }
 
+void signals_catch_faults(void)
+{
+    user_set_handler(SIGSEGV, (void *)host_handler, SA_SIGINFO | SA_RESTART);
+    user_set_handler(SIGBUS, (void *)host_handler, SA_SIGINFO | SA_RESTART);
+}
+
 void signals_start(Process *process)
 {
     for (int number = 1; number <= SIGNALS; number++) {

@@ -3,6 +3,8 @@
 
 #include "user/process.h"
 
+/* Before anything touches guest memory: copies from and to it survive faults then. */
+void signals_catch_faults(void);
 /* Handlers for what the program began with; faults are always ours. */
 void signals_start(Process *process);
 /* CLONE_CLEAR_SIGHAND: what has a handler is as at first again. By the child itself. */
