@@ -72,7 +72,8 @@ BY_LIBC = {
 
 def tests(root):
     folder = os.path.join(root, 'tests/user')
-    return {name[:-2]: '\n'.join(read_lines(folder, name)) for name in sorted(os.listdir(folder)) if name.endswith('.c')}
+    return {name[:-2]: '\n'.join(read_lines(folder, name)) for name in sorted(os.listdir(folder))
+            if name.endswith('.c') and name != 'unit.c'}
 
 
 def tests_of(name, sources):
