@@ -401,6 +401,91 @@ TEST fetch_across_pages
     CHECK a5, 7
     END
 
+/* Where nothing answers behind a page: the address is the virtual one, of the part that is there no more. */
+#define HOLE 0x4000
+TEST holes
+    SET_UP
+    SET_LEAF s0, V | R | W | X | A | D
+    li t1, HOLE
+    SET_ENTRY 0, 1, t1, V | R | W | X | A | D
+    sfence.vma
+    li a5, VIRTUAL + 4096
+    SUPERVISOR lw a2, (a5)
+    FAULTS 5, VIRTUAL + 4096
+    SUPERVISOR sw a2, (a5)
+    FAULTS 7, VIRTUAL + 4096
+    SUPERVISOR amoadd.w a2, a2, (a5)
+    FAULTS 7, VIRTUAL + 4096
+    SUPERVISOR lr.w a2, (a5)
+    FAULTS 5, VIRTUAL + 4096
+    SUPERVISOR jr a5
+    FAULTS 1, VIRTUAL + 4096
+    CHECK s4, VIRTUAL + 4096
+    li a4, VIRTUAL + 4094           /* across the edge */
+    SUPERVISOR lw a2, (a4)
+    FAULTS 5, VIRTUAL + 4096
+    la t0, page + 4092
+    li t1, 0x0013abcd               /* the first half of a nop that goes on in the hole */
+    sw t1, (t0)
+    fence.i
+    SUPERVISOR jr a4
+    FAULTS 1, VIRTUAL + 4096
+    CHECK s4, VIRTUAL + 4094
+    li a4, HOLE                     /* machine mode, without tables */
+    TRY jr a4
+    FAULTS 1, HOLE
+    CHECK s4, HOLE
+    TRY lw a2, 2(a4)
+    FAULTS 5, HOLE + 2
+    END
+
+/* Tables that lead to themselves come to an end. */
+TEST tables_in_circles
+    SET_UP
+    TABLE t0, LEVELS - 1
+#if __riscv_xlen == 64
+    SET_ENTRY LEVELS - 1, 0x1ff, t0, V
+    li a4, -16
+#else
+    SET_ENTRY LEVELS - 1, 0x3ff, t0, V
+    li a4, -16
+#endif
+    sfence.vma
+    SUPERVISOR lw a2, (a4)
+    FAULTS LOAD_FAULT, -16
+    SUPERVISOR sw a2, (a4)
+    FAULTS STORE_FAULT, -16
+    SUPERVISOR jr a4
+    FAULTS FETCH_FAULT, -16
+    CHECK s4, -16
+    END
+
+/* A program that writes its own tables: each change is seen after a fence, also of the page that is executed. */
+TEST tables_that_map_themselves
+    SET_UP
+    TABLE t0, 0
+    SET_ENTRY 0, 0, t0, V | R | W | A | D
+    sfence.vma
+    li a4, VIRTUAL                  /* entry 2 becomes the page */
+    srli t0, s0, 2
+    ori t0, t0, V | R | W | A | D
+    ENTER MSTATUS_MPP_S
+    SE t0, 2 * ENTRY_BYTES(a4)
+    sfence.vma
+    li a5, VIRTUAL + 2 * 4096
+    lw a2, (a5)
+    SE zero, 2 * ENTRY_BYTES(a4)
+    sfence.vma
+    TRY lw a3, (a5)
+    FAULTS LOAD_FAULT, VIRTUAL + 2 * 4096
+    CHECK a2, 0x12345678
+    ENTER MSTATUS_MPP_S
+    SE zero, (a4)                   /* and its own entry goes */
+    sfence.vma
+    TRY SE zero, (a4)
+    FAULTS STORE_FAULT, VIRTUAL
+    END
+
 /* Tables in a place where nothing answers: an access fault of the access's kind. */
 TEST table_access_fault
     SET_UP

@@ -3,9 +3,10 @@
 
     privileged_compare.py LEVELS GCC EMULATOR CPU EMULATOR CPU [PROGRAMS [SEED [DIRECTORY]]]
 
-LEVELS is 2 (Sv32, RV32) to 5. Programs write and read CSRs, change the privilege, and access memory by page tables
-that are random, with traps delegated or not. Both processors should have the same extensions, without H and triggers.
-The last program is left in DIRECTORY. Not part of the tests: the other emulator is not ours.
+EMULATOR may have options behind it. LEVELS is 2 (Sv32, RV32) to 5. Programs write and read CSRs, change the privilege,
+and access memory by page tables that are random, with traps delegated or not. Both processors should have the same
+extensions, without H and triggers. The last program is left in DIRECTORY. The tests compare interpreter and translator;
+emulators of others are for comparing by hand: where they differ, the manual decides.
 """
 import pathlib
 import random
@@ -196,7 +197,7 @@ def without_accessed(text, size, levels):
 
 
 def output(emulator, cpu, image):
-    command = [emulator, '-M', 'virt', '-cpu', cpu, '-bios', 'none', '-m', '16', '-display', 'none', '-monitor', 'none',
+    command = [*emulator.split(), '-M', 'virt', '-cpu', cpu, '-bios', 'none', '-m', '16', '-display', 'none', '-monitor', 'none',
                '-serial', 'stdio', '-kernel', image]
     try:
         return subprocess.run(command, timeout=30, check=False, capture_output=True).stdout.decode()
