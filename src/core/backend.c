@@ -32,6 +32,9 @@ static bool make_block(MemoryBackend *backend, RamBacking backing, const char *p
     if (!backend->size) {
         return error_set(error, "%s '%s': a size is needed", object->class->name, name);
     }
+    if (backend->prealloc && !backend->reserve) {
+        return error_set(error, "%s '%s': 'prealloc=on' and 'reserve=off' are incompatible", object->class->name, name);
+    }
     backend->block = ram_block_new(name, backend->size, &options, error);
     if (!backend->block) {
         return error_prepend(error, "%s '%s': ", object->class->name, name);

@@ -65,6 +65,7 @@ ROWS = (
     ([*NONE, '-object', 'rng-rnadom,id=r'], 'rng-rnadom', 'rng-random'),
     ([*NONE, '-object', 'rng-random'], 'id'),
     ([*NONE, '-object', 'rng-random,id=1'], 'identifier'),
+    ([*NONE, '-object', 'memory-backend-ram,id=m,size=1M,prealloc=on,reserve=off'], "'m'", 'incompatible'),
     ([*NONE, '-object', 'rng-random,id=r,fielname=x'], 'fielname', 'filename'),
     (['-M', 'virt', '-drive', 'if=none,id=d'], 'file'),
     (['-M', 'virt', '-drive', 'file=/nowhere/disk,format=raw'], '/nowhere/disk'),
