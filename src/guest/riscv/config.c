@@ -187,6 +187,7 @@ static const struct {
     IMPLIES(g, i), IMPLIES(g, m), IMPLIES(g, a), IMPLIES(g, f), IMPLIES(g, d), IMPLIES(g, zicsr), IMPLIES(g, zifencei),
     IMPLIES(m, zmmul), IMPLIES(a, zaamo), IMPLIES(a, zalrsc), IMPLIES(b, zba), IMPLIES(b, zbb), IMPLIES(b, zbs),
     IMPLIES(s, u), IMPLIES(u, zicsr), IMPLIES(zicntr, zicsr), IMPLIES(zihpm, zicsr),
+    { { MEMBER(smstateen), MEMBER(s) }, MEMBER(ssstateen), 0 },
     IMPLIES(zacas, zaamo), IMPLIES(zabha, zaamo), IMPLIES(zawrs, zalrsc),
     IMPLIES(zcd, d), IMPLIES(zcf, f), IMPLIES(d, f), IMPLIES(zfa, f), IMPLIES(zfbfmin, f), IMPLIES(zfh, zfhmin),
     IMPLIES(zfhmin, f), IMPLIES(f, zicsr),

@@ -214,6 +214,8 @@ static void test_config_rules(void)
         { "sifive-u54,pmp=off", NULL, "'pmp'" },
         { "sifive-u54,mvendorid=5", NULL, "mvendorid" },
         { "rv64,pmu-num=30", NULL, "29 counters" },
+        { "rv64i,zicsr=on,u=on,s=on,priv_spec=v1.10.0,smstateen=on", NULL, "smstateen needs priv_spec=v1.12.0" },
+        { "rv64i,zicsr=on,u=on,smstateen=on", "rv64i_zicsr_smstateen", NULL },
         { "rv64,m=maybe", NULL, "" },
         { "rv64,priv_spec=v9", NULL, "v1.10.0" },
     };
