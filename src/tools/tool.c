@@ -90,7 +90,7 @@ BlockEdge *tool_open(const Tool *tool, const ToolOpen *open)
     BlockEdge *edge = node ? block_attach(node, tool->program, open->permissions, open->shared, &error) : NULL;
     block_node_unref(node);
     if (!edge) {
-        AUTO_FREE char *before = open->complaint ? string_format("%s%s: ", open->complaint, open->name)
+        AUTO_FREE char *before = open->complaint ? string_copy(open->complaint)
                                                  : string_format("Could not open '%s': ", open->name);
         tool_report(tool, error, "%s", before);
         return NULL;

@@ -35,7 +35,7 @@ typedef struct ToolOpen {
     unsigned flags;     /* BLOCK_OPEN_* */
     bool write_through;
     unsigned permissions, shared;
-    const char *complaint; /* how a message begins, before the name; NULL: "Could not open 'NAME': " */
+    const char *complaint; /* how a message begins; NULL: "Could not open 'NAME': " */
 } ToolOpen;
 /* NULL after a message. */
 BlockEdge *tool_open(const Tool *tool, const ToolOpen *open);

@@ -193,6 +193,35 @@ class ImgTest(unittest.TestCase):
         self.expect_error('snapshot -c x tight.qcow2', "qemu-img: Could not create snapshot 'x': Invalid argument\n")
         self.run_img('check tight.qcow2')
 
+    def test_commit_and_rebase(self):
+        changed = bytearray(self.data)
+        changed[100:9000] = bytes(8900)
+        changed[3 << 20:(3 << 20) + 70000] = b'y' * 70000
+        with open(self.path('new.raw'), 'wb') as file:
+            file.write(changed)
+        for options in ['', '-o cluster_size=4k', '-o extended_l2=on', '-o compat=v2']:
+            self.run_img('convert -O qcow2 src.raw base.qcow2')
+            self.run_img(f'convert -O qcow2 {options} -B base.qcow2 -F qcow2 new.raw top.qcow2')
+            self.assertEqual(self.run_img('compare new.raw top.qcow2').stdout, 'Images are identical.\n')
+            self.run_img('create -q -f qcow2 -b top.qcow2 -F qcow2 third.qcow2')
+            self.run_img('rebase -b base.qcow2 -F qcow2 third.qcow2')  # without the one in between
+            self.run_img('compare new.raw third.qcow2')
+            self.run_img('check third.qcow2')
+            self.assertEqual(self.run_img('commit third.qcow2').stdout, 'Image committed.\n')
+            self.run_img('compare new.raw base.qcow2')
+            self.run_img('compare new.raw third.qcow2')
+            entries = json.loads(self.run_img('map --output=json third.qcow2').stdout)
+            self.assertEqual([entry['depth'] for entry in entries if entry['data'] and entry['depth'] == 0], [])
+            self.run_img('check third.qcow2')
+            self.run_img('check base.qcow2')
+            self.run_img('rebase -F raw -b src.raw third.qcow2')
+            self.run_img('compare new.raw third.qcow2')
+            self.run_img('rebase -b= third.qcow2'.replace('-b=', '--backing='))  # none
+            self.run_img('compare new.raw third.qcow2')
+            self.run_img('rebase -u -F qcow2 -b nowhere third.qcow2')
+            self.assertIn('backing file: nowhere\n', self.run_img('info third.qcow2').stdout)
+        self.expect_error('commit src.raw', 'qemu-img: Image does not have a backing file\n')
+
     def test_locked(self):
         self.run_img('create -q -f qcow2 a.qcow2 1M')
         with open(self.path('a.qcow2'), 'r+b') as file:

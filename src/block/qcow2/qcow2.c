@@ -251,6 +251,33 @@ static bool qcow2_change_backing_file(BlockNode *node, const char *filename, con
     return qcow2_header_rewrite(node, error);
 }
 
+/* All that it has goes, so that the backing file shows. */
+
+typedef struct Emptying {
+    BlockNode *node;
+    int error;
+} Emptying;
+
+static void run_emptying(void *data)
+{
+    Emptying *emptying = data;
+    BlockNode *node = emptying->node;
+    Qcow2 *qcow2 = node->state;
+    BlockTask *self = qcow2_task(node);
+    task_lock(&qcow2->lock, self);
+    int error = qcow2_begin_changes(node);
+    error = error ? error : qcow2_drop_range(node, self, 0, align_up(qcow2->header.size, qcow2->cluster_bytes));
+    task_unlock(&qcow2->lock);
+    emptying->error = error ? error : qcow2_flush_all(node);
+}
+
+static bool qcow2_make_empty(BlockNode *node, Error **error)
+{
+    Emptying emptying = { .node = node };
+    block_task_call(block_graph_runtime(node->graph), run_emptying, &emptying);
+    return !emptying.error || error_set_errno(error, emptying.error, "Could not empty the image");
+}
+
 static const char *const children[] = { "file", "data-file", "backing", NULL };
 
 const BlockDriver qcow2_driver = {
@@ -281,5 +308,6 @@ const BlockDriver qcow2_driver = {
     .snapshot_apply = qcow2_snapshot_apply,
     .snapshot_delete = qcow2_snapshot_delete,
     .snapshot_load = qcow2_snapshot_load,
+    .make_empty = qcow2_make_empty,
     .change_backing_file = qcow2_change_backing_file,
 };

@@ -16,8 +16,8 @@ typedef struct ImgArguments {
         *size, *preallocation, *create, *apply, *delete, *source_snapshot, *parallel, *sparse, *start_offset,
         *max_length;
     Texts options;
-    bool list, help, quiet, progress, image_opts, target_image_opts, force_share, unsafe, strict, compress, no_create,
-        target_is_zero, salvage, out_of_order, shrink, backing_chain;
+    bool drop, list, help, quiet, progress, image_opts, target_image_opts, force_share, unsafe, strict, compress,
+        no_create, target_is_zero, salvage, out_of_order, shrink, backing_chain;
     int names; /* what is no option */
     char **name;
 } ImgArguments;
@@ -57,8 +57,8 @@ struct Img {
 #define IMG_OUTPUT IMG_OPTION(0, "output", IMG_TEXT, output, "human|json", "output format")
 #define IMG_OPTIONS_END { 0 }
 
-extern const ImgCommand img_check, img_compare, img_convert, img_create, img_info, img_map, img_resize,
-    img_snapshot;
+extern const ImgCommand img_check, img_commit, img_compare, img_convert, img_create, img_info, img_map, img_rebase,
+    img_resize, img_snapshot;
 
 /* arguments.c: false after a message, or where help was asked for and printed; `*status` is the exit status then. */
 bool img_parse(Img *img, int count, char **arguments, ImgArguments *result, int *status);

@@ -54,7 +54,8 @@ bool io_open(Io *io, const ToolOpen *how)
     bool writes = open.flags & BLOCK_OPEN_WRITE, shares = open.flags & BLOCK_OPEN_FORCE_SHARE;
     open.permissions = BLOCK_PERMISSION_READ | (writes ? BLOCK_PERMISSION_WRITE | BLOCK_PERMISSION_RESIZE : 0);
     open.shared = shares ? BLOCK_PERMISSION_ALL : BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED;
-    open.complaint = "can't open device ";
+    AUTO_FREE char *complaint = string_format("can't open device %s: ", open.name);
+    open.complaint = complaint;
     io->edge = tool_open(&io->tool, &open);
     return io->edge != NULL;
 }
