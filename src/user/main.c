@@ -2,7 +2,7 @@
  * myna-user: runs a Linux program of another processor. Which processor is read off the program, or off the name that
  * we are called by (qemu-riscv64, myna-riscv32).
  *
- * Not here yet: -R for 64-bit guests beside a base, -trace, -seed, --register; -cpu takes models, no properties.
+ * Not here yet: -R for 64-bit guests beside a base, -trace; -cpu takes models, no properties.
  */
 #include "user/main.h"
 

@@ -95,6 +95,12 @@ static bool set_reserved(Parse *parse, const char *value, Error **error)
     return text_to_size(value, 1, &parse->options->reserved, error);
 }
 
+static bool set_seed(Parse *parse, const char *value, Error **error)
+{
+    parse->options->seeded = true;
+    return text_to_uint64(value, &parse->options->seed, error);
+}
+
 static bool parse_fd(const char *value, int *fd, Error **error)
 {
     uint64_t number;
@@ -183,6 +189,7 @@ static const struct OptionRow {
     { "accel", "MYNA_ACCEL", "name", set_accelerator, "how to run the program: tcg (by translation) or interp" },
     { "B", "QEMU_GUEST_BASE", "address", set_base, "where the program's address 0 is in ours" },
     { "R", "QEMU_RESERVED_VA", "size", set_reserved, "reserve so much address space for the program" },
+    { "seed", "QEMU_RAND_SEED", "number", set_seed, "make AT_RANDOM of this number: the same each time" },
     { "d", "QEMU_LOG", "item[,...]", set_log_items, "log these items" },
     { "dfilter", "QEMU_DFILTER", "range[,...]", set_log_ranges, "log what happens in these addresses alone" },
     { "D", "QEMU_LOG_FILENAME", "logfile", set_log_file, "write the log to 'logfile'" },

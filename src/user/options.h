@@ -14,6 +14,8 @@ typedef struct UserOptions {
     const char *log_items, *log_file, *log_ranges;
     uint64_t stack_size;     /* 0: the host's limit */
     uint64_t guest_base;     /* -B */
+    uint64_t seed;           /* -seed, where `seeded` */
+    bool seeded;
     uint64_t reserved;       /* -R */
     int self_fd;             /* -self-fd: our own file, open already; 0: nowhere */
     int program_fd;          /* -program-fd: where the program is open already; 0: nowhere */

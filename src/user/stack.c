@@ -2,6 +2,7 @@
  * The first stack of a program, as Linux lays it out: from the top the program's name, environment, arguments, 16 random
  * bytes and the platform's name, then the auxiliary vector and the pointers to all of them.
  */
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/host/host.h"
 #include "cpu/guest.h"
@@ -116,6 +117,23 @@ static size_t count_strings(char *const *strings)
     return count;
 }
 
+/* Of the host, or of -seed: then SplitMix64's numbers. */
+static void make_random(const UserOptions *options, uint8_t *bytes, size_t size)
+{
+    uint64_t state = options->seed;
+
+    if (!options->seeded) {
+        host_random(bytes, size);
+        return;
+    }
+    for (size_t i = 0; i < size; i += 8) {
+        uint64_t z = state += 0x9e3779b97f4a7c15;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+        z = (z ^ z >> 27) * 0x94d049bb133111eb;
+        store_le64(bytes + i, z ^ z >> 31);
+    }
+}
+
 uint64_t stack_make(Process *process, Cpu *cpu, char *const *arguments, char *const *environment, const char *name,
                     Error **error)
 {
@@ -138,7 +156,7 @@ uint64_t stack_make(Process *process, Cpu *cpu, char *const *arguments, char *co
     push_strings(&stack, arguments, argc, pointers + 1);
     program->arguments_start = stack.pointer;
     stack.pointer = align_down(stack.pointer, 16);
-    host_random(random, sizeof random);
+    make_random(process->options, random, sizeof random);
     fill_auxv(process, cpu, &v);
     add(&v, AT_RANDOM, push(&stack, random, sizeof random));
     add(&v, AT_EXECFN, name_address);
