@@ -401,7 +401,7 @@ class Conversation(Test):
                           {'type': 'full', 'model': {'name': 'rv64', 'props': {'zbogus': True}}},
                           {'type': 'full', 'model': {'name': 'rv64', 'props': {'zba': 'perhaps'}}},
                           {'type': 'full', 'model': {'name': 'rv64', 'props': 5}},
-                          {'type': 'full', 'model': {'name': 'rv64i', 'props': {'f': True}}}):
+                          {'type': 'full', 'model': {'name': 'rv64', 'props': {'f': True, 'zfinx': True}}}):
             with self.assertRaises(QmpError):
                 vm.command('query-cpu-model-expansion', arguments)
 
