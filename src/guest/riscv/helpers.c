@@ -68,6 +68,9 @@ static void zero_block(Cpu *cpu, uint64_t address, unsigned mode, unsigned size)
     unsigned step = MIN(size, 64);
     MemOp op = (MemOp)((unsigned)__builtin_ctz(step) | mode << MEM_MODE_SHIFT);
 
+    if (size >= sizeof(uint64_t) && cpu_zero_ram(cpu, start, size, mode)) {
+        return;
+    }
     for (uint64_t at = start; at - start < size; at += step) {
         if (!cpu->exec.memory->store(cpu, at, op, zeroes)) {
             cpu->exec.exception.value = address;
