@@ -83,20 +83,34 @@ def best_kernels(commands, rounds):
     return best
 
 
-def user(options):
-    theirs = qemu("qemu-riscv64")
-    with tempfile.TemporaryDirectory() as folder:
-        guest = compile_program(CROSS, "kernels.c", folder)
-        commands = [[compile_program("gcc", "kernels.c", folder)], [os.path.join(OURS, "myna-riscv64"), guest]]
-        results = best_kernels(commands + ([[theirs, guest]] if theirs else []), options.rounds)
+def print_kernels(results):
     wrong = 0
     print_head("ms")
     for name, (native, checksum) in results[0].items():
         if any(result[name][1] != checksum for result in results[1:]):
             print(f"{name}: the checksums differ")
             wrong += 1
-        print_row(name, native, results[1][name][0], results[2][name][0] if theirs else None)
+        print_row(name, native, results[1][name][0], results[2][name][0] if len(results) > 2 else None)
     print_means(results)
+    return wrong
+
+
+def print_translation(guest, folder):
+    """What the guest program's code costs to translate."""
+    code, program = os.path.join(folder, "code"), os.path.join(ROOT, "build-release", "benchmarks", "bench-translate")
+    subprocess.run([CROSS.replace("gcc", "objcopy"), "-O", "binary", "-j", ".text", guest, code], check=True)
+    print(flush=True)
+    subprocess.run([program, code], check=True)
+
+
+def user(options):
+    theirs = qemu("qemu-riscv64")
+    with tempfile.TemporaryDirectory() as folder:
+        guest = compile_program(CROSS, "kernels.c", folder)
+        commands = [[compile_program("gcc", "kernels.c", folder)], [os.path.join(OURS, "myna-riscv64"), guest]]
+        results = best_kernels(commands + ([[theirs, guest]] if theirs else []), options.rounds)
+        wrong = print_kernels(results)
+        print_translation(guest, folder)
     return wrong
 
 
