@@ -350,7 +350,8 @@ static CompileResult compile(Cpu *cpu, const BlockQuery *query, Block **made)
         }
         if (result == COMPILE_DONE) {
             for (unsigned i = 0; i < block->code.link_count; i++) {
-                block->code.links[i].from = &block->code;
+                /* Another vCPU comes to it by translated code: what it reads of the link is written before this. */
+                __atomic_store_n(&block->code.links[i].from, &block->code, __ATOMIC_RELEASE);
             }
             code_chunk_use(&code->cache->memory, code->chunk, &space, block);
             *made = block;
@@ -452,9 +453,10 @@ static void remember(Cpu *cpu, Block *block, const TlbSource *source)
 {
     Exec *exec = &cpu->exec;
     CodeLink *link = exec->code_link;
+    const CodeBlock *from = link ? __atomic_load_n(&link->from, __ATOMIC_ACQUIRE) : NULL;
 
-    if (link && link->pc == block->code.pc && link->from->mode == block->code.mode &&
-        link->from->flags == block->code.flags && stays_in_reach(block, link)) {
+    if (from && link->pc == block->code.pc && from->mode == block->code.mode && from->flags == block->code.flags &&
+        stays_in_reach(block, link)) {
         uint64_t page = align_down(block->code.pc, BIT(exec->page_bits));
         code_link(cpu->code->cache, link, block, (uintptr_t)source->host - page);
     }
