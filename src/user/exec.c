@@ -34,7 +34,7 @@ typedef struct ExecRequest {
     PathBuffer path;
     char lines[SCRIPT_DEPTH][SCRIPT_LINE];   /* what scripts begin with: the interpreters' names lie in them */
     size_t total;
-    char fd_text[12], self_text[12];
+    char fd_text[12], self_text[12], base_text[24], reserved_text[24], stack_text[24];
     int fd; /* the program's file, where no name leads to it; -1: one does */
 } ExecRequest;
 
@@ -172,6 +172,14 @@ static void add_option(ExecRequest *request, const char *name, const char *value
     }
 }
 
+static void add_number(ExecRequest *request, const char *name, uint64_t value, char text[24])
+{
+    if (value) {
+        snprintf(text, 24, "%llu", (unsigned long long)value);
+        add_option(request, name, text);
+    }
+}
+
 /* Our own command line, which gives the next program what this one was given. */
 static void make_command(ExecRequest *request)
 {
@@ -181,6 +189,9 @@ static void make_command(ExecRequest *request)
     add_option(request, "-L", options->prefix);
     add_option(request, "-cpu", options->cpu);
     add_option(request, "-r", options->release);
+    add_number(request, "-B", options->guest_base, request->base_text);
+    add_number(request, "-R", options->reserved, request->reserved_text);
+    add_number(request, "-s", options->stack_size, request->stack_text);
     add_option(request, "-d", options->log_items);
     add_option(request, "-D", options->log_file);
     add_option(request, "-dfilter", options->log_ranges);

@@ -138,7 +138,9 @@ static void remove_ranges(GuestMemory *memory, uint64_t start, uint64_t end)
         last++;
     }
     MemoryRange *items = memory->ranges.items;
-    memmove(items + first, items + last, (memory->ranges.count - last) * sizeof *items);
+    if (last > first) {
+        memmove(items + first, items + last, (memory->ranges.count - last) * sizeof *items);
+    }
     memory->ranges.count -= last - first;
 }
 
