@@ -85,6 +85,7 @@ static const Property machine_properties[] = {
     PROP("append", type_string, Machine, options.append, NULL, "Linux kernel command line"),
     PROP("dtb", type_string, Machine, options.dtb, NULL, "device tree file in place of the machine's own"),
     PROP("dumpdtb", type_string, Machine, options.dumpdtb, NULL, "write the device tree to this file and quit"),
+    PROP("dt-compatible", type_string, Machine, dt_compatible, NULL, "what a device tree that is made calls the machine"),
     PROP("firmware", type_string, Machine, options.bios, NULL, "firmware image"),
     { .name = "memory-backend", .type = &type_string, .type_name = "link<memory-backend>",
       .offset = offsetof(Machine, options.memory_backend), .description = "object that is the machine's memory" },

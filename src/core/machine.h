@@ -118,6 +118,7 @@ struct Machine {
     bool dump_guest_core, mem_merge; /* of the main RAM, without a memory backend */
     bool graphics; /* off by -nographic; firmware asks for it */
     uint32_t phandle_start;
+    char *dt_compatible; /* of the device tree's root; NULL: the board's own */
     VEC(MachineListener) listeners;
     struct MachineParking *parking;
     struct MachineStep *step;

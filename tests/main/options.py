@@ -221,6 +221,14 @@ class Options(Test):
             vm = self.start(*option, '-display', 'none', '-nodefaults', '-bios', 'none', '-S')
             self.assertEqual(vm.command('qom-get', {'path': '/machine', 'property': 'type'}), 'virt-10.0-machine')
 
+    def test_parts_that_are_absent(self):
+        """A management program may ask for a machine without what this one does not have."""
+        status, output = run(self.program(), '-display', 'none', '-M', 'virt,acpi=off,aia=none,iommu-sys=auto,usb=off,'
+                             f"dt-compatible=acme,,board,dumpdtb={self.path('tree')}")
+        self.assertEqual((status, output), (0, ''))
+        with open(self.path('tree'), 'rb') as tree:
+            self.assertIn(b'acme,board\0', tree.read())
+
     def test_dumpdtb(self):
         status, output = run(self.program(), '-M', f"virt,dumpdtb={self.path('tree')}", '-display', 'none',
                              '-nodefaults')

@@ -7,21 +7,24 @@
 #include "board/board.h"
 #include "board/riscv/riscv.h"
 
+#include "api/json.h"
 #include "api/type.h"
 #include "base/error.h"
 #include "base/files.h"
-#include "block/block.h"
 #include "base/strbuf.h"
+#include "block/block.h"
 #include "core/fdt.h"
 #include "core/machine.h"
 #include "core/vcpu.h"
 #include "hw/firmware/fw_cfg.h"
+#include "schema/common.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libfdt.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { TIMEBASE_HZ = 10 * 1000 * 1000, MAXIMUM_HARTS = 512, SEED_SIZE = 32, DTB_LIMIT = 1024 * 1024 };
@@ -323,7 +326,7 @@ static FdtWriter *make_fdt(VirtMachine *virt)
     fdt_set_first_phandle(fdt, virt->machine.phandle_start);
     fdt_u32(fdt, "#address-cells", 2);
     fdt_u32(fdt, "#size-cells", 2);
-    fdt_text(fdt, "compatible", "riscv-virtio");
+    fdt_text(fdt, "compatible", virt->machine.dt_compatible ? virt->machine.dt_compatible : "riscv-virtio");
     fdt_text(fdt, "model", "riscv-virtio,qemu");
     AUTO_FREE RiscvHartHandles *handles = riscv_write_harts(&virt->machine, fdt);
     give_phandles(virt, fdt);
@@ -423,7 +426,38 @@ static void virt_finalize(Object *object)
     board_free(&virt->board);
 }
 
+/* What the board could have and does not: ACPI tables, an IOMMU, an AIA. It can be asked to go without. */
+
+static bool set_absent(Object *object, const Property *property, const Json *value, Error **error)
+{
+    return strcmp(json_text(value), "on") != 0 ||
+           error_set(error, "the board has no such part: '%s' can only be off or auto", property->name);
+}
+
+static Json *get_absent(Object *object, const Property *property, Error **error) { return json_string("off"); }
+
+static bool set_aia(Object *object, const Property *property, const Json *value, Error **error)
+{
+    static const char *const absent[] = { "aplic", "aplic-imsic" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(absent); i++) {
+        if (strcmp(json_text(value), absent[i]) == 0) {
+            return error_set(error, "there is no AIA: '%s' can only be none", property->name);
+        }
+    }
+    return strcmp(json_text(value), "none") == 0 ||
+           error_set(error, "'%s' is no AIA interrupt controller: none, aplic and aplic-imsic are", json_text(value));
+}
+
+static Json *get_aia(Object *object, const Property *property, Error **error) { return json_string("none"); }
+
 static const Property properties[] = {
+    { .name = "acpi", .type = &OnOffAuto_type, .get = get_absent, .set = set_absent,
+      .description = "ACPI tables: none yet" },
+    { .name = "aia", .type = &type_string, .get = get_aia, .set = set_aia,
+      .description = "advanced interrupt architecture: none yet" },
+    { .name = "iommu-sys", .type = &OnOffAuto_type, .get = get_absent, .set = set_absent,
+      .description = "IOMMU as a platform device: none yet" },
     PROP("aclint", type_bool, VirtMachine, aclint, NULL, "ACLINT devices in place of a CLINT: with supervisor software "
          "interrupts"),
     PROP_DRIVE("pflash0", VirtMachine, flash_drives[0]),
