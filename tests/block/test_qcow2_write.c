@@ -482,6 +482,25 @@ static void test_repair(void)
     rig_free(&rig);
 }
 
+/* Bitmaps that writing would make stale are not thrown away. */
+static void test_bitmaps(void)
+{
+    AUTO_ERROR(error);
+    static const uint8_t feature[8] = { [7] = 1 };
+    static const uint8_t extension[40] = { 0x23, 0x85, 0x28, 0x75, 0, 0, 0, 24, [11] = 1, [23] = 40, [29] = 9 };
+    Rig rig = rig_new(6);
+    g_autofree char *path = path_of(&rig, "image");
+    must(make(&rig, "image", "", 1 << 20, &error), &error);
+    damage(&rig, "image", 88, feature, sizeof feature);
+    damage(&rig, "image", 112, extension, sizeof extension);
+    BlockNode *node = block_open(rig.graph, path, NULL, 0, &error);
+    must(node, &error);
+    block_node_unref(node);
+    g_assert_null(block_open(rig.graph, path, NULL, BLOCK_OPEN_WRITE, &error));
+    g_assert_nonnull(strstr(error_message(error), "persistent bitmaps"));
+    rig_free(&rig);
+}
+
 int main(int argc, char **argv)
 {
     static const char *const backings[] = { "smaller cluster_size=4k", "larger cluster_size=64k",
@@ -500,5 +519,6 @@ int main(int argc, char **argv)
     g_test_add_func("/qcow2-write/storm", test_storm);
     g_test_add_func("/qcow2-write/create-errors", test_create_errors);
     g_test_add_func("/qcow2-write/repair", test_repair);
+    g_test_add_func("/qcow2-write/bitmaps", test_bitmaps);
     return g_test_run();
 }

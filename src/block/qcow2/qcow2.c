@@ -68,7 +68,7 @@ static void set_geometry(BlockNode *node, const Qcow2Settings *settings)
     atomic_store(&node->size, align_down(qcow2->header.size, BLOCK_SECTOR));
 }
 
-/* What a program has to forget that writes to the image without knowing what it is: bitmaps are not kept up here. */
+/* What a program has to forget that writes to the image without knowing what it is. */
 static bool clear_unknown_features(BlockNode *node, Error **error)
 {
     Qcow2 *qcow2 = node->state;
@@ -87,6 +87,10 @@ static bool prepare_writing(BlockNode *node, Error **error)
     Qcow2 *qcow2 = node->state;
     if (qcow2_has(qcow2, QCOW2_CORRUPT)) {
         return error_set(error, "qcow2: Image is corrupt; cannot be opened read/write");
+    }
+    if (qcow2->header.has_bitmaps) { /* they would be lost: nothing here keeps them up */
+        return error_set(error, "qcow2: Image has persistent bitmaps, which writing would make stale: it can be opened "
+                         "read-only, or written once they are removed");
     }
     if (!qcow2_load_refcount_table(node, error) || !qcow2_note_metadata(node, error)) {
         return false;
