@@ -9,13 +9,26 @@ static uint64_t settled(const X64Common *common, const CodeBlock *block, const C
 {
     static const FpContext zero = { 0 };
     const IrGuest *guest = common->guest;
-    const FpContext *rules = guest->fp_rules ? guest->fp_rules(block->mode, 0) : &zero;
     uint64_t value = registers->vector[vector][0];
 
+    if (!(point->unsettled & (BIT(vector) | BIT(16 + vector)))) {
+        return value;
+    }
+    const FpContext *rules = guest->fp_rules ? guest->fp_rules(block->mode, 0) : &zero;
     if (point->unsettled & BIT(vector)) {
         return x64_fp_settled(rules, IR_F64, value);
     }
-    return point->unsettled & BIT(16 + vector) ? x64_fp_settled(rules, IR_F32, value) : value;
+    return x64_fp_settled(rules, IR_F32, value);
+}
+
+/* By constant sizes: the host copies a variable number of bytes slowly. */
+static void set_register(uint8_t *state, const GuestRegister *reg, uint64_t value)
+{
+    if (reg->bits == 64) {
+        memcpy(state + reg->offset, &value, 8);
+    } else {
+        memcpy(state + reg->offset, &value, reg->bits / 8);
+    }
 }
 
 /* All but the guest's pc register: what a slow path needs. */
@@ -27,7 +40,7 @@ static void restore(const X64Common *common, Exec *exec, const CodeBlock *block,
         unsigned host = common->pinned_register[i];
         uint64_t value = host < X64_XMM0 ? registers->integer[host]
                                          : settled(common, block, point, host - X64_XMM0, registers);
-        memcpy(exec->state + reg->offset, &value, reg->bits / 8);
+        set_register(exec->state, reg, value);
     }
     exec->pc = block->pc + point->pc_offset;
     if (block->flags & CODE_COUNTED) {
@@ -40,7 +53,7 @@ static void restore(const X64Common *common, Exec *exec, const CodeBlock *block,
 static void set_pc_register(const X64Common *common, const Exec *exec)
 {
     const GuestRegister *pc = &common->guest->registers[common->guest->pc_register];
-    memcpy(exec->state + pc->offset, &exec->pc, pc->bits / 8);
+    set_register(exec->state, pc, exec->pc);
 }
 
 void x64_restore(const void *common, Exec *exec, const CodeBlock *block, const CodePoint *point,
