@@ -86,7 +86,7 @@ static bool apply(Instance *instance, const Accelerator *accelerator, const Tran
     }
     options->engine = (CpuEngine){
         .host = accelerator->translates ? code_host_native() : NULL,
-        .code_bytes = (uint64_t)given->tb_size * MIB,
+        .code_bytes = given->tb_size ? given->tb_size * MIB : GIB,
         .block_insns = given->one_insn_per_tb ? 1 : 0,
     };
     options->by_turns = given->thread == ACCEL_THREADS_SINGLE;
