@@ -155,7 +155,12 @@ void code_fork_begin(CodeCache *cache);
 void code_fork_end(Cpu *cpu, bool is_child);
 /* A page enters the fetch TLB. */
 void code_fetches_from(Cpu *cpu, const TlbSource *source);
-/* code_report.c: info jit. */
-void code_report(CodeCache *cache, Cpu *const *cpus, size_t count, StrBuf *out);
+/* code_report.c: info jit. The sum takes the cache's lock, which comes before the group's; the report takes none. */
+typedef struct CodeSummary {
+    uint64_t blocks, guest_bytes, host_bytes, insns, largest, crossing, linked, linked_twice;
+    uint64_t chunk_bytes;
+} CodeSummary;
+CodeSummary code_sum_up(CodeCache *cache);
+void code_report(CodeCache *cache, const CodeSummary *sum, Cpu *const *cpus, size_t count, StrBuf *out);
 /* group.c: whether each vCPU but one has reached the epoch; those that have not are kicked. */
 bool group_has_reached(CpuGroup *group, uint64_t epoch, const Cpu *but);

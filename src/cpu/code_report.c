@@ -4,12 +4,7 @@
 
 #include <inttypes.h>
 
-typedef struct Summary {
-    uint64_t blocks, guest_bytes, host_bytes, insns, largest, crossing, linked, linked_twice;
-    uint64_t chunk_bytes;
-} Summary;
-
-static void add_block(Summary *sum, const Block *block)
+static void add_block(CodeSummary *sum, const Block *block)
 {
     unsigned linked = 0;
 
@@ -29,9 +24,9 @@ static void add_block(Summary *sum, const Block *block)
     sum->linked_twice += linked > 1;
 }
 
-static Summary sum_up(CodeCache *cache)
+CodeSummary code_sum_up(CodeCache *cache)
 {
-    Summary sum = { 0 };
+    CodeSummary sum = { 0 };
 
     mutex_lock(&cache->lock);
     for (size_t i = 0; i < cache->memory.chunk_count; i++) {
@@ -50,7 +45,7 @@ static uint64_t percent(uint64_t part, uint64_t whole) { return whole ? part * 1
 static uint64_t average(uint64_t sum, uint64_t count) { return count ? sum / count : 0; }
 static uint64_t get(const _Atomic uint64_t *count) { return atomic_load_explicit(count, memory_order_relaxed); }
 
-static void print_blocks(const CodeCache *cache, const Summary *sum, StrBuf *out)
+static void print_blocks(const CodeCache *cache, const CodeSummary *sum, StrBuf *out)
 {
     strbuf_printf(out, "gen code size       %" PRIu64 "/%zu\n", sum->chunk_bytes,
                   cache->memory.chunk_count * cache->memory.chunk_bytes);
@@ -110,14 +105,12 @@ static void print_tlb_flushes(Cpu *const *cpus, size_t count, StrBuf *out)
     strbuf_printf(out, "TLB elided flushes  %" PRIu64 "\n", elided);
 }
 
-void code_report(CodeCache *cache, Cpu *const *cpus, size_t count, StrBuf *out)
+void code_report(CodeCache *cache, const CodeSummary *sum, Cpu *const *cpus, size_t count, StrBuf *out)
 {
-    const Summary sum = sum_up(cache);
-
     strbuf_printf(out, "Accelerator settings:\none-insn-per-tb: %s\n\n",
                   count && cpus[0]->block_insns == 1 ? "on" : "off");
     strbuf_append(out, "Translation buffer state:\n");
-    print_blocks(cache, &sum, out);
+    print_blocks(cache, sum, out);
     strbuf_append(out, "\nStatistics:\n");
     print_cache_counts(&cache->counts, out);
     print_tlb_flushes(cpus, count, out);

@@ -255,12 +255,14 @@ void cpu_group_drop_code(CpuGroup *group, const void *ram, uint64_t first, uint6
 
 bool cpu_group_report_code(CpuGroup *group, StrBuf *out)
 {
-    mutex_lock(&group->lock);
-    if (group->code) {
-        code_report(group->code, group->cpus.items, group->cpus.count, out);
+    if (!group->code) {
+        return false;
     }
+    const CodeSummary sum = code_sum_up(group->code);
+    mutex_lock(&group->lock);
+    code_report(group->code, &sum, group->cpus.items, group->cpus.count, out);
     mutex_unlock(&group->lock);
-    return group->code;
+    return true;
 }
 
 bool cpu_group_find_code(const CpuGroup *group, const void *host_pc, uint64_t *pc, uint32_t *bytes)
