@@ -182,6 +182,16 @@ static bool apply_profiling(Instance *instance, Error **error)
            error_set(error, "%s: the interpreter translates nothing", engine->perf_map ? "-perfmap" : "-jitdump");
 }
 
+/* The first that there is: the interpreter always is. */
+static const Accelerator *usual(void)
+{
+    const Accelerator *accelerator = accelerators;
+    while (!is_present(accelerator)) {
+        accelerator++;
+    }
+    return accelerator;
+}
+
 static bool choose(Instance *instance, Error **error)
 {
     const GivenOption *machine = given_find(&instance->given, OPTION_MACHINE);
@@ -194,8 +204,7 @@ static bool choose(Instance *instance, Error **error)
         return false;
     }
     if (!given && !list) {
-        instance->options.engine.host = code_host_native();
-        return true;
+        return use(instance, usual(), NULL, error);
     }
     return given || choose_from_list(instance, list, error) || error_prepend(error, "%s: ", machine->where);
 }

@@ -353,6 +353,9 @@ class Options(Test):
         self.assertRegex(text, r'\nTB count +[1-9]')
         self.assertRegex(text, r'\nTB avg insns +1\.0\n')
         self.assertEqual(vm.hmp('info jit').splitlines()[:5], text.splitlines()[:5])
+        # Without being asked for, the translator has as much room as it has by its name.
+        room, = re.findall(r'\ngen code size +\d+/(\d+)\n', text)
+        self.assertIn(f'/{room}\n', self.start(*VIRT, '-S').hmp('info jit'))
         vm = self.start(*VIRT, '-S', '-accel', 'interp')
         self.assertIn('only available with accel=tcg', vm.ask('x-query-jit')['error']['desc'])
 
