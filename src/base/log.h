@@ -19,14 +19,11 @@ typedef struct StrBuf StrBuf;
     X(LOG_OUT_ASM, "out_asm", "show generated host assembly code for each compiled block") \
     X(LOG_IN_ASM, "in_asm", "show guest assembly code for each translated block") \
     X(LOG_OP, "op", "show the intermediate representation of each block") \
-    X(LOG_OP_OPT, "op_opt", "show the intermediate representation after optimisation") \
     X(LOG_INT, "int", "show interrupts and exceptions in short form") \
     X(LOG_EXEC, "exec", "show each block before it runs (lots of output)") \
     X(LOG_CPU, "cpu", "show CPU registers before each block (lots of output)") \
     X(LOG_FPU, "fpu", "include floating-point registers in the 'cpu' output") \
-    X(LOG_VPU, "vpu", "include vector registers in the 'cpu' output, where the processor has them") \
     X(LOG_MMU, "mmu", "show translations of addresses that miss the TLB, and the TLB's flushes") \
-    X(LOG_PAGE, "page", "user-mode programs: show the memory map at the start") \
     X(LOG_NOCHAIN, "nochain", "do not link translated blocks, so that 'exec' and 'cpu' show each one") \
     X(LOG_RESET, "cpu_reset", "show CPU state before each reset") \
     X(LOG_UNIMP, "unimp", "log the use of functions that are not implemented") \

@@ -25,7 +25,7 @@ static void test_items(void)
     g_assert_cmpuint(items_of("int"), ==, LOG_INT);
     g_assert_cmpuint(items_of("cpu_reset,in_asm"), ==, LOG_RESET | LOG_IN_ASM);
     g_assert_cmpuint(items_of("none"), ==, 0);
-    g_assert_cmpuint(items_of("op_ind,vpu,op_plugin,invalid_mem,plugin,pcall"), ==, LOG_VPU | LOG_INVALID_MEM);
+    g_assert_cmpuint(items_of("op_ind,vpu,op_plugin,invalid_mem,plugin,pcall"), ==, LOG_INVALID_MEM);
     g_assert_cmpuint(items_of("int,none,mmu"), ==, LOG_MMU);
     g_assert_cmpuint(items_of("all"), ==, mask_bits(LOG_ITEM_COUNT) & ~(uint64_t)(LOG_NOCHAIN | LOG_TID));
     g_assert_cmpuint(items_of("all,nochain"), ==, mask_bits(LOG_ITEM_COUNT) & ~(uint64_t)LOG_TID);
