@@ -193,7 +193,7 @@ static void print_help(const char *program)
     AUTO_STRBUF(out);
     print_version();
     options_help(schema_options, schema_option_count, &out);
-    printf("usage: %s [options] [disk_image]\n\n'disk_image' is a raw image of the machine's first disk\n\n%s", program,
+    printf("usage: %s [options] [disk_image]\n\n'disk_image' is an image of the machine's first disk\n\n%s", program,
            strbuf_text(&out));
 }
 
