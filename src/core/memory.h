@@ -30,8 +30,8 @@ typedef enum ByteOrder { BYTE_ORDER_LITTLE, BYTE_ORDER_BIG } ByteOrder;
 
 /* Registers of a device as memory. The mapping adapts access sizes: what the guest may use (`valid`; others are a
  * device error), what the hooks take (`impl`); wider ones are split, narrower ones are widened by reading the whole
- * (reads) or refused (writes). Hooks run under the region's lock. A device's own DMA into its own registers, or a read of
- * another device's, is a device error; its write to another device's runs once its lock is released. */
+ * (reads) or refused (writes). Hooks run under the region's lock. A device's own DMA into its own registers, or a read
+ * of another device's, is a device error; its write to another device's runs once its lock is released. */
 typedef struct RegionOps {
     AccessResult (*read)(void *owner, const Access *access, uint64_t *value);
     AccessResult (*write)(void *owner, const Access *access, uint64_t value);

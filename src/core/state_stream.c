@@ -130,8 +130,8 @@ static bool save(Machine *machine, Sink *sink, Error **error)
     return true;
 }
 
-/* What is no part of the stream: work posted to a vCPU that rests is done first, and TLBs are emptied, so that this machine
- * goes on as the one that loads it does (guests can count their misses). */
+/* What is no part of the stream: work posted to a vCPU that rests is done first, and TLBs are emptied, so that this
+ * machine goes on as the one that loads it does (guests can count their misses). */
 static void finish_posted(Machine *machine)
 {
     loop_drain(machine->loop);

@@ -38,7 +38,8 @@ struct Instance {
     void (*event)(void *data, const char *name, const Json *arguments);
     /* The machine asks to end. */
     void (*shutdown)(void *data, ShutdownCause cause, int status);
-    /* A "warning" or "info", "" for one that has no such word in front, or (kind NULL) a line of output, without a newline; NULL: none is shown. */
+    /* A "warning" or "info", "" for one that has no such word in front, or (kind NULL) a line of output, without a
+     * newline; NULL: none is shown. */
     void (*message)(void *data, const char *kind, const char *text);
     void *data;
 };

@@ -1,8 +1,8 @@
 /*
  * The QEMU machine protocol: greeting, negotiation of capabilities, requests and replies, as its specification
- * (docs/interop/qmp-spec) says. Requests are handled one after the other, each answered before the next is looked at; so
- * nothing waits that a request out of band ("exec-oob") could overtake. As in QEMU, only commands marked for it may come
- * that way.
+ * (docs/interop/qmp-spec) says. Requests are handled one after the other, each answered before the next is looked at;
+ * so nothing waits that a request out of band ("exec-oob") could overtake. As in QEMU, only commands marked for it may
+ * come that way.
  *
  * Not here: any command that is so marked. No event of ours is one that the specification limits in rate.
  */

@@ -12,7 +12,8 @@
  * derived first: lets go of what others hold; then the children are unparented, the last one first, and the links
  * cleared, so that objects which link to each other can go) -> last unref: children that are still there are
  * unparented, `finalize`, most derived first, and the properties' values are freed. An object that never hung
- * anywhere has no `unparent` called: what `init` and `complete` took is given back by `finalize` where `unparent` did not.
+ * anywhere has no `unparent` called: what `init` and `complete` took is given back by `finalize` where `unparent` did
+ * not.
  *
  * References may be taken and dropped by any thread; all else belongs to the thread that the tree belongs to.
  */

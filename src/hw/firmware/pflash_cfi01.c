@@ -5,8 +5,8 @@
  * bits; block erase; block lock bits.
  *
  * With a drive, its first bytes are what the flash holds, and what the guest changes is written back by the loop, one
- * write at a time. Operations take no time of the guest's: one that is suspended is done already, as the status then says
- * (ready, not suspended), and to resume it does nothing.
+ * write at a time. Operations take no time of the guest's: one that is suspended is done already, as the status then
+ * says (ready, not suspended), and to resume it does nothing.
  *
  * Not here: protection registers, enhanced factory programming, partitions; commands to one chip of a bank alone: the
  * lowest chip's byte of a write is the command for all.
