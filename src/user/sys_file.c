@@ -1,15 +1,12 @@
 /* System calls on files that are more than a forwarded call. */
-#include "user/options.h"
 #include "user/path.h"
 #include "user/proc.h"
 #include "user/syscall_functions.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 int64_t sys_refuse(Task *task, const uint64_t *a)
@@ -137,16 +134,6 @@ int64_t sys_llseek(Task *task, const uint64_t *a)
     return memory_write_word(task_memory(task), a[3], 8, (uint64_t)result);
 }
 
-int64_t sys_fstatat(Task *task, const uint64_t *a)
-{
-    return syscall_forward(task, &syscall_table[SYSCALL_newfstatat], a);
-}
-
-int64_t sys_statx(Task *task, const uint64_t *a)
-{
-    return syscall_forward(task, &syscall_table[SYSCALL_statx], a);
-}
-
 static int64_t statfs_by(Task *task, SyscallId id, const uint64_t *a)
 {
     const uint64_t arguments[SYSCALL_ARGUMENTS] = { a[0], a[2] };
@@ -178,50 +165,4 @@ int64_t sys_readlinkat(Task *task, const uint64_t *a)
                                                                      : (int64_t)size;
     }
     return syscall_forward(task, &syscall_table[SYSCALL_readlinkat], a);
-}
-
-int64_t sys_utimensat(Task *task, const uint64_t *a)
-{
-    enum { TWO_TIMES = 32 };
-    uint64_t path, times;
-
-    if (!guest_pointer(task, a[1], 1, &path) || !guest_pointer(task, a[2], TWO_TIMES, &times)) {
-        return -EFAULT;
-    }
-    return host_call(task, SYS_utimensat, a[0], path, times, a[3], 0, 0);
-}
-
-/* The host's kernel takes the whole offset from the first of the two words. */
-static int64_t forward_at(Task *task, SyscallId id, const uint64_t *a)
-{
-    uint64_t offset = task_abi(task)->word_size == 4 ? (uint32_t)a[3] | a[4] << 32 : a[3];
-    const uint64_t arguments[SYSCALL_ARGUMENTS] = { a[0], a[1], a[2], offset, 0, a[5] };
-
-    return syscall_forward(task, &syscall_table[id], arguments);
-}
-
-int64_t sys_preadv(Task *task, const uint64_t *a)
-{
-    return forward_at(task, SYSCALL_preadv, a);
-}
-
-int64_t sys_pwritev(Task *task, const uint64_t *a)
-{
-    return forward_at(task, SYSCALL_pwritev, a);
-}
-
-int64_t sys_preadv2(Task *task, const uint64_t *a)
-{
-    return forward_at(task, SYSCALL_preadv2, a);
-}
-
-int64_t sys_pwritev2(Task *task, const uint64_t *a)
-{
-    return forward_at(task, SYSCALL_pwritev2, a);
-}
-
-/* struct open_how is the same everywhere. */
-int64_t sys_openat2(Task *task, const uint64_t *a)
-{
-    return syscall_forward(task, &syscall_table[SYSCALL_openat2], a);
 }

@@ -2,7 +2,6 @@
 #include "user/syscall_functions.h"
 
 #include <errno.h>
-#include <sys/syscall.h>
 
 int64_t sys_brk(Task *task, const uint64_t *a)
 {
@@ -54,36 +53,4 @@ int64_t sys_shmat(Task *task, const uint64_t *a)
 int64_t sys_shmdt(Task *task, const uint64_t *a)
 {
     return memory_detach(task_memory(task), a[0]);
-}
-
-/* The host's call on the area that the guest means. */
-static int64_t on_area(Task *task, long number, const uint64_t *a)
-{
-    uint64_t host;
-
-    if (!memory_contains(task_memory(task), a[0], a[1])) {
-        return -ENOMEM;
-    }
-    guest_pointer(task, a[0], a[1], &host);
-    return host_call(task, number, host, a[1], a[2], 0, 0, 0);
-}
-
-int64_t sys_msync(Task *task, const uint64_t *a)
-{
-    return on_area(task, SYS_msync, a);
-}
-
-int64_t sys_mlock(Task *task, const uint64_t *a)
-{
-    return on_area(task, SYS_mlock, a);
-}
-
-int64_t sys_mlock2(Task *task, const uint64_t *a)
-{
-    return on_area(task, SYS_mlock2, a);
-}
-
-int64_t sys_munlock(Task *task, const uint64_t *a)
-{
-    return on_area(task, SYS_munlock, a);
 }

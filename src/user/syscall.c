@@ -82,6 +82,15 @@ static int forward_pointer(Forward *f, unsigned i, uint64_t size)
     return guest_pointer(f->task, f->arguments[i], size, &f->host[i]) ? 0 : -EFAULT;
 }
 
+/* Address 0 is no NULL here. */
+static int forward_area(Forward *f, unsigned i)
+{
+    const GuestMemory *memory = task_memory(f->task);
+
+    f->host[i] = (uintptr_t)memory_host(memory, f->arguments[i]);
+    return memory_contains(memory, f->arguments[i], f->arguments[f->row->arguments[i].detail]) ? 0 : -ENOMEM;
+}
+
 static int forward_struct(Forward *f, unsigned i)
 {
     const Argument *argument = &f->row->arguments[i];
@@ -169,6 +178,8 @@ static int64_t forward_argument(Forward *f, unsigned i)
         return path_to_host(f->task, f->arguments[i], &f->path, &f->host[i]);
     case ARGUMENT_STRING:
         return forward_pointer(f, i, 1);
+    case ARGUMENT_AREA:
+        return forward_area(f, i);
     case ARGUMENT_BYTES_IN:
     case ARGUMENT_BYTES_OUT:
         return forward_pointer(f, i, f->arguments[argument->detail]);
@@ -289,6 +300,12 @@ static void gather_arguments(const UserAbi *abi, const Syscall *row, const uint6
             if (narrow) {
                 value = (uint32_t)value | (word < SYSCALL_WORDS ? words[word] << 32 : 0);
                 word++;
+            }
+            break;
+        case ARGUMENT_HIGH:
+            if (narrow) { /* the offset has it */
+                value = 0;
+                word--;
             }
             break;
         default:

@@ -19,12 +19,14 @@ typedef enum ArgumentKind {
     ARGUMENT_LONG,      /* as wide as a word, signed */
     ARGUMENT_HEX,
     ARGUMENT_OFFSET,    /* 64 bits: two words, low first, where words have 32 */
+    ARGUMENT_HIGH,      /* behind an offset that is two words everywhere, of which a wide low one is all of it */
     ARGUMENT_FD,
     ARGUMENT_DIRFD,     /* or AT_FDCWD */
     ARGUMENT_MODE,      /* octal */
     ARGUMENT_SIGNAL,
     ARGUMENT_FLAGS,     /* 32 bits; detail: a FlagTable */
     ARGUMENT_ADDRESS,   /* guest address that is not looked at */
+    ARGUMENT_AREA,      /* mapped memory, ENOMEM beyond the guest's space; detail: the argument that holds the size */
     ARGUMENT_PATH,      /* of a file that exists: sought below -L first, and /proc/self is the guest's */
     ARGUMENT_STRING,    /* any other */
     ARGUMENT_BYTES_IN,  /* detail: the argument that holds the size */

@@ -45,6 +45,7 @@ enum {
 #define LONG PLAIN(LONG)
 #define HEX PLAIN(HEX)
 #define OFFSET PLAIN(OFFSET)
+#define HIGH PLAIN(HIGH)
 #define FD PLAIN(FD)
 #define DIRFD PLAIN(DIRFD)
 #define MODE PLAIN(MODE)
@@ -57,6 +58,7 @@ enum {
 #define INFO_IN PLAIN(INFO_IN)
 #define INFO_OUT PLAIN(INFO_OUT)
 #define FLAGS(table) { ARGUMENT_FLAGS, FLAGS_##table }
+#define AREA(size) { ARGUMENT_AREA, size }
 #define BYTES_IN(size) { ARGUMENT_BYTES_IN, size }
 #define BYTES_OUT(size) { ARGUMENT_BYTES_OUT, size }
 #define FIXED_IN(size) { ARGUMENT_FIXED_IN, size }

@@ -7,9 +7,9 @@ typedef unsigned long long wide;
 
 enum {
     NARROW = sizeof(word) == 4,
-    FTRUNCATE = 46, PIPE2 = 59, LSEEK = 62, WRITE = 64, PREAD = 67, PWRITE = 68, EXIT_GROUP = 94, WAITID = 95,
+    FTRUNCATE = 46, PIPE2 = 59, LSEEK = 62, WRITE = 64, PREAD = 67, PWRITE = 68, PREADV = 69, EXIT_GROUP = 94, WAITID = 95,
     CLOCK_GETTIME = NARROW ? 403 : 113, SIGACTION = 134, SIGQUEUEINFO = 138, GETPID = 172, CLONE = 220, MMAP = 222,
-    MEMFD_CREATE = 279,
+    MLOCK = 228, MEMFD_CREATE = 279, PREADV2 = 286,
     SIGUSR1 = 10, SIGCHLD = 17, SA_SIGINFO = 4, EXITED = 4, BY_PID = 1, FOUR_GB_IN_PAGES = 0x100000,
     VALUE = NARROW ? 5 : 6, /* of siginfo: in words of 32 bits */
 };
@@ -81,6 +81,12 @@ static void offsets(void)
     number("pread64", NARROW ? call(PREAD, file, (word)buffer, 5, 0, 1, 0)
                              : call(PREAD, file, (word)buffer, 5, (word)((wide)1 << 32), 0, 0));
     number("nothing at 0", buffer[0] == 'h' && buffer[4] == 'o');
+    word vector[2] = { (word)buffer, 3 };
+    word high = NARROW ? 1 : 0, low = NARROW ? 1 : (word)((wide)1 << 32) + 1;
+    number("preadv", call(PREADV, file, (word)vector, 1, low, high, 0));
+    number("preadv2", call(PREADV2, file, (word)vector, 1, low, high, 0));
+    number("preadv2, bad flags", call(PREADV2, file, (word)vector, 1, low, high, 1 << 30));
+    number("what follows", buffer[0] == 'e' && buffer[2] == 'l' && buffer[3] == 'l');
     if (NARROW) {
         call(LSEEK, file, 1, 5, (word)&where, 0, 0);
     } else {
@@ -121,6 +127,7 @@ static void others(void)
     }
     number("waitid", call(WAITID, BY_PID, child, (word)info, EXITED, 0, 0));
     number("status", info[VALUE]);
+    number("mlock beyond", call(MLOCK, (word)-4096, 8192, 0, 0, 0, 0));
     number("bad", call(WRITE, 1, 8, 5, 0, 0, 0));
     number("beyond", call(WRITE, 1, (word)-4096, 5, 0, 0, 0));
 }
