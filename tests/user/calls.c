@@ -352,15 +352,17 @@ static void times_and_others(void)
         }
     }
 #ifdef __riscv
-    uint64_t pairs[2][2] = { { 3, 0 }, { 1000, 0 } };
+    uint64_t pairs[3][2] = { { 3, 0 }, { 1000, 0 }, { 4, 0 } };
     show("flush", syscall(259 /* riscv_flush_icache */, page, page + 64, 0L));
-    show("probe", syscall(258 /* riscv_hwprobe */, pairs, 2, 0, NULL, 0));
+    show("probe", syscall(258 /* riscv_hwprobe */, pairs, 3, 0, NULL, 0));
     show("base", (pairs[0][1] & 1) == 1 && pairs[1][0] == UINT64_MAX);
+    show("F and D, C, Zba, Zbb, Zbs, Zicntr", (pairs[2][1] & (0x3b | 1UL << 50)) == (0x3b | 1UL << 50));
     show("bad probe", syscall(258, (void *)8, 2, 0, NULL, 0) == -1 && errno == EFAULT);
 #else
     show("flush", 0);
     show("probe", 0);
     show("base", 1);
+    show("F and D, C, Zba, Zbb, Zbs, Zicntr", 1);
     show("bad probe", 1);
 #endif
 }
