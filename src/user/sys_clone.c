@@ -428,13 +428,15 @@ static int64_t clone_shared(Task *task, const CloneRequest *request)
     if (request->flags & CLONE_VFORK) {
         result = run_child(shared);
         task_set_current(task);
-        if (result > 0 && give_pidfd(task, request, shared->pidfd)) {
-            result = -EFAULT;
-        }
-        free(shared);
     } else {
         shared->request.flags |= CLONE_VFORK;
         result = start_thread(run_donor, shared) ? start_wait(&shared->start) : -EAGAIN;
+    }
+    if (result > 0 && give_pidfd(task, request, shared->pidfd)) {
+        result = -EFAULT;
+    }
+    if (request->flags & CLONE_VFORK) {
+        free(shared);
     }
     signals_set_mask(task, task->mask);
     return result;
@@ -649,9 +651,4 @@ int64_t sys_get_robust_list(Task *task, const uint64_t *a)
         return -EFAULT;
     }
     return result;
-}
-
-int64_t sys_wait4(Task *task, const uint64_t *a)
-{
-    return syscall_forward(task, &syscall_table[SYSCALL_wait4], a);
 }

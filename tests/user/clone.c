@@ -67,6 +67,11 @@ static void clones(void)
     pid_t child = clone(child_of_clone, stack + sizeof stack, CLONE_VM | SIGCHLD, &number);
     waitpid(child, &status, 0);
     printf("shares memory: %d, %x\n", shared, status);
+    pid_t pidfd = -1;
+    siginfo_t info = { 0 };
+    child = clone(child_of_clone, stack + sizeof stack, CLONE_VM | CLONE_PIDFD | SIGCHLD, &number, &pidfd);
+    printf("and has a pidfd: %d, ", pidfd >= 0 && !waitid(P_PIDFD, pidfd, &info, WEXITED));
+    printf("%d, %d\n", info.si_pid == child, info.si_status);
     child = clone(child_of_clone, stack + sizeof stack, SIGCHLD, &number);
     waitpid(child, &status, 0);
     printf("has its own: %d, %x\n", shared, status);
