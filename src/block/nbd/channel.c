@@ -1,0 +1,164 @@
+/* Sockets for tasks: see channel.h. */
+#include "block/nbd/channel.h"
+
+#include "base/host/host.h"
+#include "base/vec.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BUFFER_SIZE = 16 << 10 };
+
+static void watch_what_is_waited_for(NbdChannel *channel)
+{
+    block_watch_set(channel->watch, (channel->reader ? HOST_POLL_IN : 0) | (channel->writer ? HOST_POLL_OUT : 0));
+}
+
+static void wake(BlockTask *writer, BlockTask *reader)
+{
+    if (writer) {
+        block_task_wake(writer);
+    }
+    if (reader) {
+        block_task_wake(reader);
+    }
+}
+
+/* A woken task may end and take the channel along: nothing is looked at after the last. */
+static void ready(void *data, unsigned events)
+{
+    NbdChannel *channel = data;
+    bool gone = events & (HOST_POLL_ERROR | HOST_POLL_HANGUP);
+    BlockTask *reader = events & HOST_POLL_IN || gone ? channel->reader : NULL;
+    BlockTask *writer = events & HOST_POLL_OUT || gone ? channel->writer : NULL;
+    channel->reader = reader ? NULL : channel->reader;
+    channel->writer = writer ? NULL : channel->writer;
+    watch_what_is_waited_for(channel);
+    wake(writer, reader);
+}
+
+static void time_is_up(void *data) { nbd_channel_break(data); }
+
+bool nbd_channel_init(NbdChannel *channel, BlockRuntime *runtime, int fd)
+{
+    BlockLoop *loop = block_loop_self(runtime);
+    *channel = (NbdChannel){ .fd = fd, .runtime = runtime, .loop = loop, .buffer = mem_alloc(BUFFER_SIZE) };
+    block_timer_init(&channel->timer, loop, time_is_up, channel);
+    channel->watch = block_watch_add(loop, fd, 0, ready, channel);
+    if (!channel->watch) {
+        nbd_channel_free(channel);
+    }
+    return channel->watch != NULL;
+}
+
+void nbd_channel_free(NbdChannel *channel)
+{
+    block_timer_cancel(&channel->timer);
+    block_watch_remove(channel->watch);
+    channel->watch = NULL;
+    close(channel->fd);
+    free(channel->buffer);
+}
+
+void nbd_channel_set_deadline(NbdChannel *channel, int64_t deadline) { block_timer_set(&channel->timer, deadline); }
+
+void nbd_channel_break(NbdChannel *channel)
+{
+    if (!channel->broken) {
+        BlockTask *writer = channel->writer, *reader = channel->reader;
+        channel->broken = true;
+        channel->writer = channel->reader = NULL;
+        shutdown(channel->fd, SHUT_RDWR);
+        watch_what_is_waited_for(channel);
+        wake(writer, reader);
+    }
+}
+
+/* False where there is no point in trying again. */
+static bool wait_for(NbdChannel *channel, BlockTask **sleeper, BlockTask *self)
+{
+    if (errno == EINTR) {
+        return true;
+    }
+    if (channel->broken || (errno != EAGAIN && errno != EWOULDBLOCK)) {
+        return false;
+    }
+    *sleeper = self;
+    watch_what_is_waited_for(channel);
+    block_task_sleep(self);
+    return !channel->broken;
+}
+
+/* At least one byte. 0: the peer has gone. */
+static size_t receive(NbdChannel *channel, void *bytes, size_t count, BlockTask *self)
+{
+    ssize_t result;
+    do {
+        result = channel->broken ? 0 : recv(channel->fd, bytes, count, MSG_DONTWAIT);
+    } while (result < 0 && wait_for(channel, &channel->reader, self));
+    return result < 0 ? 0 : (size_t)result;
+}
+
+bool nbd_channel_read(NbdChannel *channel, void *bytes, size_t count)
+{
+    BlockTask *self = block_task_self(channel->runtime);
+    for (uint8_t *to = bytes; count > 0;) {
+        size_t have = MIN(channel->end - channel->start, count), came = have;
+        if (have) {
+            memcpy(to, channel->buffer + channel->start, have);
+            channel->start += have;
+        } else if (count >= BUFFER_SIZE) {
+            came = have = receive(channel, to, count, self);
+        } else {
+            channel->start = 0;
+            came = channel->end = receive(channel, channel->buffer, BUFFER_SIZE, self);
+        }
+        if (came == 0) {
+            return false;
+        }
+        to += have;
+        count -= have;
+    }
+    return true;
+}
+
+bool nbd_channel_skip(NbdChannel *channel, uint64_t count)
+{
+    uint8_t bytes[4096];
+    bool ok = true;
+    while (ok && count > 0) {
+        size_t piece = MIN(count, sizeof bytes);
+        ok = nbd_channel_read(channel, bytes, piece);
+        count -= piece;
+    }
+    return ok;
+}
+
+/* Leaves out what was sent. */
+static void advance(struct iovec **pieces, unsigned *count, size_t sent)
+{
+    while (*count > 0 && sent >= (*pieces)->iov_len) {
+        sent -= (*pieces)->iov_len;
+        ++*pieces;
+        --*count;
+    }
+    if (*count > 0) {
+        (*pieces)->iov_base = (char *)(*pieces)->iov_base + sent;
+        (*pieces)->iov_len -= sent;
+    }
+}
+
+bool nbd_channel_write(NbdChannel *channel, struct iovec *pieces, unsigned count)
+{
+    BlockTask *self = block_task_self(channel->runtime);
+    while (count > 0) {
+        struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
+        ssize_t sent = channel->broken ? 0 : sendmsg(channel->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (channel->broken || (sent < 0 && !wait_for(channel, &channel->writer, self))) {
+            return false;
+        }
+        advance(&pieces, &count, sent < 0 ? 0 : (size_t)sent);
+    }
+    return true;
+}

@@ -1,0 +1,28 @@
+/* A socket for tasks of one loop, which sleep while it has or takes nothing: one reads, one writes at a time. */
+#pragma once
+
+#include "block/request.h"
+
+typedef struct NbdChannel {
+    int fd;
+    BlockRuntime *runtime;
+    BlockLoop *loop;
+    BlockWatch *watch;
+    BlockTimer timer;
+    BlockTask *reader, *writer; /* that sleep */
+    bool broken;                /* by us: nothing more is read or written */
+    uint8_t *buffer;            /* what came and was not asked for yet */
+    size_t start, end;
+} NbdChannel;
+
+/* Takes the descriptor, a connected stream socket, for the calling thread's loop. False where it cannot be watched. */
+bool nbd_channel_init(NbdChannel *channel, BlockRuntime *runtime, int fd);
+void nbd_channel_free(NbdChannel *channel); /* no task sleeps in it */
+/* From `deadline` on (of host_monotonic_ns; INT64_MAX: never) the channel is broken. */
+void nbd_channel_set_deadline(NbdChannel *channel, int64_t deadline);
+void nbd_channel_break(NbdChannel *channel); /* whoever sleeps in it is woken */
+/* In a task. False where the peer has gone or the channel is broken. */
+bool nbd_channel_read(NbdChannel *channel, void *bytes, size_t count);
+bool nbd_channel_skip(NbdChannel *channel, uint64_t count);
+/* All of the pieces, which are changed. */
+bool nbd_channel_write(NbdChannel *channel, struct iovec *pieces, unsigned count);
