@@ -38,6 +38,7 @@ static const struct {
 } tools[] = {
     { "img", img_main },
     { "io", io_main },
+    { "nbd", nbd_main },
 };
 
 /* The tool of that name; false where there is none. */
@@ -55,7 +56,7 @@ static bool run_tool(const char *name, const char *program, int count, char **ar
 static void print_usage(FILE *file)
 {
     fprintf(file, "usage: myna system GUEST [options]\n       myna img COMMAND [options]\n"
-                  "       myna io [options] [file]\n\nGuests:\n");
+                  "       myna io [options] [file]\n       myna nbd [options] file\n\nGuests:\n");
     for (size_t i = 0; i < guest_count; i++) {
         fprintf(file, "  %s\n", guests[i]->target);
     }

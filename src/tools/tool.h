@@ -9,6 +9,7 @@
 /* The programs; `arguments` do not have the program's name. They return an exit status. */
 int img_main(const char *program, int count, char **arguments);
 int io_main(const char *program, int count, char **arguments);
+int nbd_main(const char *program, int count, char **arguments);
 
 extern const char tool_version[]; /* what --version says behind the program's name */
 
