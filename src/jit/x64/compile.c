@@ -207,6 +207,7 @@ static CompileResult finish(Compiler *c, CodeSpace *space)
     CodePoint *points = c->point_count ? data_alloc(c, c->point_count * sizeof *points) : NULL;
 
     if (c->failed || c->no_room) {
+        memset(space->data, 0, (size_t)(c->data - space->data)); /* as it was: the next one may be made there */
         return c->failed ? COMPILE_TOO_LARGE : COMPILE_NO_ROOM;
     }
     if (points) {
