@@ -9,7 +9,7 @@ typedef struct Call {
 } Call;
 typedef uint64_t ExactFunction(const Call *call, FpContext *fp);
 
-static bool condition_holds(IrFpCondition condition, FpCompare order)
+bool ir_fp_condition_holds(IrFpCondition condition, FpCompare order)
 {
     switch (condition) {
     case IR_FP_EQ_QUIET:
@@ -27,7 +27,7 @@ static bool condition_holds(IrFpCondition condition, FpCompare order)
     return false;
 }
 
-static bool condition_signals(IrFpCondition condition)
+bool ir_fp_condition_signals(IrFpCondition condition)
 {
     return condition == IR_FP_LT || condition == IR_FP_LE || condition == IR_FP_EQ;
 }
@@ -58,8 +58,8 @@ static bool condition_signals(IrFpCondition condition)
     DEFINE(f_to_s, format, WIDE(type) ? (uint64_t)format##_to_i64(A(T), fp) : (uint32_t)format##_to_i32(A(T), fp)) \
     DEFINE(f_to_u, format, WIDE(type) ? format##_to_u64(A(T), fp) : format##_to_u32(A(T), fp)) \
     DEFINE(fcmp, format, \
-           condition_holds((IrFpCondition)call->rule, \
-                           format##_compare(A(T), B(T), condition_signals((IrFpCondition)call->rule), fp)))
+           ir_fp_condition_holds((IrFpCondition)call->rule, \
+                                 format##_compare(A(T), B(T), ir_fp_condition_signals((IrFpCondition)call->rule), fp)))
 DEFINE_FORMAT(f16, uint16_t)
 DEFINE_FORMAT(bf16, uint16_t)
 DEFINE_FORMAT(f32, uint32_t)

@@ -25,3 +25,7 @@ static inline uint32_t ir_fp_exact_what(const IrInst *inst, IrType from)
 /* Operands are bits; what stands above a narrow one is not looked at. A result narrower than 64 bits is boxed (upper
  * bits all ones) where it is a number of a format, and zero-extended where it is an integer. */
 uint64_t ir_fp_exact(FpContext *fp, uint32_t what, uint64_t a, uint64_t b, uint64_t c);
+
+/* What operands in this order make of a comparison, and whether a quiet NaN raises invalid in it. */
+bool ir_fp_condition_holds(IrFpCondition condition, FpCompare order);
+bool ir_fp_condition_signals(IrFpCondition condition);

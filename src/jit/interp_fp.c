@@ -1,6 +1,7 @@
 /* The interpreter's floating point: fpu/ under the guest's FpContext, the instruction's rounding put in for the time of
  * the operation. */
 #include "fpu/fpu.h"
+#include "jit/fp_exact.h"
 #include "jit/interp_internal.h"
 #include "jit/ir_internal.h"
 
@@ -28,29 +29,6 @@ static void write_int(const InterpFrame *f, const InterpInst *i, uint64_t value)
     } else {
         AT(uint32_t, i->d) = (uint32_t)value;
     }
-}
-
-static bool condition_holds(IrFpCondition condition, FpCompare order)
-{
-    switch (condition) {
-    case IR_FP_EQ_QUIET:
-    case IR_FP_EQ:
-        return order == FP_EQUAL;
-    case IR_FP_LT:
-    case IR_FP_LT_QUIET:
-        return order == FP_LESS;
-    case IR_FP_LE:
-    case IR_FP_LE_QUIET:
-        return order == FP_LESS || order == FP_EQUAL;
-    case IR_FP_UNORDERED_QUIET:
-        return order == FP_UNORDERED;
-    }
-    return false;
-}
-
-static bool condition_signals(IrFpCondition condition)
-{
-    return condition == IR_FP_LT || condition == IR_FP_LE || condition == IR_FP_EQ;
 }
 
 #define DEFINE(name, format, T, expression) \
@@ -82,8 +60,8 @@ static bool condition_signals(IrFpCondition condition)
     static bool fcmp_##format(InterpFrame *f, const InterpInst *i) \
     { \
         IrFpCondition condition = (IrFpCondition)RULE; \
-        FpCompare order = format##_compare(A(T), B(T), condition_signals(condition), context(f, i)); \
-        write_int(f, i, condition_holds(condition, order)); \
+        FpCompare order = format##_compare(A(T), B(T), ir_fp_condition_signals(condition), context(f, i)); \
+        write_int(f, i, ir_fp_condition_holds(condition, order)); \
         return true; \
     } \
     static bool fclass_##format(InterpFrame *f, const InterpInst *i) \
