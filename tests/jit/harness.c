@@ -292,7 +292,7 @@ CompileResult machine_compile(TestMachine *machine, const IrBlock *block, unsign
     *code = (CodeBlock){ .flags = flags, .pc = block->pc, .mode = machine->exec.mode };
     memset(space.data, 0, machine->data_dirty);
     CompileResult result = host->compile(&space, machine->code_common, block, &test_guest, code);
-    machine->data_dirty = result == COMPILE_DONE ? space.data_used : space.data_room;
+    machine->data_dirty = result == COMPILE_DONE ? space.data_used : 0; /* else it is zeroes again */
     return result;
 }
 
