@@ -123,19 +123,20 @@ Block *code_find(CodeCache *cache, const BlockQuery *query);
 typedef enum PublishResult { PUBLISH_DONE, PUBLISH_LOST, PUBLISH_CHANGED } PublishResult;
 /* Enters a block. LOST: `*block` becomes the one that was there before. CHANGED: memory is not what the translation
  * was made from any more. */
-PublishResult code_publish(CodeCache *cache, Block **block, const Translation *from, unsigned page_bits);
+PublishResult code_publish(Cpu *cpu, Block **block, const Translation *from);
 /* The exit `link` leads to `to` from now on, unless one of them was dropped. */
 void code_link(CodeCache *cache, CodeLink *link, Block *to, uintptr_t addend);
-/* The page as the source has it is compared with the blocks from it, unless that was done since `since`. */
-void code_page_check(CodeCache *cache, const TlbSource *source, unsigned page_bits, uint64_t since);
-/* All pages, where the host can read them. */
-void code_check_all(CodeCache *cache, unsigned page_bits);
+/* The page as the source has it is compared with the blocks from it, unless that was done since `since`. Where the host
+ * cannot read it any more (exec.guarded), all of them go. */
+void code_page_check(Cpu *cpu, const TlbSource *source, uint64_t since);
+void code_check_all(Cpu *cpu); /* all pages */
 /* Drops blocks of [first, last] of `ram`; true if there were any. */
 bool code_drop_range(CodeCache *cache, const void *ram, uint64_t first, uint64_t last, unsigned page_bits);
 /* Under the lock. */
 void code_drop_chunk(CodeCache *cache, CodeChunk *chunk);
 
 /* A vCPU's part: code_vcpu.c. */
+CodeCache *code_cache_of(const Cpu *cpu);
 CodeVcpu *code_vcpu_new(Cpu *cpu, CodeCache *cache);
 void code_vcpu_free(Cpu *cpu);
 const CodeLookups *code_lookups(const Cpu *cpu);

@@ -155,15 +155,18 @@ static uint64_t parts_of(uint32_t offset, uint32_t count, unsigned page_bits)
     return mask_bits((unsigned)((offset + count - 1) / bytes) + 1) & ~mask_bits((unsigned)(offset / bytes));
 }
 
-/* Takes what no block comes from yet from memory. */
-static void read_parts(CodePage *page, uint64_t parts, unsigned page_bits)
+/* Takes what no block comes from yet from memory. False: the memory is gone. */
+static bool read_parts(Cpu *cpu, CodePage *page, uint64_t parts)
 {
-    size_t bytes = BIT(page_bits) / PAGE_PARTS;
+    size_t bytes = BIT(cpu->exec.page_bits) / PAGE_PARTS;
 
     for (uint64_t left = parts & ~page->covered; left; left &= left - 1) {
         size_t first = (size_t)__builtin_ctzll(left) * bytes;
-        ram_read(page->host + first, page->bytes + first, (unsigned)bytes);
+        if (!cpu_move_ram(cpu, (uint8_t *)page->host + first, page->bytes + first, (unsigned)bytes, false)) {
+            return false;
+        }
     }
+    return true;
 }
 
 /* Links. Under the lock. */
@@ -287,8 +290,21 @@ static bool renew_page(CodeCache *cache, CodePage *page, const uint8_t *now, uns
     return true;
 }
 
+/* A page that the host cannot read any more. It goes with its last block; without any it holds nothing from now on. */
+static void drop_page(CodeCache *cache, CodePage *page, uint64_t changes)
+{
+    if (!page->blocks) {
+        page->covered = 0;
+        page->checked = changes;
+    }
+    for (Block *block = page->blocks, *next; block; block = next) {
+        next = part_on(block, page)->next;
+        drop(cache, block);
+    }
+}
+
 /* Whether memory is as it was where blocks come from. */
-static bool page_stands(const CodePage *page, unsigned page_bits)
+static bool is_as_read(const CodePage *page, unsigned page_bits)
 {
     size_t words = BIT(page_bits) / PAGE_PARTS / sizeof(uint64_t);
 
@@ -307,28 +323,45 @@ static bool page_stands(const CodePage *page, unsigned page_bits)
     return true;
 }
 
-static void compare_page(CodeCache *cache, CodePage *page, unsigned page_bits)
+/* The same; false where the memory is gone, too. */
+static bool page_stands(Cpu *cpu, const CodePage *page)
 {
+    ExecGuard guard, *outer = cpu->exec.guard;
+
+    if (!cpu->exec.guarded) {
+        return is_as_read(page, cpu->exec.page_bits);
+    }
+    cpu->exec.guard = &guard;
+    bool stands = !_setjmp(guard.place) && is_as_read(page, cpu->exec.page_bits);
+    cpu->exec.guard = outer;
+    return stands;
+}
+
+static void compare_page(Cpu *cpu, CodePage *page)
+{
+    CodeCache *cache = code_cache_of(cpu);
+    unsigned page_bits = cpu->exec.page_bits;
     uint64_t changes = atomic_load(&cache->changes);
 
-    if (page_stands(page, page_bits)) {
+    if (page_stands(cpu, page)) {
         page->checked = changes;
         return;
     }
     AUTO_FREE uint8_t *now = mem_alloc(BIT(page_bits));
-    ram_read(page->host, now, (unsigned)BIT(page_bits));
-    if (!memcmp(now, page->bytes, BIT(page_bits)) || renew_page(cache, page, now, page_bits)) {
+    if (!cpu_move_ram(cpu, (uint8_t *)page->host, now, (unsigned)BIT(page_bits), false)) {
+        drop_page(cache, page, changes);
+    } else if (!memcmp(now, page->bytes, BIT(page_bits)) || renew_page(cache, page, now, page_bits)) {
         page->checked = changes;
     }
 }
 
-static void check_page(CodeCache *cache, const TlbSource *source, unsigned page_bits, uint64_t since)
+static void check_page(Cpu *cpu, const TlbSource *source, uint64_t since)
 {
-    CodePage *page = *page_slot(cache, source->ram, source->ram_offset);
+    CodePage *page = *page_slot(code_cache_of(cpu), source->ram, source->ram_offset);
 
     if (page && page->checked < since) {
         page->host = source->host;
-        compare_page(cache, page, page_bits);
+        compare_page(cpu, page);
     }
 }
 
@@ -341,24 +374,27 @@ static CodePage *page_to_check(CodePage *page, uint64_t changes)
     return page;
 }
 
-void code_check_all(CodeCache *cache, unsigned page_bits)
+void code_check_all(Cpu *cpu)
 {
+    CodeCache *cache = code_cache_of(cpu);
     uint64_t changes = atomic_load(&cache->changes);
 
     mutex_lock(&cache->lock);
     for (size_t i = 0; i < CODE_PAGE_BUCKETS; i++) {
         CodePage *page; /* looked for anew after each: pages may be freed */
         while ((page = page_to_check(cache->pages[i], changes))) {
-            compare_page(cache, page, page_bits);
+            compare_page(cpu, page);
         }
     }
     mutex_unlock(&cache->lock);
 }
 
-void code_page_check(CodeCache *cache, const TlbSource *source, unsigned page_bits, uint64_t since)
+void code_page_check(Cpu *cpu, const TlbSource *source, uint64_t since)
 {
+    CodeCache *cache = code_cache_of(cpu);
+
     mutex_lock(&cache->lock);
-    check_page(cache, source, page_bits, since);
+    check_page(cpu, source, since);
     mutex_unlock(&cache->lock);
 }
 
@@ -369,19 +405,23 @@ static bool part_is(const CodePage *page, const uint8_t *bytes, uint32_t offset,
     return !memcmp(page->bytes + offset, bytes, count);
 }
 
-/* The page, holding the bytes; NULL: memory is not what was translated. A page without blocks stays for a moment. */
-static CodePage *page_holding(CodeCache *cache, const TlbSource *source, unsigned page_bits, const uint8_t *bytes,
-                              uint32_t offset, uint32_t count)
+static bool read_and_compare(Cpu *cpu, CodePage *page, const uint8_t *bytes, uint32_t offset, uint32_t count)
 {
-    CodePage *page = get_page(cache, source, page_bits);
+    return read_parts(cpu, page, parts_of(offset, count, cpu->exec.page_bits)) && part_is(page, bytes, offset, count);
+}
 
-    read_parts(page, parts_of(offset, count, page_bits), page_bits);
-    if (!part_is(page, bytes, offset, count)) {
-        check_page(cache, source, page_bits, UINT64_MAX);
-        page = get_page(cache, source, page_bits);
-        read_parts(page, parts_of(offset, count, page_bits), page_bits);
+/* The page, holding the bytes; NULL: memory is not what was translated. A page without blocks stays for a moment. */
+static CodePage *page_holding(Cpu *cpu, const TlbSource *source, const uint8_t *bytes, uint32_t offset, uint32_t count)
+{
+    CodeCache *cache = code_cache_of(cpu);
+    CodePage *page = get_page(cache, source, cpu->exec.page_bits);
+
+    if (read_and_compare(cpu, page, bytes, offset, count)) {
+        return page;
     }
-    return part_is(page, bytes, offset, count) ? page : NULL;
+    check_page(cpu, source, UINT64_MAX);
+    page = get_page(cache, source, cpu->exec.page_bits);
+    return read_and_compare(cpu, page, bytes, offset, count) ? page : NULL;
 }
 
 static void enter_page(Block *block, unsigned index, CodePage *page, uint32_t offset, uint32_t count,
@@ -399,31 +439,32 @@ static void enter_page(Block *block, unsigned index, CodePage *page, uint32_t of
     page->blocks = block;
 }
 
-static bool enter_pages(CodeCache *cache, Block *block, const Translation *from, unsigned page_bits)
+static bool enter_pages(Cpu *cpu, Block *block, const Translation *from)
 {
+    unsigned page_bits = cpu->exec.page_bits;
     uint32_t offset = (uint32_t)(block->code.pc & mask_bits(page_bits));
     uint32_t here = (uint32_t)MIN(from->ir.bytes, BIT(page_bits) - offset), there = from->ir.bytes - here;
-    CodePage *first = page_holding(cache, &from->first, page_bits, from->bytes, offset, here);
+    CodePage *first = page_holding(cpu, &from->first, from->bytes, offset, here), *second;
 
-    if (!first) {
-        return false;
+    if (!first || (there && from->first.ram == from->second.ram && from->first.ram_offset == from->second.ram_offset)) {
+        return false; /* one page under two addresses: the interpreter's */
     }
+    enter_page(block, 0, first, offset, here, page_bits); /* it stays, whatever the second one's check drops */
     if (!there) {
-        enter_page(block, 0, first, offset, here, page_bits);
         return true;
     }
-    CodePage *second = page_holding(cache, &from->second, page_bits, from->bytes + here, 0, there);
-    first = page_holding(cache, &from->first, page_bits, from->bytes, offset, here); /* what changed may be one page */
-    if (!second || !first || first == second) { /* one page under two addresses: the interpreter's */
+    second = page_holding(cpu, &from->second, from->bytes + here, 0, there);
+    if (!second) {
+        leave_page(code_cache_of(cpu), &block->parts[0]);
         return false;
     }
-    enter_page(block, 0, first, offset, here, page_bits);
     enter_page(block, 1, second, 0, there, page_bits);
     return true;
 }
 
-static PublishResult publish(CodeCache *cache, Block **block, const Translation *from, unsigned page_bits)
+static PublishResult publish(Cpu *cpu, Block **block, const Translation *from)
 {
+    CodeCache *cache = code_cache_of(cpu);
     BlockQuery query = query_for(*block);
     Block *other = code_find(cache, &query);
 
@@ -432,7 +473,7 @@ static PublishResult publish(CodeCache *cache, Block **block, const Translation 
         *block = other;
         return PUBLISH_LOST;
     }
-    if (!enter_pages(cache, *block, from, page_bits)) {
+    if (!enter_pages(cpu, *block, from)) {
         (*block)->dropped = true;
         return PUBLISH_CHANGED;
     }
@@ -442,10 +483,12 @@ static PublishResult publish(CodeCache *cache, Block **block, const Translation 
     return PUBLISH_DONE;
 }
 
-PublishResult code_publish(CodeCache *cache, Block **block, const Translation *from, unsigned page_bits)
+PublishResult code_publish(Cpu *cpu, Block **block, const Translation *from)
 {
+    CodeCache *cache = code_cache_of(cpu);
+
     mutex_lock(&cache->lock);
-    PublishResult result = publish(cache, block, from, page_bits);
+    PublishResult result = publish(cpu, block, from);
     mutex_unlock(&cache->lock);
     return result;
 }

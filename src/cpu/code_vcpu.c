@@ -48,6 +48,8 @@ CodeVcpu *code_vcpu_new(Cpu *cpu, CodeCache *cache)
     return code;
 }
 
+CodeCache *code_cache_of(const Cpu *cpu) { return cpu->code->cache; }
+
 const CodeLookups *code_lookups(const Cpu *cpu) { return &cpu->code->lookups; }
 
 static void finish_chunk(CodeVcpu *code)
@@ -201,7 +203,7 @@ void code_told_of_changes(Cpu *cpu)
         cpu->code->since = atomic_fetch_add(&cpu->code->cache->changes, 1) + 1;
         code_forget_targets(cpu);
         if (cpu->code->cache->flags & CODE_DIRECT) { /* its links ask no TLB */
-            code_check_all(cpu->code->cache, cpu->exec.page_bits);
+            code_check_all(cpu);
         } else {
             tlb_forget_fetches(cpu);
         }
@@ -217,7 +219,7 @@ bool code_has_reached(const Cpu *cpu, uint64_t epoch)
 void code_fetches_from(Cpu *cpu, const TlbSource *source)
 {
     if (cpu->code && source->cacheable && source->host && source->ram) {
-        code_page_check(cpu->code->cache, source, cpu->exec.page_bits, cpu->code->since);
+        code_page_check(cpu, source, cpu->code->since);
     }
 }
 
@@ -410,7 +412,7 @@ static Block *make(Cpu *cpu, const BlockQuery *query, const TlbSource *first)
             limit = MIN(limit, code->translation.ir.insn_count) / 2;
             continue;
         }
-        PublishResult published = code_publish(code->cache, &block, &code->translation, cpu->exec.page_bits);
+        PublishResult published = code_publish(cpu, &block, &code->translation);
         if (published == PUBLISH_DONE) {
             announce(cpu, block);
         } else {

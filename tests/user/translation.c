@@ -154,6 +154,29 @@ static void faults(void)
     printf("behind a file: %d, %d\n", caught == SIGBUS, fault_address == (uintptr_t)file + PAGE + 24);
 }
 
+/* A file becomes shorter than the code that ran from it; then other code changes. */
+static void vanished_code(void)
+{
+    uint8_t *page = map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+    int fd = memfd_create("vanishing", 0);
+
+    ftruncate(fd, PAGE);
+    uint8_t *file = map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, fd);
+    write_function(file, 11);
+    __builtin___clear_cache((char *)file, (char *)file + PAGE);
+    int before = ((Function *)file)();
+    ftruncate(fd, 0);
+    write_function(page, 22);
+    __builtin___clear_cache((char *)page, (char *)page + PAGE);
+    int other = ((Function *)page)();
+    catch(SIGBUS, go_back);
+    int caught = sigsetjmp(back, 1);
+    if (!caught) {
+        ((Function *)file)();
+    }
+    printf("vanished code: %d, %d, %d\n", before, other, caught == SIGBUS);
+}
+
 /* Each process goes on translating after fork, what the other one translates too. */
 static void forks(void)
 {
@@ -248,6 +271,7 @@ int main(void)
     changing_code();
     mapped_code();
     faults();
+    vanished_code();
     forks();
     threads();
     return 0;
