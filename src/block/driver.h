@@ -60,6 +60,7 @@ struct BlockNode {
     TaskLock ranges_lock;
     TaskQueue ranges_changed;
     ListNode ranges;
+    ListNode bitmaps; /* BlockBitmap */
 };
 
 /* Where a request goes on: at `offset` of `edge`'s node, the whole of it. */
@@ -120,6 +121,11 @@ struct BlockDriver {
     bool (*snapshot_apply)(BlockNode *node, const char *name, Error **error);
     bool (*snapshot_delete)(BlockNode *node, const char *name, Error **error);
     bool (*snapshot_load)(BlockNode *node, const char *name, Error **error);
+    /* Persistent bitmaps: see bitmap.h. NULL: it has none. Those that the image has become the node's; they are stored
+     * when it is closed. */
+    bool (*bitmaps_load)(BlockNode *node, Error **error);
+    /* Whether one more can be stored. */
+    bool (*bitmap_check)(BlockNode *node, const char *name, unsigned granularity_bits, Error **error);
 };
 
 /* Sorted by name (generated). */

@@ -1,4 +1,5 @@
 /* Nodes, the edges between them, and what each may do beside the others. */
+#include "block/bitmap.h"
 #include "block/block_internal.h"
 
 #include "api/json.h"
@@ -97,6 +98,7 @@ BlockNode *node_new(BlockGraph *graph)
     list_init(&node->children);
     list_init(&node->parents);
     list_init(&node->ranges);
+    list_init(&node->bitmaps);
     list_append(&graph->nodes, &node->in_graph);
     return node;
 }
@@ -115,6 +117,10 @@ void block_node_unref(BlockNode *node)
     assert(list_empty(&node->parents));
     if (node->state && node->driver->close) {
         node->driver->close(node);
+    }
+    LIST_FOREACH_SAFE(&node->bitmaps, bitmap, BlockBitmap, in_node)
+    {
+        block_bitmap_remove(bitmap);
     }
     LIST_FOREACH_SAFE(&node->children, child, BlockEdge, in_parent)
     {
@@ -374,6 +380,17 @@ void block_edge_statistics(const BlockEdge *edge, BlockStatistics *statistics)
     }
 }
 
+static bool bitmaps_fit(const BlockNode *node, uint64_t size, Error **error)
+{
+    LIST_FOREACH(&node->bitmaps, bitmap, BlockBitmap, in_node)
+    {
+        if (!block_bitmap_fits(size, bitmap->granularity_bits)) {
+            return error_set(error, "Bitmap '%s' is too fine for %" PRIu64 " bytes", bitmap->name, size);
+        }
+    }
+    return true;
+}
+
 bool block_resize(BlockEdge *edge, uint64_t size, int preallocation, Error **error)
 {
     BlockNode *node = edge->node;
@@ -386,8 +403,17 @@ bool block_resize(BlockEdge *edge, uint64_t size, int preallocation, Error **err
     if (size > INT64_MAX - BLOCK_SECTOR) {
         return error_set(error, "no image can have %" PRIu64 " bytes", size);
     }
+    if (!bitmaps_fit(node, size, error)) {
+        return false;
+    }
     block_graph_drain_begin(node->graph);
     bool ok = node->driver->resize(node, size, preallocation, error);
+    LIST_FOREACH(&node->bitmaps, bitmap, BlockBitmap, in_node)
+    {
+        if (ok && !bitmap->inconsistent) {
+            block_bitmap_resize(bitmap, block_node_size(node));
+        }
+    }
     block_graph_drain_end(node->graph);
     return ok;
 }

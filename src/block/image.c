@@ -236,6 +236,9 @@ static bool change_snapshot(BlockNode *node, bool (*change)(BlockNode *, const c
 
 bool block_snapshot_apply(BlockNode *node, const char *name, Error **error)
 {
+    if (!list_empty(&node->bitmaps)) { /* they do not know what would become different */
+        return error_set(error, "Device has active dirty bitmaps");
+    }
     return change_snapshot(node, node->driver->snapshot_apply, name, error);
 }
 

@@ -5,6 +5,7 @@
  * A read-modify-write must not meet another write to the same blocks. Nodes that need them (an alignment above one
  * byte) keep a list of the writes under way; one that overlaps waits for the other.
  */
+#include "block/bitmap.h"
 #include "block/block_internal.h"
 
 #include "base/vec.h"
@@ -217,6 +218,7 @@ static int write_plainly(BlockNode *node, uint64_t offset, uint64_t bytes, Block
         range_end(node, &range);
     }
     node_changed(node, error ? 0 : offset + bytes);
+    block_bitmaps_note(node, offset, bytes); /* one that failed may have been done in part */
     return !error && (flags & ~kept & BLOCK_FUA) ? node_flush(node) : error;
 }
 
@@ -259,6 +261,7 @@ int node_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned
         error = node->driver->write_zeroes(node, offset, bytes, unmap | (flags & BLOCK_NO_FALLBACK));
         range_end(node, &range);
         node_changed(node, error ? 0 : offset + bytes);
+        block_bitmaps_note(node, offset, bytes);
         if (!error && flags & BLOCK_FUA) {
             error = node_flush(node);
         }
@@ -277,6 +280,7 @@ int node_discard(BlockNode *node, uint64_t offset, uint64_t bytes)
     }
     int error = node->driver->discard(node, start, end - start);
     node_changed(node, 0);
+    block_bitmaps_note(node, start, end - start);
     return error == ENOTSUP ? 0 : error;
 }
 

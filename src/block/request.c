@@ -120,7 +120,8 @@ static bool is_simple(const BlockNode *node, const BlockRequest *request, uint64
         return false;
     }
     bool write = request->operation == BLOCK_WRITE;
-    return !write || (node->limits.alignment == 1 && node->detect_zeroes == BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF);
+    return !write || (node->limits.alignment == 1 && list_empty(&node->bitmaps) &&
+                      node->detect_zeroes == BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF);
 }
 
 /* The vectors can be given to the host as they are. */

@@ -5,6 +5,7 @@
 #include "api/json.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "block/bitmap.h"
 #include "block/graph.h"
 #include "block/image.h"
 #include "core/loop.h"
@@ -482,22 +483,174 @@ static void test_repair(void)
     rig_free(&rig);
 }
 
-/* Bitmaps that writing would make stale are not thrown away. */
-static void test_bitmaps(void)
+/* Persistent bitmaps: what is written is noted, and there when the image is opened again. */
+
+typedef struct Noted {
+    BlockBitmap *bitmap;
+    const char *name;
+    uint64_t granularity;
+    uint8_t *expected; /* a byte for each bit */
+} Noted;
+
+enum { BITMAP_SIZE = (9 << 20) + 512, LONGEST = 200000 };
+
+static void note(Noted *noted, uint64_t offset, uint64_t bytes)
+{
+    memset(noted->expected + offset / noted->granularity, 1,
+           (offset + bytes - 1) / noted->granularity - offset / noted->granularity + 1);
+}
+
+static void compare_bitmap(const Noted *noted)
+{
+    g_autofree uint8_t *found = g_malloc0(BITMAP_SIZE / 512 + 1);
+    uint64_t sum = 0;
+    for (uint64_t start = 0, end; block_bitmap_next(noted->bitmap, &start, &end); start = end) {
+        g_assert_cmpuint(end, <=, BITMAP_SIZE);
+        memset(found + start / noted->granularity, 1, (end - 1) / noted->granularity - start / noted->granularity + 1);
+        sum += end - start;
+    }
+    g_assert_true(memcmp(found, noted->expected, BITMAP_SIZE / 512 + 1) == 0);
+    g_assert_cmpuint(block_bitmap_count(noted->bitmap), ==, sum);
+}
+
+static void write_and_note(const Rig *rig, BlockEdge *edge, Noted *noted, size_t count)
+{
+    g_autofree char *data = g_malloc(LONGEST);
+    memset(data, 0x5a, LONGEST);
+    for (unsigned i = 0; i < 40; i++) {
+        uint64_t offset = (uint64_t)g_rand_int_range(rig->random, 0, BITMAP_SIZE - LONGEST);
+        uint64_t bytes = (uint64_t)g_rand_int_range(rig->random, 1, LONGEST);
+        if (i == 7) {
+            offset = BITMAP_SIZE - bytes;
+        }
+        int number = i % 3 == 2 ? block_write_zeroes(edge, offset, bytes, 0)
+                                : block_write(edge, offset, data, bytes, 0);
+        g_assert_cmpint(number, ==, 0);
+        for (size_t j = 0; j < count; j++) {
+            if (noted[j].bitmap->enabled) {
+                note(&noted[j], offset, bytes);
+            }
+        }
+    }
+}
+
+static void find_bitmaps(BlockEdge *edge, Noted *noted, size_t count)
 {
     AUTO_ERROR(error);
-    static const uint8_t feature[8] = { [7] = 1 };
-    static const uint8_t extension[40] = { 0x23, 0x85, 0x28, 0x75, 0, 0, 0, 24, [11] = 1, [23] = 40, [29] = 9 };
+    must(block_bitmaps_load(block_edge_node(edge), &error), &error);
+    for (size_t i = 0; i < count; i++) {
+        noted[i].bitmap = block_bitmap_find(block_edge_node(edge), noted[i].name, &error);
+        must(noted[i].bitmap, &error);
+        g_assert_false(noted[i].bitmap->inconsistent);
+    }
+}
+
+static void test_bitmaps(const void *data)
+{
+    AUTO_ERROR(error);
     Rig rig = rig_new(6);
+    Noted noted[] = { { .name = "fine", .granularity = 512 }, { .name = "coarse", .granularity = 1 << 20 },
+                      { .name = "off", .granularity = 65536 } };
+    must(make(&rig, "image", data, BITMAP_SIZE, &error), &error);
+    BlockEdge *edge = open_image(&rig, "image", NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(noted); i++) {
+        noted[i].expected = g_malloc0(BITMAP_SIZE / 512 + 1);
+        noted[i].bitmap = block_bitmap_add(block_edge_node(edge), noted[i].name, noted[i].granularity, true, &error);
+        must(noted[i].bitmap, &error);
+    }
+    must(block_bitmap_enable(noted[2].bitmap, false, &error), &error);
+    for (unsigned round = 0; round < 3; round++) {
+        write_and_note(&rig, edge, noted, G_N_ELEMENTS(noted));
+        block_detach(edge);
+        edge = open_image(&rig, "image", NULL);
+        find_bitmaps(edge, noted, G_N_ELEMENTS(noted));
+        for (size_t i = 0; i < G_N_ELEMENTS(noted); i++) {
+            compare_bitmap(&noted[i]);
+        }
+        expect_clean(edge);
+    }
+    must(block_bitmap_merge(noted[2].bitmap, noted[0].bitmap, &error), &error);
+    must(block_bitmap_clear(noted[0].bitmap, &error), &error);
+    for (size_t i = 0; i < BITMAP_SIZE / 512; i++) {
+        noted[2].expected[i / 128] |= noted[0].expected[i];
+    }
+    memset(noted[0].expected, 0, BITMAP_SIZE / 512 + 1);
+    block_detach(edge);
+    edge = open_image(&rig, "image", NULL);
+    find_bitmaps(edge, noted, G_N_ELEMENTS(noted));
+    for (size_t i = 0; i < G_N_ELEMENTS(noted); i++) {
+        compare_bitmap(&noted[i]);
+        block_bitmap_remove(noted[i].bitmap);
+        g_free(noted[i].expected);
+    }
+    block_detach(edge);
+    edge = open_image(&rig, "image", NULL);
+    g_assert_null(block_bitmap_at(block_edge_node(edge), 0));
+    expect_clean(edge);
+    block_detach(edge);
+    rig_free(&rig);
+}
+
+/* A bitmap that was in use when its program ended is not believed; a file that is damaged is no reason to end. */
+static void test_bitmaps_in_use(void)
+{
+    AUTO_ERROR(error);
+    g_autofree char *before = NULL;
+    gsize length;
+    Rig rig = rig_new(7);
     g_autofree char *path = path_of(&rig, "image");
     must(make(&rig, "image", "", 1 << 20, &error), &error);
-    damage(&rig, "image", 88, feature, sizeof feature);
-    damage(&rig, "image", 112, extension, sizeof extension);
-    BlockNode *node = block_open(rig.graph, path, NULL, 0, &error);
-    must(node, &error);
-    block_node_unref(node);
-    g_assert_null(block_open(rig.graph, path, NULL, BLOCK_OPEN_WRITE, &error));
-    g_assert_nonnull(strstr(error_message(error), "persistent bitmaps"));
+    BlockEdge *edge = open_image(&rig, "image", NULL);
+    must(block_bitmap_add(block_edge_node(edge), "b", 0, true, &error), &error);
+    block_detach(edge);
+    edge = open_image(&rig, "image", NULL);
+    g_assert_true(g_file_get_contents(path, &before, &length, NULL)); /* as a kill would leave it */
+    block_detach(edge);
+    g_assert_true(g_file_set_contents(path, before, (gssize)length, NULL));
+    edge = open_image(&rig, "image", NULL);
+    BlockBitmap *bitmap = block_bitmap_at(block_edge_node(edge), 0);
+    g_assert_true(bitmap && bitmap->inconsistent);
+    g_assert_false(block_bitmap_clear(bitmap, &error));
+    g_assert_nonnull(strstr(error_message(error), "is inconsistent"));
+    block_detach(edge);
+    edge = open_image(&rig, "image", NULL);
+    bitmap = block_bitmap_at(block_edge_node(edge), 0);
+    g_assert_true(bitmap && bitmap->inconsistent);
+    block_bitmap_remove(bitmap);
+    expect_clean(edge);
+    block_detach(edge);
+    edge = open_image(&rig, "image", NULL);
+    expect_clean(edge);
+    block_detach(edge);
+    rig_free(&rig);
+}
+
+/* Every byte of the directory and table changed: opening may fail, nothing else may happen. */
+static void test_bitmaps_damaged(void)
+{
+    AUTO_ERROR(unused);
+    Rig rig = rig_new(8);
+    g_autofree char *path = path_of(&rig, "image"), *whole = NULL;
+    gsize length;
+    must(make(&rig, "image", "cluster_size=512", 1 << 20, &unused), &unused);
+    BlockEdge *edge = open_image(&rig, "image", NULL);
+    must(block_bitmap_add(block_edge_node(edge), "b", 512, true, &unused), &unused);
+    g_assert_cmpint(block_write(edge, 4096, "x", 1, 0), ==, 0);
+    block_detach(edge);
+    g_assert_true(g_file_get_contents(path, &whole, &length, NULL));
+    unsigned refused = 0;
+    for (unsigned i = 0; i < 300; i++) {
+        Error *error = NULL;
+        g_autofree char *damaged = g_memdup2(whole, length);
+        size_t at = (size_t)g_rand_int_range(rig.random, i % 2 ? 104 : 512, i % 2 ? 200 : (gint32)length);
+        damaged[at] = (char)g_rand_int(rig.random);
+        g_assert_true(g_file_set_contents(path, damaged, (gssize)length, NULL));
+        BlockNode *node = block_open(rig.graph, path, NULL, i % 4 < 2 ? BLOCK_OPEN_WRITE : 0, &error);
+        refused += node == NULL || !block_bitmaps_load(node, NULL);
+        block_node_unref(node);
+        error_free(error);
+    }
+    g_assert_cmpuint(refused, >, 0);
     rig_free(&rig);
 }
 
@@ -519,6 +672,10 @@ int main(int argc, char **argv)
     g_test_add_func("/qcow2-write/storm", test_storm);
     g_test_add_func("/qcow2-write/create-errors", test_create_errors);
     g_test_add_func("/qcow2-write/repair", test_repair);
-    g_test_add_func("/qcow2-write/bitmaps", test_bitmaps);
+    g_test_add_data_func("/qcow2-write/bitmaps/plain", "", test_bitmaps);
+    g_test_add_data_func("/qcow2-write/bitmaps/512", "cluster_size=512", test_bitmaps);
+    g_test_add_data_func("/qcow2-write/bitmaps/lazy", "cluster_size=4k,lazy_refcounts=on", test_bitmaps);
+    g_test_add_func("/qcow2-write/bitmaps/in-use", test_bitmaps_in_use);
+    g_test_add_func("/qcow2-write/bitmaps/damaged", test_bitmaps_damaged);
     return g_test_run();
 }

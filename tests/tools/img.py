@@ -6,12 +6,47 @@
 import json
 import os
 import random
+import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import unittest
 
 PROGRAM = os.path.join(os.path.abspath(sys.argv.pop(1)), 'qemu-img')
+
+
+PEERS = {name: shutil.which(name) for name in ['qemu-img', 'qemu-io']}
+
+
+def read_bitmaps(path):
+    """The persistent bitmaps of a qcow2 image: of each name its flags, granularity and bits (a set)."""
+    with open(path, 'rb') as file:
+        image = file.read()
+    cluster = 1 << struct.unpack_from('>I', image, 20)[0]
+    size, = struct.unpack_from('>Q', image, 24)
+    at, = struct.unpack_from('>I', image, 100)
+    result = {}
+    while True:
+        kind, length = struct.unpack_from('>II', image, at)
+        if kind == 0:
+            return result
+        if kind == 0x23852875:
+            break
+        at += 8 + (length + 7) // 8 * 8
+    count, _, _, place = struct.unpack_from('>IIQQ', image, at + 8)
+    for _ in range(count):
+        table, entries, flags, _, bits, name_bytes, extra = struct.unpack_from('>QIIBBHI', image, place)
+        name = image[place + 24 + extra:place + 24 + extra + name_bytes].decode()
+        place += (24 + extra + name_bytes + 7) // 8 * 8
+        data = b''
+        for entry in struct.unpack_from(f'>{entries}Q', image, table):
+            start = entry & ~511
+            data += image[start:start + cluster] if start else bytes([0xff if entry & 1 else 0]) * cluster
+        number = int.from_bytes(data, 'little')
+        bitmap = {i for i in range((size + (1 << bits) - 1) >> bits) if number >> i & 1}
+        result[name] = (flags, 1 << bits, bitmap)
+    return result
 
 
 class ImgTest(unittest.TestCase):
@@ -108,6 +143,92 @@ class ImgTest(unittest.TestCase):
                                       'data': True, 'compressed': False, 'offset': 0x50000})
         part = json.loads(self.run_img('map --output=json --start-offset 512k --max-length 64k b.qcow2').stdout)
         self.assertEqual((len(part), part[0]['start'], part[0]['length']), (1, 512 << 10, 64 << 10))
+
+    def run_io(self, image, *commands, program=None):
+        program = program or os.path.join(os.path.dirname(PROGRAM), 'qemu-io')
+        line = [program] + [word for command in commands for word in ('-c', command)] + [image]
+        subprocess.run(line, cwd=self.folder.name, capture_output=True, timeout=120, check=True)
+
+    def bitmaps(self, name):
+        return read_bitmaps(self.path(name))
+
+    def test_bitmap(self):
+        self.run_img('create -q -f qcow2 a 10M')
+        self.run_img('bitmap --add a b0')
+        self.run_img('bitmap --add -g 512 --disable a b1')
+        self.run_io('a', 'write 1M 100k', 'write -z 3M 64k', 'write 512 10')
+        self.assertEqual(self.bitmaps('a'), {'b0': (2, 65536, {0, 16, 17, 48}), 'b1': (0, 512, set())})
+        lines = self.run_img('info a').stdout.split('\n')
+        self.assertEqual(lines[8:18], [
+            '    lazy refcounts: false', '    bitmaps:', '        [0]:', '            flags:',
+            '                [0]: auto', '            name: b0', '            granularity: 65536', '        [1]:',
+            '            flags:', '            name: b1'])
+        self.assertEqual(json.loads(self.run_img('info --output=json a').stdout)['format-specific']['data']['bitmaps'],
+                         [{'flags': ['auto'], 'name': 'b0', 'granularity': 65536},
+                          {'flags': [], 'name': 'b1', 'granularity': 512}])
+        self.run_img('bitmap --merge b0 a b1')
+        self.run_img('bitmap --clear --disable a b0')
+        fine = {i for coarse in [0, 16, 17, 48] for i in range(coarse * 128, coarse * 128 + 128)}
+        self.assertEqual(self.bitmaps('a'), {'b0': (0, 65536, set()), 'b1': (0, 512, fine)})
+        self.run_img('create -q -f qcow2 c 10M')
+        self.run_img('bitmap --add --merge b1 -b a -F qcow2 c d')
+        self.assertEqual(self.bitmaps('c'), {'d': (2, 65536, {0, 16, 17, 48})})
+        self.run_img('resize -q --shrink c 1088k')
+        self.run_img('resize -q c 10M')
+        self.assertEqual(self.bitmaps('c'), {'d': (2, 65536, {0, 16})})
+        self.run_img('check a')
+        self.run_img('bitmap --remove a b0')
+        self.run_img('bitmap --enable --remove a b1')
+        self.assertEqual(self.bitmaps('a'), {})
+        self.run_img('check a')
+
+    def test_bitmap_errors(self):
+        self.run_img('create -q -f qcow2 a 10M')
+        self.run_img('create -q -f qcow2 -o compat=0.10 v2 10M')
+        self.run_img('create -q -f qcow2 b 11M')
+        self.run_img('bitmap --add a b0')
+        for line, text in [
+                ('a b0', 'Need at least one of --add, --remove, --clear, --enable, --disable, or --merge'),
+                ('--add a b0', 'Operation add on bitmap b0 failed: Bitmap already exists: b0'),
+                ('--remove a zz', "Operation remove on bitmap zz failed: Dirty bitmap 'zz' not found"),
+                ('--add -g 100 a z',
+                 'Operation add on bitmap z failed: Granularity must be power of 2 and at least 512'),
+                ('--clear -g 64k a b0', 'granularity only supported with --add'),
+                ('--add -b a a d', 'Merge bitmap source file only supported with --merge'),
+                ('--merge b0 -F qcow2 a d', '-F only supported with -b'),
+                ('--merge b0 -b nofile a b0',
+                 "Could not open 'nofile': Could not open 'nofile': No such file or directory")]:
+            self.expect_error(f'bitmap {line}', f'qemu-img: {text}\n')
+        self.assertIn('Cannot store dirty bitmaps in qcow2 v2 files\n', self.run_img('bitmap --add v2 d', 1).stderr)
+        self.assertIn('Bitmaps are of different sizes', self.run_img('bitmap --add --merge b0 -b a b d', 1).stderr)
+        self.run_img('snapshot -c s a')
+        self.expect_error('snapshot -a s a',
+                          "qemu-img: Could not apply snapshot 's': Device has active dirty bitmaps\n")
+
+    @unittest.skipUnless(all(PEERS.values()), 'there is no qemu-img to compare with')
+    def test_bitmap_both_ways(self):
+        """Bitmaps that one program made are kept up by the other."""
+        own = {'qemu-img': PROGRAM, 'qemu-io': os.path.join(os.path.dirname(PROGRAM), 'qemu-io')}
+        maker = random.Random(3)
+        for size in ['4k', '64k']:
+            self.run_img(f'create -q -f qcow2 -o cluster_size={size} a 20M')
+            expected = {}
+            for i in range(8):
+                programs = [own, PEERS][i % 2]
+                granularity = 512 << maker.randrange(0, 10)
+                expected[f'b{i}'] = (2, granularity, set())
+                subprocess.run([programs['qemu-img'], 'bitmap', '--add', '-g', str(granularity), 'a', f'b{i}'],
+                               cwd=self.folder.name, check=True)
+                commands = []
+                for _ in range(5):
+                    offset, count = maker.randrange(0, 19 << 20), maker.randrange(1, 1 << 20)
+                    commands.append(f'write -q {offset} {count}')
+                    for _, step, bits in expected.values():
+                        bits.update(range(offset // step, (offset + count - 1) // step + 1))
+                self.run_io('a', *commands, program=[PEERS, own][i // 2 % 2]['qemu-io'])
+                self.assertEqual(self.bitmaps('a'), expected)
+                subprocess.run([PEERS['qemu-img'], 'check', '-q', 'a'], cwd=self.folder.name, check=True)
+                self.run_img('check -q a')
 
     def test_compare(self):
         other = bytearray(self.data)
@@ -226,7 +347,6 @@ class ImgTest(unittest.TestCase):
         self.run_img('create -q -f qcow2 a.qcow2 1M')
         with open(self.path('a.qcow2'), 'r+b') as file:
             import fcntl
-            import struct
             lock = struct.pack('hhqqi', fcntl.F_RDLCK, 0, 201, 1, 0)
             fcntl.fcntl(file, 37, lock)  # F_OFD_SETLK: somebody does not share writing
             self.assertIn('Failed to get "write" lock', self.run_img('resize a.qcow2 2M', 1).stderr)

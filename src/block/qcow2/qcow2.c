@@ -72,12 +72,11 @@ static void set_geometry(BlockNode *node, const Qcow2Settings *settings)
 static bool clear_unknown_features(BlockNode *node, Error **error)
 {
     Qcow2 *qcow2 = node->state;
-    uint64_t known = qcow2->header.autoclear & QCOW2_RAW_DATA;
+    uint64_t known = qcow2->header.autoclear & (QCOW2_RAW_DATA | (qcow2->header.has_bitmaps ? QCOW2_BITMAPS : 0));
     if (qcow2->header.autoclear == known) {
         return true;
     }
     qcow2->header.autoclear = known;
-    qcow2->header.has_bitmaps = false;
     int number = qcow2_header_write(node);
     return number == 0 || error_set_errno(error, number, "Could not update qcow2 header");
 }
@@ -87,10 +86,6 @@ static bool prepare_writing(BlockNode *node, Error **error)
     Qcow2 *qcow2 = node->state;
     if (qcow2_has(qcow2, QCOW2_CORRUPT)) {
         return error_set(error, "qcow2: Image is corrupt; cannot be opened read/write");
-    }
-    if (qcow2->header.has_bitmaps) { /* they would be lost: nothing here keeps them up */
-        return error_set(error, "qcow2: Image has persistent bitmaps, which writing would make stale: it can be opened "
-                         "read-only, or written once they are removed");
     }
     if (!qcow2_load_refcount_table(node, error) || !qcow2_note_metadata(node, error)) {
         return false;
@@ -148,7 +143,7 @@ static bool qcow2_open(BlockNode *node, const void *settings, Error **error)
         !qcow2_check(node, BLOCK_FIX_LEAKS | BLOCK_FIX_ERRORS, &check, error)) { /* its counts may be wrong */
         return error_prepend(error, "'%s': Could not repair dirty image: ", node->file_name);
     }
-    return open_backing(node, error);
+    return open_backing(node, error) && (node->read_only || qcow2_bitmaps_use(node, error));
 }
 
 /* The counts in the file are right again. */
@@ -156,6 +151,7 @@ static void finish_writing(void *data)
 {
     BlockNode *node = data;
     Qcow2 *qcow2 = node->state;
+    qcow2_bitmaps_store(node);
     if (qcow2_flush_all(node) == 0 && qcow2_has(qcow2, QCOW2_DIRTY)) {
         qcow2->header.incompatible &= ~QCOW2_DIRTY;
         qcow2_header_write(node);
@@ -203,14 +199,18 @@ static int qcow2_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockS
 
 /* What it says of itself */
 
-static Json *specific_facts(const Qcow2 *qcow2)
+static Json *specific_facts(const BlockNode *node)
 {
+    const Qcow2 *qcow2 = node->state;
     const Qcow2Header *header = &qcow2->header;
-    Json *json = json_object();
+    Json *json = json_object(), *bitmaps = qcow2_bitmaps_describe((BlockNode *)node);
     json_set(json, "compat", json_string(header->version >= 3 ? "1.1" : "0.10"));
     json_set(json, "compression-type", json_string(header->compression == QCOW2_ZSTD ? "zstd" : "zlib"));
     if (header->version >= 3) {
         json_set(json, "lazy-refcounts", json_bool(header->compatible & QCOW2_LAZY_REFCOUNTS));
+    }
+    if (bitmaps) {
+        json_set(json, "bitmaps", bitmaps);
     }
     json_set(json, "refcount-bits", json_int(1 << header->refcount_order));
     if (header->data_file) {
@@ -234,7 +234,7 @@ static void qcow2_facts(const BlockNode *node, BlockFacts *facts)
                            .vm_state_offset = align_up(qcow2->header.size, table),
                            .dirty = qcow2_has(qcow2, QCOW2_DIRTY),
                            .corrupt = qcow2_has(qcow2, QCOW2_CORRUPT), .backing_file = qcow2->header.backing_file,
-                           .backing_format = qcow2->header.backing_format, .specific = specific_facts(qcow2) };
+                           .backing_format = qcow2->header.backing_format, .specific = specific_facts(node) };
 }
 
 static void set_name(char **name, const char *text)
@@ -312,6 +312,8 @@ const BlockDriver qcow2_driver = {
     .snapshot_apply = qcow2_snapshot_apply,
     .snapshot_delete = qcow2_snapshot_delete,
     .snapshot_load = qcow2_snapshot_load,
+    .bitmaps_load = qcow2_bitmaps_load,
+    .bitmap_check = qcow2_bitmap_check,
     .make_empty = qcow2_make_empty,
     .change_backing_file = qcow2_change_backing_file,
 };

@@ -136,6 +136,7 @@ typedef struct Qcow2 {
     uint64_t freed_clusters; /* in `frees` */
     _Atomic uint32_t in_flight[2]; /* requests, by the phase that they began in */
     unsigned phase;
+    bool bitmaps_loaded; /* those of the file */
 } Qcow2;
 
 static inline bool qcow2_has(const Qcow2 *qcow2, uint64_t incompatible)
@@ -320,6 +321,14 @@ bool qcow2_snapshot_apply(BlockNode *node, const char *name, Error **error);
 
 /* bitmap.c */
 
+/* Those of the image become the node's. */
+bool qcow2_bitmaps_load(BlockNode *node, Error **error);
+/* The same to write to the image: the file says so. */
+bool qcow2_bitmaps_use(BlockNode *node, Error **error);
+/* In a task, before the last flush. What goes wrong is said on stderr, and leaves them inconsistent. */
+void qcow2_bitmaps_store(BlockNode *node);
+bool qcow2_bitmap_check(BlockNode *node, const char *name, unsigned granularity_bits, Error **error);
+Json *qcow2_bitmaps_describe(BlockNode *node); /* as the file has them; NULL: none */
 /* Calls `count` for every range of the file that the bitmaps take. */
 int qcow2_bitmaps_count(BlockNode *node, void (*count)(void *data, uint64_t offset, uint64_t bytes), void *data,
                         Error **error);

@@ -21,7 +21,9 @@ static void build(const ImgOption *options, Getopt *result)
 {
     *result = (Getopt){ 0 };
     for (int i = 0; options[i].name; i++) {
-        int has = options[i].kind == IMG_FLAG ? no_argument : required_argument;
+        int has = options[i].kind == IMG_FLAG || (options[i].kind == IMG_STEP && !options[i].argument)
+                      ? no_argument
+                      : required_argument;
         if (options[i].letter) {
             strbuf_append_char(&result->letters, (char)options[i].letter);
             strbuf_append(&result->letters, has ? ":" : "");
@@ -54,6 +56,9 @@ static void store(ImgArguments *arguments, const ImgOption *option, const char *
         break;
     case IMG_TEXTS:
         vec_push((Texts *)field, text);
+        break;
+    case IMG_STEP:
+        vec_push((ImgSteps *)field, (ImgStep){ option->name, text });
         break;
     }
 }
@@ -124,7 +129,11 @@ bool img_parse(Img *img, int count, char **words, ImgArguments *result, int *sta
     return ok;
 }
 
-void img_arguments_clear(ImgArguments *arguments) { vec_free(&arguments->options); }
+void img_arguments_clear(ImgArguments *arguments)
+{
+    vec_free(&arguments->options);
+    vec_free(&arguments->steps);
+}
 
 bool img_parse_output(const Img *img, const ImgArguments *arguments, bool *json)
 {

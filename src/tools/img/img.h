@@ -9,21 +9,27 @@
 typedef struct Img Img;
 typedef struct ImgCommand ImgCommand;
 typedef VEC(const char *) Texts;
+/* An option that asks for something to be done, in its turn. */
+typedef struct ImgStep {
+    const char *name, *argument;
+} ImgStep;
+typedef VEC(ImgStep) ImgSteps;
 
 /* All that options of commands say. */
 typedef struct ImgArguments {
     const char *format, *target_format, *output, *cache, *source_cache, *backing, *backing_format, *snapshot, *repair,
         *size, *preallocation, *create, *apply, *delete, *source_snapshot, *parallel, *sparse, *start_offset,
-        *max_length;
+        *max_length, *granularity, *source, *source_format;
     Texts options;
-    bool drop, list, help, quiet, progress, image_opts, target_image_opts, force_share, unsafe, strict, compress,
+    ImgSteps steps;
+    bool bitmaps, skip_broken_bitmaps, drop, list, help, quiet, progress, image_opts, target_image_opts, force_share, unsafe, strict, compress,
         no_create, target_is_zero, salvage, out_of_order, shrink, backing_chain;
     int names; /* what is no option */
     char **name;
 } ImgArguments;
 
 /* An option of a command: what it sets, and its help. */
-typedef enum ImgOptionKind { IMG_FLAG, IMG_TEXT, IMG_TEXTS } ImgOptionKind;
+typedef enum ImgOptionKind { IMG_FLAG, IMG_TEXT, IMG_TEXTS, IMG_STEP } ImgOptionKind;
 typedef struct ImgOption {
     int letter; /* 0: none */
     const char *name;
@@ -57,8 +63,8 @@ struct Img {
 #define IMG_OUTPUT IMG_OPTION(0, "output", IMG_TEXT, output, "human|json", "output format")
 #define IMG_OPTIONS_END { 0 }
 
-extern const ImgCommand img_check, img_commit, img_compare, img_convert, img_create, img_info, img_map, img_rebase,
-    img_resize, img_snapshot;
+extern const ImgCommand img_bitmap, img_check, img_commit, img_compare, img_convert, img_create, img_info, img_map,
+    img_rebase, img_resize, img_snapshot;
 
 /* arguments.c: false after a message, or where help was asked for and printed; `*status` is the exit status then. */
 bool img_parse(Img *img, int count, char **arguments, ImgArguments *result, int *status);

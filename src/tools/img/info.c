@@ -96,8 +96,26 @@ static Json *describe(const BlockNode *node)
 
 /* For people */
 
+static void print_value(const char *key, const Json *value, int indent);
+
+/* Lists and objects: their parts below them. */
+static void print_parts(const char *name, const Json *value, int indent)
+{
+    printf("%*s%s:\n", indent, "", name);
+    for (size_t i = 0; i < json_length(value); i++) {
+        AUTO_FREE char *number = string_format("[%zu]", i);
+        bool is_list = json_kind(value) == JSON_ARRAY;
+        print_value(is_list ? number : json_key(value, i), is_list ? json_item(value, i) : json_value(value, i),
+                    indent + 4);
+    }
+}
+
 static void print_value(const char *key, const Json *value, int indent)
 {
+    if (json_kind(value) == JSON_ARRAY || json_kind(value) == JSON_OBJECT) {
+        print_parts(key, value, indent);
+        return;
+    }
     AUTO_FREE char *name = string_copy(key);
     AUTO_FREE char *text = json_kind(value) == JSON_STRING ? string_copy(json_text(value)) : json_to_text(value);
     for (char *c = name; *c; c++) {
