@@ -230,6 +230,11 @@ void block_bitmaps_note(BlockNode *node, uint64_t offset, uint64_t bytes)
 
 /* For users */
 
+bool block_bitmaps_supported(const BlockNode *node)
+{
+    return node->driver->bitmaps_supported && node->driver->bitmaps_supported(node);
+}
+
 bool block_bitmaps_load(BlockNode *node, Error **error)
 {
     return !node->driver->bitmaps_load || node->driver->bitmaps_load(node, error);

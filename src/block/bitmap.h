@@ -30,6 +30,7 @@ typedef struct BlockBitmap {
     void *stored; /* the driver's: where the image has it; freed by free() */
 } BlockBitmap;
 
+bool block_bitmaps_supported(const BlockNode *node); /* its image can have persistent ones */
 /* Those of the node are there, whatever its image has among them. Where it is open for writing they always are. */
 bool block_bitmaps_load(BlockNode *node, Error **error);
 BlockBitmap *block_bitmap_at(const BlockNode *node, size_t i); /* NULL at the end */

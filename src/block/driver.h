@@ -123,6 +123,7 @@ struct BlockDriver {
     bool (*snapshot_load)(BlockNode *node, const char *name, Error **error);
     /* Persistent bitmaps: see bitmap.h. NULL: it has none. Those that the image has become the node's; they are stored
      * when it is closed. */
+    bool (*bitmaps_supported)(const BlockNode *node);
     bool (*bitmaps_load)(BlockNode *node, Error **error);
     /* Whether one more can be stored. */
     bool (*bitmap_check)(BlockNode *node, const char *name, unsigned granularity_bits, Error **error);

@@ -205,6 +205,35 @@ class ImgTest(unittest.TestCase):
         self.expect_error('snapshot -a s a',
                           "qemu-img: Could not apply snapshot 's': Device has active dirty bitmaps\n")
 
+    def test_convert_bitmaps(self):
+        self.run_img('create -q -f qcow2 a 10M')
+        self.run_img('bitmap --add a on')
+        self.run_io('a', 'write 1M 100k')
+        self.run_img('bitmap --add -g 512 --disable --merge on a off')
+        self.run_img('convert --bitmaps -O qcow2 a b')
+        self.assertEqual(self.bitmaps('b'), self.bitmaps('a'))
+        self.assertEqual(self.bitmaps('b')['on'], (2, 65536, {16, 17}))
+        self.run_img('compare a b')
+        with open(self.path('a'), 'r+b') as file:  # one that nobody stored
+            image = bytearray(file.read())
+            place, = struct.unpack_from('>Q', image, image.index(b'\x23\x85\x28\x75') + 24)
+            file.seek(place + 15)
+            file.write(b'\3')
+        self.expect_error('convert --bitmaps -O qcow2 a c',
+                          "qemu-img: Cannot copy inconsistent bitmap 'on'\nTry --skip-broken-bitmaps, or use "
+                          "'qemu-img bitmap --remove' to delete it\n")
+        self.assertFalse(os.path.exists(self.path('c')))
+        self.assertEqual(self.run_img('convert --bitmaps --skip-broken-bitmaps -O qcow2 a c').stderr,
+                         "qemu-img: warning: Skipping inconsistent bitmap 'on'\n")
+        self.assertEqual(list(self.bitmaps('c')), ['off'])
+        for line, text in [('-O raw b r', "Format driver 'raw' does not support bitmaps"),
+                           ('-O qcow2 src.raw c', 'Source lacks bitmap support'),
+                           ('-O qcow2 b b c', 'Copying bitmaps only possible with single source'),
+                           ('-n -O qcow2 b c', 'Failed to create bitmap off: Bitmap already exists: off')]:
+            self.expect_error(f'convert --bitmaps {line}', f'qemu-img: {text}\n')
+        self.expect_error('convert --skip-broken-bitmaps b c',
+                          'qemu-img: Use of --skip-broken-bitmaps requires --bitmaps\n')
+
     @unittest.skipUnless(all(PEERS.values()), 'there is no qemu-img to compare with')
     def test_bitmap_both_ways(self):
         """Bitmaps that one program made are kept up by the other."""

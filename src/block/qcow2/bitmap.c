@@ -271,14 +271,15 @@ bool qcow2_bitmaps_use(BlockNode *node, Error **error)
 
 /* Storing */
 
+bool qcow2_bitmaps_supported(const BlockNode *node) { return ((const Qcow2 *)node->state)->header.version >= 3; }
+
 bool qcow2_bitmap_check(BlockNode *node, const char *name, unsigned granularity_bits, Error **error)
 {
-    const Qcow2 *qcow2 = node->state;
     size_t count = 0;
     while (block_bitmap_at(node, count)) {
         count++;
     }
-    if (qcow2->header.version < 3) {
+    if (!qcow2_bitmaps_supported(node)) {
         return error_set(error, "Cannot store dirty bitmaps in qcow2 v2 files");
     }
     if (node->read_only) {

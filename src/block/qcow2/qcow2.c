@@ -312,6 +312,7 @@ const BlockDriver qcow2_driver = {
     .snapshot_apply = qcow2_snapshot_apply,
     .snapshot_delete = qcow2_snapshot_delete,
     .snapshot_load = qcow2_snapshot_load,
+    .bitmaps_supported = qcow2_bitmaps_supported,
     .bitmaps_load = qcow2_bitmaps_load,
     .bitmap_check = qcow2_bitmap_check,
     .make_empty = qcow2_make_empty,

@@ -327,6 +327,7 @@ bool qcow2_bitmaps_load(BlockNode *node, Error **error);
 bool qcow2_bitmaps_use(BlockNode *node, Error **error);
 /* In a task, before the last flush. What goes wrong is said on stderr, and leaves them inconsistent. */
 void qcow2_bitmaps_store(BlockNode *node);
+bool qcow2_bitmaps_supported(const BlockNode *node);
 bool qcow2_bitmap_check(BlockNode *node, const char *name, unsigned granularity_bits, Error **error);
 Json *qcow2_bitmaps_describe(BlockNode *node); /* as the file has them; NULL: none */
 /* Calls `count` for every range of the file that the bitmaps take. */

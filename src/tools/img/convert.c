@@ -5,6 +5,7 @@
 #include "api/json.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "block/bitmap.h"
 #include "tools/img/img.h"
 
 #include <errno.h>
@@ -28,6 +29,9 @@ static const ImgOption options[] = {
     IMG_OPTION('t', "target-cache", IMG_TEXT, cache, "TGT_CACHE", "cache mode when opening output image (unsafe)"),
     IMG_OPTION('B', "backing", IMG_TEXT, backing, "BACKING_FILENAME", "create output to be a CoW on top of it"),
     IMG_OPTION('F', "backing-format", IMG_TEXT, backing_format, "BACKING_FMT", "specify BACKING_FILENAME format"),
+    IMG_OPTION(0, "bitmaps", IMG_FLAG, bitmaps, NULL, "also copy any persistent bitmaps present in source"),
+    IMG_OPTION(0, "skip-broken-bitmaps", IMG_FLAG, skip_broken_bitmaps, NULL,
+               "skip (do not error out) any broken bitmaps"),
     IMG_OPTION('n', "no-create", IMG_FLAG, no_create, NULL, "omit target volume creation"),
     IMG_OPTION(0, "target-is-zero", IMG_FLAG, target_is_zero, NULL, "the target reads as zeroes already"),
     IMG_OPTION('S', "sparse-size", IMG_TEXT, sparse, "SPARSE_SIZE",
@@ -420,8 +424,36 @@ static bool check_arguments(const Convert *convert, const ImgArguments *argument
         tool_error(tool, "--target-is-zero requires use of -n flag");
         return false;
     }
+    if (arguments->skip_broken_bitmaps && !arguments->bitmaps) {
+        tool_error(tool, "Use of --skip-broken-bitmaps requires --bitmaps");
+        return false;
+    }
     if (arguments->names < 2) {
         tool_error(tool, "Must specify image file name");
+        return false;
+    }
+    return true;
+}
+
+/* Before the target is made. */
+static bool check_bitmaps(const Convert *convert, const ImgArguments *arguments)
+{
+    if (!arguments->bitmaps) {
+        return true;
+    }
+    if (convert->sources.count > 1) {
+        tool_error(&convert->img->tool, "Copying bitmaps only possible with single source");
+        return false;
+    }
+    return img_check_source_bitmaps(convert->img, block_edge_node(convert->sources.items[0].edge),
+                                    arguments->skip_broken_bitmaps);
+}
+
+static bool check_target_bitmaps(const Convert *convert, const ImgArguments *arguments)
+{
+    const BlockNode *node = block_edge_node(convert->target);
+    if (arguments->bitmaps && !block_bitmaps_supported(node)) {
+        tool_error(&convert->img->tool, "Format driver '%s' does not support bitmaps", block_node_driver_name(node));
         return false;
     }
     return true;
@@ -443,9 +475,12 @@ static int run(Img *img, ImgArguments *arguments)
                    : 1;
     }
     bool ok = values && check_arguments(&convert, arguments) && parse_numbers(&convert, arguments, &tasks) &&
-              open_sources(&convert, arguments) &&
+              open_sources(&convert, arguments) && check_bitmaps(&convert, arguments) &&
               open_target(&convert, arguments, arguments->name[arguments->names - 1], format) &&
-              copy_all(&convert, tasks);
+              check_target_bitmaps(&convert, arguments) && copy_all(&convert, tasks);
+    if (ok && arguments->bitmaps) {
+        ok = img_copy_bitmaps(img, block_edge_node(convert.sources.items[0].edge), block_edge_node(convert.target));
+    }
     for (size_t i = 0; i < convert.sources.count; i++) {
         block_detach(convert.sources.items[i].edge);
     }
@@ -457,6 +492,6 @@ static int run(Img *img, ImgArguments *arguments)
 const ImgCommand img_convert = {
     "convert", "Copy one image to another with optional format conversion",
     "[-f SRC_FMT|--image-opts] [-T SRC_CACHE] [-o TGT_OPTS|--target-image-opts] [-t TGT_CACHE] [-n]\n"
-    "        [-B BACKING_FILENAME [-F BACKING_FMT]] [-c] [-p] [-m NUM] SRC_FILENAME [SRC_FILENAME2 [...]] TGT_FILENAME",
+    "        [--bitmaps [--skip-broken-bitmaps]] [-B BACKING_FILENAME [-F BACKING_FMT]] [-c] [-p] [-m NUM] SRC_FILENAME [SRC_FILENAME2 [...]] TGT_FILENAME",
     options, run,
 };

@@ -99,3 +99,8 @@ const BlockDriver *img_find_creatable(const Img *img, const char *format);
 bool img_print_create_options(const Img *img, const char *format, const char *filename);
 void img_print_json(const Json *json);
 void img_print_snapshots(const BlockSnapshots *snapshots, int indent); /* nothing where there are none */
+
+/* convert_bitmaps.c: false after a message. */
+
+bool img_check_source_bitmaps(const Img *img, BlockNode *source, bool skip_broken);
+bool img_copy_bitmaps(const Img *img, const BlockNode *source, BlockNode *target); /* no broken ones */
