@@ -111,6 +111,8 @@ struct BlockDriver {
     /* `options`: of create_type. `file_options`: for block_create_file. NULL: such images cannot be made. */
     bool (*create)(BlockGraph *graph, const char *filename, const void *options, const Json *file_options,
                    Error **error);
+    /* `options`: of create_type, with the source's size; `source` may be NULL. NULL: it cannot tell. */
+    bool (*measure)(const void *options, BlockEdge *source, BlockMeasure *measure, Error **error);
     bool has_backing; /* an image can name a backing file */
     void (*facts)(const BlockNode *node, BlockFacts *facts);
     bool (*check)(BlockNode *node, unsigned fix, BlockCheck *check, Error **error);

@@ -123,6 +123,18 @@ bool block_create(BlockGraph *graph, const BlockDriver *driver, const char *file
     return ok;
 }
 
+bool block_measure(const BlockDriver *driver, const Json *options, BlockEdge *source, BlockMeasure *measure,
+                   Error **error)
+{
+    if (!driver->measure) {
+        return error_set(error, "Block driver '%s' does not support size measurement", driver->name);
+    }
+    CreateOptions all;
+    bool ok = read_options(driver, "", options, &all, error) && driver->measure(all.values, source, measure, error);
+    clear_options(driver, &all);
+    return ok;
+}
+
 static BlockEdge *open_file(BlockGraph *graph, const char *filename, Error **error)
 {
     BlockNode *node = block_open(graph, filename, NULL,

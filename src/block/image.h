@@ -26,6 +26,15 @@ bool block_create_check(const BlockDriver *driver, const char *filename, const J
 bool block_create(BlockGraph *graph, const BlockDriver *driver, const char *filename, const Json *options,
                   Error **error);
 
+/* How large the files of a new image would become that has the data of `source` (NULL: none). */
+typedef struct BlockMeasure {
+    uint64_t required, fully_allocated; /* with the source's data; with all the disk written to */
+    bool has_bitmaps;                   /* bitmaps can be copied to it, */
+    uint64_t bitmaps;                   /* which takes as much more */
+} BlockMeasure;
+bool block_measure(const BlockDriver *driver, const Json *options, BlockEdge *source, BlockMeasure *measure,
+                   Error **error);
+
 /* What an image says of itself. */
 typedef struct BlockFacts {
     uint32_t cluster_bytes; /* 0: it has no clusters */

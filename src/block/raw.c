@@ -113,6 +113,15 @@ static bool raw_create(BlockGraph *graph, const char *filename, const void *data
     return edge != NULL;
 }
 
+static bool raw_measure(const void *options, BlockEdge *source, BlockMeasure *measure, Error **error)
+{
+    (void)source;
+    (void)error;
+    uint64_t size = align_up(MIN(((const RawCreateOptions *)options)->size, INT64_MAX), BLOCK_SECTOR);
+    *measure = (BlockMeasure){ .required = size, .fully_allocated = size };
+    return true;
+}
+
 const BlockDriver raw_driver = {
     .name = "raw",
     .state_size = sizeof(Raw),
@@ -127,4 +136,5 @@ const BlockDriver raw_driver = {
     .resize = raw_resize,
     .create_type = &RawCreateOptions_type,
     .create = raw_create,
+    .measure = raw_measure,
 };

@@ -205,6 +205,32 @@ class ImgTest(unittest.TestCase):
         self.expect_error('snapshot -a s a',
                           "qemu-img: Could not apply snapshot 's': Device has active dirty bitmaps\n")
 
+    def test_measure(self):
+        self.run_img('create -q -f qcow2 a 100M')
+        self.run_io('a', 'write 0 3M', 'write 50M 1M', 'write -z 70M 2M')
+        self.run_img('bitmap --add a b')
+        self.assertEqual(self.run_img('measure -O qcow2 a').stdout,
+                         'required size: 4521984\nfully allocated size: 105185280\nbitmaps size: 196608\n')
+        self.assertEqual(json.loads(self.run_img('measure -O qcow2 --size 10G --output=json').stdout),
+                         {'required': 1900544, 'fully-allocated': 10739318784})
+        self.assertEqual(self.run_img('measure a').stdout,
+                         'required size: 104857600\nfully allocated size: 104857600\n')
+        for options in ['', '-o cluster_size=512,refcount_bits=1', '-o cluster_size=2M,refcount_bits=64',
+                        '-o extended_l2=on', '-o preallocation=full']:
+            measured = json.loads(self.run_img(f'measure -O qcow2 {options} src.raw --output=json').stdout)
+            self.run_img(f'convert -S 0 -O qcow2 {options} src.raw b')
+            self.assertLessEqual(os.path.getsize(self.path('b')), measured['fully-allocated'])
+            self.assertGreater(os.path.getsize(self.path('b')), len(self.data))
+        for line, text in [
+                ('', 'Either --size N or one filename must be specified.'),
+                ('--size 1M a', '--size N cannot be used together with a filename.'),
+                ('a a', 'At most one filename argument is allowed.'),
+                ('-f qcow2 --size 1M', '--image-opts, -f, and -l require a filename argument.'),
+                ('-O qcow2 --size 4E', 'The image size is too large (try using a larger cluster size)'),
+                ('-O qcow2 -o foo=1 a', "Invalid parameter 'foo'\nqemu-img: Invalid options for file format 'qcow2'"),
+                ('-l s a', "Failed to load snapshot: Can't find snapshot")]:
+            self.expect_error(f'measure {line}', f'qemu-img: {text}\n')
+
     def test_convert_bitmaps(self):
         self.run_img('create -q -f qcow2 a 10M')
         self.run_img('bitmap --add a on')

@@ -59,6 +59,8 @@ static bool read_directory(BlockNode *node, Directory *directory, Error **error)
     return number == 0 || error_set_errno(error, number, "Failed to read bitmap directory");
 }
 
+uint64_t qcow2_bitmap_entry_bytes(uint64_t name_bytes) { return align_up(ENTRY_BYTES + name_bytes, 8); }
+
 /* The entry at `at`; false where it does not fit. */
 static bool entry_at(const Directory *directory, uint64_t at, Entry *entry)
 {

@@ -14,7 +14,7 @@
 
 enum { HEADER_CLUSTERS = 3, MINIMUM_EXTENDED = 16384 };
 
-static bool is_version_3(const Qcow2CreateOptions *options)
+bool qcow2_is_version_3(const Qcow2CreateOptions *options)
 {
     return options->compat == QCOW2_VERSION_1_1 || options->compat == QCOW2_VERSION_V3;
 }
@@ -27,7 +27,7 @@ static bool needs_version_3(const char *what, Error **error)
 
 static bool check_version(const Qcow2CreateOptions *options, Error **error)
 {
-    if (is_version_3(options)) {
+    if (qcow2_is_version_3(options)) {
         return true;
     }
     if (options->lazy_refcounts) {
@@ -46,7 +46,16 @@ static bool check_version(const Qcow2CreateOptions *options, Error **error)
            needs_version_3("Non-zlib compression type is only supported with", error);
 }
 
-static bool check_create(const Qcow2CreateOptions *options, Error **error)
+static unsigned log2_of(uint64_t value) { return (unsigned)__builtin_ctzll(value); }
+
+bool qcow2_size_fits(const Qcow2CreateOptions *options)
+{
+    unsigned shift = 2 * log2_of(options->cluster_size) - (options->extended_l2 ? 4 : 3);
+    uint64_t entries = (options->size >> shift) + ((options->size & mask_bits(shift)) != 0);
+    return entries <= QCOW2_MAXIMUM_L1_BYTES / sizeof(uint64_t);
+}
+
+bool qcow2_check_create(const Qcow2CreateOptions *options, Error **error)
 {
     if (!is_power_of_2(options->cluster_size) || options->cluster_size < BIT(QCOW2_MINIMUM_CLUSTER_BITS) ||
         options->cluster_size > BIT(QCOW2_MAXIMUM_CLUSTER_BITS)) {
@@ -73,15 +82,13 @@ static bool check_create(const Qcow2CreateOptions *options, Error **error)
            error_set(error, "Backing file and data-file-raw cannot be used at the same time");
 }
 
-static unsigned log2_of(uint64_t value) { return (unsigned)__builtin_ctzll(value); }
-
 /* It borrows the names. */
 static Qcow2Header new_header(const Qcow2CreateOptions *options)
 {
     Qcow2Header header = {
-        .version = is_version_3(options) ? 3 : 2, .cluster_bits = log2_of(options->cluster_size),
+        .version = qcow2_is_version_3(options) ? 3 : 2, .cluster_bits = log2_of(options->cluster_size),
         .refcount_order = log2_of(options->refcount_bits), .refcount_table_offset = options->cluster_size,
-        .refcount_table_clusters = 1, .length = is_version_3(options) ? QCOW2_HEADER_V3_COMPRESSION : QCOW2_HEADER_V2,
+        .refcount_table_clusters = 1, .length = qcow2_is_version_3(options) ? QCOW2_HEADER_V3_COMPRESSION : QCOW2_HEADER_V2,
         .compression = options->compression_type == QCOW2_COMPRESSION_TYPE_ZSTD ? QCOW2_ZSTD : QCOW2_ZLIB,
         .backing_file = options->backing_file, .backing_format = options->backing_fmt,
         .data_file = options->data_file,
@@ -158,11 +165,10 @@ bool qcow2_create(BlockGraph *graph, const char *filename, const void *data, con
 {
     Qcow2CreateOptions options = *(const Qcow2CreateOptions *)data;
     options.size = align_up(MIN(options.size, INT64_MAX), BLOCK_SECTOR);
-    unsigned shift = 2 * log2_of(MAX(options.cluster_size, 1)) - (options.extended_l2 ? 4 : 3);
-    if (!check_create(&options, error)) {
+    if (!qcow2_check_create(&options, error)) {
         return false;
     }
-    if ((options.size >> shift) + 1 > QCOW2_MAXIMUM_L1_BYTES / sizeof(uint64_t)) {
+    if (!qcow2_size_fits(&options)) {
         return error_set(error,
                          "The image size is too large for file format 'qcow2' (try using a larger cluster size)");
     }

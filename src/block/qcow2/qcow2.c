@@ -304,6 +304,7 @@ const BlockDriver qcow2_driver = {
     .resize = qcow2_resize,
     .create_type = &Qcow2CreateOptions_type,
     .create = qcow2_create,
+    .measure = qcow2_measure,
     .has_backing = true,
     .facts = qcow2_facts,
     .check = qcow2_check,

@@ -327,6 +327,7 @@ bool qcow2_bitmaps_load(BlockNode *node, Error **error);
 bool qcow2_bitmaps_use(BlockNode *node, Error **error);
 /* In a task, before the last flush. What goes wrong is said on stderr, and leaves them inconsistent. */
 void qcow2_bitmaps_store(BlockNode *node);
+uint64_t qcow2_bitmap_entry_bytes(uint64_t name_bytes); /* of the directory */
 bool qcow2_bitmaps_supported(const BlockNode *node);
 bool qcow2_bitmap_check(BlockNode *node, const char *name, unsigned granularity_bits, Error **error);
 Json *qcow2_bitmaps_describe(BlockNode *node); /* as the file has them; NULL: none */
@@ -339,8 +340,16 @@ bool qcow2_reload(BlockNode *node, Error **error);
 
 /* create.c */
 
+typedef struct Qcow2CreateOptions Qcow2CreateOptions;
+bool qcow2_is_version_3(const Qcow2CreateOptions *options);
+bool qcow2_size_fits(const Qcow2CreateOptions *options); /* which are right */
+bool qcow2_check_create(const Qcow2CreateOptions *options, Error **error);
 bool qcow2_create(BlockGraph *graph, const char *filename, const void *options, const Json *file_options,
                   Error **error);
+
+/* measure.c */
+
+bool qcow2_measure(const void *options, BlockEdge *source, BlockMeasure *measure, Error **error);
 
 /* check.c */
 

@@ -2,6 +2,7 @@
 #include "api/json.h"
 #include "api/type.h"
 #include "base/strbuf.h"
+#include "base/text.h"
 #include "tools/img/img.h"
 
 #include <time.h>
@@ -40,6 +41,20 @@ BlockEdge *img_open_source(const Img *img, const ImgArguments *arguments, const 
         open.shared = BLOCK_PERMISSION_ALL;
     }
     return tool_open(&img->tool, &open);
+}
+
+bool img_load_snapshot(const Img *img, BlockEdge *edge, const char *text)
+{
+    static const char *const keys[] = { "snapshot.name=", "snapshot.id=" };
+    Error *error = NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        text += text_starts_with(text, keys[i]) ? strlen(keys[i]) : 0;
+    }
+    if (!block_snapshot_load(block_edge_node(edge), text, &error)) {
+        tool_report(&img->tool, error, "Failed to load snapshot: ");
+        return false;
+    }
+    return true;
 }
 
 void img_print_json(const Json *json)

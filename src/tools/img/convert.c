@@ -278,21 +278,6 @@ static bool copy_all(Convert *convert, unsigned tasks)
 
 /* Source and target */
 
-/* `text`: snapshot.name=NAME, snapshot.id=ID, or one of both. */
-static bool load_snapshot(const Convert *convert, BlockEdge *edge, const char *text)
-{
-    static const char *const keys[] = { "snapshot.name=", "snapshot.id=" };
-    Error *error = NULL;
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-        text += text_starts_with(text, keys[i]) ? strlen(keys[i]) : 0;
-    }
-    if (!block_snapshot_load(block_edge_node(edge), text, &error)) {
-        tool_report(&convert->img->tool, error, "Failed to load snapshot: ");
-        return false;
-    }
-    return true;
-}
-
 static bool open_sources(Convert *convert, const ImgArguments *arguments)
 {
     unsigned flags = 0;
@@ -305,7 +290,7 @@ static bool open_sources(Convert *convert, const ImgArguments *arguments)
         if (!edge) {
             return false;
         }
-        if (arguments->source_snapshot && !load_snapshot(convert, edge, arguments->source_snapshot)) {
+        if (arguments->source_snapshot && !img_load_snapshot(convert->img, edge, arguments->source_snapshot)) {
             block_detach(edge);
             return false;
         }

@@ -64,7 +64,7 @@ struct Img {
 #define IMG_OPTIONS_END { 0 }
 
 extern const ImgCommand img_bitmap, img_check, img_commit, img_compare, img_convert, img_create, img_info, img_map,
-    img_rebase, img_resize, img_snapshot;
+    img_measure, img_rebase, img_resize, img_snapshot;
 
 /* arguments.c: false after a message, or where help was asked for and printed; `*status` is the exit status then. */
 bool img_parse(Img *img, int count, char **arguments, ImgArguments *result, int *status);
@@ -93,6 +93,8 @@ void img_progress_end(ImgProgress *progress);
 /* Opens an image to be read, as -f, --image-opts and -U say. NULL after a message. */
 BlockEdge *img_open_source(const Img *img, const ImgArguments *arguments, const char *name, const char *format,
                            unsigned flags);
+/* The image, a read-only one, reads as the snapshot: snapshot.name=NAME, snapshot.id=ID, or one of both. */
+bool img_load_snapshot(const Img *img, BlockEdge *edge, const char *text);
 /* The driver of a new image; NULL after a message. */
 const BlockDriver *img_find_creatable(const Img *img, const char *format);
 /* Prints the options of -o help. */
