@@ -108,7 +108,8 @@ static bool raw_create(BlockGraph *graph, const char *filename, const void *data
                        Error **error)
 {
     const RawCreateOptions *options = data;
-    BlockEdge *edge = block_create_file(graph, filename, options->size, file_options, error);
+    uint64_t size = align_up(MIN(options->size, INT64_MAX), BLOCK_SECTOR); /* a disk is whole sectors */
+    BlockEdge *edge = block_create_file(graph, filename, size, file_options, error);
     block_detach(edge);
     return edge != NULL;
 }
