@@ -205,6 +205,26 @@ class ImgTest(unittest.TestCase):
         self.expect_error('snapshot -a s a',
                           "qemu-img: Could not apply snapshot 's': Device has active dirty bitmaps\n")
 
+    def test_dd(self):
+        for line, part in [('', self.data), ('bs=1M skip=1', self.data[1 << 20:]),
+                           ('bs=1M count=2', self.data[:2 << 20]), ('bs=1000 count=1000 skip=3', self.data[3000:1000000]), ('count=0', b''),
+                           ('bs=3k skip=2', self.data[6 << 10:])]:
+            self.run_img(f'dd -f raw {line} if=src.raw of=out')
+            self.assertEqual(self.read('out'), part + bytes(-len(part) % 512), line)
+            self.run_img(f'dd -O qcow2 {line} if=src.raw of=out.qcow2')
+            self.run_img('compare -f raw -F qcow2 out out.qcow2')
+        skipped = self.run_img('dd bs=1M skip=6 if=src.raw of=out')
+        self.assertEqual(skipped.stderr, 'qemu-img: src.raw: cannot skip to specified offset\n')
+        self.assertEqual(self.read('out'), b'')
+        for line, text in [
+                ('if=src.raw', 'Must specify both input and output files'),
+                ('if=src.raw of=x foo=1', 'unrecognized operand foo'),
+                ('if=src.raw of=x abc', 'unrecognized operand abc'),
+                ('if=src.raw of=x bs=0', 'Invalid bs specified. Must be between 1 and 2147483647.'),
+                ('if=src.raw of=x count=1x', "Invalid count specified: '1x'."),
+                ('if=none of=x', "Could not open 'none': Could not open 'none': No such file or directory")]:
+            self.expect_error(f'dd {line}', f'qemu-img: {text}\n')
+
     def test_measure(self):
         self.run_img('create -q -f qcow2 a 100M')
         self.run_io('a', 'write 0 3M', 'write 50M 1M', 'write -z 70M 2M')
