@@ -269,6 +269,15 @@ class ImgTest(unittest.TestCase):
                           "qemu-img: Cannot copy inconsistent bitmap 'on'\nTry --skip-broken-bitmaps, or use "
                           "'qemu-img bitmap --remove' to delete it\n")
         self.assertFalse(os.path.exists(self.path('c')))
+        with open(self.path('a'), 'rb') as file:
+            image = bytearray(file.read())
+        image[place + 17] = 77
+        with open(self.path('bad'), 'wb') as file:
+            file.write(image)
+        for line in ['check', 'check -r all', 'resize', 'bitmap --add']:
+            result = self.run_img(f"{line} bad{' 20M' if line == 'resize' else ' x' if '--' in line else ''}", 1)
+            self.assertIn("Bitmap 'on' doesn't satisfy the constraints\n", result.stderr)
+        self.run_img('compare a bad')  # the disk is as good as ever
         self.assertEqual(self.run_img('convert --bitmaps --skip-broken-bitmaps -O qcow2 a c').stderr,
                          "qemu-img: warning: Skipping inconsistent bitmap 'on'\n")
         self.assertEqual(list(self.bitmaps('c')), ['off'])

@@ -515,7 +515,9 @@ int qcow2_bitmaps_count(BlockNode *node, CountRange *count, void *data, Error **
         count(data, header->bitmap_directory_offset, directory.count);
     }
     for (uint64_t at = 0; !number && at < directory.count; at += entry.bytes) {
-        number = entry_at(&directory, at, &entry) ? count_table(node, &entry.stored, count, data) : EINVAL;
+        bool ok = (entry_at(&directory, at, &entry) || error_set(error, "Broken bitmap directory")) &&
+                  check_entry(node->state, &entry, block_node_size(node), error);
+        number = ok ? count_table(node, &entry.stored, count, data) : EINVAL;
     }
     free(directory.bytes);
     return number;

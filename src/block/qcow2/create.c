@@ -88,7 +88,8 @@ static Qcow2Header new_header(const Qcow2CreateOptions *options)
     Qcow2Header header = {
         .version = qcow2_is_version_3(options) ? 3 : 2, .cluster_bits = log2_of(options->cluster_size),
         .refcount_order = log2_of(options->refcount_bits), .refcount_table_offset = options->cluster_size,
-        .refcount_table_clusters = 1, .length = qcow2_is_version_3(options) ? QCOW2_HEADER_V3_COMPRESSION : QCOW2_HEADER_V2,
+        .refcount_table_clusters = 1,
+        .length = qcow2_is_version_3(options) ? QCOW2_HEADER_V3_COMPRESSION : QCOW2_HEADER_V2,
         .compression = options->compression_type == QCOW2_COMPRESSION_TYPE_ZSTD ? QCOW2_ZSTD : QCOW2_ZLIB,
         .backing_file = options->backing_file, .backing_format = options->backing_fmt,
         .data_file = options->data_file,

@@ -477,6 +477,7 @@ static int run(Img *img, ImgArguments *arguments)
 const ImgCommand img_convert = {
     "convert", "Copy one image to another with optional format conversion",
     "[-f SRC_FMT|--image-opts] [-T SRC_CACHE] [-o TGT_OPTS|--target-image-opts] [-t TGT_CACHE] [-n]\n"
-    "        [--bitmaps [--skip-broken-bitmaps]] [-B BACKING_FILENAME [-F BACKING_FMT]] [-c] [-p] [-m NUM] SRC_FILENAME [SRC_FILENAME2 [...]] TGT_FILENAME",
+    "        [--bitmaps [--skip-broken-bitmaps]] [-B BACKING_FILENAME [-F BACKING_FMT]] [-c] [-p] [-m NUM]\n"
+    "        SRC_FILENAME [SRC_FILENAME2 [...]] TGT_FILENAME",
     options, run,
 };

@@ -22,8 +22,8 @@ typedef struct ImgArguments {
         *max_length, *granularity, *source, *source_format;
     Texts options;
     ImgSteps steps;
-    bool bitmaps, skip_broken_bitmaps, drop, list, help, quiet, progress, image_opts, target_image_opts, force_share, unsafe, strict, compress,
-        no_create, target_is_zero, salvage, out_of_order, shrink, backing_chain;
+    bool bitmaps, skip_broken_bitmaps, drop, list, help, quiet, progress, image_opts, target_image_opts, force_share,
+        unsafe, strict, compress, no_create, target_is_zero, salvage, out_of_order, shrink, backing_chain;
     int names; /* what is no option */
     char **name;
 } ImgArguments;

@@ -5,7 +5,8 @@
 
 static const ImgOption options[] = {
     IMG_HELP,
-    IMG_OPTION('O', "target-format", IMG_TEXT, target_format, "FMT", "desired target/output image format (default raw)"),
+    IMG_OPTION('O', "target-format", IMG_TEXT, target_format, "FMT",
+               "desired target/output image format (default raw)"),
     IMG_OPTION('s', "size", IMG_TEXT, size, "SIZE", "measure file size for given image size"), IMG_FORMAT,
     IMG_IMAGE_OPTS, IMG_OPTION('o', "options", IMG_TEXTS, options, "OPTIONS", "FMT-specific options"),
     IMG_OPTION('l', "snapshot", IMG_TEXT, source_snapshot, "SNAPSHOT", "use this snapshot in FILENAME as source"),
