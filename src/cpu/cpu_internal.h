@@ -16,6 +16,7 @@ typedef struct TlbSource {
     bool writable;
     bool cacheable; /* all of the page is mapped alike; else it holds for `granule` bytes around the address alone */
     uint64_t granule;    /* a power of two */
+    uint64_t extent;     /* bytes from the address on up to the next edge */
 } TlbSource;
 
 CpuTlb *tlb_new(Cpu *cpu);

@@ -19,6 +19,7 @@ typedef struct MmuResult {
     uint64_t physical;  /* of the address asked for */
     uint8_t page_bits;  /* the page or block is 1 << page_bits bytes, all of it mapped alike; less than the guest's
                          * smallest page where a protection unit cuts one: not cached then */
+    uint64_t extent;    /* bytes from there on, no edge of a protection unit among them; 0: to the end of the block */
     uint8_t permissions; /* MMU_PERM bits that later accesses may use without a walk: no write before the dirty bit */
     bool global;
     bool watched; /* guest->watch may have something against accesses to this smallest page */

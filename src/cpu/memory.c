@@ -2,7 +2,7 @@
  * The slow paths of guest memory: what the TLB does not hold, I/O, misaligned accesses and those that cross pages. An
  * access is cut into parts that lie on one page; all parts are translated before the first byte moves. A part of RAM
  * moves by naturally aligned pieces, one of I/O by naturally aligned bus accesses. An aligned access that an edge of a
- * protection unit cuts is refused whole; of a misaligned one each part is checked alone.
+ * protection unit cuts is refused whole, and an atomic one within 16 bytes; of others each part is checked alone.
  */
 #include "base/bytes.h"
 #include "cpu/cpu_internal.h"
@@ -194,26 +194,31 @@ static bool write_part(Cpu *cpu, const Part *part, const uint8_t *bytes)
     return true;
 }
 
-/* An aligned access of a size that instructions have is one access, not several: all of it has to lie between edges. */
-static bool is_cut(const TlbSource *source, uint64_t address, unsigned size)
+/* An aligned access of a size that instructions have is one access, not several, and so is an atomic one within 16
+ * bytes: all of it has to lie between edges. */
+static bool is_cut(const TlbSource *source, uint64_t address, MemOp op)
 {
-    return !source->cacheable && size <= WHOLE_BYTES && source->granule < size && !(address & (size - 1));
+    unsigned size = mem_size(op);
+    bool aligned = !(address & (size - 1)), within = (address & (WHOLE_BYTES - 1)) + size <= WHOLE_BYTES;
+
+    return !source->cacheable && source->extent < size && within && (aligned || op & MEM_ATOMIC);
 }
 
 /* `fault`: what kind of access a refused one is. */
-static bool find_parts(Cpu *cpu, uint64_t address, unsigned size, MmuAccess access, MmuAccess fault, unsigned mode,
-                       Parts *parts)
+static bool find_parts(Cpu *cpu, uint64_t address, MemOp op, MmuAccess access, MmuAccess fault, Parts *parts)
 {
+    unsigned size = mem_size(op);
+
     parts->count = 0;
     for (unsigned done = 0; done < size;) {
         Part *part = &parts->parts[parts->count++];
         part->address = (address + done) & cpu_address_mask(cpu);
-        const TlbSource *source = tlb_lookup(cpu, part->address, access, mode);
+        const TlbSource *source = tlb_lookup(cpu, part->address, access, mem_mode(op));
         if (!source) {
             return false;
         }
         part->source = *source;
-        if (is_cut(source, address, size)) {
+        if (!done && is_cut(source, address, op)) {
             cpu->guest->bus_error(cpu, address, part_physical(cpu, part), fault);
             return false;
         }
@@ -317,8 +322,8 @@ static bool slow_load(Cpu *cpu, uint64_t address, MemOp op, uint64_t value[8])
 
     if (!may_access(cpu, address, op, access) || (modify && !may_access(cpu, address, op, MMU_WRITE)) ||
         !check_alignment(cpu, address, op, fault) ||
-        (modify && !find_parts(cpu, address, mem_size(op), MMU_WRITE, MMU_WRITE, mem_mode(op), &parts)) ||
-        !find_parts(cpu, address, mem_size(op), access, fault, mem_mode(op), &parts) || !transfer(cpu, address, op, &move)) {
+        (modify && !find_parts(cpu, address, op, MMU_WRITE, MMU_WRITE, &parts)) ||
+        !find_parts(cpu, address, op, access, fault, &parts) || !transfer(cpu, address, op, &move)) {
         return false;
     }
     reorder(bytes, op);
@@ -350,7 +355,7 @@ static bool slow_store(Cpu *cpu, uint64_t address, MemOp op, const uint64_t valu
     Transfer move = { &parts, MMU_WRITE, bytes, .write = true };
 
     if (!may_access(cpu, address, op, MMU_WRITE) || !check_alignment(cpu, address, op, MMU_WRITE) ||
-        !find_parts(cpu, address, mem_size(op), MMU_WRITE, MMU_WRITE, mem_mode(op), &parts)) {
+        !find_parts(cpu, address, op, MMU_WRITE, MMU_WRITE, &parts)) {
         return false;
     }
     for (unsigned i = 0; i < (mem_size(op) + 7) / 8; i++) {

@@ -309,7 +309,7 @@ const CpuTlbCounts *cpu_tlb_counts(const Cpu *cpu) { return &cpu->tlb->counts; }
 static TlbSource find_source(Cpu *cpu, uint64_t address, const MmuResult *result)
 {
     unsigned page_bits = cpu->exec.page_bits;
-    uint64_t in_page = address & mask_bits(page_bits);
+    uint64_t in_page = address & mask_bits(page_bits), granule = BIT(MIN(result->page_bits, page_bits));
     BusPage page = { 0 };
 
     cpu->bus->page(cpu, result->physical - in_page, page_bits, &page);
@@ -321,7 +321,8 @@ static TlbSource find_source(Cpu *cpu, uint64_t address, const MmuResult *result
         .attributes = result->attributes,
         .writable = page.writable,
         .cacheable = result->page_bits >= page_bits,
-        .granule = BIT(MIN(result->page_bits, page_bits)),
+        .granule = granule,
+        .extent = result->extent ? result->extent : granule - (address & (granule - 1)),
     };
 }
 

@@ -62,8 +62,9 @@ bool riscv_satp_mode_supported(const RiscvConfig *config, unsigned mode);
 
 /* pmp.c */
 /* What `privilege` may do at `physical`, as MMU_PERM bits; *page_bits is lowered to the size of the block around it
- * that has one answer. */
-uint8_t riscv_pmp_permissions(const Cpu *cpu, uint64_t physical, RiscvPrivilege privilege, uint8_t *page_bits);
+ * that has one answer, *extent is how many bytes from there on belong to the same entry. */
+uint8_t riscv_pmp_permissions(const Cpu *cpu, uint64_t physical, RiscvPrivilege privilege, uint8_t *page_bits,
+                              uint64_t *extent);
 uint8_t riscv_pmp_config(const Cpu *cpu, unsigned entry);
 void riscv_pmp_set_config(Cpu *cpu, unsigned entry, uint8_t value);
 void riscv_pmp_set_address(Cpu *cpu, unsigned entry, uint64_t value);

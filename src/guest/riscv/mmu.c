@@ -204,9 +204,10 @@ static bool is_malformed(const Cpu *cpu, uint64_t entry)
 static bool may_access_entry(const Walk *walk, uint64_t address, uint8_t permission)
 {
     uint8_t page_bits = PAGE_BITS;
-    uint8_t allowed = riscv_pmp_permissions(walk->cpu, address, RISCV_SUPERVISOR, &page_bits);
+    uint64_t extent;
+    uint8_t allowed = riscv_pmp_permissions(walk->cpu, address, RISCV_SUPERVISOR, &page_bits, &extent);
 
-    return allowed & permission && BIT(page_bits) >= walk->scheme->entry_bytes;
+    return allowed & permission && extent >= walk->scheme->entry_bytes;
 }
 
 static WalkFault load_entry(Walk *walk, uint64_t address, uint64_t *entry)
@@ -359,8 +360,8 @@ bool riscv_walk(Cpu *cpu, uint64_t address, MmuAccess access, unsigned mmu_mode,
     *result = (MmuResult){ 0 };
     WalkFault fault = translate_or_pass(&walk);
     if (fault == WALK_OK) {
-        uint8_t allowed =
-            riscv_pmp_permissions(cpu, result->physical, mode_privilege(mmu_mode), &result->page_bits);
+        uint8_t allowed = riscv_pmp_permissions(cpu, result->physical, mode_privilege(mmu_mode), &result->page_bits,
+                                                &result->extent);
         result->permissions &= allowed;
         result->watched = riscv_page_watched(cpu, address);
         if (probe || allowed & access_permission(access)) {

@@ -61,11 +61,15 @@ void riscv_pmp_derive(Cpu *cpu)
     riscv_protection_changed(cpu);
 }
 
-/* The largest block of at most *page_bits around `physical` that no boundary below `boundary` cuts. */
-static void cut_page(uint64_t physical, uint64_t boundary, uint8_t *page_bits)
+/* The largest block of at most *page_bits around `physical`, and the longest stretch from there on, that `boundary`
+ * does not cut. */
+static void cut_page(uint64_t physical, uint64_t boundary, uint8_t *page_bits, uint64_t *extent)
 {
     uint64_t first = align_down(physical, BIT(*page_bits));
 
+    if (boundary > physical) {
+        *extent = MIN(*extent, boundary - physical);
+    }
     while (*page_bits > PMP_GRAIN_BITS && boundary > first && boundary - first < BIT(*page_bits)) {
         --*page_bits;
         first = align_down(physical, BIT(*page_bits));
@@ -116,14 +120,16 @@ static uint8_t unmatched_permissions(const Cpu *cpu, RiscvPrivilege privilege)
                                    : ALL_PERMISSIONS;
 }
 
-uint8_t riscv_pmp_permissions(const Cpu *cpu, uint64_t physical, RiscvPrivilege privilege, uint8_t *page_bits)
+uint8_t riscv_pmp_permissions(const Cpu *cpu, uint64_t physical, RiscvPrivilege privilege, uint8_t *page_bits,
+                              uint64_t *extent)
 {
     const RiscvHart *hart = riscv_hart(cpu);
 
+    *extent = UINT64_MAX;
     for (unsigned i = 0; i < hart->pmp_count; i++) {
         const struct RiscvPmpRange *range = &hart->pmp[i];
-        cut_page(physical, range->first, page_bits);
-        cut_page(physical, range->last + 1, page_bits);
+        cut_page(physical, range->first, page_bits, extent);
+        cut_page(physical, range->last + 1, page_bits, extent);
         if (physical >= range->first && physical <= range->last) {
             return matched_permissions(cpu, range->config, privilege);
         }

@@ -67,10 +67,10 @@ enum { GROUP_GENERAL, GROUP_FLOAT, GROUP_CSR };
     DERIVED("stimer", stimer, 8), \
     DERIVED("rounding", fp.rounding, 8), \
     CSR(mstatus), CSR(medeleg), CSR(mideleg), CSR(mie), CSR(mip), CSR(mtvec), CSR(mscratch), CSR(mepc), CSR(mcause), \
-    CSR(mtval), CSR(mtval2), CSR(mnscratch), CSR(mnepc), CSR(mncause), CSR(mnstatus), CSR(mcounteren), CSR(mcountinhibit), CSR(menvcfg), CSR(mseccfg), CSR(stvec), CSR(sscratch), CSR(sepc), \
-    CSR(scause), \
-    CSR(stval), CSR(scounteren), CSR(senvcfg), CSR(satp), CSR(stimecmp), \
-    CSR(jvt), HIDDEN("mstateen0", mstateen[0], 64), HIDDEN("mstateen1", mstateen[1], 64), \
+    CSR(mtval), CSR(mtval2), CSR(mnscratch), CSR(mnepc), CSR(mncause), CSR(mnstatus), CSR(mcounteren), \
+    CSR(mcountinhibit), CSR(menvcfg), CSR(mseccfg), CSR(stvec), CSR(sscratch), CSR(sepc), CSR(scause), CSR(stval), \
+    CSR(scounteren), CSR(senvcfg), CSR(satp), CSR(stimecmp), CSR(jvt), \
+    HIDDEN("mstateen0", mstateen[0], 64), HIDDEN("mstateen1", mstateen[1], 64), \
     HIDDEN("mstateen2", mstateen[2], 64), HIDDEN("mstateen3", mstateen[3], 64), \
     HIDDEN("sstateen0", sstateen[0], 64), HIDDEN("sstateen1", sstateen[1], 64), \
     HIDDEN("sstateen2", sstateen[2], 64), HIDDEN("sstateen3", sstateen[3], 64), \

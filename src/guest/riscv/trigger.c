@@ -324,7 +324,6 @@ bool riscv_page_watched(const Cpu *cpu, uint64_t address)
     return watched;
 }
 
-
 /* Counts. */
 
 /* One instruction, or one trap, of the present privilege. */
@@ -482,8 +481,8 @@ void riscv_csr_write_tselect(Cpu *cpu, const CsrRow *row, unsigned index, uint64
 /* Bits of a type's tdata1 that are kept. */
 static uint64_t writable_bits(const RiscvConfig *config, TriggerType type)
 {
-    uint64_t address = MATCH_LOAD | MATCH_STORE | MATCH_EXECUTE | ADDRESS_MACHINE | (config->s ? ADDRESS_SUPERVISOR : 0) |
-                       (config->u ? ADDRESS_USER : 0) | MATCH_FIELD | CHAIN;
+    uint64_t address = MATCH_LOAD | MATCH_STORE | MATCH_EXECUTE | MATCH_FIELD | CHAIN | ADDRESS_MACHINE |
+                       (config->s ? ADDRESS_SUPERVISOR : 0) | (config->u ? ADDRESS_USER : 0);
     uint64_t other = OTHER_MACHINE | (config->s ? OTHER_SUPERVISOR : 0) | (config->u ? OTHER_USER : 0);
 
     switch (type) {

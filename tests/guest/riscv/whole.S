@@ -5,6 +5,12 @@
     .insn r 0x2f, \funct3, \funct5 << 2, \rd, a2, \rs2
 .endm
 
+.macro REFUSED cause, insn:vararg
+    TRY \insn
+    CHECK s2, \cause
+    CHECK_SAME s3, a2
+.endm
+
 TEST loads_and_stores
     la a2, area
     li a3, 0x12345678
@@ -68,6 +74,39 @@ TEST reservations
 #endif
     CHECK s2, 6
     CHECK_SAME s3, a2
+    END
+
+/* An edge of protection refuses all of an access within 16 bytes; beyond them its parts are checked alone. */
+TEST protection
+    la s0, area + 12
+    srli t0, s0, 2
+    csrw pmpaddr0, t0
+    la s0, area
+    li a3, 0x11223344
+    .irp offset, 4, 8, 12, 16
+    sw a3, \offset(s0)
+    .endr
+    li t0, 0x13             /* 4 bytes, readable and writable */
+    csrw pmpcfg0, t0
+    .irp offset, 9, 10, 11
+    addi a2, s0, \offset
+    REFUSED 5, lw a4, (a2)
+    REFUSED 7, sw zero, (a2)
+    REFUSED 7, amoswap.w a4, zero, (a2)
+    .endr
+    lhu a4, 10(s0)          /* none of these is cut */
+    CHECK a4, 0x1122
+    lhu a4, 13(s0)
+    CHECK a4, 0x2233
+    lw a4, 6(s0)
+    CHECK a4, 0x33441122
+    lw a4, 14(s0)
+    CHECK a4, 0x33441122
+    csrw pmpcfg0, zero
+    lw a4, 10(s0)
+    CHECK a4, 0x33441122
+    lw a4, 12(s0)
+    CHECK_SAME a4, a3
     END
 
     .data
