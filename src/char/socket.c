@@ -8,10 +8,11 @@
 
 #include "base/error.h"
 #include "base/host/host.h"
-#include "char/address.h"
-#include "schema/char.h"
+#include "channel/address.h"
 #include "char/telnet.h"
 #include "core/loop.h"
+#include "schema/char.h"
+#include "schema/sockets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -261,18 +262,15 @@ static void socket_stop_connecting(SocketChar *socket)
 static void socket_connected(void *data, unsigned events)
 {
     SocketChar *socket = data;
-    int fd = socket->connecting, number = 0;
-    socklen_t size = sizeof number;
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &size);
+    int fd = socket->connecting;
     socket_stop_connecting(socket);
-    if (!number) {
+    error_free(socket->failure);
+    socket->failure = NULL;
+    if (socket_target_connected(&socket->target, fd, &socket->failure)) {
         socket_established(socket, fd);
         return;
     }
     close(fd);
-    error_free(socket->failure);
-    socket->failure = NULL;
-    error_set_errno(&socket->failure, number, "cannot connect to '%s'", socket->target.name);
     socket->attempt++;
     socket_connect_next(socket);
 }
@@ -325,7 +323,7 @@ static bool socket_wait(SocketChar *socket, Error **error)
 
 static bool socket_open_server(SocketChar *socket, bool wait, Error **error)
 {
-    socket->listener = socket_target_listen(&socket->target, error);
+    socket->listener = socket_target_listen(&socket->target, 1, error);
     if (socket->listener < 0) {
         return false;
     }
@@ -378,6 +376,33 @@ static void socket_take_options(SocketChar *socket, const ChardevSocket *given)
     socket->reconnect_ns = ms * NS_IN_MS;
 }
 
+/* What is given of path, host with port, and fd, as one address. */
+static bool socket_init_target(SocketChar *socket, const ChardevSocket *given, Error **error)
+{
+    unsigned count = (given->path != NULL) + (given->fd != NULL) + (given->port != NULL);
+    char any_host[] = "";
+    SocketAddress address = { 0 };
+    if (count != 1) {
+        return error_set(error, "a socket needs one of 'path', 'port' (with 'host') and 'fd'");
+    }
+    if (given->fd) {
+        address.type = SOCKET_ADDRESS_TYPE_FD;
+        address.u.fd.str = given->fd;
+    } else if (given->path) {
+        address.type = SOCKET_ADDRESS_TYPE_UNIX;
+        address.u.unix_ = (UnixSocketAddress){ .path = given->path, .has_abstract = given->has_abstract,
+                                               .abstract = given->abstract, .has_tight = given->has_tight,
+                                               .tight = given->tight };
+    } else {
+        address.type = SOCKET_ADDRESS_TYPE_INET;
+        address.u.inet = (InetSocketAddress){ .host = given->host ? given->host : any_host, .port = given->port,
+                                              .has_to = given->has_to, .to = given->to,
+                                              .has_ipv4 = given->has_ipv4, .ipv4 = given->ipv4,
+                                              .has_ipv6 = given->has_ipv6, .ipv6 = given->ipv6 };
+    }
+    return socket_target_init(&socket->target, &address, socket->server, socket->device.host->files, error);
+}
+
 static bool socket_open(CharDevice *device, const ChardevOptions *options, Error **error)
 {
     SocketChar *socket = (SocketChar *)device;
@@ -391,7 +416,7 @@ static bool socket_open(CharDevice *device, const ChardevOptions *options, Error
     socket->channel.read = socket_read;
     socket->channel.received = socket->telnet_on ? socket_received_telnet : NULL;
     socket->channel.ended = socket_ended;
-    if (!socket_target_init(&socket->target, given, device->host->files, error)) {
+    if (!socket_init_target(socket, given, error)) {
         return false;
     }
     if (socket->server) {

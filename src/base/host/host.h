@@ -118,3 +118,7 @@ int host_file_unlock(int fd, uint64_t first, uint64_t count);
 int host_file_lock_test(int fd, uint64_t first, uint64_t count);
 /* "name (process 123)" of one that holds locks of the file; owned by the caller, NULL where it cannot be found. */
 char *host_file_lock_holder(int fd);
+
+/* The address of a port of a virtual machine (its CID), or of the host for one, into a struct sockaddr_storage; its
+ * length. */
+unsigned host_vsock_address(void *address, uint32_t cid, uint32_t port);

@@ -1,22 +1,24 @@
 /* Resolving, listening, connecting. */
-#include "char/address.h"
+#include "channel/address.h"
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/host/host.h"
 #include "base/text.h"
 #include "base/vec.h"
-#include "schema/char.h"
+#include "schema/sockets.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool target_init_unix(SocketTarget *target, const ChardevSocket *options, Error **error)
+static bool init_unix(SocketTarget *target, const UnixSocketAddress *options, Error **error)
 {
     struct sockaddr_un unix_address = { .sun_family = AF_UNIX };
     bool abstract = options->has_abstract && options->abstract;
@@ -27,7 +29,7 @@ static bool target_init_unix(SocketTarget *target, const ChardevSocket *options,
                          sizeof unix_address.sun_path - 1);
     }
     memcpy(unix_address.sun_path + start, options->path, length);
-    target->addresses = mem_alloc0(sizeof(SocketAddress));
+    target->addresses = mem_alloc0(sizeof(HostAddress));
     target->count = 1;
     target->addresses[0].length = offsetof(struct sockaddr_un, sun_path) + start + length;
     if (!abstract || !tight) {
@@ -39,7 +41,7 @@ static bool target_init_unix(SocketTarget *target, const ChardevSocket *options,
     return true;
 }
 
-static int wanted_family(const ChardevSocket *options, Error **error)
+static int wanted_family(const InetSocketAddress *options, Error **error)
 {
     bool ipv4 = options->has_ipv4 ? options->ipv4 : !(options->has_ipv6 && options->ipv6);
     bool ipv6 = options->has_ipv6 ? options->ipv6 : !(options->has_ipv4 && options->ipv4);
@@ -50,23 +52,24 @@ static int wanted_family(const ChardevSocket *options, Error **error)
     return ipv4 && ipv6 ? AF_UNSPEC : ipv4 ? AF_INET : AF_INET6;
 }
 
-static bool target_resolve(SocketTarget *target, const ChardevSocket *options, bool server, Error **error)
+static bool resolve(SocketTarget *target, const InetSocketAddress *options, bool server, Error **error)
 {
     int family = wanted_family(options, error);
     if (family < 0) {
         return false;
     }
-    struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = server ? AI_PASSIVE : 0 };
+    struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM,
+                              .ai_flags = (server ? AI_PASSIVE : 0) |
+                                          (options->numeric ? AI_NUMERICHOST | AI_NUMERICSERV : 0) };
     struct addrinfo *found = NULL;
-    const char *host = options->host && *options->host ? options->host : NULL;
-    int failure = getaddrinfo(host, options->port, &hints, &found);
+    int failure = getaddrinfo(*options->host ? options->host : NULL, options->port, &hints, &found);
     if (failure) {
         return error_set(error, "address resolution failed for %s: %s", target->name, gai_strerror(failure));
     }
     for (struct addrinfo *item = found; item; item = item->ai_next) {
         target->count++;
     }
-    target->addresses = mem_alloc_array(target->count, sizeof(SocketAddress));
+    target->addresses = mem_alloc_array(target->count, sizeof(HostAddress));
     size_t i = 0;
     for (struct addrinfo *item = found; item; item = item->ai_next, i++) {
         target->addresses[i].length = item->ai_addrlen;
@@ -77,15 +80,15 @@ static bool target_resolve(SocketTarget *target, const ChardevSocket *options, b
     return true;
 }
 
-static bool target_init_inet(SocketTarget *target, const ChardevSocket *options, Error **error)
+static bool init_inet(SocketTarget *target, const InetSocketAddress *options, bool server, Error **error)
 {
-    bool server = options->has_server && options->server;
-    target->name = string_format("%s:%s", options->host ? options->host : "", options->port);
-    if (!target_resolve(target, options, server, error)) {
+    target->name = string_format("%s:%s", options->host, options->port);
+    if (!resolve(target, options, server, error)) {
         return false;
     }
     const struct sockaddr_in *first = (const struct sockaddr_in *)&target->addresses[0].address;
     target->port = target->last_port = ntohs(first->sin_port); /* where sin6_port is, too */
+    target->keep_alive = options->keep_alive;
     if (options->has_to) {
         target->last_port = options->to;
         if (options->to < target->port) {
@@ -95,19 +98,37 @@ static bool target_init_inet(SocketTarget *target, const ChardevSocket *options,
     return true;
 }
 
-bool socket_target_init(SocketTarget *target, const ChardevSocket *options, Files *files, Error **error)
+static bool init_vsock(SocketTarget *target, const VsockSocketAddress *options, Error **error)
 {
-    unsigned given = (options->path != NULL) + (options->fd != NULL) + (options->port != NULL);
+    uint64_t cid = 0, port = 0;
+    target->name = string_format("%s:%s", options->cid, options->port);
+    if (!text_to_uint64(options->cid, &cid, NULL) || cid > UINT32_MAX) {
+        return error_set(error, "Failed to parse cid '%s'", options->cid);
+    }
+    if (!text_to_uint64(options->port, &port, NULL) || port > UINT32_MAX) {
+        return error_set(error, "Failed to parse port '%s'", options->port);
+    }
+    target->addresses = mem_alloc0(sizeof(HostAddress));
+    target->count = 1;
+    target->addresses[0].length = host_vsock_address(&target->addresses[0].address, (uint32_t)cid, (uint32_t)port);
+    return true;
+}
+
+bool socket_target_init(SocketTarget *target, const SocketAddress *address, bool server, Files *files, Error **error)
+{
     *target = (SocketTarget){ .fd = -1 };
-    if (given != 1) {
-        return error_set(error, "a socket needs one of 'path', 'port' (with 'host') and 'fd'");
-    }
-    if (options->fd) {
-        target->name = string_format("fd %s", options->fd);
-        target->fd = files_take_fd(files, options->fd, error);
+    switch (address->type) {
+    case SOCKET_ADDRESS_TYPE_UNIX:
+        return init_unix(target, &address->u.unix_, error);
+    case SOCKET_ADDRESS_TYPE_VSOCK:
+        return init_vsock(target, &address->u.vsock, error);
+    case SOCKET_ADDRESS_TYPE_FD:
+        target->name = string_format("fd %s", address->u.fd.str);
+        target->fd = files_take_fd(files, address->u.fd.str, error);
         return target->fd >= 0;
+    default:
+        return init_inet(target, &address->u.inet, server, error);
     }
-    return options->path ? target_init_unix(target, options, error) : target_init_inet(target, options, error);
 }
 
 void socket_target_free(SocketTarget *target)
@@ -121,9 +142,9 @@ void socket_target_free(SocketTarget *target)
     *target = (SocketTarget){ .fd = -1 };
 }
 
-static void address_set_port(SocketAddress *address, uint16_t port)
+static void address_set_port(HostAddress *address, uint16_t port)
 {
-    if (address->address.ss_family != AF_UNIX) {
+    if (address->address.ss_family == AF_INET || address->address.ss_family == AF_INET6) {
         ((struct sockaddr_in *)&address->address)->sin_port = htons(port);
     }
 }
@@ -137,7 +158,7 @@ static void remove_stale(const char *path)
     }
 }
 
-static int listen_on(const SocketTarget *target, const SocketAddress *address)
+static int listen_on(const SocketTarget *target, const HostAddress *address, int backlog)
 {
     const int on = 1, only_ipv6 = target->only_ipv6;
     int family = address->address.ss_family;
@@ -148,10 +169,10 @@ static int listen_on(const SocketTarget *target, const SocketAddress *address)
     if (family == AF_INET6) {
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_ipv6, sizeof only_ipv6);
     }
-    if (family != AF_UNIX) {
+    if (family == AF_INET || family == AF_INET6) {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     }
-    if (bind(fd, (const struct sockaddr *)&address->address, address->length) || listen(fd, 1)) {
+    if (bind(fd, (const struct sockaddr *)&address->address, address->length) || listen(fd, backlog)) {
         int number = errno;
         close(fd);
         errno = number;
@@ -160,7 +181,7 @@ static int listen_on(const SocketTarget *target, const SocketAddress *address)
     return fd;
 }
 
-int socket_target_listen(SocketTarget *target, Error **error)
+int socket_target_listen(SocketTarget *target, int backlog, Error **error)
 {
     if (target->fd >= 0) {
         int fd = target->fd;
@@ -173,20 +194,24 @@ int socket_target_listen(SocketTarget *target, Error **error)
     for (uint32_t port = target->port; port <= target->last_port; port++) {
         for (size_t i = 0; i < target->count; i++) {
             address_set_port(&target->addresses[i], port);
-            int fd = listen_on(target, &target->addresses[i]);
+            int fd = listen_on(target, &target->addresses[i], backlog);
             if (fd >= 0) {
                 return fd;
             }
             number = errno;
         }
     }
-    error_set_errno(error, number, "cannot listen on '%s'", target->name);
+    if (target->path) {
+        error_set_errno(error, number, "Failed to bind socket to %s", target->name);
+    } else {
+        error_set_errno(error, number, "Failed to find an available port on %s", target->name);
+    }
     return -1;
 }
 
 int socket_target_connect(const SocketTarget *target, size_t index, bool *pending, Error **error)
 {
-    const SocketAddress *address = &target->addresses[index];
+    const HostAddress *address = &target->addresses[index];
     int fd = socket(address->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     *pending = false;
     if (fd >= 0 && connect(fd, (const struct sockaddr *)&address->address, address->length) == 0) {
@@ -196,22 +221,36 @@ int socket_target_connect(const SocketTarget *target, size_t index, bool *pendin
         *pending = true;
         return fd;
     }
-    error_set_errno(error, errno, "cannot connect to '%s'", target->name);
+    error_set_errno(error, errno, "Failed to connect to '%s'", target->name);
     if (fd >= 0) {
         close(fd);
     }
     return -1;
 }
 
+bool socket_target_connected(const SocketTarget *target, int fd, Error **error)
+{
+    int number = 0;
+    socklen_t size = sizeof number;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &size);
+    return number == 0 || error_set_errno(error, number, "Failed to connect to '%s'", target->name);
+}
+
+void socket_set_no_delay(int fd)
+{
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a UNIX socket has no such thing */
+}
+
 bool socket_is_unix(int fd)
 {
-    SocketAddress own = { .length = sizeof own.address };
+    HostAddress own = { .length = sizeof own.address };
     return getsockname(fd, (struct sockaddr *)&own.address, &own.length) == 0 && own.address.ss_family == AF_UNIX;
 }
 
 char *socket_describe(int fd, bool peer)
 {
-    SocketAddress end = { .length = sizeof end.address };
+    HostAddress end = { .length = sizeof end.address };
     struct sockaddr *address = (struct sockaddr *)&end.address;
     char host[NI_MAXHOST], port[NI_MAXSERV];
     if ((peer ? getpeername : getsockname)(fd, address, &end.length)) {
