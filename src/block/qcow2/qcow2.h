@@ -357,6 +357,7 @@ bool qcow2_check(BlockNode *node, unsigned fix, BlockCheck *check, Error **error
 
 /* resize.c */
 
+uint64_t qcow2_l1_entries_for(const Qcow2 *qcow2, uint64_t size);
 bool qcow2_resize(BlockNode *node, uint64_t size, int preallocation, Error **error);
 
 /* compressed.c */

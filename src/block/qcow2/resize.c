@@ -11,7 +11,7 @@
 
 /* The L1 table */
 
-static uint64_t l1_entries_for(const Qcow2 *qcow2, uint64_t size)
+uint64_t qcow2_l1_entries_for(const Qcow2 *qcow2, uint64_t size)
 {
     unsigned shift = qcow2->table_bits + qcow2->header.cluster_bits;
     return (size >> shift) + ((size & mask_bits(shift)) != 0);
@@ -156,7 +156,7 @@ static int shrink(Resize *resize, BlockTask *self)
 {
     BlockNode *node = resize->node;
     Qcow2 *qcow2 = node->state;
-    uint64_t from = align_up(resize->size, qcow2->cluster_bytes), first = l1_entries_for(qcow2, resize->size);
+    uint64_t from = align_up(resize->size, qcow2->cluster_bytes), first = qcow2_l1_entries_for(qcow2, resize->size);
     unsigned shift = qcow2->table_bits + qcow2->header.cluster_bits;
     resize->what = "Failed to discard cropped clusters";
     uint64_t end = MIN(first << shift, align_up(qcow2->header.size, qcow2->cluster_bytes));
@@ -191,7 +191,7 @@ static int change_size(Resize *resize, BlockTask *self)
 {
     BlockNode *node = resize->node;
     Qcow2 *qcow2 = node->state;
-    uint64_t before = qcow2->header.size, entries = l1_entries_for(qcow2, resize->size);
+    uint64_t before = qcow2->header.size, entries = qcow2_l1_entries_for(qcow2, resize->size);
     task_lock(&qcow2->lock, self);
     int error = qcow2_begin_changes(node);
     if (!error && resize->size < before) {

@@ -262,6 +262,13 @@ static int delete(Operation *operation, BlockTask *self)
     return error ? error : write_active_l1(node);
 }
 
+/* What a damaged table says of a snapshot must not get into the header. */
+static bool size_fits(const Qcow2 *qcow2, const Qcow2Snapshot *snapshot)
+{
+    return snapshot->disk_size <= INT64_MAX - BLOCK_SECTOR &&
+           qcow2_l1_entries_for(qcow2, snapshot->disk_size) <= snapshot->l1_entries;
+}
+
 static int apply(Operation *operation, BlockTask *self)
 {
     BlockNode *node = operation->node;
@@ -271,7 +278,7 @@ static int apply(Operation *operation, BlockTask *self)
     Walk check = { .node = node, .self = self, .checks = true }, grow = { .node = node, .self = self, .change = 1 },
          shrink = { .node = node, .self = self, .change = -1 }, look = { .node = node, .self = self, .flags = true };
     uint64_t *l1 = NULL, place = 0;
-    int error = qcow2_snapshot_read_l1(node, snapshot, &l1);
+    int error = size_fits(qcow2, snapshot) ? qcow2_snapshot_read_l1(node, snapshot, &l1) : EINVAL;
     error = error ? error : visit_l1(&check, l1, snapshot->l1_entries);
     error = error ? error : visit_l1(&grow, l1, snapshot->l1_entries);
     error = error ? error : write_l1(node, self, l1, snapshot->l1_entries, &place);
