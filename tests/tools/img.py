@@ -130,6 +130,15 @@ class ImgTest(unittest.TestCase):
         self.run_img('convert -O qcow2 -B base.qcow2 -F qcow2 top.qcow2 flat.qcow2')
         self.assertEqual(self.run_img('compare src.raw flat.qcow2').stdout, 'Images are identical.\n')
         self.assertLess(os.path.getsize(self.path('flat.qcow2')), 1 << 20)
+        self.expect_error('convert -O qcow2 -B base.qcow2 -F qcow2 top.qcow2 top.qcow2 two.qcow2',
+                          'qemu-img: Having a backing file for the target makes no sense when concatenating multiple '
+                          'input images\n')
+
+    def test_convert_holes_onto_backing(self):
+        self.run_img('create -q -f qcow2 empty.qcow2 5M')
+        self.run_img('convert -O qcow2 -B src.raw -F raw empty.qcow2 over.qcow2')
+        self.run_img('convert -O raw over.qcow2 over.raw')
+        self.assertEqual(self.read('over.raw'), bytes(5 << 20))
 
     def test_map(self):
         self.run_img('convert -O qcow2 src.raw a.qcow2')
@@ -357,6 +366,18 @@ class ImgTest(unittest.TestCase):
         self.run_img('resize --shrink a.qcow2 1M')
         self.run_img('convert -O raw a.qcow2 b.raw')
         self.assertEqual(self.read('b.raw'), self.data[:1 << 20])
+        self.run_img('check a.qcow2')
+
+    def test_snapshot_of_impossible_size(self):
+        self.run_img('create -q -f qcow2 a.qcow2 1M')
+        self.run_img('snapshot -c one a.qcow2')
+        with open(self.path('a.qcow2'), 'r+b') as file:
+            file.seek(64)
+            table = int.from_bytes(file.read(8), 'big')
+            file.seek(table + 48)
+            file.write((1 << 60).to_bytes(8, 'big'))
+        self.expect_error('snapshot -a one a.qcow2',
+                          "qemu-img: Could not apply snapshot 'one': Invalid argument\n")
         self.run_img('check a.qcow2')
 
     def test_snapshots(self):

@@ -89,12 +89,13 @@ static bool fail(Convert *convert, const char *what, uint64_t offset, int error)
     return false;
 }
 
-static PieceKind kind_of(const Convert *convert, const BlockStatus *status)
+/* `base`: the source's, which the target is over too; NULL: whatever nobody has reads as zeroes. */
+static PieceKind kind_of(const BlockNode *base, const BlockStatus *status)
 {
-    if (status->zero && !(convert->has_backing && !status->allocated)) {
-        return PIECE_ZERO;
+    if (base && !status->allocated) {
+        return PIECE_BACKING;
     }
-    return status->data || !convert->has_backing ? PIECE_DATA : PIECE_BACKING;
+    return status->zero ? PIECE_ZERO : PIECE_DATA;
 }
 
 /* Compressed clusters are whole. */
@@ -122,7 +123,7 @@ static bool find_piece(Convert *convert, Piece *piece)
         return fail(convert, "reading block status", convert->next, error);
     }
     status = error ? (BlockStatus){ .bytes = SECTOR, .data = true, .allocated = true } : status;
-    *piece = (Piece){ .offset = convert->next, .bytes = status.bytes, .kind = kind_of(convert, &status),
+    *piece = (Piece){ .offset = convert->next, .bytes = status.bytes, .kind = kind_of(base, &status),
                       .turn = convert->turns++ };
     uint64_t bytes = cut(convert, piece);
     if (bytes > piece->bytes) { /* a cluster of several kinds */
@@ -309,6 +310,18 @@ static void set_text(Json *values, const char *key, const char *text)
     }
 }
 
+/* `backing`: the target's; NULL: none. */
+static bool note_backing(Convert *convert, const char *backing)
+{
+    convert->has_backing = backing != NULL;
+    if (backing && convert->sources.count > 1) {
+        tool_error(&convert->img->tool, "Having a backing file for the target makes no sense when concatenating "
+                                        "multiple input images");
+        return false;
+    }
+    return true;
+}
+
 static bool create_target(Convert *convert, const ImgArguments *arguments, const char *name, const char *format)
 {
     Img *img = convert->img;
@@ -322,17 +335,17 @@ static bool create_target(Convert *convert, const ImgArguments *arguments, const
         set_text(values, "size", json_get(values, "size") ? NULL : size);
         set_text(values, "backing_file", arguments->backing);
         set_text(values, "backing_fmt", arguments->backing_format);
-        convert->has_backing = json_get(values, "backing_file") != NULL;
+        ok = note_backing(convert, json_get_text(values, "backing_file"));
         const char *mode = json_get_text(values, "preallocation");
         bool allocated = mode && (strcmp(mode, "falloc") == 0 || strcmp(mode, "full") == 0);
         convert->target_is_zero = !convert->has_backing && !(allocated && convert->compress);
-        if (convert->has_backing && !json_get(values, "backing_fmt")) {
+        if (ok && convert->has_backing && !json_get(values, "backing_fmt")) {
             tool_error(&img->tool, "backing format must be specified");
             ok = false;
-        } else if (!block_create_check(driver, name, values, &error)) {
+        } else if (ok && !block_create_check(driver, name, values, &error)) {
             tool_report(&img->tool, error, "%s", "");
             ok = false;
-        } else if (!block_create(img->tool.graph, driver, name, values, &error)) {
+        } else if (ok && !block_create(img->tool.graph, driver, name, values, &error)) {
             tool_report(&img->tool, error, "%s: error while converting %s: ", name, format);
             ok = false;
         }
@@ -351,7 +364,8 @@ static bool open_target(Convert *convert, const ImgArguments *arguments, const c
     if (!img_parse_cache(img, arguments->cache, "unsafe", "cache", &open.flags, &open.write_through)) {
         return false;
     }
-    if (!arguments->no_create && !create_target(convert, arguments, name, format)) {
+    if (arguments->no_create ? !note_backing(convert, arguments->backing)
+                             : !create_target(convert, arguments, name, format)) {
         return false;
     }
     convert->target = tool_open(&img->tool, &open);
