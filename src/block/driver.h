@@ -49,6 +49,7 @@ struct BlockNode {
     unsigned flags; /* BLOCK_OPEN_*, that its children are opened with */
     const BlockNode *above; /* while it is opened: whose child it becomes */
     bool read_only, force_share, discard, no_flush;
+    bool guessed; /* its driver: by the file's beginning */
     bool damaged; /* and said so */
     int detect_zeroes; /* BlockdevDetectZeroesOptions */
     _Atomic uint64_t size;
@@ -147,6 +148,8 @@ bool block_open_backing(BlockNode *node, const char *filename, const char *forma
 unsigned block_format_permissions(const BlockNode *node, const char *name, unsigned permissions, unsigned *shared);
 /* Says on stderr, once for each node, that the image is damaged. */
 void block_node_damaged(BlockNode *node, const char *format, ...) PRINTF(2, 3);
+/* The format that a file which begins so looks to be of. */
+const BlockDriver *block_probe(const uint8_t *bytes, size_t count);
 Files *block_graph_files(const BlockGraph *graph);
 /* For `create`: a new file, or an old one made empty, of a size; opened to be written. `options`: of the protocol's
  * create type, `size` aside; may be NULL. NULL with an error. */

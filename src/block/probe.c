@@ -1,4 +1,7 @@
-/* Finding the format of an image by how its file begins. What no format claims is raw. */
+/*
+ * Finding the format of an image by how its file begins. What no format claims is raw: then the guest could write the
+ * beginning of another format, with the name of any file of the host as its backing file. So raw_write looks again.
+ */
 #include "block/block_internal.h"
 
 #include "api/json.h"
@@ -7,7 +10,7 @@
 
 enum { PROBE_BYTES = 2048 };
 
-static const BlockDriver *best_driver(const uint8_t *bytes, size_t count)
+const BlockDriver *block_probe(const uint8_t *bytes, size_t count)
 {
     const BlockDriver *best = NULL;
     int best_score = 0;
@@ -41,7 +44,8 @@ bool probe_driver(BlockNode *node, Json *options, BlockNode **file, Error **erro
         return error_set_errno(error, number, "Could not read image '%s' for determining its format",
                                (*file)->file_name);
     }
-    node->driver = best_driver(bytes, count);
+    node->driver = block_probe(bytes, count);
+    node->guessed = true;
     json_set(options, "file", json_string((*file)->name));
     return true;
 }

@@ -5,8 +5,10 @@
 #include "base/vec.h"
 #include "schema/block.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 typedef struct Raw {
     uint64_t offset;
@@ -52,13 +54,37 @@ static bool raw_open(BlockNode *node, const void *data, Error **error)
         free(node->file_name);
         node->file_name = string_copy(file->file_name);
     }
+    if (node->guessed && !node->read_only) {
+        fprintf(stderr,
+                "WARNING: Image format was not specified for '%s' and probing guessed raw.\n"
+                "         Automatically detecting the format is dangerous for raw images, write operations on block 0 "
+                "will be restricted.\n"
+                "         Specify the 'raw' format explicitly to remove the restrictions.\n", file->file_name);
+    }
     return true;
+}
+
+/* Nobody knew that the image is raw: it must not begin to look like another format. */
+static bool is_guarded(const BlockNode *node, uint64_t place) { return node->guessed && place < BLOCK_SECTOR; }
+
+static int check_first_sector(BlockNode *node, uint64_t place, uint64_t bytes, BlockVectors vectors)
+{
+    uint8_t sector[BLOCK_SECTOR] = { 0 };
+    int error = block_read(node->file, 0, sector, MIN(sizeof sector, block_node_size(node->file->node)));
+    if (!error) {
+        block_vectors_read(vectors, sector + place, MIN(bytes, sizeof sector - place));
+        error = block_probe(sector, sizeof sector) == node->driver ? 0 : EPERM;
+    }
+    return error;
 }
 
 static bool raw_map(BlockNode *node, BlockOperation operation, uint64_t offset, uint64_t bytes,
                     BlockMapping *mapping)
 {
     const Raw *raw = node->state;
+    if (operation == BLOCK_WRITE && is_guarded(node, offset + raw->offset)) {
+        return false;
+    }
     *mapping = (BlockMapping){ .edge = node->file, .offset = offset + raw->offset };
     return true;
 }
@@ -70,7 +96,9 @@ static int raw_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVecto
 
 static int raw_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
 {
-    return block_writev(node->file, offset + ((Raw *)node->state)->offset, bytes, vectors, flags);
+    uint64_t place = offset + ((Raw *)node->state)->offset;
+    int error = is_guarded(node, place) ? check_first_sector(node, place, bytes, vectors) : 0;
+    return error ? error : block_writev(node->file, place, bytes, vectors, flags);
 }
 
 static int raw_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags)

@@ -187,6 +187,28 @@ static void test_read_only(void)
     rig_free(&rig);
 }
 
+/* A guest must not make an image of another format out of a disk that nobody said is raw. */
+static void test_guessed(void)
+{
+    static const char *const options[] = { NULL, "{'driver': 'raw'}" };
+    static const uint8_t head[] = { 'Q', 'F', 'I', 0xfb, 0, 0, 0, 3 };
+    for (unsigned i = 0; i < G_N_ELEMENTS(options); i++) {
+        Rig rig = rig_new(4096);
+        uint8_t sector[512] = { 0 };
+        int refused = i == 0 ? EPERM : 0;
+        BlockEdge *edge = open_with(&rig, options[i], BLOCK_OPEN_WRITE);
+        g_assert_cmpint(block_write(edge, 0, sector, sizeof sector, 0), ==, 0);
+        memcpy(sector, head, sizeof head);
+        g_assert_cmpint(block_write(edge, 512, sector, sizeof sector, 0), ==, 0);
+        g_assert_cmpint(block_write(edge, 0, sector, sizeof sector, 0), ==, refused);
+        g_assert_cmpint(block_write_zeroes(edge, 0, 512, 0), ==, 0);
+        g_assert_cmpint(block_write(edge, 0, head, 4, 0), ==, 0);
+        g_assert_cmpint(block_write(edge, 4, head + 4, 4, 0), ==, refused);
+        block_detach(edge);
+        rig_free(&rig);
+    }
+}
+
 /* Transfers: random ones of any alignment, against a copy in memory */
 
 typedef struct Way {
@@ -456,6 +478,7 @@ int main(int argc, char **argv)
     g_test_add_func("/graph/cache-modes", test_cache_modes);
     g_test_add_func("/graph/permissions", test_permissions);
     g_test_add_func("/graph/read-only", test_read_only);
+    g_test_add_func("/graph/guessed", test_guessed);
     for (unsigned i = 0; i < G_N_ELEMENTS(ways); i++) {
         g_autofree char *parts = g_strdup_printf("/graph/parts/%s", strrchr(ways[i].name, '/') + 1);
         g_test_add_data_func(ways[i].name, &ways[i], test_transfers);
