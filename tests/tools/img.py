@@ -49,6 +49,13 @@ def read_bitmaps(path):
     return result
 
 
+def guessed(name):
+    return (f"WARNING: Image format was not specified for '{name}' and probing guessed raw.\n"
+            '         Automatically detecting the format is dangerous for raw images, write operations on block 0 '
+            'will be restricted.\n'
+            "         Specify the 'raw' format explicitly to remove the restrictions.\n")
+
+
 class ImgTest(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory(dir='/var/tmp')
@@ -411,7 +418,8 @@ class ImgTest(unittest.TestCase):
         self.expect_error('snapshot -d nix a.qcow2', "qemu-img: Could not delete snapshot 'nix': snapshot not found\n")
         self.expect_error('snapshot -c x -d y a.qcow2', "qemu-img: Cannot mix '-l', '-a', '-c', '-d'\n"
                           "Try 'qemu-img snapshot --help' for more info\n")
-        self.expect_error('snapshot -c x src.raw', "qemu-img: Could not create snapshot 'x': Operation not supported\n")
+        self.expect_error('snapshot -c x src.raw',
+                          guessed('src.raw') + "qemu-img: Could not create snapshot 'x': Operation not supported\n")
         self.run_img('create -q -f qcow2 -o refcount_bits=1 tight.qcow2 1M')
         self.run_img('convert -n -O qcow2 other.raw tight.qcow2', 1)  # too small
         self.run_img('resize -q tight.qcow2 5M')
@@ -446,7 +454,7 @@ class ImgTest(unittest.TestCase):
             self.run_img('compare new.raw third.qcow2')
             self.run_img('rebase -u -F qcow2 -b nowhere third.qcow2')
             self.assertIn('backing file: nowhere\n', self.run_img('info third.qcow2').stdout)
-        self.expect_error('commit src.raw', 'qemu-img: Image does not have a backing file\n')
+        self.expect_error('commit -f raw src.raw', 'qemu-img: Image does not have a backing file\n')
 
     def test_locked(self):
         self.run_img('create -q -f qcow2 a.qcow2 1M')
