@@ -1,64 +1,31 @@
 /*
- * Compressed clusters: each a stream of its own, raw deflate (RFC 1951) or zstd (RFC 8878), expanded and made by
- * threads.
+ * Compressed clusters: each a stream of its own, expanded and made by threads (codec.h).
  *
  * What follows the stream in its last sector is not looked at: it may belong to the next one.
  */
 #include "block/qcow2/qcow2.h"
 
 #include <errno.h>
-#include <zlib.h>
-#include <zstd.h>
 
 typedef struct Expansion {
-    unsigned compression;
+    Qcow2 *qcow2;
     const uint8_t *from;
     uint8_t *to;
-    size_t from_bytes, to_bytes;
+    size_t from_bytes;
     int error;
 } Expansion;
-
-static int inflate_all(const Expansion *work)
-{
-    z_stream stream = { .next_in = (uint8_t *)(uintptr_t)work->from, .avail_in = (unsigned)work->from_bytes,
-                        .next_out = work->to, .avail_out = (unsigned)work->to_bytes };
-    if (inflateInit2(&stream, -15) != Z_OK) {
-        return ENOMEM;
-    }
-    int result = inflate(&stream, Z_FINISH);
-    unsigned missing = stream.avail_out;
-    inflateEnd(&stream);
-    /* Z_BUF_ERROR: the cluster is whole before the end of the stream was seen. */
-    return (result == Z_STREAM_END || result == Z_BUF_ERROR) && missing == 0 ? 0 : EIO;
-}
-
-static int zstd_expand(const Expansion *work)
-{
-    ZSTD_DCtx *context = ZSTD_createDCtx();
-    if (!context) {
-        return ENOMEM;
-    }
-    ZSTD_inBuffer from = { work->from, work->from_bytes, 0 };
-    ZSTD_outBuffer to = { work->to, work->to_bytes, 0 };
-    size_t result = 1, before = SIZE_MAX;
-    while (to.pos < to.size && !ZSTD_isError(result) && to.pos + from.pos != before) {
-        before = to.pos + from.pos;
-        result = ZSTD_decompressStream(context, &to, &from);
-    }
-    ZSTD_freeDCtx(context);
-    return to.pos == to.size && !ZSTD_isError(result) ? 0 : EIO;
-}
 
 static void expand_in_thread(void *data)
 {
     Expansion *work = data;
-    work->error = work->compression == QCOW2_ZSTD ? zstd_expand(work) : inflate_all(work);
+    work->error = qcow2_expand(&work->qcow2->codecs, work->qcow2->header.compression, work->from, work->from_bytes,
+                               work->to, work->qcow2->cluster_bytes);
 }
 
 int qcow2_read_compressed(BlockNode *node, const Qcow2Extent *extent, uint64_t from, uint64_t bytes,
                           BlockVectors vectors)
 {
-    const Qcow2 *qcow2 = node->state;
+    Qcow2 *qcow2 = node->state;
     AUTO_FREE uint8_t *stream = block_buffer(node->file->node, extent->stream_bytes);
     AUTO_FREE uint8_t *cluster = malloc(qcow2->cluster_bytes);
     if (!stream || !cluster) {
@@ -68,8 +35,7 @@ int qcow2_read_compressed(BlockNode *node, const Qcow2Extent *extent, uint64_t f
     if (error) {
         return error;
     }
-    Expansion work = { .compression = qcow2->header.compression, .from = stream, .from_bytes = extent->stream_bytes,
-                       .to = cluster, .to_bytes = qcow2->cluster_bytes };
+    Expansion work = { .qcow2 = qcow2, .from = stream, .from_bytes = extent->stream_bytes, .to = cluster };
     block_task_in_thread(block_task_self(block_graph_runtime(node->graph)), expand_in_thread, &work);
     if (!work.error) {
         block_vectors_write(vectors, cluster + from, bytes);
@@ -79,38 +45,20 @@ int qcow2_read_compressed(BlockNode *node, const Qcow2Extent *extent, uint64_t f
 
 /* Writing */
 
-enum { DEFLATE_WINDOW = -12, DEFLATE_MEMORY = 9 }; /* the format's readers expect that window at most */
-
 typedef struct Compression {
-    unsigned kind;
+    Qcow2 *qcow2;
     const uint8_t *from;
     uint8_t *to;
-    size_t bytes, result; /* of the cluster and of room for it; 0: it does not become smaller */
+    size_t result; /* of the cluster; 0: it does not become smaller */
     int error;
 } Compression;
-
-static void deflate_all(Compression *work)
-{
-    z_stream stream = { .next_in = (uint8_t *)(uintptr_t)work->from, .avail_in = (unsigned)work->bytes,
-                        .next_out = work->to, .avail_out = (unsigned)work->bytes - 1 };
-    if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, DEFLATE_WINDOW, DEFLATE_MEMORY,
-                     Z_DEFAULT_STRATEGY) != Z_OK) {
-        work->error = ENOMEM;
-        return;
-    }
-    work->result = deflate(&stream, Z_FINISH) == Z_STREAM_END ? work->bytes - 1 - stream.avail_out : 0;
-    deflateEnd(&stream);
-}
 
 static void compress_in_thread(void *data)
 {
     Compression *work = data;
-    if (work->kind == QCOW2_ZSTD) {
-        size_t result = ZSTD_compress(work->to, work->bytes - 1, work->from, work->bytes, ZSTD_CLEVEL_DEFAULT);
-        work->result = ZSTD_isError(result) ? 0 : result;
-    } else {
-        deflate_all(work);
-    }
+    uint64_t bytes = work->qcow2->cluster_bytes;
+    work->error = qcow2_compress(&work->qcow2->codecs, work->qcow2->header.compression, work->from, bytes, work->to,
+                                 bytes - 1, &work->result);
 }
 
 /* The entry of a cluster whose stream is at `offset`. */
@@ -165,11 +113,10 @@ static int write_stream(BlockNode *node, uint64_t offset, const uint8_t *stream,
 static int write_one(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, uint8_t *cluster,
                      uint8_t *stream)
 {
-    const Qcow2 *qcow2 = node->state;
+    Qcow2 *qcow2 = node->state;
     block_vectors_read(vectors, cluster, bytes);
     memset(cluster + bytes, 0, qcow2->cluster_bytes - bytes);
-    Compression work = { .kind = qcow2->header.compression, .from = cluster, .to = stream,
-                         .bytes = qcow2->cluster_bytes };
+    Compression work = { .qcow2 = qcow2, .from = cluster, .to = stream };
     block_task_in_thread(qcow2_task(node), compress_in_thread, &work);
     if (work.error) {
         return work.error;

@@ -57,6 +57,7 @@ static void set_geometry(BlockNode *node, const Qcow2Settings *settings)
                      settings->has_refcount_cache_size ? settings->refcount_cache_size : BLOCK_CACHE_BYTES);
     qcow2->tables.opens_lock = true;
     list_init(&qcow2->allocations);
+    qcow2_codecs_init(&qcow2->codecs);
     qcow2->lazy_refcounts = settings->has_lazy_refcounts ? settings->lazy_refcounts
                                                          : qcow2->header.compatible & QCOW2_LAZY_REFCOUNTS;
     qcow2->lazy_refcounts = qcow2->lazy_refcounts && qcow2->header.version >= 3;
@@ -167,6 +168,7 @@ static void qcow2_close(BlockNode *node)
     }
     qcow2_cache_clear(&qcow2->tables);
     qcow2_cache_clear(&qcow2->blocks);
+    qcow2_codecs_clear(&qcow2->codecs);
     qcow2_header_clear(&qcow2->header);
     qcow2_set_clear(&qcow2->metadata);
     vec_free(&qcow2->l1_changes);

@@ -14,6 +14,7 @@
 
 #include "base/vec.h"
 #include "block/driver.h"
+#include "block/qcow2/codec.h"
 
 enum {
     QCOW2_MINIMUM_CLUSTER_BITS = 9,
@@ -40,8 +41,6 @@ enum {
 #define QCOW2_COPIED BIT(63)
 #define QCOW2_COMPRESSED_FLAG BIT(62)
 #define QCOW2_ZERO_FLAG BIT(0)
-
-typedef enum Qcow2Compression { QCOW2_ZLIB, QCOW2_ZSTD, QCOW2_COMPRESSION_COUNT } Qcow2Compression;
 
 typedef struct Qcow2Header {
     unsigned version, cluster_bits, refcount_order;
@@ -137,6 +136,7 @@ typedef struct Qcow2 {
     _Atomic uint32_t in_flight[2]; /* requests, by the phase that they began in */
     unsigned phase;
     bool bitmaps_loaded; /* those of the file */
+    Qcow2Codecs codecs;
 } Qcow2;
 
 static inline bool qcow2_has(const Qcow2 *qcow2, uint64_t incompatible)
