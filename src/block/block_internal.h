@@ -9,7 +9,10 @@ struct BlockGraph {
     BlockRuntime *runtime;
     Files *files;
     ListNode nodes, users; /* BlockNode, BlockEdge */
+    Object *objects; /* that options name; may be NULL */
+    Object *throttles; /* groups that drives made */
     unsigned next_name;
+    unsigned listening; /* nodes whose driver has a debug_event */
     _Atomic unsigned drained;
     _Atomic bool drain_called; /* drain_call is on its way */
     BlockCall drain_call;
@@ -25,6 +28,8 @@ int node_discard(BlockNode *node, uint64_t offset, uint64_t bytes);
 int node_flush(BlockNode *node);
 int node_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockStatus *status);
 void node_changed(BlockNode *node, uint64_t end); /* after a write */
+
+void node_debug_event(BlockNode *node, int event);
 
 /* Requests that waited for the end of a drain. */
 void block_submit_held(BlockGraph *graph);

@@ -3,7 +3,13 @@
 
 #include <errno.h>
 
-BlockEdge *block_node_backing(const BlockNode *node) { return node->backing; }
+BlockEdge *block_node_backing(const BlockNode *node)
+{
+    while (node->driver->is_filter && node->file) {
+        node = node->file->node;
+    }
+    return node->backing;
+}
 
 /* What is behind the end of a shorter image reads as zeroes, and nobody has it. */
 static int status_of(BlockEdge *edge, uint64_t offset, uint64_t count, BlockStatus *status)
@@ -28,7 +34,7 @@ int block_status_above(BlockEdge *edge, const BlockNode *base, uint64_t offset, 
         }
         left = MIN(left, status->bytes);
         status->bytes = left;
-        BlockEdge *below = edge->node->backing;
+        BlockEdge *below = block_node_backing(edge->node);
         if (status->allocated || status->past_end || !below || below->node == base) {
             return 0;
         }

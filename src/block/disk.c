@@ -53,6 +53,9 @@ static BlockHost *make_host(Object *root, Files *files, Loop *loop, Error **erro
     host = (BlockHost *)object_new(&block_host_class, NULL, NULL, error);
     if (host) {
         host->graph = block_graph_new(files, loop, error);
+        if (host->graph) {
+            block_graph_set_objects(host->graph, object_container(root, "objects"));
+        }
         bool ok = host->graph && object_complete(&host->object, error) &&
                   object_add_child(root, "block-graph", &host->object, error);
         object_unref(&host->object);

@@ -11,6 +11,8 @@
 #include "base/list.h"
 #include "block/graph.h"
 #include "block/image.h"
+#include "block/ranges.h"
+#include "block/throttle.h"
 
 typedef struct BlockDriver BlockDriver;
 enum { BLOCK_SECTOR = 512 };
@@ -20,6 +22,9 @@ typedef struct BlockLimits {
     uint32_t alignment;        /* of reads and writes, a power of two; at least 1 */
     uint32_t memory_alignment; /* of buffers; at least 1 */
     unsigned maximum_vectors;
+    uint64_t maximum_transfer; /* of one read or write, a multiple of the alignment */
+    uint32_t zero_alignment, discard_alignment; /* of which whole ones are zeroed or discarded apart from the rest */
+    uint64_t maximum_zero, maximum_discard;     /* of one request */
     unsigned write_flags; /* BLOCK_FUA, BLOCK_COMPRESSED where the driver's write does that itself */
 } BlockLimits;
 
@@ -32,6 +37,9 @@ struct BlockEdge {
     ListNode in_node, in_parent; /* node->parents; parent->children or graph->users */
     /* A user's. */
     bool write_through;
+    ThrottleMember *throttle; /* NULL: no limits */
+    void (*resized)(void *data);
+    void *resized_data;
     _Atomic uint32_t in_flight;
     struct {
         _Atomic uint64_t operations, bytes, nanoseconds, failed;
@@ -46,11 +54,14 @@ struct BlockNode {
     unsigned references;
     char *name, *file_name;
     Json *options;  /* of its children, while it is opened */
+    Json *given;    /* its own */
     unsigned flags; /* BLOCK_OPEN_*, that its children are opened with */
     const BlockNode *above; /* while it is opened: whose child it becomes */
     bool read_only, force_share, discard, no_flush;
     bool guessed; /* its driver: by the file's beginning */
     bool damaged; /* and said so */
+    bool was_told; /* of a drain */
+    bool listens; /* counted in the graph: its driver has a debug_event */
     int detect_zeroes; /* BlockdevDetectZeroesOptions */
     _Atomic uint64_t size;
     BlockLimits limits;
@@ -58,9 +69,7 @@ struct BlockNode {
     BlockEdge *file, *backing;  /* of the children; NULL: none */
     _Atomic uint64_t written, flushed; /* counts of changes, for flushes that have nothing to do */
     /* Writes under way, where they have to be kept apart: see node_io.c. */
-    TaskLock ranges_lock;
-    TaskQueue ranges_changed;
-    ListNode ranges;
+    RangeLock ranges;
     ListNode bitmaps; /* BlockBitmap */
 };
 
@@ -74,10 +83,15 @@ typedef struct BlockMapping {
 struct BlockDriver {
     const char *name;
     bool is_protocol;
+    bool is_filter; /* it shows its `file` at the same offsets: filter.h */
     bool grows_with_zeroes; /* what is behind the end reads as zeroes once it is written to behind that */
     size_t state_size;
     const Type *settings;     /* of its own options, children not among them */
     const char *filename_key; /* of a protocol whose name is a path: where it goes; else NULL */
+    /* Of a protocol with names of its own: their first words, NULL at the end ("nbd" of nbd://host), and how one
+     * becomes options; without parse_name, what follows the word is a path. NULL: none. */
+    const char *const *schemes;
+    bool (*parse_name)(const char *name, Json *options, Error **error);
     const char *const *children; /* its options that are nodes, NULL at the end; NULL: "file", but for protocols */
     int (*probe)(const uint8_t *bytes, size_t count); /* how much a file that begins so looks like it, 0 to 100 */
 
@@ -105,6 +119,12 @@ struct BlockDriver {
     /* What all its parents need or allow has changed: takes it up, or refuses. NULL: nothing to do. */
     bool (*set_permissions)(BlockNode *node, unsigned permissions, unsigned shared, Error **error);
     int64_t (*allocated_size)(BlockNode *node); /* NULL: of `file` */
+    void (*child_resized)(BlockNode *node); /* the size of `file` has changed: takes up its own; NULL: keeps it */
+    /* A drain begins: what only waits is let go. Until it ends, nothing waits. */
+    void (*drain_begin)(BlockNode *node);
+    void (*drain_end)(BlockNode *node);
+    /* Something that tests may want to know of happens; `event` is a BlkdebugEvent. In tasks or outside. */
+    void (*debug_event)(BlockNode *node, int event);
     bool (*resize)(BlockNode *node, uint64_t size, int preallocation, Error **error);
 
     /* Images as a whole: see image.h. */
@@ -146,6 +166,8 @@ BlockEdge *block_open_named_child(BlockNode *node, const char *name, const char 
 bool block_open_backing(BlockNode *node, const char *filename, const char *format, Error **error);
 /* child_permissions of image formats: their files are theirs alone to write to, their backing files are only read. */
 unsigned block_format_permissions(const BlockNode *node, const char *name, unsigned permissions, unsigned *shared);
+/* Tells the nearest node from here downwards that listens. Costs nothing where none does. */
+void block_debug_event(BlockEdge *edge, int event);
 /* Says on stderr, once for each node, that the image is damaged. */
 void block_node_damaged(BlockNode *node, const char *format, ...) PRINTF(2, 3);
 /* The format that a file which begins so looks to be of. */

@@ -479,10 +479,13 @@ static bool device_create(BlockGraph *graph, const char *filename, const void *d
     return ok;
 }
 
+static const char *const schemes[] = { "file", "host_device", NULL };
+
 #define FILE_DRIVER(name_, ...) \
     { \
         .name = name_, .is_protocol = true, .state_size = sizeof(HostFile), .settings = &FileSettings_type, \
-        .filename_key = "filename", .open = file_open, .close = file_close, .host_request = file_host_request, \
+        .filename_key = "filename", .schemes = schemes, .open = file_open, .close = file_close, \
+        .host_request = file_host_request, \
         .read = file_read, .write = file_write, .write_zeroes = file_write_zeroes, .discard = file_discard, \
         .flush = file_flush, .status = file_status, .set_permissions = file_set_permissions, \
         .allocated_size = file_allocated_size, .resize = file_resize, \

@@ -41,11 +41,14 @@ void block_graph_free(BlockGraph *graph)
     assert(list_empty(&graph->nodes) && list_empty(&graph->users) && !graph->held);
     block_loop_poll(graph->runtime->main, false); /* a last drain_call */
     block_runtime_free(graph->runtime);
+    object_unref(graph->throttles);
     mutex_destroy(&graph->held_mutex);
     free(graph);
 }
 
 void block_graph_enter(BlockGraph *graph) { block_loop_take(graph->runtime->main); }
+void block_graph_set_objects(BlockGraph *graph, Object *objects) { graph->objects = objects; }
+Object *block_graph_objects(const BlockGraph *graph) { return graph->objects; }
 BlockRuntime *block_graph_runtime(const BlockGraph *graph) { return graph->runtime; }
 Files *block_graph_files(const BlockGraph *graph) { return graph->files; }
 
@@ -60,9 +63,37 @@ static bool users_are_idle(const BlockGraph *graph)
     return true;
 }
 
+static void tell_node(BlockNode *node, bool begins)
+{
+    void (*tell)(BlockNode *) = begins ? node->driver->drain_begin : node->driver->drain_end;
+    if (node->state && tell && node->was_told != begins) {
+        node->was_told = begins;
+        tell(node);
+    }
+}
+
+/* What waits for its time is let go. */
+static void tell_drain(BlockGraph *graph, bool begins)
+{
+    LIST_FOREACH(&graph->nodes, node, BlockNode, in_graph)
+    {
+        if (node->driver) {
+            tell_node(node, begins);
+        }
+    }
+    LIST_FOREACH(&graph->users, edge, BlockEdge, in_parent)
+    {
+        if (edge->throttle) {
+            throttle_group_drain(throttle_member_group(edge->throttle), begins);
+        }
+    }
+}
+
 void block_graph_drain_begin(BlockGraph *graph)
 {
-    atomic_fetch_add(&graph->drained, 1);
+    if (atomic_fetch_add(&graph->drained, 1) == 0) {
+        tell_drain(graph, true);
+    }
     while (!users_are_idle(graph)) {
         block_loop_poll(graph->runtime->main, true);
     }
@@ -74,6 +105,7 @@ void block_graph_drain_end(BlockGraph *graph)
     bool last = atomic_fetch_sub(&graph->drained, 1) == 1;
     mutex_unlock(&graph->held_mutex);
     if (last) {
+        tell_drain(graph, false);
         block_submit_held(graph);
     }
 }
@@ -81,6 +113,10 @@ void block_graph_drain_end(BlockGraph *graph)
 void block_edge_drain(BlockEdge *edge)
 {
     BlockLoop *loop = block_loop_self(edge->graph->runtime);
+    if (loop == edge->graph->runtime->main) { /* which alone may look at all nodes */
+        block_graph_drain_begin(edge->graph);
+        block_graph_drain_end(edge->graph);
+    }
     while (atomic_load(&edge->in_flight) > 0) {
         block_loop_poll(loop, true);
     }
@@ -97,7 +133,7 @@ BlockNode *node_new(BlockGraph *graph)
     node->file_name = string_copy("");
     list_init(&node->children);
     list_init(&node->parents);
-    list_init(&node->ranges);
+    range_lock_init(&node->ranges);
     list_init(&node->bitmaps);
     list_append(&graph->nodes, &node->in_graph);
     return node;
@@ -115,6 +151,7 @@ void block_node_unref(BlockNode *node)
         return;
     }
     assert(list_empty(&node->parents));
+    node->graph->listening -= node->listens;
     if (node->state && node->driver->close) {
         node->driver->close(node);
     }
@@ -128,6 +165,7 @@ void block_node_unref(BlockNode *node)
     }
     list_remove(&node->in_graph);
     json_free(node->options);
+    json_free(node->given);
     free(node->state);
     free(node->name);
     free(node->file_name);
@@ -166,6 +204,16 @@ const char *block_node_name(const BlockNode *node) { return node->name; }
 const char *block_node_file_name(const BlockNode *node) { return node->file_name; }
 const char *block_node_driver_name(const BlockNode *node) { return node->driver->name; }
 bool block_node_is_used(const BlockNode *node) { return !list_empty(&node->parents); }
+bool block_node_is_filter(const BlockNode *node) { return node->driver->is_filter; }
+
+BlockNode *block_node_below_filters(BlockNode *node)
+{
+    while (node->driver->is_filter && node->file) {
+        node = node->file->node;
+    }
+    return node;
+}
+
 bool block_node_is_read_only(const BlockNode *node) { return node->read_only; }
 uint64_t block_node_size(const BlockNode *node) { return atomic_load(&((BlockNode *)node)->size); }
 BlockNode *block_edge_node(const BlockEdge *edge) { return edge->node; }
@@ -201,6 +249,26 @@ void block_node_damaged(BlockNode *node, const char *format, ...)
     AUTO_FREE char *text = string_vformat(format, arguments);
     va_end(arguments);
     fprintf(stderr, "%s: image '%s' is damaged: %s\n", node->driver->name, node->file_name, text);
+}
+
+void node_debug_event(BlockNode *node, int event)
+{
+    if (node->graph->listening == 0) {
+        return;
+    }
+    while (node->driver && !node->driver->debug_event && node->file) {
+        node = node->file->node;
+    }
+    if (node->driver && node->driver->debug_event && node->state) {
+        node->driver->debug_event(node, event);
+    }
+}
+
+void block_debug_event(BlockEdge *edge, int event)
+{
+    if (edge) {
+        node_debug_event(edge->node, event);
+    }
 }
 
 /* Permissions */
@@ -361,10 +429,31 @@ void block_detach(BlockEdge *edge)
     }
     BlockGraph *graph = edge->graph;
     block_edge_drain(edge);
+    block_edge_set_throttle(edge, NULL);
     block_flush(edge);
     block_graph_drain_begin(graph);
     edge_free(edge);
     block_graph_drain_end(graph);
+}
+
+void block_edge_set_throttle(BlockEdge *edge, ThrottleGroup *group)
+{
+    block_graph_drain_begin(edge->graph);
+    ThrottleMember *before = edge->throttle;
+    edge->throttle = group ? throttle_join(group) : NULL;
+    if (before) { /* its group is drained, the new one is not */
+        throttle_group_drain(throttle_member_group(before), false);
+    }
+    if (group) {
+        throttle_group_drain(group, true);
+    }
+    throttle_leave(before);
+    block_graph_drain_end(edge->graph);
+}
+
+ThrottleGroup *block_edge_throttle(const BlockEdge *edge)
+{
+    return edge->throttle ? throttle_member_group(edge->throttle) : NULL;
 }
 
 bool block_edge_is_write_through(const BlockEdge *edge) { return edge->write_through; }
@@ -391,6 +480,29 @@ static bool bitmaps_fit(const BlockNode *node, uint64_t size, Error **error)
     return true;
 }
 
+/* Those above take it up, and users are told. */
+static void tell_resized(const BlockNode *node, const BlockEdge *by)
+{
+    LIST_FOREACH(&node->parents, edge, BlockEdge, in_node)
+    {
+        if (edge == by) {
+            continue;
+        }
+        if (!edge->parent && edge->resized) {
+            edge->resized(edge->resized_data);
+        } else if (edge->parent && edge->parent->driver->child_resized && edge == edge->parent->file) {
+            edge->parent->driver->child_resized(edge->parent);
+            tell_resized(edge->parent, NULL);
+        }
+    }
+}
+
+void block_edge_set_resized(BlockEdge *edge, void (*resized)(void *data), void *data)
+{
+    edge->resized = resized;
+    edge->resized_data = data;
+}
+
 bool block_resize(BlockEdge *edge, uint64_t size, int preallocation, Error **error)
 {
     BlockNode *node = edge->node;
@@ -413,6 +525,9 @@ bool block_resize(BlockEdge *edge, uint64_t size, int preallocation, Error **err
         if (ok && !bitmap->inconsistent) {
             block_bitmap_resize(bitmap, block_node_size(node));
         }
+    }
+    if (ok) {
+        tell_resized(node, edge);
     }
     block_graph_drain_end(node->graph);
     return ok;

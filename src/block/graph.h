@@ -16,11 +16,16 @@ typedef struct BlockNode BlockNode;
 typedef struct Files Files;
 typedef struct Json Json;
 typedef struct Loop Loop;
+typedef struct Object Object;
+typedef struct ThrottleGroup ThrottleGroup;
 
 BlockGraph *block_graph_new(Files *files, Loop *main_loop, Error **error);
 void block_graph_free(BlockGraph *graph); /* whoever used a node has let go of it; NULL is fine */
 /* The calling thread is the main loop's from now on: for programs whose thread changes between calls. */
 void block_graph_enter(BlockGraph *graph);
+/* Where the objects are that options of nodes name (throttle groups, keys): a container, which the caller keeps. */
+void block_graph_set_objects(BlockGraph *graph, Object *objects);
+Object *block_graph_objects(const BlockGraph *graph);
 BlockRuntime *block_graph_runtime(const BlockGraph *graph);
 
 /* What a user of a node does, and what others may do meanwhile. */
@@ -65,7 +70,9 @@ bool block_node_is_used(const BlockNode *node); /* by somebody besides the calle
 bool block_node_is_read_only(const BlockNode *node);
 uint64_t block_node_size(const BlockNode *node); /* bytes: whole sectors */
 int64_t block_node_allocated_size(BlockNode *node); /* that it takes of the host; -1: unknown */
-BlockEdge *block_node_backing(const BlockNode *node); /* NULL where there is none */
+BlockEdge *block_node_backing(const BlockNode *node); /* that of the format, below filters; NULL where there is none */
+BlockNode *block_node_below_filters(BlockNode *node); /* the node itself where it is none */
+bool block_node_is_filter(const BlockNode *node);
 BlockNode *block_graph_node(const BlockGraph *graph, size_t i); /* in order of opening; NULL at the end */
 typedef struct BlockNodeModes {
     bool direct, no_flush;
@@ -84,12 +91,18 @@ void block_detach(BlockEdge *edge); /* waits for its requests; NULL is fine */
 void block_edge_set_write_through(BlockEdge *edge, bool write_through);
 bool block_edge_is_write_through(const BlockEdge *edge);
 
+/* The edge's requests go as the group's limits say; NULL: as they come. */
+void block_edge_set_throttle(BlockEdge *edge, ThrottleGroup *group);
+ThrottleGroup *block_edge_throttle(const BlockEdge *edge);
+
 /* Waits until the edge's requests are done. On the thread that submits them. */
 void block_edge_drain(BlockEdge *edge);
 /* No request is on its way between the two, and those that are submitted wait. Main loop's thread; nests. */
 void block_graph_drain_begin(BlockGraph *graph);
 void block_graph_drain_end(BlockGraph *graph);
 
+/* Calls `resized` on the main loop's thread when the size of what the edge leads to has changed; NULL: no more. */
+void block_edge_set_resized(BlockEdge *edge, void (*resized)(void *data), void *data);
 /* Grows or shrinks; what is new reads as zeroes. `preallocation` is a PreallocMode. The edge needs the permission. */
 bool block_resize(BlockEdge *edge, uint64_t size, int preallocation, Error **error);
 

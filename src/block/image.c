@@ -46,10 +46,45 @@ bool block_driver_can_create(const BlockDriver *driver) { return driver->create 
 bool block_driver_has_backing(const BlockDriver *driver) { return driver->has_backing; }
 const Type *block_driver_create_type(const BlockDriver *driver) { return driver->create_type; }
 
+size_t block_name_scheme(const char *filename)
+{
+    size_t length = strcspn(filename, ":/");
+    return length > 0 && filename[length] == ':' ? length + 1 : 0;
+}
+
+static const BlockDriver *driver_of_scheme(const char *filename, size_t length)
+{
+    for (size_t i = 0; i < block_driver_count; i++) {
+        const char *const *scheme = block_drivers[i]->schemes;
+        for (; scheme && *scheme; scheme++) {
+            if (strlen(*scheme) + 1 == length && memcmp(*scheme, filename, length - 1) == 0) {
+                return block_drivers[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+const BlockDriver *block_protocol_find(const char *filename, Error **error)
+{
+    size_t length = block_name_scheme(filename);
+    const BlockDriver *driver = length ? driver_of_scheme(filename, length) : NULL;
+    if (length && !driver) {
+        error_set(error, "Unknown protocol '%.*s'", (int)length - 1, filename);
+        return NULL;
+    }
+    if (driver && driver->parse_name) {
+        return driver;
+    }
+    struct stat status;
+    bool is_device = stat(filename + length, &status) == 0 && S_ISBLK(status.st_mode);
+    return is_device ? block_driver_find("host_device") : driver ? driver : block_driver_find("file");
+}
+
 const BlockDriver *block_protocol_of(const char *filename)
 {
-    struct stat status;
-    return block_driver_find(stat(filename, &status) == 0 && S_ISBLK(status.st_mode) ? "host_device" : "file");
+    const BlockDriver *driver = block_protocol_find(filename, NULL);
+    return driver ? driver : block_driver_find("file");
 }
 
 /* Making images */
@@ -68,7 +103,10 @@ static bool has_member(const Type *type, const char *name)
 static bool split_options(const BlockDriver *driver, const char *filename, const Json *options, Json *own, Json *below,
                           Error **error)
 {
-    const BlockDriver *protocol = block_protocol_of(filename);
+    const BlockDriver *protocol = block_protocol_find(filename, error);
+    if (!protocol) {
+        return false;
+    }
     for (size_t i = 0; i < json_length(options); i++) {
         const char *name = json_key(options, i);
         bool is_own = has_member(driver->create_type, name);

@@ -16,7 +16,11 @@ const BlockDriver *block_driver_at(size_t i);           /* sorted by name; NULL 
 const char *block_driver_name(const BlockDriver *driver);
 bool block_driver_can_create(const BlockDriver *driver);
 bool block_driver_has_backing(const BlockDriver *driver); /* its images can name a backing file */
-const BlockDriver *block_protocol_of(const char *filename); /* "file" or "host_device" for a plain path */
+const BlockDriver *block_protocol_of(const char *filename); /* of its scheme; "file" or "host_device" for a path */
+/* The same; NULL with an error where there is no such scheme. */
+const BlockDriver *block_protocol_find(const char *filename, Error **error);
+/* The length of "nbd:" in a name that begins so; 0: it is a path. */
+size_t block_name_scheme(const char *filename);
 /* The options of `create -o`: a struct type; NULL where there are none. */
 const Type *block_driver_create_type(const BlockDriver *driver);
 

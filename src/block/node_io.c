@@ -18,40 +18,14 @@ enum { CHUNK = 1 << 20, CUT_VECTORS = 1024 };
 
 /* Writes that are kept apart */
 
-typedef struct Range {
-    ListNode node;
-    uint64_t start, end;
-    bool exclusive;
-} Range;
-
-static bool is_apart(const BlockNode *node, const Range *range)
+static void range_begin(BlockNode *node, BlockRange *range)
 {
-    LIST_FOREACH(&node->ranges, other, Range, node)
-    {
-        if (range->start < other->end && other->start < range->end && (range->exclusive || other->exclusive)) {
-            return false;
-        }
-    }
-    return true;
+    range_lock(&node->ranges, range, block_task_self(node->graph->runtime));
 }
 
-static void range_begin(BlockNode *node, Range *range)
+static void range_end(BlockNode *node, BlockRange *range)
 {
-    BlockTask *self = block_task_self(node->graph->runtime);
-    task_lock(&node->ranges_lock, self);
-    while (!is_apart(node, range)) {
-        task_queue_wait(&node->ranges_changed, &node->ranges_lock, self);
-    }
-    list_append(&node->ranges, &range->node);
-    task_unlock(&node->ranges_lock);
-}
-
-static void range_end(BlockNode *node, Range *range)
-{
-    task_lock(&node->ranges_lock, block_task_self(node->graph->runtime));
-    list_remove(&range->node);
-    task_queue_wake(&node->ranges_changed);
-    task_unlock(&node->ranges_lock);
+    range_unlock(&node->ranges, range, block_task_self(node->graph->runtime));
 }
 
 /* Memory */
@@ -144,9 +118,11 @@ static int write_part(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVec
 {
     uint64_t start = align_down(offset, node->limits.alignment);
     AUTO_FREE char *buffer = block_buffer(node, node->limits.alignment);
+    node_debug_event(node, BLKDEBUG_EVENT_PWRITEV_RMW_HEAD);
     int error = buffer ? read_block(node, start, buffer) : ENOMEM;
     if (!error) {
         struct iovec piece = { buffer, node->limits.alignment };
+        node_debug_event(node, BLKDEBUG_EVENT_PWRITEV_RMW_AFTER_HEAD);
         block_vectors_read(vectors, buffer + (offset - start), bytes);
         error = node->driver->write(node, start, piece.iov_len, (BlockVectors){ &piece, 1, 0 }, flags);
     }
@@ -156,11 +132,23 @@ static int write_part(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVec
 /* How many bytes from `offset` on can be done in one way: up to the end of a block, or whole blocks. */
 static uint64_t next_length(const BlockNode *node, uint64_t offset, uint64_t bytes)
 {
+    bytes = node->limits.maximum_transfer ? MIN(bytes, node->limits.maximum_transfer) : bytes;
     uint64_t mask = node->limits.alignment - 1, head = offset & mask;
     if (head || bytes <= mask) {
         return MIN(bytes, node->limits.alignment - head);
     }
     return bytes & ~mask;
+}
+
+/* The same for what is zeroed or discarded: `alignment` and `most` of one request; 0: any. */
+static uint64_t next_piece(uint64_t alignment, uint64_t most, uint64_t offset, uint64_t bytes)
+{
+    bytes = most ? MIN(bytes, most) : bytes;
+    uint64_t head = alignment ? offset % alignment : 0, tail = alignment ? (offset + bytes) % alignment : 0;
+    if (head) {
+        return MIN(bytes, alignment - head);
+    }
+    return tail < bytes ? bytes - tail : bytes;
 }
 
 static bool is_whole(const BlockNode *node, uint64_t offset, uint64_t bytes)
@@ -208,12 +196,14 @@ static int write_plainly(BlockNode *node, uint64_t offset, uint64_t bytes, Block
         return ENOTSUP;
     }
     uint64_t alignment = node->limits.alignment;
-    Range range = { .start = align_down(offset, alignment), .end = align_up(offset + bytes, alignment),
+    BlockRange range = { .start = align_down(offset, alignment), .end = align_up(offset + bytes, alignment),
                     .exclusive = !is_whole(node, offset, bytes) };
     if (alignment > 1) {
         range_begin(node, &range);
     }
+    node_debug_event(node, BLKDEBUG_EVENT_PWRITEV);
     int error = write_pieces(node, offset, bytes, vectors, kept);
+    node_debug_event(node, BLKDEBUG_EVENT_PWRITEV_DONE);
     if (alignment > 1) {
         range_end(node, &range);
     }
@@ -248,40 +238,69 @@ static int write_zero_bytes(BlockNode *node, uint64_t offset, uint64_t bytes, un
     return error;
 }
 
+/* Whole blocks, in the pieces that the driver takes. */
+static int zero_blocks(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags)
+{
+    const BlockLimits *limits = &node->limits;
+    BlockRange range = { .start = offset, .end = offset + bytes };
+    unsigned unmap = node->discard ? flags & BLOCK_MAY_UNMAP : 0;
+    int error = 0;
+    for (uint64_t done = 0, length; done < bytes && !error; done += length) {
+        length = next_piece(limits->zero_alignment, limits->maximum_zero, offset + done, bytes - done);
+        error = ENOTSUP;
+        if (node->driver->write_zeroes) {
+            range_begin(node, &range);
+            error = node->driver->write_zeroes(node, offset + done, length, unmap | (flags & BLOCK_NO_FALLBACK));
+            range_end(node, &range);
+            node_changed(node, error ? 0 : offset + done + length);
+            block_bitmaps_note(node, offset + done, length);
+        }
+        if (error == ENOTSUP && !(flags & BLOCK_NO_FALLBACK)) {
+            error = write_zero_bytes(node, offset + done, length, 0);
+        }
+    }
+    return error;
+}
+
 int node_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags)
 {
+    uint64_t alignment = node->limits.alignment, start = MIN(align_up(offset, alignment), offset + bytes),
+             end = MAX(align_down(offset + bytes, alignment), start);
     if (bytes == 0) {
         return 0;
     }
-    int error = ENOTSUP;
-    if (node->driver->write_zeroes && is_whole(node, offset, bytes)) {
-        unsigned unmap = node->discard ? flags & BLOCK_MAY_UNMAP : 0;
-        Range range = { .start = offset, .end = offset + bytes };
-        range_begin(node, &range);
-        error = node->driver->write_zeroes(node, offset, bytes, unmap | (flags & BLOCK_NO_FALLBACK));
-        range_end(node, &range);
-        node_changed(node, error ? 0 : offset + bytes);
-        block_bitmaps_note(node, offset, bytes);
-        if (!error && flags & BLOCK_FUA) {
-            error = node_flush(node);
-        }
+    if (flags & BLOCK_NO_FALLBACK && !is_whole(node, offset, bytes)) {
+        return ENOTSUP;
     }
-    bool fall_back = error == ENOTSUP && !(flags & BLOCK_NO_FALLBACK);
-    return fall_back ? write_zero_bytes(node, offset, bytes, flags & BLOCK_FUA) : error;
+    node_debug_event(node, BLKDEBUG_EVENT_PWRITEV_ZERO);
+    int error = start > offset ? write_zero_bytes(node, offset, start - offset, 0) : 0;
+    error = error || start == end ? error : zero_blocks(node, start, end - start, flags);
+    error = error || end == offset + bytes ? error : write_zero_bytes(node, end, offset + bytes - end, 0);
+    node_debug_event(node, BLKDEBUG_EVENT_PWRITEV_DONE);
+    return !error && flags & BLOCK_FUA ? node_flush(node) : error;
 }
 
 /* Advice: what cannot be done is done. */
 int node_discard(BlockNode *node, uint64_t offset, uint64_t bytes)
 {
-    uint64_t alignment = node->limits.alignment, start = align_up(offset, alignment),
+    const BlockLimits *limits = &node->limits;
+    uint64_t alignment = limits->alignment, start = align_up(offset, alignment),
              end = align_down(offset + bytes, alignment);
-    if (!node->discard || !node->driver->discard || start >= end) {
+    if (!node->discard || !node->driver->discard) {
         return 0;
     }
-    int error = node->driver->discard(node, start, end - start);
+    int error = 0;
+    uint64_t first = start;
+    for (uint64_t length; start < end && !error; start += length) {
+        length = next_piece(limits->discard_alignment, limits->maximum_discard, start, end - start);
+        error = node->driver->discard(node, start, length);
+        error = error == ENOTSUP ? 0 : error;
+    }
     node_changed(node, 0);
-    block_bitmaps_note(node, start, end - start);
-    return error == ENOTSUP ? 0 : error;
+    if (start > first) {
+        block_bitmaps_note(node, first, start - first);
+    }
+    return error;
 }
 
 int node_flush(BlockNode *node)
@@ -290,6 +309,7 @@ int node_flush(BlockNode *node)
     if (node->read_only || atomic_load(&node->flushed) == written) {
         return 0;
     }
+    node_debug_event(node, BLKDEBUG_EVENT_FLUSH_TO_OS);
     int error = node->driver->flush ? node->driver->flush(node) : 0;
     LIST_FOREACH(&node->children, child, BlockEdge, in_parent)
     {

@@ -4,9 +4,11 @@
 
 #include "base/error.h"
 #include "base/host/host.h"
+#include "base/vec.h"
 #include "schema/block.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 typedef struct Null {
     uint64_t latency_ns;
@@ -23,10 +25,21 @@ static bool null_open(BlockNode *node, const void *data, Error **error)
     if (settings->latency_ns > INT64_MAX / 2) {
         return error_set(error, "'latency-ns' is too large");
     }
+    if (!settings->has_size && !settings->has_latency_ns && !settings->has_read_zeroes) {
+        free(node->file_name);
+        node->file_name = string_format("%s://", node->driver->name);
+    }
     null->latency_ns = settings->latency_ns;
     null->read_zeroes = settings->read_zeroes;
     atomic_store(&node->size, align_up(settings->size, BLOCK_SECTOR));
     return true;
+}
+
+static bool null_parse_name(const char *filename, Json *options, Error **error)
+{
+    const char *end = strchr(filename, ':');
+    return strcmp(end, "://") == 0 ||
+           error_set(error, "The only allowed filename for this driver is '%.*s://'", (int)(end - filename), filename);
 }
 
 static int null_wait(BlockNode *node)
@@ -66,7 +79,8 @@ static int64_t null_allocated_size(BlockNode *node) { return 0; }
 
 #define NULL_DRIVER(name_) \
     { \
-        .name = name_, .is_protocol = true, .state_size = sizeof(Null), .settings = &NullSettings_type, \
+        .name = name_, .is_protocol = true, .schemes = (const char *const[]){ name_, NULL }, \
+        .parse_name = null_parse_name, .state_size = sizeof(Null), .settings = &NullSettings_type, \
         .open = null_open, .read = null_read, .write = null_write, .write_zeroes = null_change, .flush = null_wait, \
         .status = null_status, .allocated_size = null_allocated_size, \
     }

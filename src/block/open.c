@@ -89,18 +89,48 @@ static bool choose_driver(BlockNode *node, const char *filename, Json *options, 
     if (!given && !name) {
         return error_set(error, "Must specify either driver or file");
     }
-    node->driver = find_driver(given ? given : block_protocol_of(name)->name, error);
+    node->driver = given ? find_driver(given, error) : block_protocol_find(name, error);
     return node->driver != NULL;
 }
 
+/* A protocol's own kind of name, as it is given or among the options. */
+static bool parse_name(const BlockDriver *driver, const char *filename, Json *options, Error **error)
+{
+    Json *given = json_take(options, "filename");
+    const char *name = filename ? filename : given && json_kind(given) == JSON_STRING ? json_text(given) : NULL;
+    bool ok = !name || driver->parse_name(name, options, error);
+    json_free(given);
+    return ok;
+}
+
+/* The path in a name that may have a scheme before it. */
+static const char *path_of(const BlockDriver *driver, const char *filename)
+{
+    size_t length = block_name_scheme(filename);
+    for (const char *const *scheme = driver->schemes; length && scheme && *scheme; scheme++) {
+        if (strlen(*scheme) + 1 == length && memcmp(*scheme, filename, length - 1) == 0) {
+            return filename + length;
+        }
+    }
+    return filename;
+}
+
+static bool place_protocol_name(const BlockDriver *driver, const char *filename, Json *options, Error **error)
+{
+    if (driver->parse_name) {
+        return parse_name(driver, filename, options, error);
+    }
+    if (filename && driver->filename_key) {
+        json_set(options, driver->filename_key, json_string(path_of(driver, filename)));
+    }
+    return true;
+}
+
 /* A name goes to where the driver has it: an image's is that of its file. */
-static void place_name(const BlockDriver *driver, const char *filename, Json *options)
+static bool place_name(const BlockDriver *driver, const char *filename, Json *options, Error **error)
 {
     if (driver && driver->is_protocol) {
-        if (filename && driver->filename_key) {
-            json_set(options, driver->filename_key, json_string(filename));
-        }
-        return;
+        return place_protocol_name(driver, filename, options, error);
     }
     const char *name = filename ? filename : json_get_text(options, "filename");
     if (name) {
@@ -110,6 +140,7 @@ static void place_name(const BlockDriver *driver, const char *filename, Json *op
         json_free(json_take(options, "file"));
         json_set(options, "file", file);
     }
+    return true;
 }
 
 /* Settings */
@@ -199,6 +230,32 @@ static void take_child_options(BlockNode *node, Json *options)
     }
 }
 
+/* What a node could be opened by once more. */
+static Json *describe_options(const BlockNode *node)
+{
+    Json *all = node->given ? json_copy(node->given) : json_object();
+    LIST_FOREACH(&node->children, child, BlockEdge, in_parent)
+    {
+        if (child != node->file) {
+            json_set(all, child->name, describe_options(child->node));
+        }
+    }
+    json_set(all, "driver", json_string(node->driver->name));
+    if (node->file) {
+        json_set(all, node->file->name, describe_options(node->file->node));
+    }
+    return all;
+}
+
+static void name_by_options(BlockNode *node)
+{
+    Json *all = describe_options(node);
+    AUTO_FREE char *text = json_to_text(all);
+    free(node->file_name);
+    node->file_name = string_format("json:%s", text);
+    json_free(all);
+}
+
 /* `options`: what is left of them is the driver's own, and its children's. */
 static bool open_driver(BlockNode *node, Json *options, Error **error)
 {
@@ -209,8 +266,14 @@ static bool open_driver(BlockNode *node, Json *options, Error **error)
         return error_prepend(error, "Block driver '%s': ", driver->name);
     }
     node->state = mem_alloc0(driver->state_size);
+    node->listens = driver->debug_event != NULL;
+    node->graph->listening += node->listens;
     bool ok = driver->open(node, settings, error);
     type_clear(driver->settings, settings);
+    node->given = ok ? json_copy(options) : NULL;
+    if (ok && (!*node->file_name || text_starts_with(node->file_name, "json:"))) {
+        name_by_options(node);
+    }
     json_free(node->options);
     node->options = NULL;
     return ok;
@@ -224,9 +287,8 @@ static BlockNode *open_node(BlockGraph *graph, const BlockNode *above, const cha
     options = options ? options : json_object();
     bool ok = take_json_name(&filename, options, error) && choose_driver(node, filename, options, flags, error);
     if (ok) {
-        place_name(node->driver, filename, options);
-        ok = setup(node, options, flags, error) && (node->driver || probe_driver(node, options, &file, error)) &&
-             open_driver(node, options, error);
+        ok = place_name(node->driver, filename, options, error) && setup(node, options, flags, error) &&
+             (node->driver || probe_driver(node, options, &file, error)) && open_driver(node, options, error);
     }
     json_free(options);
     block_node_unref(file);
@@ -287,7 +349,10 @@ char *block_resolve_name(const BlockNode *node, const char *filename)
     while (isalnum((unsigned char)filename[scheme]) || (filename[scheme] && strchr("+-._", filename[scheme]))) {
         scheme++;
     }
-    const char *slash = strrchr(node->file_name, '/');
+    while (node->file && text_starts_with(node->file_name, "json:")) {
+        node = node->file->node;
+    }
+    const char *slash = text_starts_with(node->file_name, "json:") ? NULL : strrchr(node->file_name, '/');
     if (filename[0] == '/' || filename[scheme] == ':' || !slash) {
         return string_copy(filename);
     }

@@ -91,11 +91,13 @@ static bool raw_map(BlockNode *node, BlockOperation operation, uint64_t offset, 
 
 static int raw_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors)
 {
+    block_debug_event(node->file, BLKDEBUG_EVENT_READ_AIO);
     return block_readv(node->file, offset + ((Raw *)node->state)->offset, bytes, vectors);
 }
 
 static int raw_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
 {
+    block_debug_event(node->file, BLKDEBUG_EVENT_WRITE_AIO);
     uint64_t place = offset + ((Raw *)node->state)->offset;
     int error = is_guarded(node, place) ? check_first_sector(node, place, bytes, vectors) : 0;
     return error ? error : block_writev(node->file, place, bytes, vectors, flags);
@@ -132,6 +134,15 @@ static bool raw_resize(BlockNode *node, uint64_t size, int preallocation, Error 
     return true;
 }
 
+static void raw_child_resized(BlockNode *node)
+{
+    const Raw *raw = node->state;
+    uint64_t size = block_node_size(node->file->node);
+    if (!raw->has_size) {
+        atomic_store(&node->size, size - MIN(size, raw->offset));
+    }
+}
+
 static bool raw_create(BlockGraph *graph, const char *filename, const void *data, const Json *file_options,
                        Error **error)
 {
@@ -163,6 +174,7 @@ const BlockDriver raw_driver = {
     .discard = raw_discard,
     .status = raw_status,
     .resize = raw_resize,
+    .child_resized = raw_child_resized,
     .create_type = &RawCreateOptions_type,
     .create = raw_create,
     .measure = raw_measure,

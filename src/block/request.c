@@ -77,11 +77,22 @@ static int perform(BlockNode *node, const BlockRequest *request, unsigned flags)
     }
 }
 
+/* For a user: as its limits say. */
+static int perform_for(BlockEdge *edge, const BlockRequest *request)
+{
+    unsigned flags = request->flags | (edge->write_through ? BLOCK_FUA : 0);
+    if (edge->throttle && request->operation != BLOCK_FLUSH && request->operation != BLOCK_DISCARD) {
+        BlockTask *self = block_task_self(edge->graph->runtime);
+        throttle_pass(edge->throttle, self, request->operation != BLOCK_READ, request->bytes);
+    }
+    return perform(edge->node, request, flags);
+}
+
 static void run_request(void *data)
 {
     BlockRequest *request = data;
     BlockEdge *edge = request->edge;
-    int error = perform(edge->node, request, request->flags | (edge->write_through ? BLOCK_FUA : 0));
+    int error = perform_for(edge, request);
     end(request, block_loop_self(edge->graph->runtime), error);
 }
 
@@ -116,7 +127,9 @@ static void host_done(HostAioRequest *host, int64_t result)
 
 static bool is_simple(const BlockNode *node, const BlockRequest *request, uint64_t offset)
 {
-    if ((offset | request->bytes) & (node->limits.alignment - 1)) {
+    const BlockLimits *limits = &node->limits;
+    if ((offset | request->bytes) & (limits->alignment - 1) ||
+        (limits->maximum_transfer && request->bytes > limits->maximum_transfer)) {
         return false;
     }
     bool write = request->operation == BLOCK_WRITE;
@@ -181,7 +194,8 @@ static bool submit_directly(BlockRequest *request, BlockLoop *loop)
 {
     const BlockEdge *edge = request->edge;
     request->passages = 0;
-    if (request->operation > BLOCK_WRITE || request->flags || (request->operation && edge->write_through)) {
+    bool flushes = request->operation == BLOCK_WRITE && edge->write_through;
+    if (request->operation > BLOCK_WRITE || request->flags || edge->throttle || flushes) {
         return false;
     }
     if (find_way(request) && send_to_host(request, loop)) {
@@ -281,9 +295,8 @@ static void run_call(void *data)
 {
     Call *call = data;
     BlockEdge *edge = call->edge;
-    unsigned flags = call->request.flags | (edge->write_through ? BLOCK_FUA : 0);
     call->error = call->status ? node_status(edge->node, call->request.offset, call->request.bytes, call->status)
-                               : perform(edge->node, &call->request, flags);
+                               : perform_for(edge, &call->request);
 }
 
 /* Within a task that serves a request, that request is what a drain waits for; from outside, the main thread's own call
