@@ -113,12 +113,15 @@ void block_graph_drain_end(BlockGraph *graph)
 void block_edge_drain(BlockEdge *edge)
 {
     BlockLoop *loop = block_loop_self(edge->graph->runtime);
-    if (loop == edge->graph->runtime->main) { /* which alone may look at all nodes */
-        block_graph_drain_begin(edge->graph);
-        block_graph_drain_end(edge->graph);
+    bool tells = loop == edge->graph->runtime->main && atomic_load(&edge->graph->drained) == 0;
+    if (tells) { /* the main loop's thread alone may look at all nodes */
+        tell_drain(edge->graph, true);
     }
     while (atomic_load(&edge->in_flight) > 0) {
         block_loop_poll(loop, true);
+    }
+    if (tells) {
+        tell_drain(edge->graph, false);
     }
 }
 

@@ -234,6 +234,7 @@ static void take_child_options(BlockNode *node, Json *options)
 static Json *describe_options(const BlockNode *node)
 {
     Json *all = node->given ? json_copy(node->given) : json_object();
+    Json *filename = json_take(all, "filename");
     LIST_FOREACH(&node->children, child, BlockEdge, in_parent)
     {
         if (child != node->file) {
@@ -241,6 +242,9 @@ static Json *describe_options(const BlockNode *node)
         }
     }
     json_set(all, "driver", json_string(node->driver->name));
+    if (filename) {
+        json_set(all, "filename", filename);
+    }
     if (node->file) {
         json_set(all, node->file->name, describe_options(node->file->node));
     }

@@ -251,7 +251,7 @@ static bool parse_option(Io *io, int letter, Lines *lines, int *status)
 
 int io_main(const char *program, int count, char **arguments)
 {
-    Io io = { .how = { .flags = BLOCK_OPEN_WRITE } };
+    Io io = { .how = { .flags = BLOCK_OPEN_WRITE | BLOCK_OPEN_DISCARD } };
     Lines lines = { 0 };
     int status = 1;
     bool goes_on = tool_init(&io.tool, program);
