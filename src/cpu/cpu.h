@@ -144,9 +144,6 @@ void cpu_raise_more(Cpu *cpu, uint32_t code, uint64_t value, uint64_t more);
 /* Guest memory by virtual address under MMU mode of `op`, as an instruction would: false, an exception is pending. */
 bool cpu_load(Cpu *cpu, uint64_t address, MemOp op, uint64_t *value);
 bool cpu_store(Cpu *cpu, uint64_t address, MemOp op, uint64_t value);
-/* Zeroes `size` bytes, a power of two of at least 8 that the address is a multiple of, where the TLB has RAM there. False:
- * nothing was done, stores are to do it. */
-bool cpu_zero_ram(Cpu *cpu, uint64_t address, unsigned size, unsigned mode);
 /* Physical memory, for page walks: false on a bus error. Atomically, where `expected` is compared first: `*expected`
  * becomes what was there. */
 bool cpu_physical_load(Cpu *cpu, uint64_t physical, unsigned size, uint64_t *value);

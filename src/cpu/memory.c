@@ -333,21 +333,6 @@ static bool slow_load(Cpu *cpu, uint64_t address, MemOp op, uint64_t value[8])
     return true;
 }
 
-bool cpu_zero_ram(Cpu *cpu, uint64_t address, unsigned size, unsigned mode)
-{
-    const TlbTable *table = &cpu->exec.tlb[mode];
-    const TlbEntry *entry = &table->entries[address >> cpu->exec.page_bits & table->index_mask];
-
-    if (cpu->watches || cpu->exec.guarded || entry->write != align_down(address, BIT(cpu->exec.page_bits)) ||
-        size > BIT(cpu->exec.page_bits)) {
-        return false;
-    }
-    for (unsigned done = 0; done < size; done += sizeof(uint64_t)) {
-        host_store((uint8_t *)(uintptr_t)(address + done + entry->addend), sizeof(uint64_t), 0);
-    }
-    return true;
-}
-
 static bool slow_store(Cpu *cpu, uint64_t address, MemOp op, const uint64_t value[8])
 {
     uint8_t bytes[ACCESS_BYTES];

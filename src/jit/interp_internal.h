@@ -144,6 +144,8 @@ static inline void interp_sync(const InterpFrame *f, const InterpInst *i)
 /* A value as memory held it, sign- or zero-extended into the result's place. */
 void interp_write_loaded(const InterpFrame *f, const InterpInst *i, uint64_t low, uint64_t high);
 InterpFunction interp_load, interp_store;
+/* The operation `zero`. */
+bool interp_zero(Exec *exec, Cpu *cpu, uint64_t address, MemOp op);
 /* i->function, for who has no guard of his own around it. */
 InterpFunction interp_call;
 

@@ -64,6 +64,23 @@ static bool run_store(InterpFrame *f, const InterpInst *i)
     return store(f, i, (AT(uint64_t, i->a) + (uint64_t)(int64_t)i->c) & f->address_mask);
 }
 
+bool interp_zero(Exec *exec, Cpu *cpu, uint64_t address, MemOp op)
+{
+    static const uint64_t zeroes[8];
+
+    if (!exec->memory->store(cpu, align_down(address, mem_size(op)), op, zeroes)) {
+        exec->exception.value = address;
+        return false;
+    }
+    return true;
+}
+
+static bool run_zero(InterpFrame *f, const InterpInst *i)
+{
+    interp_sync(f, i);
+    return interp_zero(f->exec, f->cpu, plain_address_of(f, i), i->aux);
+}
+
 static bool run_fence(InterpFrame *f, const InterpInst *i)
 {
     __sync_synchronize();
@@ -317,6 +334,8 @@ InterpFunction *interp_memory_function(const IrInst *inst)
         return run_load;
     case IR_OP_store:
         return run_store;
+    case IR_OP_zero:
+        return run_zero;
     case IR_OP_load_linked:
         return run_load_linked;
     case IR_OP_store_conditional:

@@ -398,7 +398,8 @@ static void prepare_store(Prepare *p, const IrInst *inst)
     emit_access(p, inst, 0);
 }
 
-static void prepare_fence(Prepare *p, const IrInst *inst)
+/* Without a result. */
+static void prepare_function(Prepare *p, const IrInst *inst)
 {
     emit_function(p, inst, 0);
 }
@@ -417,7 +418,8 @@ static void prepare_hint(Prepare *p, const IrInst *inst)
 static void (*const preparers[IR_OP_COUNT])(Prepare *p, const IrInst *inst) = {
     [IR_OP_set] = emit_set,
     [IR_OP_store] = prepare_store,
-    [IR_OP_fence] = prepare_fence,
+    [IR_OP_zero] = prepare_function,
+    [IR_OP_fence] = prepare_function,
     [IR_OP_insn] = prepare_insn,
     [IR_OP_args] = prepare_args,
     [IR_OP_label] = prepare_label,

@@ -259,6 +259,7 @@ IrRef ir_trunc(IrBuilder *b, IrType type, IrRef a);
 IrRef ir_compare(IrBuilder *b, IrCondition condition, IrType result, IrRef x, IrRef y);
 IrRef ir_select(IrBuilder *b, IrType type, IrRef condition, IrRef if_true, IrRef if_false);
 IrRef ir_load(IrBuilder *b, IrType type, MemOp op, IrRef address, int32_t displacement);
+void ir_zero(IrBuilder *b, MemOp op, IrRef address);
 void ir_store(IrBuilder *b, MemOp op, IrRef address, int32_t displacement, IrRef value);
 /* op: load_linked (value 0), store_conditional, atomic_*; `expected` for atomic_cas alone. */
 IrRef ir_atomic(IrBuilder *b, IrOp op, IrType type, MemOp mem, IrRef address, IrRef value, IrRef expected);

@@ -138,6 +138,11 @@ void ir_store(IrBuilder *b, MemOp op, IrRef address, int32_t displacement, IrRef
                         .displacement = displacement });
 }
 
+void ir_zero(IrBuilder *b, MemOp op, IrRef address)
+{
+    ir_emit(b, IR_OP_zero, IR_VOID, op, address, 0, 0);
+}
+
 IrRef ir_atomic(IrBuilder *b, IrOp op, IrType type, MemOp mem, IrRef address, IrRef value, IrRef expected)
 {
     return ir_emit(b, op, type, mem, address, value, expected);

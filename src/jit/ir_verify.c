@@ -270,6 +270,13 @@ static bool check_store(Verifier *v, IrRef ref, const IrInst *inst)
                                                     mem_size(inst->aux)));
 }
 
+static bool check_zero(Verifier *v, IrRef ref, const IrInst *inst)
+{
+    return !(inst->aux & ~(MEM_SIZE_MASK | MEM_MODE_MASK)) && (inst->aux & MEM_SIZE_MASK) <= MEM_512
+               ? true
+               : FAULT(v, ref, "0x%x is not a size and an MMU mode", inst->aux);
+}
+
 static bool check_atomic(Verifier *v, IrRef ref, const IrInst *inst)
 {
     bool linked = inst->op == IR_OP_load_linked;
@@ -457,6 +464,7 @@ static CheckOp *const checks[IR_OP_COUNT] = {
     [IR_OP_cmp] = check_cmp,
     [IR_OP_load] = check_load,
     [IR_OP_store] = check_store,
+    [IR_OP_zero] = check_zero,
     [IR_OP_load_linked] = check_atomic,
     [IR_OP_store_conditional] = check_store,
     [IR_OP_atomic_swap... IR_OP_atomic_cas] = check_atomic,

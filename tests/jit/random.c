@@ -137,6 +137,11 @@ static void emit_store(Generator *g)
     ir_store(&g->b, op, address, pick(g, 2) ? 0 : (int32_t)pick(g, 64), any(g, type));
 }
 
+static void emit_zero(Generator *g)
+{
+    ir_zero(&g->b, (MemOp)(pick(g, MEM_512 + 1) | pick(g, 16) << MEM_MODE_SHIFT), any_address(g));
+}
+
 static void emit_atomic(Generator *g)
 {
     IrOp op = (IrOp)(IR_OP_load_linked + pick(g, IR_OP_atomic_cas - IR_OP_load_linked + 1));
@@ -332,6 +337,7 @@ static void generate(Generator *g, IrBlock *block, uint64_t seed)
     static void (*const emitters[])(Generator *) = {
         emit_integer, emit_integer, emit_integer, emit_set,  emit_set,   emit_set,   emit_load,   emit_store,
         emit_width,   emit_width,   emit_choice,  emit_call, emit_float, emit_atomic, emit_branch,
+        emit_zero,
     };
 
     *g = (Generator){ .seed = seed * 0x9e3779b97f4a7c15 + 1, .pc = 0x1000 };

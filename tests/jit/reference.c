@@ -484,6 +484,18 @@ static bool write_memory(Run *run, uint64_t address, MemOp op, U128 value)
     return check_aligned(run, address, op) && memory_write(run->machine, address, size, bytes);
 }
 
+static bool zero_memory(Run *run, uint64_t address, MemOp op)
+{
+    static const uint8_t zeroes[64];
+    unsigned size = mem_size(op);
+
+    if (!memory_write(run->machine, address - address % size, size, zeroes)) {
+        run->machine->exec.exception.value = address;
+        return false;
+    }
+    return true;
+}
+
 static U128 extend_loaded(const IrInst *inst, U128 value)
 {
     unsigned size_bits = 8 * mem_size(inst->aux);
@@ -684,6 +696,9 @@ static IrRef step(Run *run, IrRef ref)
         break;
     case IR_OP_store:
         ok = write_memory(run, address_of(run, inst), inst->aux, run->values[inst->b_]);
+        break;
+    case IR_OP_zero:
+        ok = zero_memory(run, address_of(run, inst), inst->aux);
         break;
     case IR_OP_load_linked:
         ok = load_linked(run, ref);

@@ -446,7 +446,7 @@ const CsrRow riscv_csr_rows[] = {
     { 0x104, 0, CSR_HOOKED | CSR_ENDS | CSR_DISABLES, "sie", .exists = has_s, HOOKS(sie) },
     { 0x105, 0, 0, "stvec", .exists = has_s, AT(stvec), .write = write_tvec },
     { 0x106, 0, 0, "scounteren", .exists = has_s, AT(scounteren), .write = riscv_csr_write_counteren },
-    { 0x10a, 0, 0, "senvcfg", .exists = is_1_12_s, .allowed = riscv_csr_allowed_senvcfg, AT(senvcfg),
+    { 0x10a, 0, CSR_ENDS, "senvcfg", .exists = is_1_12_s, .allowed = riscv_csr_allowed_senvcfg, AT(senvcfg),
       .write = write_senvcfg },
     { 0x10c, 4, CSR_ENDS, "sstateen", .exists = riscv_csr_has_sstateen, .allowed = riscv_csr_allowed_sstateen,
       AT(sstateen), HOOKED(sstateen) },

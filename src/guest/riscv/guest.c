@@ -62,6 +62,7 @@ static uint64_t riscv_mode(const Cpu *cpu)
     return riscv_data_mmu_mode(cpu) | (uint64_t)state->privilege << MODE_PRIVILEGE_SHIFT |
            (fs != FS_OFF ? MODE_FP : 0) | (state->frm > FP_ROUND_NEAREST_AWAY ? MODE_BAD_ROUNDING : 0) |
            (state->frm == FP_ROUND_NEAREST_AWAY ? MODE_NEAREST_AWAY : 0) | (fs == FS_DIRTY ? MODE_FP_DIRTY : 0) |
+           (riscv_environment_allows(cpu, ENVCFG_CBZE) ? MODE_CACHE_ZERO : 0) |
            (riscv_hart(cpu)->stepping >> state->privilege & 1 ? MODE_STEP : 0);
 }
 

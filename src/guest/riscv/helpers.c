@@ -51,13 +51,18 @@ static uint64_t helper_sfence_vma(Cpu *cpu, uint64_t bits, uint64_t address, uin
 
 /* Cache blocks (Zicbom, Zicboz). */
 
-static bool cache_operation_allowed(const Cpu *cpu, uint32_t bits, RiscvCacheOperation operation)
+bool riscv_environment_allows(const Cpu *cpu, uint64_t field)
 {
     const RiscvState *state = riscv_state(cpu);
-    uint64_t field = operation == CACHE_INVAL ? ENVCFG_CBIE : operation == CACHE_ZERO ? ENVCFG_CBZE : ENVCFG_CBCFE;
     bool denied = (state->privilege != RISCV_MACHINE && !(state->menvcfg & field)) ||
                   (state->privilege == RISCV_USER && riscv_config(cpu)->s && !(state->senvcfg & field));
     return !denied;
+}
+
+static bool cache_operation_allowed(const Cpu *cpu, RiscvCacheOperation operation)
+{
+    uint64_t field = operation == CACHE_INVAL ? ENVCFG_CBIE : operation == CACHE_ZERO ? ENVCFG_CBZE : ENVCFG_CBCFE;
+    return riscv_environment_allows(cpu, field);
 }
 
 /* Stores zeroes to the block around the address; what is raised names the address itself. */
@@ -68,9 +73,6 @@ static void zero_block(Cpu *cpu, uint64_t address, unsigned mode, unsigned size)
     unsigned step = MIN(size, 64);
     MemOp op = (MemOp)((unsigned)__builtin_ctz(step) | mode << MEM_MODE_SHIFT);
 
-    if (size >= sizeof(uint64_t) && cpu_zero_ram(cpu, start, size, mode)) {
-        return;
-    }
     for (uint64_t at = start; at - start < size; at += step) {
         if (!cpu->exec.memory->store(cpu, at, op, zeroes)) {
             cpu->exec.exception.value = address;
@@ -96,7 +98,7 @@ static uint64_t helper_cache_block(Cpu *cpu, uint64_t bits, uint64_t address, ui
 {
     RiscvCacheOperation operation = (RiscvCacheOperation)(bits >> IMMEDIATE_SHIFT);
 
-    if (!cache_operation_allowed(cpu, (uint32_t)bits, operation)) {
+    if (!cache_operation_allowed(cpu, operation)) {
         cpu_raise(cpu, CAUSE_ILLEGAL_INSTRUCTION, bits);
     } else if (operation == CACHE_ZERO) {
         zero_block(cpu, address, (unsigned)mode, riscv_config(cpu)->cboz_blocksize);

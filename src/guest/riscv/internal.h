@@ -117,6 +117,9 @@ uint64_t riscv_helper_mret(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t 
 uint64_t riscv_helper_sret(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t unused_c);
 uint64_t riscv_helper_mnret(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t unused_c);
 
+/* helpers.c: whether menvcfg, and senvcfg where it has a say, leave the present privilege what the field is for. */
+bool riscv_environment_allows(const Cpu *cpu, uint64_t field);
+
 /* csr.c */
 /* mstatus with the members that are kept apart. */
 uint64_t riscv_mstatus(const Cpu *cpu);

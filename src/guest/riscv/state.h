@@ -166,5 +166,6 @@ enum {
     MODE_BAD_ROUNDING = 1 << 7, /* frm holds no rounding mode */
     MODE_NEAREST_AWAY = 1 << 8, /* frm is RMM */
     MODE_FP_DIRTY = 1 << 9,    /* mstatus.FS is dirty: nothing is to be marked */
+    MODE_CACHE_ZERO = 1 << 10, /* cbo.zero is allowed */
     MODE_STEP = 1 << 16,       /* each instruction asks the triggers first */
 };

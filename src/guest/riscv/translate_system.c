@@ -162,7 +162,14 @@ void riscv_translate_cbo_flush(Translator *t, const RiscvInsn *insn)
 /* cbo.zero (rs1) */
 void riscv_translate_cbo_zero(Translator *t, const RiscvInsn *insn)
 {
-    cache_block(t, insn);
+    unsigned size = translator_config(t)->cboz_blocksize;
+
+    if (!(t->mode & MODE_CACHE_ZERO) || size > 64) {
+        cache_block(t, insn);
+        return;
+    }
+    ir_zero(&t->ir, (MemOp)((unsigned)__builtin_ctz(size) | (t->mode & MODE_MMU) << MEM_MODE_SHIFT),
+            get_address(t, insn->rs1));
 }
 
 /* prefetch.i offset(rs1): a hint */

@@ -11,6 +11,7 @@ static Lower *const lowerings[IR_OP_COUNT] = {
     [IR_OP_set] = lower_set,
     [IR_OP_load] = lower_load,
     [IR_OP_store] = lower_store,
+    [IR_OP_zero] = lower_zero,
     [IR_OP_load_linked... IR_OP_atomic_cas] = lower_atomic,
     [IR_OP_fence] = lower_fence,
     [IR_OP_fadd... IR_OP_funbox] = lower_float,

@@ -91,7 +91,7 @@ typedef struct X64Slow {
     bool narrow; /* addresses of 32 bits */
     const InterpInst *inst; /* SLOW_FUNCTION; SLOW_ATOMIC: its places are in a SlowPlaces */
 } X64Slow;
-typedef enum SlowKind { SLOW_LOAD, SLOW_STORE, SLOW_FUNCTION, SLOW_ATOMIC } SlowKind;
+typedef enum SlowKind { SLOW_LOAD, SLOW_STORE, SLOW_ZERO, SLOW_FUNCTION, SLOW_ATOMIC } SlowKind;
 /* What the interpreter's function of SLOW_ATOMIC gets for scratch. */
 typedef struct SlowPlaces {
     uint64_t address, data[2], result[2];
@@ -268,7 +268,7 @@ void fill_point(const Compiler *c, CodePoint *point);
 typedef void Lower(Compiler *c, const IrInst *inst);
 Lower lower_get, lower_set, lower_call, lower_args;
 Lower lower_insn, lower_label, lower_jump, lower_branch, lower_push_return, lower_goto, lower_goto_value, lower_exit;
-Lower lower_load, lower_store, lower_atomic, lower_fence;
+Lower lower_load, lower_store, lower_zero, lower_atomic, lower_fence;
 Lower lower_float, lower_function;
 /* lower_float.c */
 void emit_float_cold(Compiler *c);

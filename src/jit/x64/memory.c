@@ -234,6 +234,47 @@ void lower_store(Compiler *c, const IrInst *inst)
     }
 }
 
+/* The block around a place, by the host's widest usual stores. `addend`: X64_NO_REGISTER, or what is added. */
+static void emit_zeroes(Compiler *c, Place place, unsigned zero, unsigned block, unsigned addend, unsigned size)
+{
+    x64_rrr(&c->code, X64_VXORPS, zero, zero, zero);
+    x64_rm(&c->code, X64_LEA, 8, block, x64_memory(place.base, place.displacement));
+    x64_alu_immediate(&c->code, X64_AND, 8, x64_register(block), -(int64_t)size);
+    for (unsigned done = 0; done < size; done += 16) {
+        X64Operand to = addend == X64_NO_REGISTER ? direct_operand(c, (Place){ block, (int32_t)done })
+                                                  : x64_indexed(block, addend, 0, (int32_t)done);
+        x64_rm(&c->code, X64_MOVUPS_MR, 4, zero, to);
+    }
+}
+
+void lower_zero(Compiler *c, const IrInst *inst)
+{
+    unsigned size = mem_size(inst->aux);
+
+    if (size < 16 || !c->common->float_host.avx) {
+        lower_function(c, inst);
+        return;
+    }
+    Place place = place_of(c, inst);
+    unsigned entry = scratch_register(c), zero = scratch_float(c);
+    if (c->flags & CODE_DIRECT) { /* faults at the address itself first */
+        x64_m(&c->code, X64_MOV_MI, 1, direct_operand(c, place), 0);
+        emit_zeroes(c, place, zero, entry, X64_NO_REGISTER, size);
+        return;
+    }
+    unsigned tag = scratch_register(c);
+    X64Slow *slow = new_slow(c, inst, SLOW_ZERO);
+    uint8_t *misses[2] = { NULL };
+    if (!slow) {
+        return;
+    }
+    soft_operand(c, place, (MemOp)((inst->aux & ~MEM_SIZE_MASK) | MEM_8), soft_write, entry, tag, misses);
+    emit_zeroes(c, place, zero, tag, entry, size);
+    slow->address = (uint8_t)place.base;
+    slow->displacement = place.displacement;
+    add_slow(c, slow, misses[0]);
+}
+
 /* By the interpreter's functions. */
 
 static InterpFunction *function_of(const Compiler *c, const IrInst *inst)

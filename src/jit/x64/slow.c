@@ -139,6 +139,9 @@ bool x64_slow(const X64Common *common, CodeRegisters *registers, const X64Slow *
     case SLOW_STORE:
         ok = store(exec, cpu, registers, slow, address);
         break;
+    case SLOW_ZERO:
+        ok = interp_zero(exec, cpu, address, slow->memop);
+        break;
     case SLOW_ATOMIC:
         ok = run_atomic(exec, cpu, registers, slow, address);
         break;

@@ -24,7 +24,7 @@ def encodings(assembler, objcopy, instructions):
         source, made, binary = (os.path.join(folder, name) for name in ('a.s', 'a.o', 'a.bin'))
         with open(source, 'w', encoding='ascii') as file:
             file.write('.option norvc\n' + '\n'.join(instructions) + '\n')
-        subprocess.run([assembler, '-march=rv64gc_zba_zbb_zbs', source, '-c', '-o', made], check=True)
+        subprocess.run([assembler, '-march=rv64gc_zba_zbb_zbs_zicboz', source, '-c', '-o', made], check=True)
         subprocess.run([objcopy, '-O', 'binary', '-j', '.text', made, binary], check=True)
         with open(binary, 'rb') as file:
             data = file.read()
