@@ -120,8 +120,11 @@ static bool place_protocol_name(const BlockDriver *driver, const char *filename,
     if (driver->parse_name) {
         return parse_name(driver, filename, options, error);
     }
-    if (filename && driver->filename_key) {
-        json_set(options, driver->filename_key, json_string(path_of(driver, filename)));
+    /* Among the options it is a plain path where a driver is given, and may have a scheme where it is not. */
+    bool given = json_get(options, "driver") != NULL;
+    AUTO_FREE char *name = string_copy(filename ? filename : given ? NULL : json_get_text(options, "filename"));
+    if (name && driver->filename_key) {
+        json_set(options, driver->filename_key, json_string(path_of(driver, name)));
     }
     return true;
 }
@@ -208,7 +211,7 @@ static bool setup(BlockNode *node, Json *options, unsigned flags, Error **error)
 {
     BlockNodeSettings common = { 0 };
     Json *mine = take_common(options);
-    json_set(mine, "driver", json_string(node->driver ? node->driver->name : "raw")); /* any, until it is probed */
+    json_set(mine, "driver", json_string("raw")); /* any: it is chosen already, or will be by the file's beginning */
     bool ok = type_from_options(&BlockNodeSettings_type, mine, &common, error) &&
               apply_common(node, &common, flags, error);
     json_free(mine);
