@@ -90,6 +90,12 @@ static bool wait_for(NbdChannel *channel, BlockTask **sleeper, BlockTask *self)
     return !channel->broken;
 }
 
+bool nbd_channel_wait_writable(NbdChannel *channel)
+{
+    errno = EAGAIN;
+    return wait_for(channel, &channel->writer, block_task_self(channel->runtime));
+}
+
 /* At least one byte. 0: the peer has gone. */
 static size_t receive(NbdChannel *channel, void *bytes, size_t count, BlockTask *self)
 {

@@ -26,3 +26,5 @@ bool nbd_channel_read(NbdChannel *channel, void *bytes, size_t count);
 bool nbd_channel_skip(NbdChannel *channel, uint64_t count);
 /* All of the pieces, which are changed. */
 bool nbd_channel_write(NbdChannel *channel, struct iovec *pieces, unsigned count);
+/* In a task: until the socket takes data, as one does that has been connected. */
+bool nbd_channel_wait_writable(NbdChannel *channel);

@@ -15,15 +15,17 @@ enum {
     EXTENDED_REPLY_MAGIC = 0x6e8a278c,
 };
 
+/* The first of several that fit. */
+static const struct {
+    int host;
+    uint32_t wire;
+} errors[] = {
+    { 0, 0 },        { EPERM, 1 },      { EROFS, 1 },         { EIO, 5 },      { ENOMEM, 12 },    { ENOSPC, 28 },
+    { EDQUOT, 28 },  { EFBIG, 28 },     { EOVERFLOW, 75 },    { ENOTSUP, 95 }, { ESHUTDOWN, 108 },
+};
+
 uint32_t nbd_from_errno(int error)
 {
-    static const struct {
-        int host;
-        uint32_t wire;
-    } errors[] = {
-        { 0, 0 },        { EPERM, 1 },    { EROFS, 1 },      { EIO, 5 },    { ENOMEM, 12 },    { ENOSPC, 28 },
-        { EDQUOT, 28 },  { EFBIG, 28 },   { EOVERFLOW, 75 }, { ENOTSUP, 95 }, { ESHUTDOWN, 108 },
-    };
     for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
         if (errors[i].host == error) {
             return errors[i].wire;
@@ -32,10 +34,33 @@ uint32_t nbd_from_errno(int error)
     return 22;
 }
 
+int nbd_to_errno(uint32_t error)
+{
+    for (size_t i = 1; i < ARRAY_SIZE(errors); i++) {
+        if (errors[i].wire == error) {
+            return errors[i].host;
+        }
+    }
+    return error == 0 ? EIO : EINVAL;
+}
+
 bool nbd_get_option(const uint8_t *from, NbdOptionHeader *header)
 {
     *header = (NbdOptionHeader){ load_be32(from + 8), load_be32(from + 12) };
     return load_be64(from) == NBD_OPTION_MAGIC;
+}
+
+void nbd_put_option(uint8_t *to, NbdOptionHeader header)
+{
+    store_be64(to, NBD_OPTION_MAGIC);
+    store_be32(to + 8, header.option);
+    store_be32(to + 12, header.length);
+}
+
+bool nbd_get_option_reply(const uint8_t *from, NbdOptionReply *header)
+{
+    *header = (NbdOptionReply){ load_be32(from + 8), load_be32(from + 12), load_be32(from + 16) };
+    return load_be64(from) == NBD_OPTION_REPLY_MAGIC;
 }
 
 void nbd_put_option_reply(uint8_t *to, NbdOptionReply header)
@@ -54,6 +79,45 @@ bool nbd_get_request(const uint8_t *from, NbdMode mode, NbdRequest *request)
                              .cookie = load_be64(from + 8), .offset = load_be64(from + 16),
                              .length = mode == NBD_EXTENDED ? load_be64(from + 24) : load_be32(from + 24) };
     return load_be32(from) == (mode == NBD_EXTENDED ? EXTENDED_REQUEST_MAGIC : REQUEST_MAGIC);
+}
+
+size_t nbd_put_request(uint8_t *to, NbdMode mode, const NbdRequest *request)
+{
+    store_be32(to, mode == NBD_EXTENDED ? EXTENDED_REQUEST_MAGIC : REQUEST_MAGIC);
+    store_be16(to + 4, request->flags);
+    store_be16(to + 6, request->command);
+    store_be64(to + 8, request->cookie);
+    store_be64(to + 16, request->offset);
+    if (mode == NBD_EXTENDED) {
+        store_be64(to + 24, request->length);
+    } else {
+        store_be32(to + 24, (uint32_t)request->length);
+    }
+    return nbd_request_size(mode);
+}
+
+size_t nbd_reply_size(NbdMode mode) { return mode == NBD_EXTENDED ? 32 : mode == NBD_STRUCTURED ? 20 : 16; }
+
+bool nbd_get_reply_mode(const uint8_t *from, NbdMode *mode)
+{
+    uint32_t magic = load_be32(from);
+    *mode = magic == EXTENDED_REPLY_MAGIC ? NBD_EXTENDED : magic == STRUCTURED_REPLY_MAGIC ? NBD_STRUCTURED : NBD_SIMPLE;
+    return *mode != NBD_SIMPLE || magic == SIMPLE_REPLY_MAGIC;
+}
+
+void nbd_get_reply(const uint8_t *from, NbdMode mode, NbdReply *reply)
+{
+    if (mode == NBD_SIMPLE) {
+        *reply = (NbdReply){ .error = load_be32(from + 4), .flags = NBD_REPLY_DONE, .cookie = load_be64(from + 8) };
+        return;
+    }
+    *reply = (NbdReply){ .flags = load_be16(from + 4), .type = load_be16(from + 6), .cookie = load_be64(from + 8) };
+    if (mode == NBD_STRUCTURED) {
+        reply->length = load_be32(from + 16);
+    } else {
+        reply->offset = load_be64(from + 16);
+        reply->length = load_be64(from + 24);
+    }
 }
 
 size_t nbd_put_reply(uint8_t *to, NbdMode mode, const NbdReply *reply)
@@ -93,6 +157,7 @@ static const uint8_t *take(NbdData *data, size_t count)
 
 uint16_t nbd_take16(NbdData *data) { return load_be16(take(data, 2)); }
 uint32_t nbd_take32(NbdData *data) { return load_be32(take(data, 4)); }
+uint64_t nbd_take64(NbdData *data) { return load_be64(take(data, 8)); }
 
 char *nbd_take_text(NbdData *data, size_t length)
 {

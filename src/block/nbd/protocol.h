@@ -15,6 +15,7 @@ typedef struct StrBuf StrBuf;
 #define NBD_MAGIC UINT64_C(0x4e42444d41474943)         /* "NBDMAGIC" */
 #define NBD_OPTION_MAGIC UINT64_C(0x49484156454f5054)  /* "IHAVEOPT" */
 #define NBD_OPTION_REPLY_MAGIC UINT64_C(0x3e889045565a9)
+#define NBD_OLD_MAGIC UINT64_C(0x00420281861253) /* of servers without options */
 
 enum {
     NBD_PORT = 10809,
@@ -116,6 +117,7 @@ typedef enum NbdMode { NBD_SIMPLE, NBD_STRUCTURED, NBD_EXTENDED } NbdMode;
 
 /* Errors on the wire; what the protocol has no number for is EINVAL. */
 uint32_t nbd_from_errno(int error);
+int nbd_to_errno(uint32_t error); /* EINVAL for what it does not know, EIO for 0 */
 
 /* Headers */
 
@@ -124,11 +126,13 @@ typedef struct NbdOptionHeader {
     uint32_t option, length;
 } NbdOptionHeader;
 bool nbd_get_option(const uint8_t *from, NbdOptionHeader *header);
+void nbd_put_option(uint8_t *to, NbdOptionHeader header);
 
 typedef struct NbdOptionReply {
     uint32_t option, type, length;
 } NbdOptionReply;
 void nbd_put_option_reply(uint8_t *to, NbdOptionReply header);
+bool nbd_get_option_reply(const uint8_t *from, NbdOptionReply *header);
 
 enum { NBD_LONGEST_HEADER = 32 };
 typedef struct NbdRequest {
@@ -137,6 +141,7 @@ typedef struct NbdRequest {
 } NbdRequest;
 size_t nbd_request_size(NbdMode mode);
 bool nbd_get_request(const uint8_t *from, NbdMode mode, NbdRequest *request);
+size_t nbd_put_request(uint8_t *to, NbdMode mode, const NbdRequest *request); /* its size */
 
 /* A reply, or one chunk of it. */
 typedef struct NbdReply {
@@ -145,6 +150,11 @@ typedef struct NbdReply {
     uint64_t cookie, offset, length;
 } NbdReply;
 size_t nbd_put_reply(uint8_t *to, NbdMode mode, const NbdReply *reply); /* its size */
+/* The mode that a reply's first four bytes say; false where they are none. */
+bool nbd_get_reply_mode(const uint8_t *from, NbdMode *mode);
+size_t nbd_reply_size(NbdMode mode);
+/* A simple reply's flags and type are those of the only chunk. */
+void nbd_get_reply(const uint8_t *from, NbdMode mode, NbdReply *reply);
 
 /* What is in options and replies to them */
 
@@ -156,6 +166,7 @@ typedef struct NbdData {
 } NbdData;
 uint16_t nbd_take16(NbdData *data);
 uint32_t nbd_take32(NbdData *data);
+uint64_t nbd_take64(NbdData *data);
 /* Text of at most NBD_MAXIMUM_STRING bytes without NULs, the caller's; NULL makes `bad` true. */
 char *nbd_take_text(NbdData *data, size_t length);
 
