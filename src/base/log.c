@@ -24,7 +24,6 @@ static const LogItemRow items[] = {
 #undef X
     { "none", "clear the items before this one" },
     { "all", "set all items but 'nochain' and 'tid'" },
-    { "op_opt", "nothing: the intermediate representation is not optimised yet" },
     { "vpu", "nothing: no processor here has vector registers yet" },
     { "page", "nothing: the memory maps of user-mode programs are not logged yet" },
     { "op_ind", "nothing: there is no lowering of indirect operations here" },

@@ -19,6 +19,7 @@ typedef struct StrBuf StrBuf;
     X(LOG_OUT_ASM, "out_asm", "show generated host assembly code for each compiled block") \
     X(LOG_IN_ASM, "in_asm", "show guest assembly code for each translated block") \
     X(LOG_OP, "op", "show the intermediate representation of each block") \
+    X(LOG_OP_OPT, "op_opt", "show it as host code is made of it: with less to do") \
     X(LOG_INT, "int", "show interrupts and exceptions in short form") \
     X(LOG_EXEC, "exec", "show each block before it runs (lots of output)") \
     X(LOG_CPU, "cpu", "show CPU registers before each block (lots of output)") \

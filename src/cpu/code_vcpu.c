@@ -45,6 +45,7 @@ CodeVcpu *code_vcpu_new(Cpu *cpu, CodeCache *cache)
 
     code->cache = cache;
     ir_block_init(&code->translation.ir);
+    ir_block_init(&code->translation.optimised);
     return code;
 }
 
@@ -75,6 +76,7 @@ void code_vcpu_free(Cpu *cpu)
         free(code->contexts[i]);
     }
     ir_block_free(&code->translation.ir);
+    ir_block_free(&code->translation.optimised);
     free(code);
     cpu->code = NULL;
 }
@@ -325,11 +327,31 @@ static void describe(Cpu *cpu, Block *block, const BlockQuery *query, const Tran
     }
 }
 
+/* What is to be compiled of the translation. */
+static const IrBlock *optimise(Cpu *cpu)
+{
+    const CodeCache *cache = cpu->code->cache;
+    Translation *from = &cpu->code->translation;
+
+    if (!cache->host->optimise ||
+        !cache->host->optimise(cache->common, &from->optimised, &from->ir, &cpu->guest->ir)) {
+        return &from->ir;
+    }
+    assert(ir_verify(&from->optimised, &cpu->guest->ir, NULL));
+    if (cpu_log_enabled(cpu, LOG_OP_OPT) && log_address_selected(cpu->log, from->ir.pc)) {
+        AUTO_STRBUF(text);
+        ir_dump(&from->optimised, &cpu->guest->ir, &text);
+        log_write(cpu->log, "optimised %s\n", strbuf_text(&text));
+    }
+    return &from->optimised;
+}
+
 /* The translation as host code, in this vCPU's chunk or the next. */
 static CompileResult compile(Cpu *cpu, const BlockQuery *query, Block **made)
 {
     CodeVcpu *code = cpu->code;
     const Translation *from = &code->translation;
+    const IrBlock *ir = optimise(cpu);
     CompileResult result = COMPILE_NO_ROOM;
 
     for (unsigned tries = 0; tries < 2 && result == COMPILE_NO_ROOM; tries++) {
@@ -343,7 +365,7 @@ static CompileResult compile(Cpu *cpu, const BlockQuery *query, Block **made)
         }
         Block *block = head;
         describe(cpu, block, query, from);
-        result = code->cache->host->compile(&space, code->cache->common, &from->ir, &cpu->guest->ir, &block->code);
+        result = code->cache->host->compile(&space, code->cache->common, ir, &cpu->guest->ir, &block->code);
         if (result == COMPILE_CANNOT && from->ir.insn_count == 1) { /* so that nobody tries again */
             block->interpreted = true;
             block->code.code = space.code;

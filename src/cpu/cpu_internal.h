@@ -71,7 +71,7 @@ enum {
 
 /* One translation: IR, the bytes it was made from, and the pages they stand on. */
 typedef struct Translation {
-    IrBlock ir; /* storage is kept from one to the next */
+    IrBlock ir, optimised; /* storage is kept from one to the next */
     uint8_t bytes[BLOCK_BYTES];
     uint32_t available;       /* how many have been fetched */
     TlbSource first, second;  /* where the first byte is; where the first instruction goes on, if it `crosses` */

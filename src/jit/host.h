@@ -108,6 +108,8 @@ typedef struct CodeHost {
     /* Common code (entry, exits, slow-path thunks) for one guest, made once for each cache at its start. `*common` is in
      * the data space. */
     bool (*prepare)(CodeSpace *space, const IrGuest *guest, const CodeLayout *layout, void **common, Error **error);
+    /* The same block with less to do: what compile is best given. False: it is too long. NULL: there is no such thing. */
+    bool (*optimise)(const void *common, IrBlock *to, const IrBlock *from, const IrGuest *guest);
     /* `block` stays where it is as long as the code; its pc, mode, flags and what else the cache knows were filled in. */
     CompileResult (*compile)(CodeSpace *space, const void *common, const IrBlock *ir, const IrGuest *guest,
                              CodeBlock *block);

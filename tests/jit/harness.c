@@ -237,6 +237,7 @@ TestMachine *machine_new(void)
 
 void machine_free(TestMachine *machine)
 {
+    ir_block_free(&machine->optimised);
     if (machine->code_memory) {
         munmap(machine->code_memory, CODE_MEMORY);
     }
@@ -284,6 +285,8 @@ void machine_prepare(TestMachine *machine)
 
 CompileResult machine_compile(TestMachine *machine, const IrBlock *block, unsigned flags, CodeBlock *code)
 {
+    AUTO_ERROR(error);
+
     if (!machine->code_memory) {
         machine_prepare(machine);
     }
@@ -291,7 +294,11 @@ CompileResult machine_compile(TestMachine *machine, const IrBlock *block, unsign
     flags |= machine->exec.mode ? CODE_FP_EXACT : 0;
     *code = (CodeBlock){ .flags = flags, .pc = block->pc, .mode = machine->exec.mode };
     memset(space.data, 0, machine->data_dirty);
-    CompileResult result = host->compile(&space, machine->code_common, block, &test_guest, code);
+    g_assert_true(host->optimise(machine->code_common, &machine->optimised, block, &test_guest));
+    if (!ir_verify(&machine->optimised, &test_guest, &error)) {
+        g_error("%s", error_message(error));
+    }
+    CompileResult result = host->compile(&space, machine->code_common, &machine->optimised, &test_guest, code);
     machine->data_dirty = result == COMPILE_DONE ? space.data_used : 0; /* else it is zeroes again */
     return result;
 }

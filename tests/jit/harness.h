@@ -63,6 +63,7 @@ typedef struct TestMachine {
     void *code_common;
     size_t code_used, data_used; /* by what is common */
     size_t data_dirty;           /* behind that, by the last block */
+    IrBlock optimised;           /* what was compiled last */
     bool io;             /* atomics are done in exclusive sections */
     unsigned exclusives; /* how many there were */
 } TestMachine;

@@ -267,6 +267,64 @@ static void emit_set(Generator *g)
                                                                                : any(g, type));
 }
 
+/* A register as it is, or its low half. */
+static IrRef word_of(Generator *g)
+{
+    return ir_get(&g->b, IR_I32, R_X0 + pick(g, 5));
+}
+
+/* As instructions on words of a wider guest: registers are set again and again, few of them are read as a whole. */
+static void emit_word(Generator *g)
+{
+    static const IrOp operations[] = { IR_OP_add, IR_OP_sub, IR_OP_mul, IR_OP_and,  IR_OP_or,
+                                       IR_OP_xor, IR_OP_shl, IR_OP_shr, IR_OP_andn, IR_OP_not };
+    IrOp op = operations[pick(g, ARRAY_SIZE(operations))];
+    bool unary = op == IR_OP_not, wide = pick(g, 3) == 0;
+    IrType type = wide ? IR_I64 : IR_I32;
+    IrRef x = wide ? ir_get(&g->b, IR_I64, R_X0 + pick(g, 5)) : word_of(g);
+    IrRef y = unary         ? 0
+              : pick(g, 2) ? ir_const(&g->b, type, pick(g, 4) ? pick(g, 40) : random_edgy(&g->seed))
+              : wide       ? ir_get(&g->b, IR_I64, R_X0 + pick(g, 5))
+                           : word_of(g);
+    IrRef result = unary ? ir_unary(&g->b, op, type, x) : ir_binary(&g->b, op, type, x, y);
+
+    result = wide ? result : ir_extend(&g->b, pick(g, 4) ? IR_OP_sext : IR_OP_zext, IR_I64, 8u << pick(g, 3), result);
+    ir_set(&g->b, R_X0 + pick(g, 5), result);
+}
+
+/* Two shifts that may be an extension or a rotation together. */
+static void emit_shifts(Generator *g)
+{
+    static const IrOp joins[] = { IR_OP_or, IR_OP_xor, IR_OP_add };
+    IrType type = any_int(g);
+    unsigned bits = type_bits(type), amount = pick(g, 2) ? bits - (8u << pick(g, 3)) : pick(g, bits);
+    unsigned back = pick(g, 8) ? bits - amount : pick(g, bits);
+    IrRef x = pick(g, 3) ? ir_get(&g->b, type, R_X0 + pick(g, 3)) : any(g, type);
+    IrRef left = ir_binary_const(&g->b, IR_OP_shl, type, x, amount & (bits - 1)), right, result;
+
+    if (pick(g, 2)) {
+        result = ir_binary_const(&g->b, pick(g, 2) ? IR_OP_shr : IR_OP_sar, type, left,
+                                 pick(g, 8) ? amount & (bits - 1) : back & (bits - 1));
+    } else {
+        right = ir_binary_const(&g->b, IR_OP_shr, type, x, back & (bits - 1));
+        if (type == IR_I32 && pick(g, 2)) {
+            left = ir_extend(&g->b, IR_OP_sext, IR_I64, 32, left);
+            right = ir_extend(&g->b, IR_OP_sext, IR_I64, 32, right);
+            type = IR_I64;
+        }
+        bool swapped = pick(g, 2);
+        result = ir_binary(&g->b, joins[pick(g, ARRAY_SIZE(joins))], type, swapped ? right : left,
+                           swapped ? left : right);
+    }
+    if (type == IR_I64 && pick(g, 2)) {
+        result = ir_extend(&g->b, IR_OP_sext, IR_I64, 32, ir_trunc(&g->b, IR_I32, result));
+    }
+    keep(g, result);
+    if (pick(g, 2)) {
+        ir_set(&g->b, R_X0 + pick(g, 5), result);
+    }
+}
+
 static void emit_call(Generator *g)
 {
     static const IrType types[] = { IR_I32, IR_I64, IR_I64, IR_F16, IR_F32, IR_F64 };
@@ -336,8 +394,9 @@ static void generate(Generator *g, IrBlock *block, uint64_t seed)
 {
     static void (*const emitters[])(Generator *) = {
         emit_integer, emit_integer, emit_integer, emit_set,  emit_set,   emit_set,   emit_load,   emit_store,
-        emit_width,   emit_width,   emit_choice,  emit_call, emit_float, emit_atomic, emit_branch,
-        emit_zero,
+        emit_integer, emit_integer, emit_integer, emit_set,  emit_set,   emit_set,    emit_load,   emit_store, emit_zero,
+        emit_width,   emit_width,   emit_choice,  emit_call, emit_float, emit_atomic, emit_branch, emit_word,
+        emit_word,    emit_word,    emit_shifts,
     };
 
     *g = (Generator){ .seed = seed * 0x9e3779b97f4a7c15 + 1, .pc = 0x1000 };
@@ -407,6 +466,13 @@ static void compare(const TestMachine *a, const TestMachine *b, int exit_a, int 
     g_assert_cmpuint(a->exec.reservation_size, ==, b->exec.reservation_size);
 }
 
+/* More of them on request: MYNA_TEST_BLOCKS. */
+static uint64_t block_count(void)
+{
+    const char *count = g_getenv("MYNA_TEST_BLOCKS");
+    return count ? g_ascii_strtoull(count, NULL, 10) : 30000;
+}
+
 static void test_equal(gconstpointer data)
 {
     TestEngine engine = (TestEngine)GPOINTER_TO_INT(data);
@@ -417,7 +483,7 @@ static void test_equal(gconstpointer data)
 
     one->engine = engine;
     ir_block_init(&block);
-    for (uint64_t seed = 1; seed <= 30000; seed++) {
+    for (uint64_t seed = 1; seed <= block_count(); seed++) {
         generate(g, &block, seed);
         fill_state(one, seed * 77 + 5);
         fill_state(two, seed * 77 + 5);
@@ -428,6 +494,9 @@ static void test_equal(gconstpointer data)
             one->exec.exception.value != two->exec.exception.value) {
             AUTO_STRBUF(text);
             ir_dump(&block, &test_guest, &text);
+            if (engine != ENGINE_INTERPRETER) {
+                ir_dump(&one->optimised, &test_guest, &text);
+            }
             g_test_message("seed %" G_GUINT64_FORMAT ": exits %d and %d, pc %" PRIx64 ", exception %u value %" PRIx64 "\n%s",
                            seed, exit_one, exit_two, one->exec.pc, one->exec.exception.code,
                            one->exec.exception.value, strbuf_text(&text));

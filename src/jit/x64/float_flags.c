@@ -54,22 +54,13 @@ void float_after_helper(Compiler *c, bool changed)
 
 /* ---- Flags as a register ---- */
 
-static bool is_same_mask(const Compiler *c, const IrInst *inst, IrRef of)
+/* The value that was masked to the flags, or itself. */
+static IrRef behind_mask(const Compiler *c, IrRef ref)
 {
+    const IrInst *inst = inst_of(c, ref);
     uint64_t mask;
-    return inst->op == IR_OP_and && inst->a == of && ir_is_const(c->ir, inst->b, &mask) && mask == ALL_FLAGS;
-}
 
-/* The guest register that the flags, as they were got, are put into: the next set. */
-static const IrInst *find_saved(const Compiler *c)
-{
-    const IrInst *inst = inst_of(c, c->now) + 1, *end = inst_of(c, c->ir->count);
-    IrRef value = c->now;
-
-    for (; inst < end && (inst->op == IR_OP_const || is_same_mask(c, inst, value)); inst++) {
-        value = inst->op == IR_OP_and ? (IrRef)(inst - inst_of(c, 0)) : value;
-    }
-    return inst < end && inst->op == IR_OP_set && inst->a == value ? inst : NULL;
+    return inst->op == IR_OP_and && ir_is_const(c->ir, inst->b, &mask) && mask == ALL_FLAGS ? inst->a : ref;
 }
 
 /* One of the host's, but that it raises. */
@@ -93,7 +84,7 @@ static bool is_quiet(const Compiler *c, const IrInst *inst)
         return inst->aux != c->common->flags_register;
     default:
         return inst->op == IR_OP_const || inst->op == IR_OP_insn || inst->op == IR_OP_and || inst->op == IR_OP_fbox ||
-               inst->op == IR_OP_funbox || inst->op == IR_OP_sext;
+               inst->op == IR_OP_funbox || inst->op == IR_OP_sext || inst->op == IR_OP_trunc;
     }
 }
 
@@ -103,22 +94,14 @@ static bool is_quiet(const Compiler *c, const IrInst *inst)
  */
 static IrRef find_restored(const Compiler *c)
 {
-    const IrInst *saved = find_saved(c), *first = inst_of(c, 0), *end = inst_of(c, c->ir->count);
-    IrRef got = 0, value = 0;
-
-    if (!saved) {
-        return 0;
-    }
-    for (const IrInst *inst = saved + 1; inst < end; inst++) {
-        IrRef ref = (IrRef)(inst - first);
+    for (IrRef ref = c->now + 1; ref < c->ir->count; ref++) {
+        const IrInst *inst = inst_of(c, ref);
         if (inst->op == IR_OP_set && inst->aux == c->common->flags_register) {
-            return value && inst->a == value ? ref : 0;
+            return behind_mask(c, inst->a) == c->now ? ref : 0;
         }
-        if (!is_quiet(c, inst) || (inst->op == IR_OP_set && overlap(c->guest, inst->aux, saved->aux))) {
+        if (!is_quiet(c, inst)) {
             return 0;
         }
-        got = inst->op == IR_OP_get && inst->aux == saved->aux ? ref : got;
-        value = got && is_same_mask(c, inst, got) ? ref : value;
     }
     return 0;
 }

@@ -6,6 +6,7 @@
  */
 #include "base/error.h"
 #include "base/strbuf.h"
+#include "jit/ir_optimise.h"
 #include "jit/x64/compile.h"
 #include "jit/x64/internal.h"
 
@@ -78,15 +79,30 @@ static void choose_pinned(X64Common *common, const IrGuest *guest)
     }
 }
 
-static void choose_plain(X64Common *common, const IrGuest *guest)
+static bool shares_bytes(const IrGuest *guest, unsigned reg)
 {
     for (unsigned i = 0; i < guest->register_count; i++) {
-        bool plain = common->host_of[i] == X64_NO_REGISTER && guest->registers[i].bits == 64;
-        for (unsigned j = 0; j < guest->register_count && plain; j++) {
-            plain = i == j || !share_bytes(&guest->registers[i], &guest->registers[j]);
+        if (i != reg && share_bytes(&guest->registers[i], &guest->registers[reg])) {
+            return true;
         }
-        common->is_plain[i] = plain;
     }
+    return false;
+}
+
+static void choose_keeps(X64Common *common, const IrGuest *guest)
+{
+    for (unsigned i = 0; i < guest->register_count; i++) {
+        unsigned bits = guest->registers[i].bits;
+        bool alone = (bits == 32 || bits == 64) && !shares_bytes(guest, i);
+        common->keeps[i] = !alone                                  ? IR_KEEP_ANY
+                           : common->host_of[i] < HOST_REGISTERS ? IR_KEEP_REGISTER
+                                                                 : IR_KEEP_MEMORY;
+    }
+}
+
+static bool x64_optimise(const void *common, IrBlock *to, const IrBlock *from, const IrGuest *guest)
+{
+    return ir_optimise(to, from, guest, ((const X64Common *)common)->keeps);
 }
 
 /* Left enter(const void *code, void *state, uint32_t control): MXCSR on the way in and out. */
@@ -215,10 +231,10 @@ static bool x64_prepare(CodeSpace *space, const IrGuest *guest, const CodeLayout
     }
     *common = (X64Common){ .layout = *layout, .features = x64_features(), .guest = guest };
     common->host_of = (uint8_t *)(common + 1);
-    common->is_plain = (bool *)(common->host_of + guest->register_count);
+    common->keeps = common->host_of + guest->register_count;
     float_prepare(common);
     choose_pinned(common, guest);
-    choose_plain(common, guest);
+    choose_keeps(common, guest);
     emit_enter(&code, common);
     emit_exits(&code, common);
     emit_slow(&code, common);
@@ -317,6 +333,7 @@ const CodeHost x64_host = {
     .name = "x64",
     .elf_machine = 62, /* EM_X86_64 */
     .prepare = x64_prepare,
+    .optimise = x64_optimise,
     .compile = x64_compile,
     .enter = x64_enter,
     .nowhere = x64_nowhere,

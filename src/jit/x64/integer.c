@@ -192,13 +192,38 @@ static void lower_sar(Compiler *c, const IrInst *inst)
 {
     lower_shift(c, inst, (ShiftRow){ X64_SAR_I, X64_SAR_CL, X64_SARX });
 }
+
+/* To the right, by a constant. */
+static void rotate_immediate(Compiler *c, const IrInst *inst, uint64_t amount)
+{
+    unsigned size = size_of(inst), a = use_register(c, inst->a);
+
+    release_operands(c);
+    unsigned dst = define_register(c, 0);
+    x64_encode(&c->code, X64_RORX, size, dst, 0, x64_register(a), (int64_t)(amount & (size * 8 - 1)));
+    bind_result(c, dst, true);
+}
+
 static void lower_rotl(Compiler *c, const IrInst *inst)
 {
-    lower_shift(c, inst, (ShiftRow){ X64_ROL_I, X64_ROL_CL, 0 });
+    uint64_t amount;
+
+    if (c->common->features.bmi2 && value_const(c, inst->b, &amount)) {
+        rotate_immediate(c, inst, -amount);
+    } else {
+        lower_shift(c, inst, (ShiftRow){ X64_ROL_I, X64_ROL_CL, 0 });
+    }
 }
+
 static void lower_rotr(Compiler *c, const IrInst *inst)
 {
-    lower_shift(c, inst, (ShiftRow){ X64_ROR_I, X64_ROR_CL, 0 });
+    uint64_t amount;
+
+    if (c->common->features.bmi2 && value_const(c, inst->b, &amount)) {
+        rotate_immediate(c, inst, amount);
+    } else {
+        lower_shift(c, inst, (ShiftRow){ X64_ROR_I, X64_ROR_CL, 0 });
+    }
 }
 
 /* Widths. */

@@ -71,7 +71,7 @@ typedef struct X64Common {
     uint8_t pinned_count;
     uint8_t pinned_register[PINNED + FLOAT_PINNED]; /* host registers */
     uint16_t pinned_guest[PINNED + FLOAT_PINNED];
-    bool *is_plain;   /* by guest register: 64 bits in memory that no other register shares */
+    uint8_t *keeps;   /* by guest register: IrKeep */
     uint8_t *host_of; /* by guest register: its host register; OVERLAPS; or X64_NO_REGISTER */
     uint16_t flags_register; /* of the guest: what MXCSR's flags go to; or that after the last */
     CodeLink nowhere;
@@ -115,7 +115,6 @@ typedef struct Value {
     uint16_t guest; /* WHERE_GUEST: the register */
     IrRef root;    /* another value that this one is the same as, or itself */
     IrRef last_use;
-    IrRef forward; /* of a get: the value that the register has been given in this block; 0: not known */
     IrRef next; /* in the chain of those in the same pinned register, or in guest registers */
     uint32_t uses;
 } Value;
@@ -204,13 +203,6 @@ static inline unsigned operand_size(IrType type) { return type == IR_I64 || type
 static inline bool is_wide(IrType type) { return ir_type_bits(type) > 64; }
 static inline bool is_float(IrType type) { return ir_type_is_float(type) && !is_wide(type); }
 
-/* forward.c: which gets and sets of registers in memory need not be made; before values_init. */
-void forward_gets(Compiler *c);
-/* For each instruction, from the last one to the first, behind what decides whether a get is dead: whether it is a set
- * that nobody sees. `pending` has FORWARD_REGISTERS. */
-bool is_unseen_set(const Compiler *c, IrRef ref, bool *pending);
-enum { FORWARD_REGISTERS = 256 };
-
 /* values.c: where values are. */
 void values_init(Compiler *c);
 Value *value_of(Compiler *c, IrRef ref); /* of its root */
@@ -235,6 +227,8 @@ unsigned define_register(Compiler *c, uint64_t avoid);
 /* The result of this instruction is in `reg`. */
 void bind_result(Compiler *c, unsigned reg, bool extended);
 void bind_alias(Compiler *c, IrRef of);
+/* A pinned register has become what the value is: it need not stay in a temporary. */
+void settle_in(Compiler *c, IrRef ref, unsigned reg);
 /* The result is in a slot (or two), which is made. */
 unsigned bind_slots(Compiler *c);
 /* A slot that holds the value; it may stay in its register too. */

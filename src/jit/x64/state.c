@@ -150,10 +150,6 @@ void lower_get(Compiler *c, const IrInst *inst)
         float_get_flags(c);
         return;
     }
-    if (c->values[c->now].forward) {
-        bind_alias(c, c->values[c->now].forward);
-        return;
-    }
     if (host == HOST_OVERLAPS) {
         store_overlapped(c, inst->aux);
     }
@@ -279,7 +275,7 @@ static void set_pinned(Compiler *c, const IrInst *inst, unsigned host)
     Value *value = value_of(c, inst->a);
 
     if (value->where == host) {
-        if (size == 4 && !(bits == 32 && value->extended)) {
+        if (size == 4 && !(bits == 32 && is_extended(c, inst->a))) {
             leave_register(c, host, c->now);
             x64_rr(&c->code, X64_MOV_RM, 4, host, host);
         } else {
@@ -289,6 +285,9 @@ static void set_pinned(Compiler *c, const IrInst *inst, unsigned host)
     }
     leave_register(c, host, c->now - 1);
     extend_to(c, host, inst->a, size == 8 ? 64 : bits == 16 ? 16 : 32);
+    if (size == 8) {
+        settle_in(c, inst->a, host);
+    }
 }
 
 void lower_set(Compiler *c, const IrInst *inst)

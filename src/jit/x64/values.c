@@ -75,10 +75,7 @@ static IrRef place_of_use(const Compiler *c, IrRef ref)
 
 void values_init(Compiler *c)
 {
-    bool pending[FORWARD_REGISTERS] = { false };
-
     memset(c->values, 0, c->ir->count * sizeof *c->values);
-    forward_gets(c);
     memset(c->host, 0, sizeof c->host);
     memset(c->floats, 0, sizeof c->floats);
     c->flags_restored = 0;
@@ -93,13 +90,10 @@ void values_init(Compiler *c)
         value->type = inst->type;
         value->root = ref;
         value->where = inst->op == IR_OP_const ? WHERE_CONST : WHERE_NOWHERE;
-        value->dead = (!value->uses && (effect == 'P' || inst->op == IR_OP_get)) || is_unseen_set(c, ref, pending);
+        value->dead = !value->uses && (effect == 'P' || inst->op == IR_OP_get);
         value->fused = !value->dead && (fuses(c, ref) || fuses_negation(c, ref));
         for (unsigned i = 0; i < operand_count(inst) && !value->dead; i++) {
             note_use(c, operands[i], place_of_use(c, ref));
-        }
-        if (value->forward && !value->dead) {
-            note_use(c, value->forward, value->last_use);
         }
     }
 }
@@ -504,6 +498,19 @@ void bind_result(Compiler *c, unsigned reg, bool extended)
         c->host[reg].owner = value->uses ? c->now : 0;
     } else {
         chain(c, &c->host[reg].owner, c->now);
+    }
+}
+
+void settle_in(Compiler *c, IrRef ref, unsigned reg)
+{
+    IrRef root = c->values[ref].root;
+    Value *value = &c->values[root];
+
+    if (is_temporary(value->where) && value->where < X64_XMM0 && !value->in_guest &&
+        inst_of(c, root)->op != IR_OP_const) {
+        c->host[value->where].owner = 0;
+        value->where = (uint8_t)reg;
+        chain(c, &c->host[reg].owner, root);
     }
 }
 

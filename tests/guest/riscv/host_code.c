@@ -44,6 +44,7 @@ static void print_code(TestMachine *machine, const char *title, unsigned flags)
     uint8_t *memory = mmap(NULL, CODE_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CodeSpace space = space_of(memory, 0, 0);
     Translation translation = { 0 };
+    IrBlock optimised;
     void *common = NULL;
 
     g_assert_true(memory != MAP_FAILED && x64_host.prepare(&space, &cpu->guest->ir, &layout, &common, NULL));
@@ -53,13 +54,16 @@ static void print_code(TestMachine *machine, const char *title, unsigned flags)
     g_assert_true(translate(cpu, &translation, 1));
     CodeBlock block = { .flags = flags, .pc = TEST_RAM_BASE };
     space = space_of(memory, align_up(space.code_used, 64), align_up(space.data_used, 64));
-    g_assert_cmpint(x64_host.compile(&space, common, &translation.ir, &cpu->guest->ir, &block), ==, COMPILE_DONE);
+    ir_block_init(&optimised);
+    g_assert_true(x64_host.optimise(common, &optimised, &translation.ir, &cpu->guest->ir));
+    g_assert_cmpint(x64_host.compile(&space, common, &optimised, &cpu->guest->ir, &block), ==, COMPILE_DONE);
     printf("%s ", title);
     for (uint32_t i = 0; i < block.code_bytes; i++) {
         printf("%02x", ((const uint8_t *)block.code)[i]);
     }
     printf("\n");
     ir_block_free(&translation.ir);
+    ir_block_free(&optimised);
     munmap(memory, CODE_MEMORY);
 }
 
