@@ -393,10 +393,9 @@ static void next_insn(Generator *g)
 static void generate(Generator *g, IrBlock *block, uint64_t seed)
 {
     static void (*const emitters[])(Generator *) = {
-        emit_integer, emit_integer, emit_integer, emit_set,  emit_set,   emit_set,   emit_load,   emit_store,
-        emit_integer, emit_integer, emit_integer, emit_set,  emit_set,   emit_set,    emit_load,   emit_store, emit_zero,
-        emit_width,   emit_width,   emit_choice,  emit_call, emit_float, emit_atomic, emit_branch, emit_word,
-        emit_word,    emit_word,    emit_shifts,
+        emit_integer, emit_integer, emit_integer, emit_set,    emit_set,  emit_set, emit_load, emit_store, emit_width,
+        emit_width,   emit_choice,  emit_call,    emit_float,  emit_word, emit_word, emit_word, emit_shifts, emit_atomic,
+        emit_branch,  emit_zero,
     };
 
     *g = (Generator){ .seed = seed * 0x9e3779b97f4a7c15 + 1, .pc = 0x1000 };

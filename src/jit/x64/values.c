@@ -585,10 +585,21 @@ bool overlap(const IrGuest *guest, unsigned a, unsigned b)
     return x->offset < y->offset + y->bits / 8u && y->offset < x->offset + x->bits / 8u;
 }
 
+/* No temporary is taken for a copy of the guest register, or of what shares bytes with it, any more. */
+static void forget_cached(Compiler *c, unsigned guest)
+{
+    for (unsigned reg = 0; reg < HOST_REGISTERS; reg++) {
+        if (c->host[reg].cached && overlap(c->guest, c->host[reg].cached - 1u, guest)) {
+            c->host[reg].cached = 0;
+        }
+    }
+}
+
 void leave_guest(Compiler *c, unsigned guest)
 {
     IrRef *link = &c->in_guest;
 
+    forget_cached(c, guest); /* first: what is evicted below is not to come back to where it leaves */
     while (*link) {
         IrRef ref = *link;
         Value *value = &c->values[ref];
@@ -600,11 +611,8 @@ void leave_guest(Compiler *c, unsigned guest)
         *link = value->next;
         value->in_guest = false;
         if (value->where == WHERE_GUEST && lives_behind(value, c->now - 1)) {
-            c->locked &= ~BIT(fetch(c, ref));
-        }
-    }
-    for (unsigned reg = 0; reg < HOST_REGISTERS; reg++) {
-        if (c->host[reg].cached && overlap(c->guest, c->host[reg].cached - 1u, guest)) {
+            unsigned reg = fetch(c, ref);
+            c->locked &= ~BIT(reg);
             c->host[reg].cached = 0;
         }
     }
