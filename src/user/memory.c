@@ -31,6 +31,12 @@ enum {
                    MAP_STACK | MAP_HUGETLB | 0x3f << MAP_HUGE_SHIFT,
 };
 
+/* Private memory that is to be written, and of this size at least, the host is asked to back by huge pages: first touches
+ * and misses of the host's TLB are what large arrays cost. Not what says that it is sparse, nor stacks. */
+#define HUGE_AT_LEAST (4 * MIB)
+#define HUGE_PAGE (2 * MIB)
+enum { NEVER_HUGE = MAP_NORESERVE | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB };
+
 static bool reserve_area(GuestMemory *memory, uint64_t base, uint64_t size, Error **error)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (base ? MAP_FIXED_NOREPLACE : 0);
@@ -274,6 +280,22 @@ typedef struct MapRequest {
     int protection, flags, fd;
 } MapRequest;
 
+static bool wants_huge_pages(const MapRequest *request)
+{
+    return (request->flags & (MAP_TYPE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS) &&
+           !(request->flags & NEVER_HUGE) && request->protection & PROT_WRITE && request->size >= HUGE_AT_LEAST;
+}
+
+/* What huge pages can back lies at a multiple of their size where there is room for that. */
+static uint64_t find_place(const GuestMemory *memory, const MapRequest *request)
+{
+    uint64_t found = wants_huge_pages(request)
+                         ? memory_find_free(memory, request->size + HUGE_PAGE - GUEST_PAGE_SIZE) : 0;
+    uint64_t to_multiple = -(uint64_t)(uintptr_t)memory_host(memory, found) & (HUGE_PAGE - 1);
+
+    return found ? found + to_multiple : memory_find_free(memory, request->size);
+}
+
 /* Where it goes, or an errno value. */
 static int64_t choose_place(GuestMemory *memory, const MapRequest *request)
 {
@@ -287,7 +309,7 @@ static int64_t choose_place(GuestMemory *memory, const MapRequest *request)
         is_free(memory, hint, hint + request->size)) {
         return (int64_t)hint;
     }
-    uint64_t found = memory_find_free(memory, request->size);
+    uint64_t found = find_place(memory, request);
     return found ? (int64_t)found : -ENOMEM;
 }
 
@@ -306,6 +328,9 @@ static int64_t map_at(GuestMemory *memory, uint64_t address, const MapRequest *r
                       request->fd, (off_t)request->offset);
     if (host == MAP_FAILED) {
         return errno == EEXIST ? -ENOMEM : -errno;
+    }
+    if (wants_huge_pages(request)) {
+        madvise(host, request->size, MADV_HUGEPAGE); /* a kernel without them says no */
     }
     set_range(memory, (MemoryRange){ address, address + request->size, request->protection & ALL_PROTECTION,
                                      shared != MAP_PRIVATE, MEMORY_PLAIN });
