@@ -34,10 +34,23 @@ static const char *type_of(const Guest *guest, unsigned row)
                                                : "int";
 }
 
-void gdb_describe(const Guest *guest, StrBuf *xml)
+unsigned gdb_register_count(const Guest *guest)
 {
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < guest->ir.register_count; i++) {
+        count += is_described(guest, &guest->ir.registers[i]);
+    }
+    return count;
+}
+
+void gdb_describe(const Gdb *gdb, StrBuf *xml)
+{
+    const Guest *guest = gdb->target->guest;
+
     strbuf_printf(xml, "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n<target version=\"1.0\">\n"
-                       "<architecture>%s</architecture>\n<osabi>GNU/Linux</osabi>\n", guest->gdb_architecture);
+                       "<architecture>%s</architecture>\n", guest->gdb_architecture);
+    strbuf_append(xml, gdb->target->object ? "<osabi>GNU/Linux</osabi>\n" : "");
     for (unsigned group = 0; group < guest->gdb_feature_count; group++) {
         strbuf_printf(xml, "<feature name=\"%s\">\n", guest->gdb_features[group]);
         for (unsigned i = 0; i < guest->ir.register_count; i++) {
@@ -48,6 +61,9 @@ void gdb_describe(const Guest *guest, StrBuf *xml)
             }
         }
         strbuf_append(xml, "</feature>\n");
+    }
+    if (gdb->target->list) {
+        gdb->target->list(gdb->data, gdb_register_count(guest), xml);
     }
     strbuf_append(xml, "</target>\n");
 }

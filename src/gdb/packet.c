@@ -14,81 +14,146 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int read_byte(Gdb *gdb)
+enum { INTERRUPT = 3 };
+
+void gdb_link_init(GdbLink *link, int fd)
 {
-    if (gdb->input_used == gdb->input_count) {
-        ssize_t count;
-        do {
-            count = read(gdb->fd, gdb->input, sizeof gdb->input);
-        } while (count < 0 && errno == EINTR);
-        if (count <= 0) {
-            gdb->gone = true;
-            return -1;
-        }
-        gdb->input_used = 0;
-        gdb->input_count = (size_t)count;
-    }
-    return gdb->input[gdb->input_used++];
+    link->fd = fd;
+    link->received = -1;
+    link->no_acknowledge = link->gone = false;
+    link->input_used = link->input_count = link->length = 0;
 }
 
-static void write_all(Gdb *gdb, const char *bytes, size_t size)
+/* A file descriptor comes with the first byte of what it was sent with. */
+static ssize_t receive(GdbLink *link)
 {
-    for (size_t done = 0; done < size && !gdb->gone;) {
-        ssize_t count = send(gdb->fd, bytes + done, size - done, MSG_NOSIGNAL);
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec vector = { link->input, sizeof link->input };
+    struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control,
+                              .msg_controllen = sizeof control };
+    ssize_t count = recvmsg(link->fd, &message, MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *header = count > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+        if (link->received >= 0) {
+            close(link->received);
+        }
+        memcpy(&link->received, CMSG_DATA(header), sizeof link->received);
+    }
+    return count;
+}
+
+static int read_byte(GdbLink *link)
+{
+    if (link->input_used == link->input_count) {
+        ssize_t count;
+        do {
+            count = receive(link);
+        } while (count < 0 && errno == EINTR);
+        if (count <= 0) {
+            link->gone = true;
+            return -1;
+        }
+        link->input_used = 0;
+        link->input_count = (size_t)count;
+    }
+    return link->input[link->input_used++];
+}
+
+static void write_all(GdbLink *link, const char *bytes, size_t size, int fd)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = { .header = { CMSG_LEN(sizeof fd), SOL_SOCKET, SCM_RIGHTS } };
+
+    memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+    for (size_t done = 0; done < size && !link->gone;) {
+        struct iovec vector = { (char *)bytes + done, size - done };
+        struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
+        if (fd >= 0 && !done) {
+            message.msg_control = &control;
+            message.msg_controllen = sizeof control;
+        }
+        ssize_t count = sendmsg(link->fd, &message, MSG_NOSIGNAL);
         if (count < 0 && errno != EINTR) {
-            gdb->gone = true;
+            link->gone = true;
         }
         done += count > 0 ? (size_t)count : 0;
     }
 }
 
 /* Behind the $: false where it is longer than we take, or its sum is wrong. */
-static bool read_body(Gdb *gdb, size_t *length)
+static bool read_body(GdbLink *link)
 {
+    size_t length = 0;
     uint8_t sum = 0;
     char digits[3] = { 0 };
     int byte;
 
-    *length = 0;
-    while ((byte = read_byte(gdb)) >= 0 && byte != '#') {
+    while ((byte = read_byte(link)) >= 0 && byte != '#') {
         sum = (uint8_t)(sum + byte);
         if (byte == '}') {
-            byte = read_byte(gdb);
+            byte = read_byte(link);
             sum = (uint8_t)(sum + byte);
             byte ^= 0x20;
         }
-        if (*length < GDB_PACKET_MAXIMUM) {
-            gdb->packet[*length] = (char)byte;
+        if (length < GDB_PACKET_MAXIMUM) {
+            link->packet[length] = (char)byte;
         }
-        ++*length;
+        length++;
     }
-    digits[0] = (char)read_byte(gdb);
-    digits[1] = (char)read_byte(gdb);
-    return *length <= GDB_PACKET_MAXIMUM && strtoul(digits, NULL, 16) == sum;
+    digits[0] = (char)read_byte(link);
+    digits[1] = (char)read_byte(link);
+    if (length > GDB_PACKET_MAXIMUM || strtoul(digits, NULL, 16) != sum) {
+        return false;
+    }
+    link->packet[length] = 0;
+    link->length = length;
+    return true;
 }
 
-int gdb_packet_read(Gdb *gdb)
+GdbItem gdb_link_next(GdbLink *link)
 {
-    size_t length = 0;
-
-    while (!gdb->gone) {
-        int byte = read_byte(gdb);
+    while (!link->gone) {
+        int byte = read_byte(link);
+        if (byte == INTERRUPT) {
+            return GDB_ITEM_INTERRUPT;
+        }
         if (byte != '$') {
-            continue; /* acknowledgements; an interrupt where all stands already */
+            continue; /* acknowledgements */
         }
-        bool good = read_body(gdb, &length);
-        if (!gdb->no_acknowledge) {
-            write_all(gdb, good ? "+" : "-", 1);
+        bool good = read_body(link);
+        if (!link->no_acknowledge) {
+            write_all(link, good ? "+" : "-", 1, -1);
         }
-        if (good && !gdb->gone) {
-            gdb->packet[length] = 0;
-            return (int)length;
+        if (good && !link->gone) {
+            return GDB_ITEM_PACKET;
         }
     }
-    return -1;
+    return GDB_ITEM_END;
 }
 
-void gdb_packet_write(Gdb *gdb, const char *bytes, size_t size)
+bool gdb_link_packet(GdbLink *link)
+{
+    GdbItem item;
+
+    do {
+        item = gdb_link_next(link);
+    } while (item == GDB_ITEM_INTERRUPT); /* all stands already */
+    return item == GDB_ITEM_PACKET;
+}
+
+bool gdb_link_ready(GdbLink *link)
+{
+    struct pollfd poll_fd = { link->fd, POLLIN, 0 };
+    return link->input_used < link->input_count || poll(&poll_fd, 1, 0) > 0;
+}
+
+void gdb_link_write(GdbLink *link, const char *bytes, size_t size, int fd)
 {
     AUTO_STRBUF(packet);
     uint8_t sum = 0;
@@ -107,7 +172,85 @@ void gdb_packet_write(Gdb *gdb, const char *bytes, size_t size)
     }
     snprintf(end, sizeof end, "#%02x", sum);
     strbuf_append(&packet, end);
-    write_all(gdb, strbuf_text(&packet), packet.length);
+    write_all(link, strbuf_text(&packet), packet.length, fd);
+}
+
+void gdb_link_write_text(GdbLink *link, const char *text)
+{
+    gdb_link_write(link, text, strlen(text), -1);
+}
+
+void gdb_link_interrupt(GdbLink *link)
+{
+    const char byte = INTERRUPT;
+    write_all(link, &byte, 1, -1);
+}
+
+/* -- what packets are made of ------------------------------------------------------------------------------------------ */
+
+void gdb_append_hex(StrBuf *text, const void *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        strbuf_printf(text, "%02x", ((const uint8_t *)bytes)[i]);
+    }
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+size_t gdb_parse_hex(const char *text, uint8_t *bytes, size_t size)
+{
+    size_t i = 0;
+
+    for (; i < size && hex_digit(text[2 * i]) >= 0 && hex_digit(text[2 * i + 1]) >= 0; i++) {
+        bytes[i] = (uint8_t)(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
+    }
+    return i;
+}
+
+uint64_t gdb_parse_number(char **at)
+{
+    uint64_t value = strtoull(*at, at, 16);
+    *at += **at == ',' || **at == ':' || **at == ';' || **at == '=';
+    return value;
+}
+
+bool gdb_can(const char *words, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (const char *at = words; at; at = strpbrk(at, ";:")) {
+        at += *at == ';' || *at == ':';
+        if (!strncmp(at, name, length) && at[length] == '+' && (at[length + 1] == ';' || !at[length + 1])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *parse_id(const char *text, int *id)
+{
+    char *end = (char *)text + 2;
+
+    *id = -1;
+    if (strncmp(text, "-1", 2)) {
+        *id = (int)strtoul(text, &end, 16);
+    }
+    return end;
+}
+
+const char *gdb_parse_thread(const char *text, int *process, int *thread)
+{
+    int ignored;
+
+    if (*text != 'p') {
+        return parse_id(text, thread);
+    }
+    text = parse_id(text + 1, process ? process : &ignored);
+    *thread = -1;
+    return *text == '.' ? parse_id(text + 1, thread) : text;
 }
 
 /* -- connecting ------------------------------------------------------------------------------------------------------ */
@@ -115,12 +258,12 @@ void gdb_packet_write(Gdb *gdb, const char *bytes, size_t size)
 static int listen_path(const char *path)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (strlen(path) >= sizeof address.sun_path) {
         errno = ENAMETOOLONG;
         return -1;
     }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     strcpy(address.sun_path, path);
     unlink(path);
     return fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 1) ? -1 : fd;
@@ -133,12 +276,14 @@ static int listen_port(const char *where)
     const char *colon = strrchr(where, ':');
     AUTO_FREE char *host = string_copy_length(where, colon ? (size_t)(colon - where) : 0);
     unsigned long port = strtoul(colon ? colon + 1 : where, NULL, 10);
-    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool known = !*host || !strcmp(host, "localhost") || inet_pton(AF_INET, host, &address.sin_addr) == 1;
+    int on = 1;
 
-    if (port > UINT16_MAX || (*host && inet_pton(AF_INET, host, &address.sin_addr) != 1)) {
+    if (port > UINT16_MAX || !known) {
         errno = EINVAL;
         return -1;
     }
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     address.sin_port = htons((uint16_t)port);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     return fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 1) ? -1 : fd;
@@ -150,28 +295,41 @@ static bool is_port(const char *where)
     return *digits && strspn(digits, "0123456789") == strlen(digits) && !strchr(where, '/');
 }
 
-Gdb *gdb_listen(const char *where, const GdbTarget *target, void *data, Error **error)
+int gdb_listen(const char *option, const char *where, Error **error)
 {
-    int on = 1, listener = is_port(where) ? listen_port(where) : listen_path(where);
-    int fd = listener < 0 ? -1 : accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    int listener = is_port(where) ? listen_port(where) : listen_path(where);
 
-    if (fd < 0) {
-        error_set_errno(error, errno, "-g %s: cannot wait for a debugger there", where);
-        return NULL;
+    if (listener < 0) {
+        error_set_errno(error, errno, "%s %s: cannot wait for a debugger there", option, where);
     }
-    close(listener);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return listener;
+}
+
+int gdb_accept(int listener)
+{
+    int on = 1, fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+    if (fd >= 0) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    return fd;
+}
+
+Gdb *gdb_new(int fd, bool is_channel, const GdbTarget *target, void *data)
+{
     Gdb *gdb = NEW(Gdb);
+
     gdb->target = target;
     gdb->data = data;
-    gdb->fd = fd;
+    gdb_link_init(&gdb->link, fd);
+    gdb->link.no_acknowledge = is_channel;
     return gdb;
 }
 
 void gdb_free(Gdb *gdb)
 {
     if (gdb) {
-        close(gdb->fd);
+        close(gdb->link.fd);
         strbuf_free(&gdb->reply);
         free(gdb);
     }
@@ -179,18 +337,22 @@ void gdb_free(Gdb *gdb)
 
 int gdb_fd(const Gdb *gdb)
 {
-    return gdb->fd;
+    return gdb->link.fd;
+}
+
+bool gdb_follows_forks(const Gdb *gdb)
+{
+    return gdb->forks;
 }
 
 bool gdb_wants_stop(Gdb *gdb)
 {
-    enum { INTERRUPT = 3 };
-    struct pollfd poll_fd = { gdb->fd, POLLIN, 0 };
+    GdbLink *link = &gdb->link;
 
-    while (!gdb->gone && (gdb->input_used < gdb->input_count || poll(&poll_fd, 1, 0) > 0)) {
-        if (read_byte(gdb) == INTERRUPT) {
+    while (!link->gone && gdb_link_ready(link)) {
+        if (gdb_link_next(link) == GDB_ITEM_INTERRUPT) {
             return true;
         }
     }
-    return gdb->gone;
+    return link->gone;
 }

@@ -8,6 +8,7 @@
  */
 #include "base/error.h"
 #include "cpu/guest.h"
+#include "user/debug.h"
 #include "user/options.h"
 #include "user/path.h"
 #include "user/proc.h"
@@ -34,7 +35,8 @@ typedef struct ExecRequest {
     PathBuffer path;
     char lines[SCRIPT_DEPTH][SCRIPT_LINE];   /* what scripts begin with: the interpreters' names lie in them */
     size_t total;
-    char fd_text[12], self_text[12], base_text[24], reserved_text[24], stack_text[24];
+    char fd_text[12], self_text[12], debug_text[12], base_text[24], reserved_text[24], stack_text[24];
+    int channel; /* to the debugger; -1: nobody debugs */
     int fd; /* the program's file, where no name leads to it; -1: one does */
 } ExecRequest;
 
@@ -219,6 +221,10 @@ static void make_command(ExecRequest *request)
         snprintf(request->fd_text, sizeof request->fd_text, "%d", request->fd);
         add_option(request, "-program-fd", request->fd_text);
     }
+    if (request->channel >= 0) {
+        snprintf(request->debug_text, sizeof request->debug_text, "%d", request->channel);
+        add_option(request, "-debug-fd", request->debug_text);
+    }
     add_option(request, "-0", request->arguments.count ? request->arguments.items[0] : "");
     vec_push(&request->command, (char *)"--");
     vec_push(&request->command, request->path.text);
@@ -261,12 +267,14 @@ static int64_t run(ExecRequest *request)
         return host_call(request->task, SYS_execve, (uintptr_t)request->path.text,
                          (uintptr_t)request->arguments.items, (uintptr_t)request->environment.items, 0, 0, 0);
     }
+    request->channel = debug_exec_begin(request->task);
     make_command(request);
     int self = request->task->process->self;
     fcntl(self, F_SETFD, 0);
     result = host_call(request->task, SYS_execveat, (uint64_t)self, (uintptr_t)"", (uintptr_t)request->command.items,
                        (uintptr_t)request->environment.items, AT_EMPTY_PATH, 0);
     fcntl(self, F_SETFD, FD_CLOEXEC);
+    debug_exec_failed(request->task);
     return result;
 }
 

@@ -112,7 +112,7 @@ static bool parse_fd(const char *value, int *fd, Error **error)
     return true;
 }
 
-/* Both are of our own making, for execve: of a file without a name, and of ourselves where there is no /proc. */
+/* These are of our own making, for execve: of a file without a name, of ourselves, of the debugger that stays. */
 static bool set_program_fd(Parse *parse, const char *value, Error **error)
 {
     return parse_fd(value, &parse->options->program_fd, error);
@@ -121,6 +121,11 @@ static bool set_program_fd(Parse *parse, const char *value, Error **error)
 static bool set_self_fd(Parse *parse, const char *value, Error **error)
 {
     return parse_fd(value, &parse->options->self_fd, error);
+}
+
+static bool set_debug_fd(Parse *parse, const char *value, Error **error)
+{
+    return parse_fd(value, &parse->options->debug_fd, error);
 }
 
 static bool set_base(Parse *parse, const char *value, Error **error)
@@ -200,6 +205,7 @@ static const struct OptionRow {
     { "strace", "QEMU_STRACE", NULL, set_strace, "log system calls" },
     { "self-fd", NULL, "fd", set_self_fd, "the emulator's own file, open already" },
     { "program-fd", NULL, "fd", set_program_fd, "the program's file, open already" },
+    { "debug-fd", NULL, "fd", set_debug_fd, "the connection to a debugger, open already" },
     { "version", "QEMU_VERSION", NULL, print_version, "print the version" },
 };
 

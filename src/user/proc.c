@@ -304,6 +304,18 @@ int64_t proc_open(Task *task, ProcFile file, const char *path, uint64_t flags)
     return open_text(&text, flags);
 }
 
+bool proc_text(Task *task, const char *name, StrBuf *text)
+{
+    AUTO_FREE char *path = string_format("/proc/self/%s", name);
+    ProcFile file = proc_find(task->process, path);
+
+    if (file <= PROC_EXE) {
+        return false;
+    }
+    files[file].make(task, path, text);
+    return true;
+}
+
 /* -- what the host's kernel shows ---------------------------------------------------------------------------------------- */
 
 /* The heap stays the host's own: brk works on it. */

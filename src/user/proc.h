@@ -3,6 +3,8 @@
 
 #include "user/process.h"
 
+typedef struct StrBuf StrBuf;
+
 typedef enum ProcFile {
     PROC_NONE, /* the host's will do */
     PROC_EXE,
@@ -20,5 +22,7 @@ typedef enum ProcFile {
 ProcFile proc_find(const Process *process, const char *path);
 /* A file with what the guest is to see, to be read; -errno where it cannot be made, or may not be opened so. */
 int64_t proc_open(Task *task, ProcFile file, const char *path, uint64_t flags);
+/* The same text of a file below /proc/self, by its name; false: it is the host's. */
+bool proc_text(Task *task, const char *name, StrBuf *text);
 /* Tells the host's kernel what its own files of this process are to show. */
 void proc_show_program(Process *process);

@@ -80,12 +80,13 @@ struct Task {
     uint64_t robust_list;
     struct ExecRequest *exec;  /* of an execve under way: a child that shares memory leaves it behind */
     bool restarting;           /* the signal that waits interrupted a call, which is begun anew unless its handler says no */
-    uint8_t debug_action;      /* GdbAction: what the debugger lets the thread do */
+    uint8_t debug_action;      /* of GdbResume: what the debugger lets the thread do */
     uint8_t debug_watch;       /* GdbPoint + 1 of a watchpoint that was met */
     bool debug_reported;       /* the thread has stopped since it was let go */
     uint64_t debug_watch_address;
     int debug_signal;          /* that the debugger has for the thread */
     siginfo_t debug_info;      /* of the last signal that it was told of */
+    uint64_t debug_range_start, debug_range_end; /* a step goes on within */
     bool ended;                /* the thread is to end */
     int exit_status;
 };

@@ -222,8 +222,9 @@ static void deliver(Task *task, const siginfo_t *told)
 {
     siginfo_t own = *told, *info = &own;
 
-    own.si_signo = debug_signal(task, told);
-    if (!own.si_signo) {
+    int number = debug_signal(task, &own);
+    own.si_signo = number;
+    if (!number) {
         return; /* the debugger keeps it */
     }
     SignalAction action = take_action(task, info->si_signo);

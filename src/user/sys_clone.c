@@ -326,7 +326,8 @@ typedef struct SharedStart {
     SignalActions actions;
     CloneRequest request;
     int pidfd;
-    bool waits;        /* the guest's own thread waits for the child */
+    Task *parent;
+    DebugFork debug;
 } SharedStart;
 
 static void run_shared(void *data)
@@ -341,10 +342,11 @@ static void run_shared(void *data)
     tell_tid(task, &shared->request);
     join_process(task);
     start_report(&shared->start, task->tid);
+    debug_vfork_child(task, shared->parent, &shared->debug);
     signals_set_mask(task, task->mask);
     task_run(task);
     announce_end(task);
-    _exit(task->exit_status);
+    process_exit(task, task->exit_status);
 }
 
 /* Until the child has ended or has become another program: its ID or an error. */
@@ -385,6 +387,7 @@ static SharedStart *new_shared(Task *task, const CloneRequest *request)
     Process *process = &shared->process;
 
     shared->request = *request;
+    shared->parent = task;
     *process = *task->process;
     mutex_init(&process->lock);
     list_init(&process->tasks);
@@ -426,8 +429,10 @@ static int64_t clone_shared(Task *task, const CloneRequest *request)
     }
     user_set_mask(SIG_SETMASK, &all, NULL);
     if (request->flags & CLONE_VFORK) {
+        debug_vfork_begin(task, &shared->process, &shared->debug);
         result = run_child(shared);
         task_set_current(task);
+        debug_vfork_end(task, &shared->debug);
     } else {
         shared->request.flags |= CLONE_VFORK;
         result = start_thread(run_donor, shared) ? start_wait(&shared->start) : -EAGAIN;
@@ -484,9 +489,11 @@ static int64_t host_fork(const CloneRequest *request, int *pidfd)
 static int64_t clone_process(Task *task, const CloneRequest *request)
 {
     const uint64_t all = ALL_SIGNALS;
+    DebugFork fork;
     int pidfd = -1;
 
     user_set_mask(SIG_SETMASK, &all, NULL);
+    debug_fork_begin(task, &fork);
     fork_begin(task->process);
     int64_t child = host_fork(request, &pidfd);
     fork_end(task, !child);
@@ -494,18 +501,21 @@ static int64_t clone_process(Task *task, const CloneRequest *request)
         CloneRequest own = *request;
         own.flags &= ~(uint64_t)CLONE_PARENT_SETTID;
         task->robust_list = 0;
-        debug_forget(task);
         if (request->clear_handlers) {
             signals_clear(task->process);
         }
         tell_tid(task, &own);
         task_abi(task)->start_child(task->cpu, task->cpu, request->stack, request->flags & CLONE_SETTLS, request->tls);
+        debug_fork_child(task, &fork);
     } else if (child > 0) {
         int tid = (int)child;
         if (request->flags & CLONE_PARENT_SETTID) {
             memory_write(task_memory(task), request->parent_tid, &tid, sizeof tid);
         }
         give_pidfd(task, request, pidfd);
+    }
+    if (child) {
+        debug_fork_parent(task, &fork, (int)child);
     }
     signals_set_mask(task, task->mask);
     return child;

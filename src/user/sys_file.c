@@ -1,4 +1,5 @@
 /* System calls on files that are more than a forwarded call. */
+#include "user/debug.h"
 #include "user/path.h"
 #include "user/proc.h"
 #include "user/syscall_functions.h"
@@ -45,35 +46,39 @@ int64_t sys_openat(Task *task, const uint64_t *a)
     return result ? result : host_call(task, SYS_openat, a[0], host, a[2], a[3], 0, 0);
 }
 
-/* The emulator's own file is no file of the guest's. */
-int64_t sys_close(Task *task, const uint64_t *a)
+/* The emulator's own files are no files of the guest's. */
+static bool is_own(const Task *task, int fd)
 {
-    return (int)a[0] == task->process->self ? -EBADF : host_call(task, SYS_close, a[0], 0, 0, 0, 0, 0);
+    return fd == task->process->self || debug_owns(task->process, fd);
 }
 
+int64_t sys_close(Task *task, const uint64_t *a)
+{
+    return is_own(task, (int)a[0]) ? -EBADF : host_call(task, SYS_close, a[0], 0, 0, 0, 0, 0);
+}
+
+/* Around our own. */
 int64_t sys_close_range(Task *task, const uint64_t *a)
 {
-    uint32_t first = (uint32_t)a[0], last = (uint32_t)a[1], self = (uint32_t)task->process->self;
+    enum { OWN_HIGHEST = 1024 };
+    uint32_t first = (uint32_t)a[0], last = (uint32_t)a[1];
     int64_t result = 0;
 
     if (first > last) {
         return -EINVAL;
     }
-    if (self < first || self > last) {
-        return host_call(task, SYS_close_range, first, last, a[2], 0, 0, 0);
+    for (uint32_t fd = first; !result && fd < OWN_HIGHEST && fd <= last; fd++) {
+        if (is_own(task, (int)fd)) {
+            result = fd > first ? host_call(task, SYS_close_range, first, fd - 1, a[2], 0, 0, 0) : 0;
+            first = fd + 1;
+        }
     }
-    if (self > first) {
-        result = host_call(task, SYS_close_range, first, self - 1, a[2], 0, 0, 0);
-    }
-    if (!result && self < last) {
-        result = host_call(task, SYS_close_range, self + 1, last, a[2], 0, 0, 0);
-    }
-    return result;
+    return result || first > last ? result : host_call(task, SYS_close_range, first, last, a[2], 0, 0, 0);
 }
 
 int64_t sys_dup3(Task *task, const uint64_t *a)
 {
-    return (int)a[1] == task->process->self ? -EBADF : host_call(task, SYS_dup3, a[0], a[1], a[2], 0, 0, 0);
+    return is_own(task, (int)a[1]) ? -EBADF : host_call(task, SYS_dup3, a[0], a[1], a[2], 0, 0, 0);
 }
 
 int64_t sys_pipe2(Task *task, const uint64_t *a)

@@ -3,9 +3,10 @@
 
     gdb.py MYNA_USER GUEST_COMPILER
 
-With gdb-multiarch, where it is installed, also a short session of its own. Exit status 77 (skipped) where there is no
-compiler for the guest.
+First by packets of our own, then by gdb-multiarch: threads, watchpoints, files of the target, children of fork and vfork,
+new programs. Exit status 77 (skipped) where there is no compiler for the guest.
 """
+import contextlib
 import os
 import re
 import shutil
@@ -73,6 +74,18 @@ class Stub:
         return int.from_bytes(bytes.fromhex(self.ask(f'p{number:x}')), 'little')
 
 
+@contextlib.contextmanager
+def program(*command, folder=None):
+    """A process that does not outlive what is done with it."""
+    process = subprocess.Popen(command, cwd=folder)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
 def expect(got, wanted, what):
     if not re.match(wanted, got):
         sys.exit(f'{what}: {got!r}, not {wanted!r}')
@@ -116,7 +129,7 @@ def interrupted(emulator, folder):
         file.write('#include <unistd.h>\nint main(void) { for (;;) { pause(); } }\n')
     subprocess.run([sys.argv[2], '-static', 'wait.c', '-o', 'wait'], cwd=folder, check=True)
     path = os.path.join(folder, 'wait.socket')
-    with subprocess.Popen([emulator, '-g', path, os.path.join(folder, 'wait')]) as process:
+    with program(emulator, '-g', path, os.path.join(folder, 'wait')) as process:
         stub = Stub(path)
         stub.send('vCont;c')
         time.sleep(0.3)
@@ -126,19 +139,129 @@ def interrupted(emulator, folder):
         process.wait(20)
 
 
-def by_gdb(emulator, folder):
+CHILDREN = r"""
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+volatile int watched, table[4];
+__attribute__((noinline)) void in_child(int n) { watched = n; }
+__attribute__((noinline)) void in_parent(int n) { watched = n; }
+__attribute__((noinline)) int deepest(int n) { table[n & 3] = n; return n * 2; }
+__attribute__((noinline)) int middle(int n) { return deepest(n + 1) + 1; }
+static void *worker(void *argument)
+{
+    for (int i = 0; i < 3; i++) {
+        watched += middle(i);
+    }
+    return argument;
+}
+int main(int argc, char **argv)
+{
+    int status;
+    pthread_t threads[2];
+    if (argc > 1) {
+        return middle(20) == 43 ? 5 : 6;
+    }
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGUSR2, in_parent);
+    if (!fork()) {
+        in_child(1);
+        _exit(3);
+    }
+    wait(&status);
+    in_parent(WEXITSTATUS(status));
+    if (!vfork()) {
+        execl(argv[0], argv[0], "again", NULL);
+        _exit(9);
+    }
+    wait(&status);
+    in_parent(WEXITSTATUS(status));
+    for (int i = 0; i < 2; i++) {
+        pthread_create(&threads[i], NULL, worker, NULL);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    raise(SIGUSR2);
+    return 7;
+}
+"""
+
+# What gdb is told, what it must say, in this order, and the program's exit status; None: gdb kills it.
+SESSIONS = [
+    ('a program and its libraries',
+     ['break deepest', 'continue', 'bt', 'info sharedlibrary', 'info proc mappings', 'info threads', 'delete', 'continue'],
+     [r'hit Breakpoint 1.*deepest', r'#1 .*middle \(n=n@entry=0\)', r'#2 .*worker', r'Yes.*target:/lib/libc.so.6',
+      r'r-xp.*children', r'\[stack\]', r'children\).*deepest', r'SIGUSR2'], None),
+    ('steps and watchpoints',
+     ['break middle', 'continue', 'watch watched', 'rwatch table[1]', 'delete 1', 'continue', 'continue', 'delete', 'step',
+      'hbreak in_parent', 'continue', 'continue', 'continue'],
+     [r'Hardware watchpoint 2: watched', r'Hardware read watchpoint 3', r'Hardware watchpoint 2: watched',
+      r'Old value = ', r'New value = ', r'SIGUSR2', r'Breakpoint 4, in_parent \(n=12\)', r'exited with code 07'], 7),
+    ('a parent', ['break in_parent', 'continue', 'continue', 'delete', 'handle SIGUSR2 nostop noprint pass', 'continue'],
+     [r'Detaching after fork', r'in_parent \(n=3\)', r'Detaching after vfork', r'in_parent \(n=5\)',
+      r'exited with code 07'], 7),
+    ('a child', ['set follow-fork-mode child', 'break in_child', 'continue', 'bt', 'continue'],
+     [r'Attaching after .* fork to child', r'Detaching after fork from parent', r'Thread 2.1 hit Breakpoint 1.*in_child',
+      r'#1 .*main', r'exited with code 03'], 7),
+    ('both', ['set detach-on-fork off', 'set schedule-multiple on', 'break in_child', 'continue', 'inferior 1', 'bt',
+              'kill inferiors 1 2'],
+     [r'New inferior 2', r'Thread 2.1 hit Breakpoint 1', r'Switching to inferior 1', r'#0 '], None),
+    ('a new program', ['catch fork', 'catch vfork', 'catch exec', 'continue', 'continue', 'set follow-fork-mode child',
+                       'continue', 'break deepest', 'continue', 'bt', 'continue'],
+     [r'Catchpoint 1 \(forked process', r'Catchpoint 2 \(vforked process', r'vfork to child', r'is executing new program',
+      r'deepest \(n=n@entry=21\)', r'#2 .*main', r'exited with code 05'], 7),
+    ('a signal', ['continue', 'print $_siginfo.si_signo', 'print $_siginfo._sifields._kill',
+                  'set var $_siginfo._sifields._kill.si_uid = 77', 'print $_siginfo._sifields._kill.si_uid', 'detach'],
+     [r'SIGUSR2', r'\$1 = 12', r'si_pid = \d+', r'\$2|77', r'detached'], 7),
+]
+
+
+def wait_for(path):
+    for _ in range(2000):
+        if os.path.exists(path):
+            return
+        time.sleep(0.01)
+    sys.exit(f'{path} does not come')
+
+
+def by_gdb(emulator, folder, session):
+    name, commands, wanted, status = session
     path = os.path.join(folder, 'gdb.socket')
-    commands = [f'target remote {path}', 'break worker', 'continue', 'info threads', 'bt 1', 'delete', 'continue',
-                'signal 0']
-    with subprocess.Popen([emulator, '-L', '/usr/riscv64-linux-gnu', '-g', path, os.path.join(folder, 'dynamic')]) as process:
-        time.sleep(0.5)
-        done = subprocess.run(['gdb-multiarch', '-nx', '-batch', '-ex', 'set sysroot /usr/riscv64-linux-gnu',
-                               *[word for command in commands for word in ('-ex', command)],
-                               os.path.join(folder, 'dynamic')], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              check=False, timeout=100)
-        text = done.stdout.decode()
-        if process.wait(20) != 7 or 'worker' not in text or 'SIGUSR2' not in text:
-            sys.exit(f'gdb: {text}')
+    commands = ['set sysroot target:', 'set confirm off', 'set breakpoint pending on', f'target remote {path}', *commands]
+    with program(emulator, '-L', '/usr/riscv64-linux-gnu', '-g', path, './children', folder=folder) as process:
+        wait_for(path)
+        done = subprocess.run(['gdb-multiarch', '-nx', '-batch', *[w for c in commands for w in ('-ex', c)]],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                              timeout=100)
+        ended = process.wait(60)
+    os.unlink(path)
+    text = done.stdout.decode(errors='replace')
+    at = 0
+    for pattern in wanted:
+        match = re.compile(pattern).search(text, at)
+        if not match:
+            sys.exit(f'gdb, {name}: no {pattern!r} where it should be in\n{text}')
+        at = match.end()
+    if ended != (status if status is not None else -9):
+        sys.exit(f'gdb, {name}: the program ended with {ended}\n{text}')
+
+
+def late(emulator, folder):
+    """A debugger that comes while the program runs, cannot follow forks, and leaves again."""
+    path = os.path.join(folder, 'late-%d.socket')
+    with program(emulator, '-g', path + ',suspend=n', os.path.join(folder, 'wait')) as process:
+        path = path.replace('%d', str(process.pid))
+        wait_for(path)
+        stub = Stub(path)
+        expect(stub.ask('?'), 'T0[25]thread:', 'the program as it is found')
+        assert stub.ask('qfThreadInfo') != 'l'
+        expect(stub.ask('D'), 'OK', 'leaving')
+        stub.socket.close()
+        time.sleep(0.1)
+        assert process.poll() is None
+        process.kill()
 
 
 def main():
@@ -148,19 +271,22 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, 'program.c'), 'w', encoding='utf-8') as file:
             file.write(SOURCE)
-        for name, link in ('program', ['-static']), ('dynamic', []):
-            subprocess.run([compiler, '-g', '-O1', '-pthread', *link, 'program.c', '-o', name], cwd=folder, check=True)
+        with open(os.path.join(folder, 'children.c'), 'w', encoding='utf-8') as file:
+            file.write(CHILDREN)
+        for name, link in ('program', ['-static']), ('children', []):
+            subprocess.run([compiler, '-g', '-O1', '-pthread', *link, name + '.c', '-o', name], cwd=folder, check=True)
         names = subprocess.run([compiler.replace('gcc', 'nm'), 'program'], cwd=folder, check=True,
                                stdout=subprocess.PIPE).stdout.decode()
         places = {line.split()[2]: int(line.split()[0], 16) for line in names.splitlines() if len(line.split()) == 3}
         path = os.path.join(folder, 'socket')
-        with subprocess.Popen([emulator, '-g', path, os.path.join(folder, 'program')]) as process:
+        with program(emulator, '-g', path, os.path.join(folder, 'program')) as process:
             session(Stub(path), places)
             if process.wait(20) != 45:
                 sys.exit('another exit status')
         interrupted(emulator, folder)
-        if shutil.which('gdb-multiarch'):
-            by_gdb(emulator, folder)
+        late(emulator, folder)
+        for one in SESSIONS:
+            by_gdb(emulator, folder, one)
 
 
 if __name__ == '__main__':
