@@ -132,6 +132,8 @@ struct BlockDriver {
     /* `options`: of create_type. `file_options`: for block_create_file. NULL: such images cannot be made. */
     bool (*create)(BlockGraph *graph, const char *filename, const void *options, const Json *file_options,
                    Error **error);
+    const Type *amend_type; /* NULL: none of its options can be changed */
+    bool (*amend)(BlockNode *node, const void *options, Error **error); /* of amend_type */
     /* `options`: of create_type, with the source's size; `source` may be NULL. NULL: it cannot tell. */
     bool (*measure)(const void *options, BlockEdge *source, BlockMeasure *measure, Error **error);
     bool has_backing; /* an image can name a backing file */

@@ -161,6 +161,42 @@ bool block_create(BlockGraph *graph, const BlockDriver *driver, const char *file
     return ok;
 }
 
+const Type *block_driver_amend_type(const BlockDriver *driver) { return driver->amend_type; }
+
+static bool check_amend_options(const BlockDriver *driver, const Json *options, Error **error)
+{
+    for (size_t i = 0; i < json_length(options); i++) {
+        const char *name = json_key(options, i);
+        if (!has_member(driver->amend_type, name)) {
+            error_set(error, "Invalid parameter '%s'", name);
+            if (has_member(driver->create_type, name)) {
+                error_add_hint(error, "This option is only supported for image creation\n");
+            }
+            return false;
+        }
+    }
+    return true;
+}
+
+bool block_amend(BlockNode *node, const Json *options, Error **error)
+{
+    const BlockDriver *driver = node->driver;
+    if (!driver->amend) {
+        return error_set(error, "Format driver '%s' does not support option amendment", driver->name);
+    }
+    void *values = mem_alloc0(driver->amend_type->size);
+    bool ok = check_amend_options(driver, options, error) &&
+              type_from_options(driver->amend_type, options, values, error);
+    if (ok) {
+        block_graph_drain_begin(node->graph);
+        ok = driver->amend(node, values, error);
+        block_graph_drain_end(node->graph);
+    }
+    type_clear(driver->amend_type, values);
+    free(values);
+    return ok;
+}
+
 bool block_measure(const BlockDriver *driver, const Json *options, BlockEdge *source, BlockMeasure *measure,
                    Error **error)
 {

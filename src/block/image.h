@@ -30,6 +30,11 @@ bool block_create_check(const BlockDriver *driver, const char *filename, const J
 bool block_create(BlockGraph *graph, const BlockDriver *driver, const char *filename, const Json *options,
                   Error **error);
 
+/* The options of `amend -o`; NULL where there are none. */
+const Type *block_driver_amend_type(const BlockDriver *driver);
+/* Changes what an image was made with. `options`: members of its driver's amend type, as texts. */
+bool block_amend(BlockNode *node, const Json *options, Error **error);
+
 /* How large the files of a new image would become that has the data of `source` (NULL: none). */
 typedef struct BlockMeasure {
     uint64_t required, fully_allocated; /* with the source's data; with all the disk written to */

@@ -13,40 +13,12 @@ import sys
 import tempfile
 import unittest
 
+from images import read_bitmaps
+
 PROGRAM = os.path.join(os.path.abspath(sys.argv.pop(1)), 'qemu-img')
 
 
-PEERS = {name: shutil.which(name) for name in ['qemu-img', 'qemu-io']}
-
-
-def read_bitmaps(path):
-    """The persistent bitmaps of a qcow2 image: of each name its flags, granularity and bits (a set)."""
-    with open(path, 'rb') as file:
-        image = file.read()
-    cluster = 1 << struct.unpack_from('>I', image, 20)[0]
-    size, = struct.unpack_from('>Q', image, 24)
-    at, = struct.unpack_from('>I', image, 100)
-    result = {}
-    while True:
-        kind, length = struct.unpack_from('>II', image, at)
-        if kind == 0:
-            return result
-        if kind == 0x23852875:
-            break
-        at += 8 + (length + 7) // 8 * 8
-    count, _, _, place = struct.unpack_from('>IIQQ', image, at + 8)
-    for _ in range(count):
-        table, entries, flags, _, bits, name_bytes, extra = struct.unpack_from('>QIIBBHI', image, place)
-        name = image[place + 24 + extra:place + 24 + extra + name_bytes].decode()
-        place += (24 + extra + name_bytes + 7) // 8 * 8
-        data = b''
-        for entry in struct.unpack_from(f'>{entries}Q', image, table):
-            start = entry & ~511
-            data += image[start:start + cluster] if start else bytes([0xff if entry & 1 else 0]) * cluster
-        number = int.from_bytes(data, 'little')
-        bitmap = {i for i in range((size + (1 << bits) - 1) >> bits) if number >> i & 1}
-        result[name] = (flags, 1 << bits, bitmap)
-    return result
+PEERS = {name: shutil.which(name, path=os.environ.get('QEMU_BIN')) for name in ['qemu-img', 'qemu-io']}
 
 
 def guessed(name):
@@ -455,6 +427,56 @@ class ImgTest(unittest.TestCase):
             self.run_img('rebase -u -F qcow2 -b nowhere third.qcow2')
             self.assertIn('backing file: nowhere\n', self.run_img('info third.qcow2').stdout)
         self.expect_error('commit -f raw src.raw', 'qemu-img: Image does not have a backing file\n')
+
+    def test_amend(self):
+        self.run_img('convert -O qcow2 src.raw a.qcow2')
+        self.run_img('snapshot -c one a.qcow2')
+        for options, shown in [('compat=0.10', 'compat: 0.10'), ('compat=v3,lazy_refcounts=on', 'lazy refcounts: true'),
+                               ('refcount_bits=2', 'refcount bits: 2'), ('lazy_refcounts=off', 'lazy refcounts: false'),
+                               ('compat=v2,refcount_bits=16', 'compat: 0.10'), ('compat=1.1', 'compat: 1.1')]:
+            self.assertEqual(self.run_img(f'amend -o {options} a.qcow2').stdout, '')
+            self.assertIn(f'    {shown}\n', self.run_img('info a.qcow2').stdout)
+            self.run_img('check -q a.qcow2')
+            for words in ['a.qcow2', '-l one a.qcow2']:
+                self.run_img(f'convert -O raw {words} out')
+                self.assertEqual(self.read('out'), self.data)
+        self.run_img('amend -o size=6M a.qcow2')
+        self.assertEqual(self.run_img('amend -p -o lazy_refcounts=on a.qcow2').stdout,
+                         '    (0.00/100%)\n    (100.00/100%)\n')
+        self.assertIn('virtual size: 6 MiB (6291456 bytes)\n', self.run_img('info a.qcow2').stdout)
+        for words, text in [
+                ('compat=v2 a.qcow2', 'Internal snapshots prevent downgrade of image'),
+                ('refcount_bits=1 a.qcow2', 'Cannot decrease refcount entry width to 1 bits: Cluster at offset '
+                                            '0x40000 has a refcount of 2'),
+                ('refcount_bits=3 a.qcow2', 'Refcount width must be a power of two and may not exceed 64 bits'),
+                ('compat=v9 a.qcow2', 'Unknown compatibility level v9'),
+                ('backing_file=src.raw a.qcow2', 'Cannot amend the backing file\nYou can use \'qemu-img rebase\' '
+                                                 'instead.'),
+                ('cluster_size=4k a.qcow2', 'Invalid parameter \'cluster_size\'\nThis option is only supported for '
+                                            'image creation'),
+                ('encrypt.state=active a.qcow2', 'Can\'t amend encryption options - encryption not present'),
+                ('data_file=x a.qcow2', 'data-file can only be set for images that use an external data file'),
+                ('data_file_raw=on a.qcow2', 'data-file-raw cannot be set on existing images'),
+                ('size=1000 a.qcow2', 'The new size must be a multiple of 512'),
+                ('compat=v3', 'Expecting one image file name')]:
+            self.expect_error(f'amend -o {words}', f'qemu-img: {text}\n')
+        self.expect_error('amend -f raw -o size=1M src.raw',
+                          "qemu-img: Format driver 'raw' does not support option amendment\n")
+        self.run_img('check -q a.qcow2')
+
+    def test_amend_damaged(self):
+        self.run_img('convert -O qcow2 src.raw a.qcow2')
+        image = bytearray(self.read('a.qcow2'))
+        table, = struct.unpack_from('>Q', image, 48)
+        block, = struct.unpack_from('>Q', image, table)
+        image[block + 6:block + 8] = b'\0\0'  # a cluster in use is not counted
+        with open(self.path('a.qcow2'), 'wb') as file:
+            file.write(image)
+        self.expect_error('amend -o refcount_bits=64 a.qcow2',
+                          "qemu-img: The image has errors: 'check -r all' may repair them\n")
+        self.run_img('check -r all -q a.qcow2')
+        self.run_img('amend -o refcount_bits=64 a.qcow2')
+        self.run_img('check -q a.qcow2')
 
     def test_locked(self):
         self.run_img('create -q -f qcow2 a.qcow2 1M')

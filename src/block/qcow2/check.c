@@ -27,6 +27,7 @@ typedef struct Check {
     uint32_t table_entries;
     bool rebuild; /* the counts in the file cannot be repaired one by one */
     bool counts_tables; /* those of refcounts, too */
+    unsigned order; /* that the counts are to get */
     int error;
     Error **message;
 } Check;
@@ -570,6 +571,54 @@ static int check_all(Check *check)
     return error;
 }
 
+/* Another width of all counts */
+
+static bool counts_fit(const Check *check, unsigned order)
+{
+    const Qcow2Header *header = &check->qcow2->header;
+    for (uint64_t i = 0; i < check->page_count; i++) {
+        for (uint64_t j = 0; check->pages[i] && j < BIT(PAGE_BITS); j++) {
+            if (check->pages[i][j] > mask_bits(1u << order)) {
+                return error_set(check->message, "Cannot decrease refcount entry width to %u bits: Cluster at offset "
+                                 "%#" PRIx64 " has a refcount of %" PRIu32, 1u << order,
+                                 ((i << PAGE_BITS) + j) << header->cluster_bits, check->pages[i][j]);
+            }
+        }
+    }
+    return true;
+}
+
+static void set_order(Qcow2 *qcow2, unsigned order)
+{
+    qcow2->header.refcount_order = order;
+    qcow2->block_bits = qcow2->header.cluster_bits + 3 - order;
+}
+
+/* The header names the new counts and their width at once. */
+static void run_order_change(void *data)
+{
+    Check *check = data;
+    Qcow2 *qcow2 = check->qcow2;
+    unsigned before = qcow2->header.refcount_order;
+    check->error = qcow2_flush_all(check->node);
+    check->error = check->error ? check->error : check_all(check);
+    if (check->error || check->result->corruptions || check->result->check_errors) {
+        check->error = check->error ? check->error : EIO;
+        return;
+    }
+    if (!counts_fit(check, check->order)) {
+        check->error = ERANGE;
+        return;
+    }
+    set_order(qcow2, check->order);
+    check->error = rebuild_counts(check);
+    if (check->error) {
+        set_order(qcow2, before);
+    } else {
+        check->error = block_flush(check->node->file);
+    }
+}
+
 /* It is whole now, and says so. */
 static int mark_repaired(Check *check)
 {
@@ -595,13 +644,36 @@ static void run_check(void *data)
     }
 }
 
+static void clear_check(Check *check)
+{
+    clear_counts(check);
+    free(check->pages);
+    free(check->table);
+}
+
+bool qcow2_change_refcount_order(BlockNode *node, unsigned order, Error **error)
+{
+    BlockCheck result = { 0 };
+    Check check = { .node = node, .qcow2 = node->state, .result = &result, .order = order, .message = error };
+    block_task_call(block_graph_runtime(node->graph), run_order_change, &check);
+    clear_check(&check);
+    if (result.corruptions || result.check_errors) {
+        return error_set(error, "The image has errors: 'check -r all' may repair them");
+    }
+    if (check.error) {
+        if (!error || !*error) {
+            error_set_errno(error, check.error, "Could not write the new refcounts");
+        }
+        return false;
+    }
+    return qcow2_reload(node, error);
+}
+
 bool qcow2_check(BlockNode *node, unsigned fix, BlockCheck *result, Error **error)
 {
     Check check = { .node = node, .qcow2 = node->state, .result = result, .fix = fix, .message = error };
     block_task_call(block_graph_runtime(node->graph), run_check, &check);
-    clear_counts(&check);
-    free(check.pages);
-    free(check.table);
+    clear_check(&check);
     if (check.error && (!error || !*error)) {
         return error_set_errno(error, check.error, "Check failed");
     }

@@ -283,6 +283,7 @@ static void store_fields(const Qcow2Header *header, uint8_t *bytes)
         store_be64(bytes + 72, header->incompatible);
         store_be64(bytes + 80, header->compatible);
         store_be64(bytes + 88, header->autoclear);
+        store_be32(bytes + 96, header->refcount_order);
     }
 }
 
@@ -369,7 +370,6 @@ static void store_constants(const Qcow2Header *header, uint8_t *bytes)
     store_be32(bytes + 4, header->version);
     store_be32(bytes + 20, header->cluster_bits);
     if (header->version >= 3) {
-        store_be32(bytes + 96, header->refcount_order);
         store_be32(bytes + 100, header->length);
         if (header->length > HEADER_V3) {
             bytes[HEADER_V3] = (uint8_t)header->compression;

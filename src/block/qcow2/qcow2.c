@@ -27,10 +27,10 @@ static bool open_data_file(BlockNode *node, Error **error)
     if (node->flags & BLOCK_OPEN_NO_DATA) {
         return true;
     }
-    qcow2->data = block_open_named_child(node, "data-file", qcow2->header.data_file, error);
-    if (!qcow2->data && !qcow2->header.data_file) {
-        error_prepend(error, "'data-file' is required for this image: ");
+    if (!qcow2->header.data_file && !block_has_child_options(node, "data-file")) {
+        return error_set(error, "'data-file' is required for this image");
     }
+    qcow2->data = block_open_named_child(node, "data-file", qcow2->header.data_file, error);
     return qcow2->data != NULL;
 }
 
@@ -306,6 +306,8 @@ const BlockDriver qcow2_driver = {
     .resize = qcow2_resize,
     .create_type = &Qcow2CreateOptions_type,
     .create = qcow2_create,
+    .amend_type = &Qcow2AmendOptions_type,
+    .amend = qcow2_amend,
     .measure = qcow2_measure,
     .has_backing = true,
     .facts = qcow2_facts,

@@ -319,6 +319,14 @@ bool qcow2_snapshot_create(BlockNode *node, const BlockSnapshot *snapshot, Error
 bool qcow2_snapshot_delete(BlockNode *node, const char *name, Error **error);
 bool qcow2_snapshot_apply(BlockNode *node, const char *name, Error **error);
 
+/* The table of snapshots as version 3 has it. */
+bool qcow2_snapshots_rewrite(BlockNode *node, Error **error);
+
+/* amend.c */
+
+/* `options`: Qcow2AmendOptions. */
+bool qcow2_amend(BlockNode *node, const void *options, Error **error);
+
 /* bitmap.c */
 
 /* Those of the image become the node's. */
@@ -354,6 +362,8 @@ bool qcow2_measure(const void *options, BlockEdge *source, BlockMeasure *measure
 /* check.c */
 
 bool qcow2_check(BlockNode *node, unsigned fix, BlockCheck *check, Error **error);
+/* Counts of 2^order bits; the image is checked before. */
+bool qcow2_change_refcount_order(BlockNode *node, unsigned order, Error **error);
 
 /* resize.c */
 

@@ -29,12 +29,13 @@ typedef struct Walk {
 
 static uint64_t maximum_refcount(const Qcow2 *qcow2) { return mask_bits(1u << qcow2->header.refcount_order); }
 
-static int visit_range(Walk *walk, uint64_t offset, uint64_t bytes, uint64_t *count)
+/* `most`: references that a cluster may have now. */
+static int visit_range(Walk *walk, uint64_t offset, uint64_t bytes, uint64_t most, uint64_t *count)
 {
     const Qcow2 *qcow2 = walk->node->state;
     int error = walk->change ? qcow2_change_refcounts(walk->node, walk->self, offset, bytes, walk->change) : 0;
     error = error ? error : qcow2_get_refcount(walk->node, walk->self, offset >> qcow2->header.cluster_bits, count);
-    return !error && walk->checks && *count >= maximum_refcount(qcow2) ? EINVAL : error;
+    return !error && walk->checks && *count > most ? EINVAL : error;
 }
 
 static uint64_t flagged(uint64_t entry, uint64_t count)
@@ -47,18 +48,18 @@ static int visit_entry(Walk *walk, uint64_t i, bool *changed)
     const Qcow2 *qcow2 = walk->node->state;
     uint8_t *at = walk->table + (i << qcow2->entry_bits);
     Qcow2Entry entry = { load_be64(at), 0 };
-    uint64_t offset, bytes, count;
+    uint64_t offset, bytes, count, most = maximum_refcount(qcow2);
     if (qcow2_has(qcow2, QCOW2_EXTERNAL_DATA)) {
         return 0;
     }
     if (entry.descriptor & QCOW2_COMPRESSED_FLAG) {
         qcow2_stream_of(qcow2, entry.descriptor, &offset, &bytes);
-        return visit_range(walk, offset, bytes, &count);
+        return visit_range(walk, offset, bytes, most / 2, &count); /* many streams may be in it */
     }
     if (!qcow2_is_allocated(qcow2, &entry)) {
         return 0;
     }
-    int error = visit_range(walk, entry.descriptor & QCOW2_OFFSET, qcow2->cluster_bytes, &count);
+    int error = visit_range(walk, entry.descriptor & QCOW2_OFFSET, qcow2->cluster_bytes, most - 1, &count);
     if (!error && walk->flags && flagged(entry.descriptor, count) != entry.descriptor) {
         store_be64(at, flagged(entry.descriptor, count));
         *changed = true;
@@ -89,7 +90,7 @@ static int visit_l1(Walk *walk, uint64_t *l1, uint32_t entries)
             continue;
         }
         error = place & (qcow2->cluster_bytes - 1) ? EIO : visit_table(walk, place);
-        error = error ? error : visit_range(walk, place, qcow2->cluster_bytes, &count);
+        error = error ? error : visit_range(walk, place, qcow2->cluster_bytes, maximum_refcount(qcow2) - 1, &count);
         if (!error && walk->flags) {
             l1[i] = flagged(l1[i], count);
         }
@@ -262,6 +263,12 @@ static int delete(Operation *operation, BlockTask *self)
     return error ? error : write_active_l1(node);
 }
 
+/* The table anew, as it is. */
+static int rewrite(Operation *operation, BlockTask *self)
+{
+    return write_snapshots(operation->node, self, &operation->snapshots, operation->table_bytes);
+}
+
 /* What a damaged table says of a snapshot must not get into the header. */
 static bool size_fits(const Qcow2 *qcow2, const Qcow2Snapshot *snapshot)
 {
@@ -358,6 +365,8 @@ bool qcow2_snapshot_create(BlockNode *node, const BlockSnapshot *snapshot, Error
 {
     return change(node, create, NULL, snapshot, error);
 }
+
+bool qcow2_snapshots_rewrite(BlockNode *node, Error **error) { return change(node, rewrite, NULL, NULL, error); }
 
 bool qcow2_snapshot_delete(BlockNode *node, const char *name, Error **error)
 {

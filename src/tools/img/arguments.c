@@ -162,9 +162,10 @@ Json *img_parse_options(const Img *img, const Texts *texts, bool *help)
     for (size_t i = 0; i < texts->count; i++) {
         Error *error = NULL;
         bool wants_help = false;
-        Json *some = options_parse(texts->items[i], NULL, &wants_help, &error);
+        Json *some = *texts->items[i] ? options_parse(texts->items[i], NULL, &wants_help, &error) : NULL;
         if (!some) {
-            tool_report(&img->tool, error, "Invalid option list: %s: ", texts->items[i]);
+            tool_error(&img->tool, "Invalid option list: %s", texts->items[i]);
+            error_free(error);
             json_free(all);
             return NULL;
         }

@@ -123,24 +123,55 @@ static const char *option_type(const Type *type)
     }
 }
 
-typedef VEC(const TypeMember *) Members;
+typedef struct Line {
+    char *name; /* with dots */
+    const TypeMember *member;
+} Line;
+typedef VEC(Line) Lines;
 
-static int compare_members(const void *a, const void *b)
+static int compare_lines(const void *a, const void *b)
 {
-    return strcmp((*(const TypeMember *const *)a)->name, (*(const TypeMember *const *)b)->name);
+    return strcmp(((const Line *)a)->name, ((const Line *)b)->name);
 }
 
-static void add_members(Members *members, const Type *type)
+static void add_line(Lines *lines, const char *prefix, const TypeMember *member)
 {
-    for (uint32_t i = 0; type && i < type->member_count; i++) {
-        bool there = false;
-        for (size_t j = 0; j < members->count; j++) {
-            there = there || strcmp(members->items[j]->name, type->members[i].name) == 0;
-        }
-        if (!there) {
-            vec_push(members, &type->members[i]);
+    char *name = string_format("%s%s", prefix, member->name);
+    for (size_t i = 0; i < lines->count; i++) {
+        if (strcmp(lines->items[i].name, name) == 0) {
+            free(name);
+            return;
         }
     }
+    vec_push(lines, (Line){ name, member });
+}
+
+static void add_members(Lines *lines, const char *prefix, const Type *type)
+{
+    for (uint32_t i = 0; type && i < type->member_count; i++) {
+        const TypeMember *member = &type->members[i];
+        if (member->type->kind == TYPE_STRUCT) {
+            AUTO_FREE char *longer = string_format("%s%s.", prefix, member->name);
+            add_members(lines, longer, member->type);
+        } else {
+            add_line(lines, prefix, member);
+        }
+    }
+}
+
+void img_print_options(const Type *type, const Type *more)
+{
+    Lines lines = { 0 };
+    add_members(&lines, "", type);
+    add_members(&lines, "", more);
+    qsort(lines.items, lines.count, sizeof *lines.items, compare_lines);
+    for (size_t i = 0; i < lines.count; i++) {
+        const TypeMember *member = lines.items[i].member;
+        AUTO_FREE char *name = string_format("%s=<%s>", lines.items[i].name, option_type(member->type));
+        printf("  %-22s - %s\n", name, member->description);
+        free(lines.items[i].name);
+    }
+    vec_free(&lines);
 }
 
 bool img_print_create_options(const Img *img, const char *format, const char *filename)
@@ -149,21 +180,13 @@ bool img_print_create_options(const Img *img, const char *format, const char *fi
     if (!driver) {
         return false;
     }
-    Members members = { 0 };
-    add_members(&members, block_driver_create_type(driver));
     if (filename) {
-        add_members(&members, block_driver_create_type(block_protocol_of(filename)));
         printf("Supported options:\n");
     } else {
         printf("Supported %s options:\n", format);
     }
-    qsort(members.items, members.count, sizeof *members.items, compare_members);
-    for (size_t i = 0; i < members.count; i++) {
-        const TypeMember *member = members.items[i];
-        AUTO_FREE char *name = string_format("%s=<%s>", member->name, option_type(member->type));
-        printf("  %-22s - %s\n", name, member->description);
-    }
-    vec_free(&members);
+    img_print_options(block_driver_create_type(driver),
+                      filename ? block_driver_create_type(block_protocol_of(filename)) : NULL);
     if (!filename) {
         printf("\nThe protocol level may support further options.\n"
                "Specify the target filename to include those options.\n");

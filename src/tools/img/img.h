@@ -23,7 +23,7 @@ typedef struct ImgArguments {
     Texts options;
     ImgSteps steps;
     bool bitmaps, skip_broken_bitmaps, drop, list, help, quiet, progress, image_opts, target_image_opts, force_share,
-        unsafe, strict, compress, no_create, target_is_zero, salvage, out_of_order, shrink, backing_chain;
+        unsafe, strict, compress, no_create, target_is_zero, salvage, out_of_order, shrink, backing_chain, force;
     int names; /* what is no option */
     char **name;
 } ImgArguments;
@@ -63,7 +63,7 @@ struct Img {
 #define IMG_OUTPUT IMG_OPTION(0, "output", IMG_TEXT, output, "human|json", "output format")
 #define IMG_OPTIONS_END { 0 }
 
-extern const ImgCommand img_bitmap, img_check, img_commit, img_compare, img_convert, img_create, img_dd, img_info,
+extern const ImgCommand img_amend, img_bitmap, img_check, img_commit, img_compare, img_convert, img_create, img_dd, img_info,
     img_map, img_measure, img_rebase, img_resize, img_snapshot;
 
 /* arguments.c: false after a message, or where help was asked for and printed; `*status` is the exit status then. */
@@ -97,6 +97,8 @@ BlockEdge *img_open_source(const Img *img, const ImgArguments *arguments, const 
 bool img_load_snapshot(const Img *img, BlockEdge *edge, const char *text);
 /* The driver of a new image; NULL after a message. */
 const BlockDriver *img_find_creatable(const Img *img, const char *format);
+/* Prints the members of one or two struct types (NULL: none), nested ones with dots. */
+void img_print_options(const Type *type, const Type *more);
 /* Prints the options of -o help. */
 bool img_print_create_options(const Img *img, const char *format, const char *filename);
 void img_print_json(const Json *json);
