@@ -10,10 +10,12 @@
 
 typedef struct BlockEdge BlockEdge;
 typedef struct BlockGraph BlockGraph;
+typedef struct BlockNode BlockNode;
 typedef struct Disk Disk;
 typedef struct Files Files;
 typedef struct Json Json;
 typedef struct Loop Loop;
+typedef struct ThrottleLimits ThrottleLimits;
 
 enum { DISK_SECTOR = 512 };
 
@@ -39,6 +41,11 @@ typedef struct DiskOptions {
     Json *options;  /* of the node, as for block_open; taken; may be NULL */
     unsigned flags; /* BLOCK_OPEN_* */
     bool write_through;
+    bool snapshot;     /* what is written goes to a file that is gone afterwards */
+    bool copy_on_read;
+    int read_error, write_error; /* BlockdevOnError */
+    const char *throttle_group;  /* NULL: one of its own, if it has limits */
+    ThrottleLimits *throttling;  /* NULL: none */
 } DiskOptions;
 /* A borrowed pointer: the object tree under `root` holds the disk. NULL with an error that names the file. */
 Disk *disk_open(Object *root, Files *files, Loop *loop, const DiskOptions *options, Error **error);
@@ -54,6 +61,17 @@ const char *disk_path(const Disk *disk);
 uint64_t disk_size(const Disk *disk); /* bytes */
 bool disk_read_only(const Disk *disk);
 BlockEdge *disk_edge(const Disk *disk);
+const char *disk_node_name(const Disk *disk);
+BlockNode *disk_node(const Disk *disk); /* below filters that the disk has put there by itself */
+typedef enum DiskStatus { DISK_OK, DISK_FAILED, DISK_NOSPACE } DiskStatus; /* what stopped the machine */
+void disk_set_status(Disk *disk, DiskStatus status);
+DiskStatus disk_status(const Disk *disk);
+/* What -drive says is to be done about errors: BlockdevOnError. */
+int disk_error_policy(const Disk *disk, bool write);
+/* The limits of what goes through; `group` NULL: as before, else its own. All zeroes: none. */
+bool disk_set_limits(Disk *disk, const char *group, const ThrottleLimits *limits, Error **error);
+/* The machine's user is told that the size has changed. */
+void disk_set_resized(Disk *disk, void (*resized)(void *data), void *data);
 const Object *disk_user(const Disk *disk); /* NULL: no device uses it */
 /* A disk serves one device. False while it serves another. */
 bool disk_attach(Disk *disk, Object *user, Error **error);

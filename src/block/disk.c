@@ -10,11 +10,18 @@
 #include "base/text.h"
 #include "base/vec.h"
 #include "block/graph.h"
+#include "block/image.h"
+#include "block/throttle.h"
 #include "core/loop.h"
 #include "core/machine.h"
+#include "schema/block.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The machine's graph */
 
@@ -122,6 +129,8 @@ struct Disk {
     bool read_only;
     Object *user;
     Transfer *idle;
+    DiskStatus status;
+    int policies[2]; /* of reads and writes: BlockdevOnError */
 };
 
 static void disk_finalize(Object *object)
@@ -137,6 +146,81 @@ static void disk_finalize(Object *object)
         disk->idle = transfer->next;
         free(transfer);
     }
+}
+
+/* The file that takes what is written, which nobody sees by its name. */
+static char *make_overlay(BlockGraph *graph, uint64_t size, Error **error)
+{
+    const char *folder = getenv("TMPDIR");
+    AUTO_FREE char *path = string_format("%s/vl.XXXXXX", folder ? folder : "/var/tmp");
+    AUTO_FREE char *text = string_format("%" PRIu64, size);
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0) {
+        error_set_errno(error, errno, "Could not get temporary filename");
+        return NULL;
+    }
+    close(fd);
+    Json *options = json_object();
+    json_set(options, "size", json_string(text));
+    bool ok = block_create(graph, block_driver_find("qcow2"), path, options, error);
+    json_free(options);
+    if (!ok) {
+        unlink(path);
+        error_prepend(error, "Could not create temporary overlay '%s': ", path);
+        return NULL;
+    }
+    return string_copy(path);
+}
+
+/* An overlay over `base`, whose reference is taken. */
+static BlockNode *open_snapshot(BlockGraph *graph, BlockNode *base, unsigned flags, Error **error)
+{
+    AUTO_FREE char *path = make_overlay(graph, block_node_size(base), error);
+    BlockNode *node = NULL;
+    if (path) {
+        Json *options = json_object(), *file = json_object();
+        json_set(file, "driver", json_string("file"));
+        json_set(file, "filename", json_string(path));
+        json_set(options, "driver", json_string("qcow2"));
+        json_set(options, "file", file);
+        json_set(options, "backing", json_string(block_node_name(base)));
+        node = block_open(graph, NULL, options, (flags & ~(unsigned)BLOCK_OPEN_DIRECT) | BLOCK_OPEN_WRITE |
+                                                    BLOCK_OPEN_NO_FLUSH, error);
+        unlink(path);
+    }
+    block_node_unref(base);
+    return node;
+}
+
+static BlockNode *open_copying(BlockGraph *graph, BlockNode *image, Error **error)
+{
+    Json *options = json_object();
+    json_set(options, "driver", json_string("copy-on-read"));
+    json_set(options, "file", json_string(block_node_name(image)));
+    BlockNode *node = block_open(graph, NULL, options, BLOCK_OPEN_WRITE, error);
+    if (node) {
+        block_node_hide(node);
+    }
+    block_node_unref(image);
+    return node;
+}
+
+/* The node that the options describe, with what goes above it. `json` is taken. */
+static BlockNode *open_image(BlockGraph *graph, const DiskOptions *options, Json *json, Error **error)
+{
+    unsigned flags = options->flags;
+    if (options->snapshot) {
+        json_free(json_take(json, "read-only"));
+        flags &= ~(unsigned)BLOCK_OPEN_WRITE;
+    }
+    BlockNode *node = block_open(graph, options->filename, json, flags, error);
+    if (node && options->snapshot) {
+        node = open_snapshot(graph, node, options->flags, error);
+    }
+    if (node && options->copy_on_read && !block_node_is_read_only(node)) {
+        node = open_copying(graph, node, error);
+    }
+    return node;
 }
 
 static bool attach_edge(Disk *disk, BlockNode *node, const char *id, bool write_through, Error **error)
@@ -160,6 +244,7 @@ static Disk *disk_new(Object *root, BlockHost *host, BlockNode *node, const char
         return NULL;
     }
     disk->host = host;
+    disk->policies[false] = disk->policies[true] = BLOCKDEV_ON_ERROR_AUTO;
     object_ref(&host->object);
     bool ok = attach_edge(disk, node, id, write_through, error) && object_complete(&disk->object, error) &&
               object_add_child(object_container(root, "disks"), id, &disk->object, error);
@@ -179,10 +264,58 @@ Disk *disk_open(Object *root, Files *files, Loop *loop, const DiskOptions *optio
         return NULL;
     }
     block_graph_enter(host->graph);
-    BlockNode *node = block_open(host->graph, options->filename, json, options->flags, error);
+    BlockNode *node = open_image(host->graph, options, json, error);
     Disk *disk = node ? disk_new(root, host, node, options->id, options->write_through, error) : NULL;
     block_node_unref(node);
+    if (disk && options->throttling && !disk_set_limits(disk, options->throttle_group, options->throttling, error)) {
+        object_unparent(&disk->object);
+        return NULL;
+    }
+    if (disk) {
+        disk->policies[false] = options->read_error;
+        disk->policies[true] = options->write_error;
+    }
     return disk;
+}
+
+static bool any_limit(const ThrottleLimits *limits)
+{
+    return limits->iops_total || limits->iops_read || limits->iops_write || limits->bps_total || limits->bps_read ||
+           limits->bps_write;
+}
+
+bool disk_set_limits(Disk *disk, const char *group, const ThrottleLimits *limits, Error **error)
+{
+    BlockGraph *graph = disk->host->graph;
+    ThrottleGroup *before = block_edge_throttle(disk->edge);
+    if (!throttle_check(limits, error)) {
+        return false;
+    }
+    block_graph_enter(graph);
+    if (!any_limit(limits)) {
+        block_edge_set_throttle(disk->edge, NULL);
+        return true;
+    }
+    const char *name = group ? group : before ? throttle_group_name(before) : disk_id(disk);
+    ThrottleGroup *chosen = throttle_group_get(graph, name, error);
+    if (!chosen) {
+        return false;
+    }
+    if (chosen != before) {
+        block_edge_set_throttle(disk->edge, chosen);
+    }
+    bool ok = throttle_group_set_limits(chosen, limits, error);
+    throttle_group_unref(chosen);
+    return ok;
+}
+
+void disk_set_status(Disk *disk, DiskStatus status) { disk->status = status; }
+DiskStatus disk_status(const Disk *disk) { return disk->status; }
+int disk_error_policy(const Disk *disk, bool write) { return disk->policies[write]; }
+
+void disk_set_resized(Disk *disk, void (*resized)(void *data), void *data)
+{
+    block_edge_set_resized(disk->edge, resized, data);
 }
 
 void disk_close(Disk *disk)
@@ -192,7 +325,9 @@ void disk_close(Disk *disk)
 }
 
 const char *disk_id(const Disk *disk) { return disk->object.name; }
-const char *disk_path(const Disk *disk) { return block_node_file_name(block_edge_node(disk->edge)); }
+BlockNode *disk_node(const Disk *disk) { return block_node_shown(block_edge_node(disk->edge)); }
+const char *disk_node_name(const Disk *disk) { return block_node_name(disk_node(disk)); }
+const char *disk_path(const Disk *disk) { return block_node_file_name(disk_node(disk)); }
 uint64_t disk_size(const Disk *disk) { return block_node_size(block_edge_node(disk->edge)); }
 bool disk_read_only(const Disk *disk) { return disk->read_only; }
 BlockEdge *disk_edge(const Disk *disk) { return disk->edge; }

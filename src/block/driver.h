@@ -60,6 +60,7 @@ struct BlockNode {
     bool read_only, force_share, discard, no_flush;
     bool guessed; /* its driver: by the file's beginning */
     bool damaged; /* and said so */
+    bool hidden;
     bool was_told; /* of a drain */
     bool listens; /* counted in the graph: its driver has a debug_event */
     int detect_zeroes; /* BlockdevDetectZeroesOptions */

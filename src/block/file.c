@@ -147,6 +147,29 @@ static bool check_aio(BlockNode *node, Error **error)
            block_loop_aio(loop, file->aio == BLOCKDEV_AIO_OPTIONS_IO_URING, error);
 }
 
+/* Where it cannot be written to and need not be, it is opened to be read. */
+static int open_host_file(BlockNode *node, const char *filename, int flags, Error **error)
+{
+    AUTO_ERROR(inner);
+    Files *files = block_graph_files(node->graph);
+    if (node->read_only || !(node->flags & BLOCK_OPEN_AUTO_READ_ONLY)) {
+        return files_open(files, filename, flags, 0, error);
+    }
+    int fd = files_open(files, filename, flags, 0, &inner);
+    int number = fd < 0 ? error_errno(inner) : 0;
+    if (number == EACCES || number == EPERM || number == EROFS) {
+        node->read_only = true;
+        node->flags &= ~(unsigned)BLOCK_OPEN_WRITE;
+        return files_open(files, filename, (flags & ~O_ACCMODE) | O_RDONLY, 0, error);
+    }
+    if (fd < 0) {
+        Error *moved = inner;
+        inner = NULL;
+        error_propagate(error, moved);
+    }
+    return fd;
+}
+
 static bool file_open(BlockNode *node, const void *data, Error **error)
 {
     const FileSettings *settings = data;
@@ -157,7 +180,7 @@ static bool file_open(BlockNode *node, const void *data, Error **error)
     free(node->file_name);
     node->file_name = string_copy(settings->filename);
     int flags = (node->read_only ? O_RDONLY : O_RDWR) | (file->direct ? O_DIRECT : 0) | O_NONBLOCK;
-    file->fd = files_open(block_graph_files(node->graph), settings->filename, flags, 0, error);
+    file->fd = open_host_file(node, settings->filename, flags, error);
     if (file->fd < 0 || !find_size(node, error) || !check_aio(node, error)) {
         return false;
     }

@@ -207,6 +207,17 @@ const char *block_node_name(const BlockNode *node) { return node->name; }
 const char *block_node_file_name(const BlockNode *node) { return node->file_name; }
 const char *block_node_driver_name(const BlockNode *node) { return node->driver->name; }
 bool block_node_is_used(const BlockNode *node) { return !list_empty(&node->parents); }
+void block_node_hide(BlockNode *node) { node->hidden = true; }
+bool block_node_is_hidden(const BlockNode *node) { return node->hidden; }
+
+BlockNode *block_node_shown(BlockNode *node)
+{
+    while (node->hidden && node->file) {
+        node = node->file->node;
+    }
+    return node;
+}
+
 bool block_node_is_filter(const BlockNode *node) { return node->driver->is_filter; }
 
 BlockNode *block_node_below_filters(BlockNode *node)

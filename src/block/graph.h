@@ -46,6 +46,7 @@ typedef enum BlockOpenFlags {
     BLOCK_OPEN_PROTOCOL = 32, /* the name is that of a file, not of an image in it */
     BLOCK_OPEN_NO_BACKING = 64, /* its backing file is not looked at, */
     BLOCK_OPEN_NO_DATA = 128,   /* nor its external data file: nothing is read but the image's own description */
+    BLOCK_OPEN_AUTO_READ_ONLY = 256, /* where it cannot be opened for writing, it is for reading */
 } BlockOpenFlags;
 
 /* `cache=` of -drive, -t of the tools: none, writeback, writethrough, directsync, unsafe. Adds BLOCK_OPEN_DIRECT and
@@ -73,6 +74,10 @@ int64_t block_node_allocated_size(BlockNode *node); /* that it takes of the host
 BlockEdge *block_node_backing(const BlockNode *node); /* that of the format, below filters; NULL where there is none */
 BlockNode *block_node_below_filters(BlockNode *node); /* the node itself where it is none */
 bool block_node_is_filter(const BlockNode *node);
+/* A filter that nobody asked for by name: lists of nodes show what is below it. */
+void block_node_hide(BlockNode *node);
+bool block_node_is_hidden(const BlockNode *node);
+BlockNode *block_node_shown(BlockNode *node); /* the first one from here downwards that is not hidden */
 BlockNode *block_graph_node(const BlockGraph *graph, size_t i); /* in order of opening; NULL at the end */
 typedef struct BlockNodeModes {
     bool direct, no_flush;

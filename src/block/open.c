@@ -193,9 +193,10 @@ static bool apply_common(BlockNode *node, const BlockNodeSettings *common, unsig
         no_flush = common->cache->has_no_flush ? common->cache->no_flush : no_flush;
     }
     node->no_flush = no_flush;
+    bool auto_read_only = common->has_auto_read_only ? common->auto_read_only : flags & BLOCK_OPEN_AUTO_READ_ONLY;
     node->flags = (node->read_only ? 0 : BLOCK_OPEN_WRITE) | (node->force_share ? BLOCK_OPEN_FORCE_SHARE : 0) |
                   (node->discard ? BLOCK_OPEN_DISCARD : 0) | (direct ? BLOCK_OPEN_DIRECT : 0) |
-                  (no_flush ? BLOCK_OPEN_NO_FLUSH : 0) |
+                  (no_flush ? BLOCK_OPEN_NO_FLUSH : 0) | (auto_read_only ? BLOCK_OPEN_AUTO_READ_ONLY : 0) |
                   (flags & (BLOCK_OPEN_NO_BACKING | BLOCK_OPEN_NO_DATA));
     if (node->force_share && !node->read_only) {
         return error_set(error, "force-share=on can only be used with read-only images");
@@ -345,7 +346,12 @@ BlockEdge *block_open_child(BlockNode *node, const char *name, Error **error)
         error_set(error, "A block device must be specified for \"%s\"", name);
         return NULL;
     }
-    return add_child(node, name, open_below(node, options, node->flags | BELOW_FLAGS, error), error);
+    BlockNode *child = open_below(node, options, node->flags | BELOW_FLAGS, error);
+    if (child && child->read_only && node->flags & BLOCK_OPEN_AUTO_READ_ONLY) {
+        node->read_only = true;
+        node->flags &= ~(unsigned)BLOCK_OPEN_WRITE;
+    }
+    return add_child(node, name, child, error);
 }
 
 /* A name that an image has for another one: relative to its own folder, unless it begins at the root or names a

@@ -165,6 +165,7 @@ static bool add_image(GivenOptions *given, const char *path, Error **error)
 {
     Json *values = json_object();
     json_set(values, "file", json_string(path));
+    json_set(values, "index", json_string("0"));
     GivenOption option = { .id = OPTION_DRIVE, .values = values, .where = string_copy(path) };
     return add_option(given, &option, error);
 }

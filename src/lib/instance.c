@@ -202,6 +202,7 @@ void instance_free(Instance *instance)
     free_strings(instance->drive_devices.items, instance->drive_devices.count);
     vec_free(&instance->strings);
     vec_free(&instance->drive_devices);
+    vec_free(&instance->drive_places);
     vec_free(&instance->monitored);
     free(instance->globals.items);
     free(instance);

@@ -12,6 +12,11 @@
 
 typedef struct Instance Instance;
 
+/* A drive's place in the machine. */
+typedef struct DrivePlace {
+    int interface, bus, unit; /* interface: DriveInterface */
+} DrivePlace;
+
 struct Instance {
     const Guest *guest;
     GivenOptions given;
@@ -27,7 +32,8 @@ struct Instance {
     VEC(char *) strings;         /* owned: what options and globals point to */
     VEC(CharDevice *) monitored; /* muxes that get the monitor, too: "mon:" */
     VEC(char *) drive_devices;   /* -device texts that -drive if=virtio stands for */
-    unsigned monitors, drives;
+    VEC(DrivePlace) drive_places;
+    unsigned monitors;
     bool no_devices;             /* nothing that was not asked for: -nodefaults, and the library */
     bool single_threaded;        /* before instance_create: vCPUs run by machine_step alone, time by instructions */
     bool background;             /* before instance_create: standard input and output are not to be used */

@@ -24,6 +24,9 @@ const MachineClass *instance_machine_class(Instance *instance, Error **error);
 /* What runs the guest's code, from -accel and -machine accel=, into instance->options. */
 bool instance_choose_accelerator(Instance *instance, Error **error);
 bool instance_help_accelerator(const GivenOption *option, StrBuf *out, Error **error);
+/* -drive; -hda and the like. `value` is not used. */
+bool instance_apply_drive(Instance *instance, const GivenOption *option, const void *value, Error **error);
+bool instance_apply_disk(Instance *instance, const GivenOption *option, const void *value, Error **error);
 bool instance_add_default_devices(Instance *instance, Error **error);
 bool instance_add_default_monitors(Instance *instance, Error **error);
 /* -serial and -monitor's syntax, under a name of ours. */

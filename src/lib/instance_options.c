@@ -9,8 +9,6 @@
 #include "base/text.h"
 #include "base/trace.h"
 #include "block/block.h"
-#include "block/graph.h"
-#include "block/image.h"
 #include "hw/firmware/fw_cfg.h"
 #include "monitor/objects.h"
 #include "schema/char.h"
@@ -322,62 +320,6 @@ static bool apply_fw_cfg(Instance *instance, const GivenOption *option, const vo
     return bytes && fw_cfg_add_file(device, given->name, bytes, (uint32_t)size, error);
 }
 
-static bool use_drive(Instance *instance, const DriveOptions *given, const char *id, Error **error)
-{
-    int interface = given->has_if_ ? given->if_ : DRIVE_INTERFACE_VIRTIO;
-    unsigned index = given->has_index ? given->index : given->has_unit ? given->unit : 0;
-    if (interface == DRIVE_INTERFACE_VIRTIO) {
-        vec_push(&instance->drive_devices, string_format("virtio-blk-device,drive=%s", id));
-    }
-    if (interface == DRIVE_INTERFACE_PFLASH) {
-        AUTO_FREE char *property = string_format("pflash%u", index);
-        return object_set_text(&instance->machine->object, property, id, error);
-    }
-    return true;
-}
-
-static Json *drive_node_options(const DriveOptions *given)
-{
-    Json *options = json_object();
-    if (given->format) {
-        json_set(options, "driver", json_string(given->format));
-    }
-    if (given->has_discard) {
-        json_set(options, "discard", json_string(BlockdevDiscardOptions_type.names[given->discard]));
-    }
-    if (given->has_detect_zeroes) {
-        json_set(options, "detect-zeroes", json_string(BlockdevDetectZeroesOptions_type.names[given->detect_zeroes]));
-    }
-    if (given->has_aio) {
-        Json *file = json_object();
-        json_set(file, "driver", json_string(block_driver_name(block_protocol_of(given->file))));
-        json_set(file, "filename", json_string(given->file));
-        json_set(file, "aio", json_string(BlockdevAioOptions_type.names[given->aio]));
-        json_set(options, "file", file);
-    }
-    return options;
-}
-
-static bool apply_drive(Instance *instance, const GivenOption *option, const void *value, Error **error)
-{
-    const DriveOptions *given = value;
-    int interface = given->has_if_ ? given->if_ : DRIVE_INTERFACE_VIRTIO;
-    bool read_only = (given->has_readonly && given->readonly) || (given->has_read_only && given->read_only);
-    if (!given->file) {
-        return error_set(error, "'file' is missing: there are no drives without a medium");
-    }
-    AUTO_FREE char *id = given->id ? string_copy(given->id)
-                                   : string_format("%s%u", DriveInterface_type.names[interface], instance->drives++);
-    DiskOptions options = { .id = id, .flags = read_only ? 0 : BLOCK_OPEN_WRITE };
-    if (given->cache && !block_parse_cache_mode(given->cache, &options.flags, &options.write_through, error)) {
-        return false;
-    }
-    options.options = drive_node_options(given);
-    options.filename = given->has_aio ? NULL : given->file; /* or the options have it */
-    return disk_open(instance->machine->root, instance->files, instance->loop, &options, error) &&
-           use_drive(instance, given, id, error);
-}
-
 static bool apply_blockdev(Instance *instance, const GivenOption *option, const void *value, Error **error)
 {
     return disk_add_node(instance->machine->root, instance->files, instance->loop, json_copy(option->values), error);
@@ -446,7 +388,17 @@ static const OptionAction actions[] = {
     { OPTION_CHARDEV, PHASE_CHARDEV, true, apply_chardev },
     { OPTION_OBJECT, PHASE_OBJECT, false, apply_object },
     { OPTION_BLOCKDEV, PHASE_NODE, false, apply_blockdev },
-    { OPTION_DRIVE, PHASE_DRIVE, true, apply_drive },
+    { OPTION_DRIVE, PHASE_DRIVE, false, instance_apply_drive },
+    { OPTION_HDA, PHASE_DRIVE, false, instance_apply_disk },
+    { OPTION_HDB, PHASE_DRIVE, false, instance_apply_disk },
+    { OPTION_HDC, PHASE_DRIVE, false, instance_apply_disk },
+    { OPTION_HDD, PHASE_DRIVE, false, instance_apply_disk },
+    { OPTION_CDROM, PHASE_DRIVE, false, instance_apply_disk },
+    { OPTION_FDA, PHASE_DRIVE, false, instance_apply_disk },
+    { OPTION_FDB, PHASE_DRIVE, false, instance_apply_disk },
+    { OPTION_SD, PHASE_DRIVE, false, instance_apply_disk },
+    { OPTION_MTDBLOCK, PHASE_DRIVE, false, instance_apply_disk },
+    { OPTION_PFLASH, PHASE_DRIVE, false, instance_apply_disk },
     { OPTION_SERIAL, PHASE_SERIAL, false, apply_serial },
     { OPTION_FW_CFG, PHASE_DEVICE, true, apply_fw_cfg },
     { OPTION_DEVICE, PHASE_DEVICE, false, apply_device },

@@ -3,20 +3,25 @@
  *
  * Each request is a header, data, and a status byte. Reads and writes go straight between the guest's buffers and the
  * disk; several queues are served alike. With the write cache off (property write-cache, or the driver's WCE field) a
- * write is done when it has been flushed.
+ * write is done when it has been flushed. A request that fails is reported to the guest, ignored, or stops the machine,
+ * which tries it again when it goes on (properties rerror and werror, else as the drive says).
  *
- * Not here: SCSI commands (legacy VIRTIO_BLK_F_SCSI is not offered), secure erase, zoned disks, lifetime; error
- * policies other than reporting to the guest.
+ * Not here: SCSI commands (legacy VIRTIO_BLK_F_SCSI is not offered), secure erase, zoned disks, lifetime; saving a
+ * machine that an error has stopped.
  */
+#include "api/json.h"
 #include "api/type.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/vec.h"
 #include "block/block.h"
 #include "core/machine.h"
+#include "core/loop.h"
 #include "hw/virtio/virtio.h"
+#include "schema/block.h"
 #include "schema/common.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,10 +78,13 @@ typedef struct VirtioBlock {
     OnOffAuto write_cache; /* auto: on */
     bool config_wce, discard, write_zeroes, seg_max_adjust;
     bool writeback; /* as the driver last set it */
+    int read_error, write_error; /* BlockdevOnError; auto: as the drive says */
+    struct BlockRequest *failed; /* to be tried again when the machine goes on */
 } VirtioBlock;
 
 /* A request on its way. */
 typedef struct BlockRequest {
+    struct BlockRequest *next; /* among the failed ones */
     VirtioBlock *block;
     VirtQueue *queue;
     VirtElement *element;
@@ -101,12 +109,88 @@ static void finish(BlockRequest *request, uint8_t status)
     free(request);
 }
 
+/* Requests that failed. */
+
+static BlockdevOnError policy_of(const VirtioBlock *block, bool write)
+{
+    int own = write ? block->write_error : block->read_error;
+    int policy = own == BLOCKDEV_ON_ERROR_AUTO ? disk_error_policy(block->disk, write) : own;
+    BlockdevOnError usual = write ? BLOCKDEV_ON_ERROR_ENOSPC : BLOCKDEV_ON_ERROR_REPORT;
+    return policy == BLOCKDEV_ON_ERROR_AUTO ? usual : (BlockdevOnError)policy;
+}
+
+static void tell_error(const VirtioBlock *block, bool write, const char *action, int error)
+{
+    static const char *const operations[] = { "read", "write" };
+    const Object *object = &block->virtio.device.object;
+    bool of_node = strcmp(disk_id(block->disk), disk_node_name(block->disk)) == 0;
+    Json *arguments = json_object();
+    AUTO_FREE char *path = object_path(object);
+    json_set(arguments, "qom-path", json_string(path ? path : ""));
+    json_set(arguments, "device", json_string(of_node ? "" : disk_id(block->disk)));
+    json_set(arguments, "node-name", json_string(disk_node_name(block->disk)));
+    json_set(arguments, "operation", json_string(operations[write]));
+    json_set(arguments, "action", json_string(action));
+    json_set(arguments, "nospace", json_bool(error == ENOSPC));
+    json_set(arguments, "reason", json_string(strerror(error)));
+    machine_event(block->virtio.device.machine, "BLOCK_IO_ERROR", arguments);
+}
+
+static void stop_machine(void *data) { machine_stop(data, RUN_STATE_IO_ERROR); }
+
+/* Under the lock; an error that is ignored ends as success does. */
+static void fail(BlockRequest *request, int error)
+{
+    VirtioBlock *block = request->block;
+    Machine *machine = block->virtio.device.machine;
+    bool write = request->disk.operation != DISK_READ;
+    BlockdevOnError policy = policy_of(block, write);
+    if (policy == BLOCKDEV_ON_ERROR_STOP || (policy == BLOCKDEV_ON_ERROR_ENOSPC && error == ENOSPC)) {
+        request->next = block->failed;
+        block->failed = request;
+        disk_set_status(block->disk, error == ENOSPC ? DISK_NOSPACE : DISK_FAILED);
+        tell_error(block, write, "stop", error);
+        loop_post(machine->loop, stop_machine, machine);
+    } else {
+        bool ignored = policy == BLOCKDEV_ON_ERROR_IGNORE;
+        tell_error(block, write, ignored ? "ignore" : "report", error);
+        finish(request, ignored ? S_OK : S_IOERR);
+    }
+}
+
+static BlockRequest *take_failed(VirtioBlock *block)
+{
+    BlockRequest *request = block->failed;
+    if (request) {
+        block->failed = request->next;
+    }
+    return request;
+}
+
+/* The machine goes on. */
+static void try_again(void *data, bool running)
+{
+    VirtioBlock *block = data;
+    device_lock(block->virtio.device.lock);
+    if (running) {
+        disk_set_status(block->disk, DISK_OK);
+    }
+    for (BlockRequest *request; running && (request = take_failed(block));) {
+        disk_submit(block->disk, &request->disk);
+    }
+    device_unlock(block->virtio.device.lock);
+}
+
 static void flush_done(DiskRequest *disk_request, int error)
 {
     BlockRequest *request = disk_request->data;
     DeviceLock *lock = request->block->virtio.device.lock;
     device_lock(lock);
-    finish(request, error ? S_IOERR : S_OK);
+    if (error) {
+        fail(request, error);
+    } else {
+        finish(request, S_OK);
+    }
     device_unlock(lock);
 }
 
@@ -122,11 +206,13 @@ static void request_done(DiskRequest *disk_request, int error)
     VirtioBlock *block = request->block;
     bool changes = disk_request->operation == DISK_WRITE || disk_request->operation == DISK_WRITE_ZEROES;
     device_lock(block->virtio.device.lock);
-    if (!error && changes && is_write_through(block)) {
+    if (error) {
+        fail(request, error);
+    } else if (changes && is_write_through(block)) {
         *disk_request = (DiskRequest){ .operation = DISK_FLUSH, .done = flush_done, .data = request };
         disk_submit(block->disk, disk_request);
     } else {
-        finish(request, error ? S_IOERR : S_OK);
+        finish(request, S_OK);
     }
     device_unlock(block->virtio.device.lock);
 }
@@ -341,11 +427,27 @@ static void features_changed(VirtioDevice *device)
     block->writeback = block->write_cache != ON_OFF_AUTO_OFF && !cannot_flush;
 }
 
+/* Before a reset, nothing is left to be tried again either. */
 static void drain(VirtioDevice *device)
 {
-    if (block_of(device)->disk) {
-        disk_drain(block_of(device)->disk);
+    VirtioBlock *block = block_of(device);
+    if (!block->disk) {
+        return;
     }
+    disk_drain(block->disk);
+    device_lock(device->device.lock);
+    for (BlockRequest *request; device->resets > 0 && (request = take_failed(block));) {
+        finish(request, S_IOERR);
+    }
+    device_unlock(device->device.lock);
+}
+
+static void resized(void *data)
+{
+    VirtioDevice *device = data;
+    device_lock(device->device.lock);
+    virtio_config_changed(device);
+    device_unlock(device->device.lock);
 }
 
 static bool check_block_size(const char *name, uint64_t size, Error **error)
@@ -448,6 +550,9 @@ static bool block_realize(Device *device, Error **error)
     if (!block->disk) {
         return error_set(error, "drive property not set: it names a -drive by its id");
     }
+    if (block->read_error == BLOCKDEV_ON_ERROR_ENOSPC) {
+        return error_set(error, "rerror=enospc is not supported");
+    }
     choose(block);
     if (!check_block_sizes(block, error) || !check_numbers(block, error) ||
         !disk_attach(block->disk, &device->object, error)) {
@@ -458,14 +563,23 @@ static bool block_realize(Device *device, Error **error)
     for (unsigned i = 0; i < block->num_queues; i++) {
         virtio_add_queue(&block->virtio, block->queue_size, handle);
     }
+    disk_set_resized(block->disk, resized, block);
+    machine_add_run_state_listener(device->machine, try_again, block);
     return true;
 }
 
-static void block_unrealize(Device *device) { disk_detach(((VirtioBlock *)device)->disk); }
+static void block_unrealize(Device *device)
+{
+    VirtioBlock *block = (VirtioBlock *)device;
+    disk_set_resized(block->disk, NULL, NULL);
+    disk_detach(block->disk);
+    machine_remove_run_state_listener(device->machine, try_again, block);
+}
 
 static const StateField state_fields[] = {
     STATE_FIELD(VirtioBlock, writeback, STATE_BOOL),
     STATE_FIELD_NOT_SAVED(VirtioBlock, disk, "a handle"),
+    STATE_FIELD_NOT_SAVED(VirtioBlock, failed, "requests of a machine that an error has stopped"),
     STATE_FIELDS_END,
 };
 
@@ -492,6 +606,8 @@ static const Property properties[] = {
     PROP("config-wce", type_bool, VirtioBlock, config_wce, "on", "the driver may switch the write cache"),
     PROP("discard", type_bool, VirtioBlock, discard, "on", "offer discard"),
     PROP("write-zeroes", type_bool, VirtioBlock, write_zeroes, "on", "offer writing zeroes"),
+    PROP("rerror", BlockdevOnError_type, VirtioBlock, read_error, "auto", "what a read that fails does"),
+    PROP("werror", BlockdevOnError_type, VirtioBlock, write_error, "auto", "what a write that fails does"),
     PROP("seg-max-adjust", type_bool, VirtioBlock, seg_max_adjust, "on", "segments follow the queue's size"),
     PROP_END,
 };
