@@ -94,15 +94,28 @@ int64_t sys_pipe2(Task *task, const uint64_t *a)
     return result;
 }
 
+static bool fcntl_points(int command)
+{
+    static const int commands[] = {
+        F_GETLK, F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_GETOWN_EX, F_SETOWN_EX, F_GET_RW_HINT,
+        F_SET_RW_HINT, F_GET_FILE_RW_HINT, F_SET_FILE_RW_HINT,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        if (command == commands[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Commands without a pointer, and locks: struct flock with 64-bit offsets is the same everywhere. */
 int64_t sys_fcntl(Task *task, const uint64_t *a)
 {
     enum { GET_LOCK64 = 12, SET_LOCK64, SET_LOCK_WAIT64 };
     uint64_t argument = a[2];
     int command = (int)a[1];
-    bool points = command == F_GETLK || command == F_SETLK || command == F_SETLKW || command == F_OFD_GETLK ||
-                  command == F_OFD_SETLK || command == F_OFD_SETLKW || command == F_GETOWN_EX ||
-                  command == F_SETOWN_EX;
+    bool points = fcntl_points(command);
 
     if (task_abi(task)->word_size == 4 && command >= GET_LOCK64 && command <= SET_LOCK_WAIT64) {
         command += F_GETLK - GET_LOCK64;

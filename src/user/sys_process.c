@@ -7,6 +7,7 @@
 #include "user/syscall_functions.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -99,19 +100,25 @@ int64_t sys_seccomp(Task *task, const uint64_t *a)
     return a[0] == GET_ACTION_AVAIL ? -EOPNOTSUPP : -EINVAL;
 }
 
-/* Waiting and waking are the host's: addresses are its own. */
+/* Waiting and waking are the host's: addresses are its own. What a command does not use may hold anything. */
 int64_t sys_futex(Task *task, const uint64_t *a)
 {
-    enum { WAIT = 0, REQUEUE = 3, CMP_REQUEUE = 4, WAKE_OP = 5, CMP_REQUEUE_PI = 12, COMMAND = 127 };
-    int command = a[1] & COMMAND;
-    bool counts = command == REQUEUE || command == CMP_REQUEUE || command == WAKE_OP || command == CMP_REQUEUE_PI;
-    uint64_t word, timeout = a[3], second;
+    enum { COMMAND = 127, TIMEOUT = 1, SECOND = 2 };
+    static const uint8_t pointers[] = {
+        [FUTEX_WAIT] = TIMEOUT,     [FUTEX_WAIT_BITSET] = TIMEOUT,
+        [FUTEX_LOCK_PI] = TIMEOUT,  [FUTEX_LOCK_PI2] = TIMEOUT,
+        [FUTEX_REQUEUE] = SECOND,   [FUTEX_CMP_REQUEUE] = SECOND,
+        [FUTEX_WAKE_OP] = SECOND,   [FUTEX_CMP_REQUEUE_PI] = SECOND,
+        [FUTEX_WAIT_REQUEUE_PI] = TIMEOUT | SECOND,
+    };
+    unsigned command = a[1] & COMMAND, used = command < ARRAY_SIZE(pointers) ? pointers[command] : 0;
+    uint64_t word, fourth = a[3], fifth = a[4];
 
-    if (!guest_pointer(task, a[0], 4, &word) || !guest_pointer(task, a[4], 4, &second) ||
-        (!counts && !guest_pointer(task, a[3], 16, &timeout))) {
+    if (!guest_pointer(task, a[0], 4, &word) || (used & TIMEOUT && !guest_pointer(task, a[3], 16, &fourth)) ||
+        (used & SECOND && !guest_pointer(task, a[4], 4, &fifth))) {
         return -EFAULT;
     }
-    return host_call(task, SYS_futex, word, a[1], a[2], timeout, second, a[5]);
+    return host_call(task, SYS_futex, word, a[1], a[2], fourth, fifth, a[5]);
 }
 
 /* -- one processor's ---------------------------------------------------------------------------------------------- */

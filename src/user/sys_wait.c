@@ -140,3 +140,11 @@ int64_t sys_epoll_pwait2(Task *task, const uint64_t *a)
 
     return guest_pointer(task, a[3], 16, &timeout) ? epoll_wait_by(task, SYS_epoll_pwait2, a, timeout) : -EFAULT;
 }
+
+/* What is removed needs no event: the pointer may be any. */
+int64_t sys_epoll_ctl(Task *task, const uint64_t *a)
+{
+    const uint64_t arguments[SYSCALL_ARGUMENTS] = { a[0], a[1], a[2], a[1] == EPOLL_CTL_DEL ? 0 : a[3] };
+
+    return syscall_forward(task, &syscall_table[SYSCALL_epoll_ctl], arguments);
+}

@@ -42,7 +42,7 @@ static void by_epoll(int *first, int *second)
     }
     show("none", epoll_wait(set, got, 0, 0));
     show("bad", epoll_wait(set, BAD, 4, 0));
-    show("delete", epoll_ctl(set, EPOLL_CTL_DEL, second[0], NULL));
+    show("delete", epoll_ctl(set, EPOLL_CTL_DEL, second[0], BAD));
     show("one", epoll_wait(set, got, 4, 0));
     close(set);
 }

@@ -367,6 +367,25 @@ static void barriers(void)
     printf("expedited %ld\n", syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0));
 }
 
+static void show_call(const char *name, long result)
+{
+    printf("%s %ld %d\n", name, result, result < 0 ? errno : 0);
+}
+
+/* What a command does not use may hold anything. */
+static void futexes(void)
+{
+    static int word, other;
+    const long any = -0x123456789;
+
+    show_call("wake", syscall(SYS_futex, &word, FUTEX_WAKE, INT32_MAX, any, any, any));
+    show_call("bitset", syscall(SYS_futex, &word, FUTEX_WAKE_BITSET, 1, any, any, 1L));
+    show_call("wait", syscall(SYS_futex, &word, FUTEX_WAIT, 1, NULL, any, any));
+    show_call("requeue", syscall(SYS_futex, &word, FUTEX_REQUEUE, 1, 1L, &other, any));
+    show_call("bad time", syscall(SYS_futex, &word, FUTEX_WAIT, 0, any, NULL, 0L));
+    show_call("bad second", syscall(SYS_futex, &word, FUTEX_REQUEUE, 1, 1L, any, 0L));
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
@@ -381,5 +400,6 @@ int main(int argc, char **argv)
     leader_ends_first();
     race();
     barriers();
+    futexes();
     return 0;
 }
