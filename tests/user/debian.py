@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs Debian's programs for riscv64 and looks at what they print.
 
-    debian.py MYNA_USER [RUNS]
+    debian.py MYNA_USER [RUNS [NAME...]]
 
 The programs are those that tools/guest-debian-riscv64 unpacks: in MYNA_GUEST_DEBIAN, or else in .cache of the source
 folder. Without them the test is skipped (77); those that the `large` set alone has are left out where they are missing.
@@ -10,38 +10,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
-PYTHON = r'''
-import asyncio, concurrent.futures, ctypes, hashlib, multiprocessing, subprocess, threading
-def square(x): return x * x
-print(subprocess.run("echo shell; exit 3", shell=True, capture_output=True))
-try:
-    subprocess.run(["/nonexistent"])
-except FileNotFoundError as error:
-    print("errno", error.errno)
-found = []
-threads = [threading.Thread(target=lambda i=i: found.append(square(i))) for i in range(8)]
-[t.start() for t in threads]
-[t.join() for t in threads]
-print(sorted(found))
-with multiprocessing.get_context("fork").Pool(2) as pool: print(pool.map(square, range(5)))
-async def main():
-    process = await asyncio.create_subprocess_exec("echo", "async", stdout=-1)
-    print((await process.communicate())[0])
-asyncio.run(main())
-libc = ctypes.CDLL("libc.so.6")
-array = (ctypes.c_int * 4)(3, 1, 4, 2)
-compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
-libc.qsort(array, 4, 4, compare(lambda a, b: a[0] - b[0]))
-print(list(array), hashlib.sha256(b"x").hexdigest()[:8])
-'''
-PYTHON_OUT = r'''CompletedProcess(args='echo shell; exit 3', returncode=3, stdout=b'shell\n', stderr=b'')
-errno 2
-[0, 1, 4, 9, 16, 25, 36, 49]
-[0, 1, 4, 9, 16]
-b'async\n'
-[1, 2, 3, 4] 2d711642
-'''
+LIMIT = 900  # seconds, of a run that hangs
+
 BASH = r'''for i in 1 2 3; do echo $i | sed s/^/x/; done; echo $((2**40)); cat <(echo inner); declare -A a; a[x]=1; echo ${a[x]}
 trap "echo leaving" EXIT; (exit 4); echo $?; sleep 0.1 & wait; read -t 0.01 x < /dev/zero; kill -USR1 $$ 2>/dev/null || :'''
 COREUTILS = r'''seq 1 1000 | sort -rn | head -1; echo abc | md5sum; timeout 0.2 sleep 5; echo $?; dd if=/dev/zero bs=1k count=4 2>/dev/null | wc -c
@@ -76,54 +48,122 @@ OPENSSL_OUT = '''SHA2-256(stdin)= 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34
 abc
 '''
 SQL = 'create table t(a,b); insert into t select value, value*value from generate_series(1,100); select sum(b) from t; pragma integrity_check;'
-NODE = r'''const { execSync } = require('child_process'); console.log(process.arch, 2n ** 70n, execSync('echo sub').toString().trim());
-const { Worker } = require('worker_threads');
-new Worker('require("worker_threads").parentPort.postMessage(42)', { eval: true }).on('message', m => console.log('worker', m));'''
-GCC = r'''cat > h.c <<< '#include <stdio.h>
-int main(void) { printf("compiled %d\n", 6 * 7); }'
-gcc --sysroot="$ROOT" -O1 h.c -o h && ./h'''
+PYTHON = 'python3 "$SOURCES/language.py"'
+PYTHON_OUT = r'''CompletedProcess(args='echo shell; exit 3', returncode=3, stdout=b'shell\n', stderr=b'')
+errno 2
+[0, 1, 4, 9, 16, 25, 36, 49]
+fork [0, 1, 4, 9, 16]
+spawn [0, 1, 4, 9, 16]
+forkserver [0, 1, 4, 9, 16]
+b'async\n'
+[b'ONE\n', b'TWO\n', b'THREE\n']
+[1, 2, 3, 4] 2d711642
+'''
+NODE = 'node "$SOURCES/language.js"'
+NODE_OUT = '''riscv64 1180591620717411303424n sub
+workers [ 78778, 157556, 236334, 315112 ]
+http /0ü /1ü /2ü /3ü /4ü /5ü /6ü /7ü
+regexp 96224479 21999 false true
+json 131051 true 131051
+objects 4000
+'''
+C = 'gcc --sysroot="$ROOT" -O2 -w "$SOURCES/language.c" -o program -lm && ./program'
+C_OUT = 'compiled 20.230406 1 4 12157665459056928801\n'
+CXX = 'g++ --sysroot="$ROOT" -O1 "$SOURCES/language.cc" -o program && ./program'
+CXX_OUT = '''199990000 200010001 200030002 200050003 200070004 200090005 200110006 200130007 \n200 3 c++ si unf
+'''
+GO = 'export GOROOT="$ROOT/usr/lib/go-1.24" GOCACHE="$ROOT/tmp/go-cache" GOFLAGS=-mod=mod CGO_ENABLED=0 GOTOOLCHAIN=local; '
+GO_RUN = GO + 'go run "$SOURCES/language.go"'
+GO_BUILD = GO + 'cp "$SOURCES/language.go" . && go mod init example.org/program 2>&- && go build -o program . && ./program'
+GO_OUT = '''pipeline 41679167500
+trees 131040
+preempted
+http [/0 /1 /2 /3 /4 /5 /6 /7]
+recovered: runtime error: invalid memory address or nil pointer dereference
+exec sub
+<nil>
+og si unf og si unf og si unf 4e30cbd202f2f33496bb5e604a4d3f50a122064ecdeb1323630208dc246f1695
+riscv64 30000
+'''
+JAVA = 'PATH="$ROOT/usr/lib/jvm/default-java/bin:$PATH"; javac -d . "$SOURCES/Language.java" && java -Xmx256m -cp . Language'
+JAVA_OUT = '''trees 589680
+locks 40000 40000
+virtual {0=20, 1=20, 2=20, 3=20, 4=20, 5=20, 6=20, 7=20, 8=20, 9=20}
+deep
+caught 20000
+sub 0
+SUM
+avaj si unf
+riscv64 1.414
+'''
+RUST = 'rustc -O -C link-arg=--sysroot="$ROOT" "$SOURCES/language.rs" -o program && ./program'
+RUST_OUT = '''{0: 0, 1: 4095, 2: 8190, 3: 12285, 4: 16380, 5: 20475, 6: 24570, 7: 28665}
+[("a", 12), ("b", 8), ("c", 4)]
+panicked: true
+sub 1.414
+true
+'''
 
-# Name, program, arguments, what is printed.
+# Name, program that it takes, arguments or a line of shell, what is printed.
 CASES = [
-    ('bash', 'bash', ['-c', BASH], 'x1\nx2\nx3\n1099511627776\ninner\n1\n4\n'),
-    ('coreutils', 'bash', ['-c', COREUTILS], COREUTILS_OUT),
-    ('perl', 'perl', ['-e', PERL], '3\nback\n42\npipe\n1.414\n'),
-    ('python3', 'python3', ['-c', PYTHON], PYTHON_OUT),
-    ('git', 'bash', ['-c', GIT], '2\nf1\nf2\nf1:x\n'),
-    ('openssl', 'bash', ['-c', OPENSSL], OPENSSL_OUT),
-    ('sqlite3', 'sqlite3', [':memory:', SQL], '338350\nok\n'),
-    ('gcc', 'bash', ['-c', GCC], 'compiled 42\n'),
-    ('node', 'node', ['-e', NODE], 'riscv64 1180591620717411303424n sub\nworker 42\n'),
+    ('bash', 'bash', BASH, 'x1\nx2\nx3\n1099511627776\ninner\n1\n4\n'),
+    ('coreutils', 'seq', COREUTILS, COREUTILS_OUT),
+    ('perl', 'perl', ['perl', '-e', PERL], '3\nback\n42\npipe\n1.414\n'),
+    ('python3', 'python3', PYTHON, PYTHON_OUT),
+    ('git', 'git', GIT, '2\nf1\nf2\nf1:x\n'),
+    ('openssl', 'openssl', OPENSSL, OPENSSL_OUT),
+    ('sqlite3', 'sqlite3', ['sqlite3', ':memory:', SQL], '338350\nok\n'),
+    ('gcc', 'gcc', C, C_OUT),
+    ('g++', 'g++', CXX, CXX_OUT),
+    ('go-run', 'go', GO_RUN, GO_OUT),
+    ('go-build', 'go', GO_BUILD, GO_OUT),
+    ('node', 'node', NODE, NODE_OUT),
+    ('java', '../lib/jvm/default-java/bin/java', JAVA, JAVA_OUT),
+    ('rustc', 'rustc', RUST, RUST_OUT),
 ]
+SOURCE = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..'))
 
 
 def run(emulator, root, case, folder):
-    _, program, arguments, wanted = case
+    """What was printed where it is not what should be, or None."""
+    name, _, command, wanted = case
+    command = ['bash', '-c', command] if isinstance(command, str) else command
     environment = {'PATH': f'{root}/usr/bin:/usr/bin:/bin', 'HOME': folder, 'ROOT': root, 'LC_ALL': 'C.UTF-8',
-                   'GIT_EXEC_PATH': f'{root}/usr/lib/git-core', 'GIT_TEMPLATE_DIR': ''}
-    done = subprocess.run([emulator, '-L', root, f'{root}/usr/bin/{program}', *arguments], cwd=folder, check=False,
-                          env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                   'SOURCES': f'{SOURCE}/tests/user/debian', 'GIT_EXEC_PATH': f'{root}/usr/lib/git-core',
+                   'GIT_TEMPLATE_DIR': ''}
+    try:
+        done = subprocess.run([emulator, '-L', root, f'{root}/usr/bin/{command[0]}', *command[1:]], cwd=folder,
+                              env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=LIMIT, check=False)
+    except subprocess.TimeoutExpired as error:
+        return f'does not end: {error.output}'
     text = done.stdout.decode(errors='replace')
-    return None if text == wanted or (case[0] == 'bash' and text.startswith(wanted)) else text
+    right = text == wanted or (name == 'bash' and text.startswith(wanted))
+    return None if right else f'status {done.returncode}: {text}'
 
 
 def main():
     emulator, runs = os.path.abspath(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..')
-    root = os.environ.get('MYNA_GUEST_DEBIAN') or os.path.realpath(f'{source}/.cache/guest-debian-riscv64')
+    root = os.environ.get('MYNA_GUEST_DEBIAN') or f'{SOURCE}/.cache/guest-debian-riscv64'
     if not os.path.exists(f'{root}/.packages'):
         sys.exit(77)
+    failed = 0
     for case in CASES:
-        missing = case[0] == 'gcc' and not os.path.exists(f'{root}/usr/bin/gcc')
-        if missing or not os.path.exists(f'{root}/usr/bin/{case[1]}'):
+        if len(sys.argv) > 3 and case[0] not in sys.argv[3:]:
+            continue
+        if not os.path.exists(f'{root}/usr/bin/{case[1]}'):
             print(f'{case[0]}: not there')
             continue
+        texts, start = [], time.monotonic()
         for number in range(runs):
             with tempfile.TemporaryDirectory() as folder:
-                text = run(emulator, root, case, folder)
-            if text is not None:
-                sys.exit(f'{case[0]}, run {number + 1}: {text}')
-        print(f'{case[0]}: {runs} of {runs}', flush=True)
+                texts.append(run(emulator, root, case, folder))
+            if texts[-1] is not None:
+                print(f'{case[0]}, run {number + 1}: {texts[-1]}', flush=True)
+        right = texts.count(None)
+        failed += runs - right
+        print(f'{case[0]}: {right} of {runs}, {(time.monotonic() - start) / runs:.1f} s each', flush=True)
+    sys.exit(failed > 0)
 
 
 if __name__ == '__main__':

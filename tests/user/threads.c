@@ -376,7 +376,7 @@ static void show_call(const char *name, long result)
 static void futexes(void)
 {
     static int word, other;
-    const long any = -0x123456789;
+    const long any = -4096;
 
     show_call("wake", syscall(SYS_futex, &word, FUTEX_WAKE, INT32_MAX, any, any, any));
     show_call("bitset", syscall(SYS_futex, &word, FUTEX_WAKE_BITSET, 1, any, any, 1L));
