@@ -256,7 +256,7 @@ static bool read_interpreter_name(const Image *image, const Segment *s, PathBuff
         path->text[s->file_size - 1]) {
         return bad(image, ENOEXEC, "the interpreter's name cannot be read", error);
     }
-    path_find(image->process, path);
+    path_find(image->process, path, PATH_FOLLOW);
     return true;
 }
 

@@ -131,7 +131,7 @@ static int64_t apply_script(ExecRequest *request, char *line, size_t size)
     request->arguments.count = before + added;
     bool itself = proc_find(request->task->process, name) == PROC_EXE;
     snprintf(request->path.text, PATH_SIZE, "%s", itself ? request->task->process->program.path : name);
-    path_find(request->task->process, &request->path);
+    path_find(request->task->process, &request->path, PATH_FOLLOW);
     return 0;
 }
 
@@ -313,7 +313,7 @@ int64_t sys_execve(Task *task, const uint64_t *a)
 {
     ExecRequest *request = request_new(task);
     uint64_t host;
-    int64_t result = a[0] ? path_to_host(task, a[0], &request->path, &host) : -EFAULT;
+    int64_t result = a[0] ? path_to_host(task, a[0], PATH_FOLLOW, &request->path, &host) : -EFAULT;
 
     if (!result) { /* also where the kernel would have been given the guest's own pointer */
         result = host == (uintptr_t)request->path.text

@@ -9,8 +9,14 @@ typedef struct PathBuffer {
     char text[PATH_SIZE];
 } PathBuffer;
 
+/* Of a link that the path ends with. */
+typedef enum PathLink {
+    PATH_FOLLOW, /* what it leads to is meant */
+    PATH_LINK,   /* the link itself */
+} PathLink;
+
 /* The guest's string at `address` for the host's kernel: its own pointer, or one into `buffer` where the file lies
  * below -L. 0, -EFAULT or -ENAMETOOLONG. */
-int path_to_host(Task *task, uint64_t address, PathBuffer *buffer, uint64_t *host);
+int path_to_host(Task *task, uint64_t address, PathLink link, PathBuffer *buffer, uint64_t *host);
 /* The same for a path that is already in `buffer`. */
-void path_find(const Process *process, PathBuffer *buffer);
+void path_find(const Process *process, PathBuffer *buffer, PathLink link);

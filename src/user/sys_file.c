@@ -35,7 +35,8 @@ int64_t sys_openat(Task *task, const uint64_t *a)
 {
     PathBuffer path;
     uint64_t host;
-    int result = path_to_host(task, a[1], &path, &host);
+    bool itself = a[2] & O_NOFOLLOW || (a[2] & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+    int result = path_to_host(task, a[1], itself ? PATH_LINK : PATH_FOLLOW, &path, &host);
 
     if (!result && host == (uintptr_t)path.text) {
         ProcFile file = proc_find(task->process, path.text);

@@ -12,6 +12,7 @@
 #include "user/siginfo.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sys/uio.h>
 
@@ -168,6 +169,20 @@ static int forward_info(Forward *f, unsigned i)
     return 0;
 }
 
+/* Where a link that the path ends with is meant itself. */
+static PathLink path_link(const Forward *f, unsigned path)
+{
+    const Argument *arguments = f->row->arguments;
+
+    for (unsigned i = 0; i < SYSCALL_ARGUMENTS; i++) {
+        bool flags = arguments[i].kind == ARGUMENT_FLAGS && arguments[i].detail == FLAGS_AT;
+        if (flags && f->arguments[i] & AT_SYMLINK_NOFOLLOW) {
+            return PATH_LINK;
+        }
+    }
+    return (PathLink)arguments[path].detail;
+}
+
 static int64_t forward_argument(Forward *f, unsigned i)
 {
     const Argument *argument = &f->row->arguments[i];
@@ -175,7 +190,7 @@ static int64_t forward_argument(Forward *f, unsigned i)
     f->host[i] = f->arguments[i];
     switch (argument->kind) {
     case ARGUMENT_PATH:
-        return path_to_host(f->task, f->arguments[i], &f->path, &f->host[i]);
+        return path_to_host(f->task, f->arguments[i], path_link(f, i), &f->path, &f->host[i]);
     case ARGUMENT_STRING:
         return forward_pointer(f, i, 1);
     case ARGUMENT_AREA:

@@ -1,4 +1,5 @@
 /* The rows of syscalls.def as a table. */
+#include "user/path.h"
 #include "user/syscall_functions.h"
 
 #include <sys/syscall.h>
@@ -51,7 +52,8 @@ enum {
 #define MODE PLAIN(MODE)
 #define SIGNAL PLAIN(SIGNAL)
 #define ADDRESS PLAIN(ADDRESS)
-#define PATH PLAIN(PATH)
+#define PATH { ARGUMENT_PATH, PATH_FOLLOW }
+#define LINK { ARGUMENT_PATH, PATH_LINK }
 #define STRING PLAIN(STRING)
 #define SIGSET_IN PLAIN(SIGSET_IN)
 #define DEEP PLAIN(DEEP)

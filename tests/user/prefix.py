@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Paths below -L and QEMU_LD_PREFIX: links with absolute targets lead to files below it, as under chroot.
+
+    prefix.py MYNA_USER GUEST_COMPILER SOURCE
+
+Exit status 77 (skipped) where there is no compiler for the guest.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+FILES = {'real/file': 'inside', 'folder/deep/file': 'deep', 'only/here': 'here'}
+LINKS = {
+    'absolute': '/real/file', 'relative': 'real/file', 'shelf': '/folder', 'folder/up': '../../../real/file',
+    'twice': '/absolute', 'loop': '/loop', 'dangling': '/not/there', 'alternatives': '/shelf/deep',
+}
+# Path, what is found: text, kind, size, where it leads to, readable, opened without following.
+CASES = [
+    ('/real/file', 'inside|file|6||yes|yes'),
+    ('/absolute', 'inside|link|6|/real/file|yes|no'),
+    ('/relative', 'inside|link|6|real/file|yes|no'),
+    ('/twice', 'inside|link|6|/absolute|yes|no'),
+    ('/shelf/deep/file', 'deep|file|4||yes|yes'),
+    ('/alternatives/file', 'deep|file|4||yes|yes'),
+    ('/folder/up', 'inside|link|6|../../../real/file|yes|no'),
+    ('/shelf/../only/here', 'here|file|4||yes|yes'),
+    ('/loop', '|link|-1|/loop|no|no'),
+    ('/dangling', '|link|-1|/not/there|no|no'),
+    ('/only/missing', '|none|-1||no|no'),
+    ('ROOT/absolute', 'inside|link|6|/real/file|yes|no'),
+    ('ROOT/shelf/deep/file', 'deep|file|4||yes|yes'),
+]
+
+
+def make_root(root, program):
+    for name, text in FILES.items():
+        os.makedirs(os.path.dirname(f'{root}/{name}'), exist_ok=True)
+        with open(f'{root}/{name}', 'w', encoding='utf-8') as file:
+            file.write(text)
+    for name, target in LINKS.items():
+        os.symlink(target, f'{root}/{name}')
+    os.makedirs(f'{root}/run')
+    shutil.copy(program, f'{root}/run/again')
+    os.symlink('/run/again', f'{root}/run/interpreter')
+    with open(f'{root}/run/script', 'w', encoding='utf-8') as file:
+        file.write('#!/run/interpreter /absolute\n')
+    os.chmod(f'{root}/run/script', 0o755)
+
+
+def main():
+    emulator, compiler, source = sys.argv[1:4]
+    if not shutil.which(compiler):
+        sys.exit(77)
+    with tempfile.TemporaryDirectory() as folder:
+        program, root = f'{folder}/program', f'{folder}/root'
+        subprocess.run([compiler, '-O1', '-w', '-static', source, '-o', program], check=True)
+        make_root(root, program)
+        paths = [path.replace('ROOT', root) for path, _ in CASES]
+        wanted = [text for _, text in CASES] + [CASES[1][1]] # the last is by the program that the script names
+        for command, environment in ((['-L', root], {}), (['-L', f'{root}//'], {}), ([], {'QEMU_LD_PREFIX': root})):
+            done = subprocess.run([emulator, *command, program, *paths], env=environment, stdout=subprocess.PIPE,
+                                  timeout=60, check=False)
+            lines = done.stdout.decode().splitlines()
+            if done.returncode or lines[:len(wanted)] != wanted:
+                sys.exit(f'{command} {environment}: {lines}, wanted {wanted}')
+
+
+if __name__ == '__main__':
+    main()
