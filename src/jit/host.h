@@ -125,7 +125,7 @@ typedef struct CodeHost {
      * to the way out of `enter`, which returns `reason`. */
     void (*context_registers)(const void *ucontext, CodeRegisters *registers, const void **pc);
     void (*context_leave)(const void *common, void *ucontext, int reason);
-    /* Text of host code for -d out_asm (Capstone, where it is there). */
+    /* A line for each instruction, for -d out_asm. */
     void (*disassemble)(const CodeBlock *block, StrBuf *text);
 } CodeHost;
 

@@ -6,6 +6,7 @@
  *   nothing between them can leave the block or look at the guest's state; the others are "unseen".
  * - A 64-bit operation of which no more than the low half is looked at is one of 32 bits, and an extension in front of
  *   it is none: what RV64's word instructions and their temporaries come to.
+ * - What registers hold as constants is computed with.
  * - Two shifts that are an extension or a rotation together become that.
  *
  * Guest memory, calls and marks stay what and where they are; so does floating point.
@@ -13,6 +14,7 @@
 #include "jit/ir_optimise.h"
 
 #include "base/vec.h"
+#include "jit/ir_eval.h"
 #include "jit/ir_internal.h"
 
 #include <string.h>
@@ -241,6 +243,26 @@ static IrRef resolve_get(Optimiser *o, IrRef ref)
     return 0;
 }
 
+/* An operation whose operands turn out to be constants is one, too. */
+static void fold(const Optimiser *o, IrInst *inst)
+{
+    const IrRef operands[3] = { inst->a, inst->b, inst->c };
+    unsigned count = operand_count(inst);
+    IrType types[3] = { 0 };
+    uint64_t values[3] = { 0 }, result;
+
+    for (unsigned i = 0; i < count; i++) {
+        types[i] = (IrType)o->insts[operands[i]].type;
+        if (!const_of(o, operands[i], &values[i])) {
+            return;
+        }
+    }
+    if (count && ir_evaluate((IrOp)inst->op, (IrType)inst->type, inst->aux, types, values, &result)) {
+        *inst = (IrInst){ .op = IR_OP_const, .type = inst->type,
+                          .imm = (int64_t)(result & mask_bits(ir_type_bits((IrType)inst->type))) };
+    }
+}
+
 static void resolve(Optimiser *o, IrRef ref)
 {
     IrInst *inst = &o->insts[ref];
@@ -250,6 +272,9 @@ static void resolve(Optimiser *o, IrRef ref)
     *inst = o->from->insts[ref];
     for (unsigned i = 0; i < operand_count(inst); i++) {
         *operands[i] = o->same[*operands[i]];
+    }
+    if (is_pure(inst) && inst->op != IR_OP_get) {
+        fold(o, inst);
     }
     if (inst->op == IR_OP_get) {
         same = resolve_get(o, ref);

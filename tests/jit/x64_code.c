@@ -3,13 +3,19 @@
  *
  *   x64_code encodings    each row of encodings.def with several operands: what it is to be, and its bytes
  *   x64_code float        floating-point operations of IR: a name, and the bytes of the block
+ *   x64_code text < lines of an address and bytes     each instruction's length and text, as -d out_asm has it
  */
 #include "harness.h"
 
+#include "base/strbuf.h"
 #include "jit/ir_internal.h"
+#include "jit/x64/disassemble.h"
 #include "jit/x64/internal.h"
 
+#include <glib.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static void print_bytes(const uint8_t *from, const uint8_t *to)
 {
@@ -171,6 +177,42 @@ static const struct {
     { "fround.d", IR_OP_fround_int, IR_F64, IR_F64, D, 0 },
 };
 
+/* ---- Text ---- */
+
+static void print_text(uint64_t address, const char *digits)
+{
+    size_t count = strlen(digits) / 2;
+    uint8_t *bytes = g_malloc(count);
+
+    for (size_t i = 0; i < count; i++) {
+        bytes[i] = (uint8_t)(g_ascii_xdigit_value(digits[2 * i]) << 4 | g_ascii_xdigit_value(digits[2 * i + 1]));
+    }
+    for (size_t at = 0; at < count;) {
+        AUTO_STRBUF(text);
+        unsigned length = x64_disassemble_one(bytes + at, count - at, address + at, &text);
+        printf("%u %s\n", length, length ? strbuf_text(&text) : "?");
+        at += MAX(length, 1);
+    }
+    printf("end\n");
+    g_free(bytes);
+}
+
+static void print_texts(void)
+{
+    char *line = NULL;
+    size_t size = 0;
+    uint64_t address;
+    int digits;
+
+    while (getline(&line, &size, stdin) > 0) {
+        line[strcspn(line, "\n")] = '\0';
+        if (sscanf(line, "%" SCNu64 " %n", &address, &digits) == 1) {
+            print_text(address, line + digits);
+        }
+    }
+    free(line);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && !strcmp(argv[1], "encodings")) {
@@ -180,6 +222,8 @@ int main(int argc, char **argv)
             print_float(float_rows[i].name, float_rows[i].op, float_rows[i].type, float_rows[i].from,
                         float_rows[i].rounding, float_rows[i].rule);
         }
+    } else if (argc == 2 && !strcmp(argv[1], "text")) {
+        print_texts();
     } else {
         return 2;
     }

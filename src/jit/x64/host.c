@@ -8,6 +8,7 @@
 #include "base/strbuf.h"
 #include "jit/ir_optimise.h"
 #include "jit/x64/compile.h"
+#include "jit/x64/disassemble.h"
 #include "jit/x64/internal.h"
 
 #include <asm/hwcap2.h>
@@ -313,20 +314,6 @@ static void x64_context_leave(const void *data, void *ucontext, int reason)
 
     context->gregs[REG_RAX] = reason;
     context->gregs[REG_RIP] = (greg_t)common->exit_saved;
-}
-
-/* As objdump -D -b binary -m i386:x86-64 can be given it. */
-static void x64_disassemble(const CodeBlock *block, StrBuf *text)
-{
-    const uint8_t *code = block->code;
-
-    for (uint32_t i = 0; i < block->code_bytes; i++) {
-        if (i % 16 == 0) {
-            strbuf_printf(text, "%s%p: ", i ? "\n" : "", (const void *)(code + i));
-        }
-        strbuf_printf(text, " %02x", code[i]);
-    }
-    strbuf_append(text, "\n");
 }
 
 const CodeHost x64_host = {
