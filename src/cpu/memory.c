@@ -194,14 +194,19 @@ static bool write_part(Cpu *cpu, const Part *part, const uint8_t *bytes)
     return true;
 }
 
+static bool is_within_whole(uint64_t address, unsigned size)
+{
+    return (address & (WHOLE_BYTES - 1)) + size <= WHOLE_BYTES;
+}
+
 /* An aligned access of a size that instructions have is one access, not several, and so is an atomic one within 16
  * bytes: all of it has to lie between edges. */
 static bool is_cut(const TlbSource *source, uint64_t address, MemOp op)
 {
     unsigned size = mem_size(op);
-    bool aligned = !(address & (size - 1)), within = (address & (WHOLE_BYTES - 1)) + size <= WHOLE_BYTES;
 
-    return !source->cacheable && source->extent < size && within && (aligned || op & MEM_ATOMIC);
+    return !source->cacheable && source->extent < size && is_within_whole(address, size) &&
+           (!(address & (size - 1)) || op & MEM_ATOMIC);
 }
 
 /* `fault`: what kind of access a refused one is. */
@@ -231,7 +236,10 @@ static bool find_parts(Cpu *cpu, uint64_t address, MemOp op, MmuAccess access, M
 
 static bool check_alignment(Cpu *cpu, uint64_t address, MemOp op, MmuAccess access)
 {
-    if (op & MEM_ALIGNED && address & (mem_size(op) - 1)) {
+    unsigned size = mem_size(op);
+    bool allowed = !(op & MEM_ALIGNED) || !(address & (size - 1)) || (op & MEM_ATOMIC && is_within_whole(address, size));
+
+    if (!allowed) {
         cpu->guest->misaligned(cpu, address, access);
         return false;
     }

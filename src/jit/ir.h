@@ -112,7 +112,7 @@ enum {
     MEM_SIZE_MASK = 7,
     MEM_SIGNED = 1 << 3,
     MEM_BIG_ENDIAN = 1 << 4,
-    MEM_ALIGNED = 1 << 5, /* misaligned: the guest's alignment fault */
+    MEM_ALIGNED = 1 << 5, /* misaligned: the guest's alignment fault; with MEM_ATOMIC only what leaves 16 bytes is */
     MEM_ATOMIC = 1 << 6,  /* single-copy atomic as a whole even where misaligned within 16 bytes */
     /* Memory order, three bits. */
     MEM_RELAXED = 0 << 7,

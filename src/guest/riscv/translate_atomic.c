@@ -1,19 +1,20 @@
 /*
  * Zalrsc, Zaamo, Zacas and Zabha. Both acquire and release together make an access sequentially consistent. With
- * Zama16b only LR, SC and what is wider than a register insist on alignment.
+ * Zama16b only LR, SC and what is wider than a register insist on alignment; the others may lie anywhere in 16 bytes.
  */
 #include "guest/riscv/translate.h"
 
 static MemOp atomic_mem_op(const Translator *t, const RiscvInsn *insn, unsigned size)
 {
     static const uint16_t orders[] = { MEM_RELAXED, MEM_RELEASE, MEM_ACQUIRE, MEM_SEQ_CST };
-    return data_mem_op(t, size | MEM_SIGNED | MEM_ALIGNED | MEM_ATOMIC | orders[insn->aq << 1 | insn->rl]);
+    MemOp op = data_mem_op(t, size | MEM_SIGNED | MEM_ALIGNED | orders[insn->aq << 1 | insn->rl]);
+    return op & (MemOp)~MEM_ATOMIC;
 }
 
 static MemOp amo_mem_op(const Translator *t, const RiscvInsn *insn, unsigned size)
 {
     MemOp op = atomic_mem_op(t, insn, size);
-    return translator_config(t)->zama16b ? op & (MemOp)~MEM_ALIGNED : op;
+    return translator_config(t)->zama16b ? op | MEM_ATOMIC : op;
 }
 
 static void load_reserved(Translator *t, const RiscvInsn *insn, unsigned size)

@@ -50,12 +50,19 @@ TEST amo
     AMO 0, 1, a5, a4    /* amoadd.h */
     lw a5, (a2)
     CHECK a5, 10
-    la a2, area + 14    /* across 16 bytes */
+    .irp offset, 13, 14, 15     /* across 16 bytes */
+    la a2, area + \offset
     sw a3, (a2)
-    amoadd.w a5, a4, (a2)
-    CHECK_SAME a5, a3
+    REFUSED 6, amoadd.w a5, a4, (a2)
+    REFUSED 6, AMO 5, 2, a5, a4
     lw a5, (a2)
-    CHECK a5, 0x7ffffff5
+    CHECK_SAME a5, a3
+    .endr
+    REFUSED 6, AMO 0, 1, a5, a4 /* amoadd.h */
+    la a2, area + 13
+    lh a3, (a2)
+    AMO 0, 1, a5, a4
+    CHECK_SAME a5, a3
     END
 
 /* These must be aligned all the same. */
