@@ -279,18 +279,25 @@ static bool is_boxed(const FloatState *state, IrType type)
     return state->boxed && ir_type_bits((IrType)state->boxed) <= ir_type_bits(type);
 }
 
+/* Whether the payload of a NaN of another type may be taken for a number of this one. */
+static bool is_seen(const FloatState *state, IrType type)
+{
+    IrType unsettled = (IrType)state->unsettled;
+    return unsettled && unsettled != type && ir_type_bits(unsettled) >= ir_type_bits(type);
+}
+
 static void lower_unbox(Compiler *c, const IrInst *inst)
 {
     X64FpOperation o = { .op = inst->op, .type = inst->type, .a = (uint8_t)use_register(c, inst->a) };
     FloatState *from = state_of(c, o.a);
     X64FpCold cold = { .kind = X64_FP_NOT_COLD };
 
+    if (is_seen(from, (IrType)inst->type)) {
+        float_settle(c, o.a);
+    }
     if (is_boxed(from, (IrType)inst->type)) {
         bind_alias(c, inst->a);
         return;
-    }
-    if (from->unsettled == IR_F64) { /* a NaN's payload may look like a number in its box */
-        float_settle(c, o.a);
     }
     FloatState state = *from;
     o.integer_scratch = (uint8_t)scratch_register(c);

@@ -49,6 +49,17 @@ TEST mop
     ILLEGAL .2byte 0x6001 /* c.lui x0, 0 */
     END
 
+/* A NaN that has just been made is the default one to what reads it as a narrower number. */
+TEST nan_as_half
+    la a2, nan
+    fmv.w.x fs3, zero
+    fld fa0, (a2)
+    fcvt.s.d fa4, fa0
+    .4byte 0x253715d3 /* fsgnjn.h fa1, fa4, fs3 */
+    fmv.x.w a3, fa1
+    CHECK a3, -0x200 /* 0x7e00 negated, in its box */
+    END
+
 TEST c_lbu_c_lhu_c_lh
     la a2, bytes
     .2byte 0x8214 /* c.lbu a3, 0(a2) */
@@ -407,3 +418,6 @@ target:
     .skip 32
 bytes:
     .byte 0x81, 0x82, 0x83, 0x84
+    .align 3
+nan:
+    .dword 0xffffe00000000000

@@ -3,150 +3,118 @@
 
     random_compare.py XLEN DUMP GCC EMULATOR EMULATOR [PROGRAMS [SEED [CPU]]]
 
-Programs are instructions from the decode files (DUMP is test_guest_riscv_dump): everything that computes, loads and
-stores about the stack pointer, atomics but sc; between them, branches forwards and accesses to fcsr. Each is run three
-times over. Instructions that trap are skipped, and the traps
-compared. CPU is for both emulators, `max` if not given; they need the `virt` board. An emulator may be followed by
-options: "myna-system-riscv64 -accel interp". Without D registers f are not compared.
+Programs are random_program.py's; DUMP is test_guest_riscv_dump. Emulators are of machines, which need the `virt` board, or
+of Linux programs: those whose name does not have "system". An emulator may be followed by options:
+"myna-system-riscv64 -accel interp". CPU is for both, `max` if not given. Instructions that trap, or raise a signal, are
+skipped, and the traps compared. At the end it says which lines of the decode files no program has run.
 Not part of the tests: the other one is not ours.
 """
+import collections
 import pathlib
-import random
 import re
 import shlex
 import subprocess
 import sys
 import tempfile
 
-LENGTH = 300
-SPECIAL = [0, 1, 2, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff,
-           0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000, 0x7ff8000000000000, 0x7ff0000000000001,
-           0x000fffffffffffff, 0x0010000000000000, 0x7fefffffffffffff, 0xffffffff3f800000, 0xffffffffbf800000,
-           0xffffffff7f800000, 0xffffffff7fc00000, 0xffffffff7f800001, 0xffffffff00000001, 0xffffffff00800000,
-           0xffffffff7f7fffff, 0xffffffff80000000, 0x41dfffffffc00000, 0x43e0000000000000, 0xc3e0000000000000]
-# Jumps, system instructions and what depends on addresses that differ; c.addi16sp moves the stack pointer.
-LEFT_OUT = re.compile(r'jalr?|b(eq|ne|lt|ge)u?|c\.(j|jal|jr|jalr|beqz|bnez|ebreak|addi16sp|lbu|lhu?|sb|sh|lw|ld|flw|'
-                      r'fld|sw|sd|fsw|fsd)|csr.*|ecall|ebreak|[ms]ret|wfi|sfence\.vma|sc\..*|fence\.i|pause|wrs\..*|'
-                      r'sfence\..*|sinval\.vma|c\.unimp|mnret|cm\.(j.*|popret.*)|'
-                      r'fcvt\.s\.bf16')  # QEMU 10 takes one that is not boxed for half precision's NaN
-LOADS, STORES, ATOMICS, BLOCKS = {0x03, 0x07}, {0x23, 0x27}, {0x2f}, {0x0f}
-STACK, RD_SHIFT, RS1_SHIFT = 2, 7, 15
+import random_program
+
+TOGETHER = 50
+MACROS = '''
+.macro insn4 bits
+    .4byte \\bits
+.endm
+.macro insn2 bits
+    .2byte \\bits
+.endm
+'''
 
 
-def rows(dump, xlen, cpu):
-    """Lines of the decode files, but for what is left out."""
-    more = '|fsgnj[nx]\\.h' if xlen == '32' and 'zhinx' in cpu else ''  # QEMU 10 takes other bits
-    more += '|c\\.fsdsp' if re.search('zc(e|mp|mt)=on', cpu) else ''    # these are pops and jumps
-    left_out = re.compile(LEFT_OUT.pattern + more)
-    model = 'max' if xlen == '64' else 'max32'
-    result = subprocess.run([dump, model, 'rows'], check=True, capture_output=True, text=True)
-    for line in result.stdout.splitlines():
-        mask, value, length, conditions, mnemonic = line.split()
-        if not left_out.fullmatch(mnemonic) and ('!rv64' if xlen == '64' else 'rv64') not in conditions.split(','):
-            yield int(mask, 16), int(value, 16), int(length), mnemonic
+class Comparison:
+    def __init__(self, arguments):
+        self.xlen, dump, self.gcc, *self.emulators = arguments[:5]
+        self.count = int(arguments[5]) if len(arguments) > 5 else 100
+        self.seed = int(arguments[6]) if len(arguments) > 6 else 1
+        self.cpu = arguments[7] if len(arguments) > 7 else 'max'
+        self.linux = 'system' not in pathlib.Path(shlex.split(self.emulators[0])[0]).name
+        self.instructions = random_program.Instructions(dump, self.xlen, self.cpu, self.linux)
+        self.seen = collections.Counter()
 
+    def defines(self):
+        if self.linux:
+            yield 'LINUX'
+        for expression, name in [('e=on|rv..e', 'EMBEDDED'), ('zfinx|zdinx|[fd]=off|rv..[ie]|sifive-e|ibex', 'NO_DOUBLES'),
+                                 ('zcmt=on', 'TABLE_JUMPS'), ('smrnmi=on', 'RESUMABLE')]:
+            if re.search(expression, self.cpu):
+                yield name
 
-def encoding(generator, row):
-    mask, value, length, _ = row
-    bits = value | (generator.getrandbits(8 * length) & ~mask)
-    if length == 4 and bits & 0x7f in LOADS | STORES | ATOMICS | BLOCKS:
-        bits = bits & ~(31 << RS1_SHIFT) | STACK << RS1_SHIFT
-    return bits
+    def build(self, programs, directory, full):
+        text = MACROS + '.macro PROGRAMS\n    .option push\n    .option norvc\n'
+        text += '\n'.join(line for program in programs for line in program.lines)
+        text += '\n    .option pop\n.endm\n.macro VALUES\n' + '\n'.join(line for program in programs for line in program.values())
+        pathlib.Path(directory, 'random.inc').write_text(text + '\n.endm\n', encoding='ascii')
+        here, image = pathlib.Path(__file__).parent, f'{directory}/random.elf'
+        architecture = f'rv{self.xlen}g' if ',c=off' in self.cpu else f'rv{self.xlen}gc'
+        abi = 'lp64d' if self.xlen == '64' else 'ilp32d'
+        subprocess.run([self.gcc, *(f'-D{name}' for name in [*self.defines(), *(['FULL'] if full else [])]),
+                        f'-march={architecture}', f'-mabi={abi}', f'-I{directory}', f'-I{here}', '-nostdlib', '-static',
+                        f'-Wl,-T,{here}/program.ld', '-Wl,--build-id=none', '-Wl,--no-warn-rwx-segments',
+                        here / 'random.S', '-o', image], check=True)
+        return image
 
+    def command(self, emulator, image):
+        if self.linux:
+            return [*shlex.split(emulator), '-cpu', self.cpu, image]
+        return [*shlex.split(emulator), '-M', 'virt', '-cpu', self.cpu, '-bios', 'none', '-m', '16', '-display', 'none',
+                '-monitor', 'none', '-serial', 'stdio', '-kernel', image]
 
-def is_harmless(bits, length):
-    """Whether it leaves the stack pointer alone and goes on to the next, as far as the bits show."""
-    if length == 4 and bits & 0x7f in ATOMICS and bits >> 27 == 5 and not bits >> RD_SHIFT & 31:
-        return False  # amocas into x0: QEMU 10 takes other results for zero after it
-    if length == 4:
-        return bits >> RD_SHIFT & 31 != STACK or bits & 0x7f in STORES
-    if bits & 3 == 2 and bits >> 13 == 4 and not bits >> 2 & 31:
-        return False  # c.mv and c.add of x0: they are jumps
-    return bits >> RD_SHIFT & 31 != STACK or bits & 3 == 0 or bits >> 13 >= 4 and bits & 3 == 1
-
-
-def register(generator):
-    """Any but the stack pointer."""
-    return generator.choice([n for n in range(32) if n != STACK])
-
-
-def branch(generator, label):
-    name = generator.choice(['beq', 'bne', 'blt', 'bge', 'bltu', 'bgeu'])
-    return f'{name} x{register(generator)}, x{register(generator)}, {label}'
-
-
-def access_to_fcsr(generator):
-    target = register(generator)
-    if generator.random() < 0.4:
-        return f'csrrwi x{target}, frm, {generator.choice([0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5])}'
-    name, source = generator.choice(['csrrw', 'csrrs', 'csrrc']), register(generator)
-    return f'{name} x{target}, fflags, x{source}'
-
-
-def program(generator, table):
-    body, targets = [], []
-    while len(body) < LENGTH:
-        while targets and targets[0][0] <= len(body):
-            body.append(targets.pop(0)[1] + ':')
-        if generator.random() < 0.04:
-            body.append(access_to_fcsr(generator))
-        if generator.random() < 0.04:
-            label = f'target_{len(body)}'
-            body.append(branch(generator, label))
-            targets = sorted([*targets, (len(body) + generator.randint(1, 12), label)])
-        row = generator.choice(table)
-        bits = encoding(generator, row)
-        if is_harmless(bits, row[2]):
-            body.append(f'{"insn4" if row[2] == 4 else "insn2"} {bits:#x}')
-    body += [label + ':' for _, label in targets]
-    values = [generator.choice(SPECIAL) if generator.random() < 0.6 else generator.getrandbits(64) for _ in range(64)]
-    fcsr = generator.choice([0, 0x20, 0x40, 0x60, 0x80, 0xa0])
-    return '\n'.join([f'#define FCSR {fcsr}', '.macro insn4 bits', '    .4byte \\bits', '.endm', '.macro insn2 bits',
-                      '    .2byte \\bits', '.endm', '.macro BODY', *body, '.endm', '.macro VALUES',
-                      *(f'    .dword {value:#x}' for value in values), '.endm', ''])
-
-
-def output(emulator, cpu, image):
-    command = [*shlex.split(emulator), '-M', 'virt', '-cpu', cpu, '-bios', 'none', '-m', '16', '-display', 'none', '-monitor', 'none',
-               '-serial', 'stdio', '-kernel', image]
-    try:
-        return subprocess.run(command, timeout=20, check=False, capture_output=True).stdout.decode()
-    except subprocess.TimeoutExpired:
-        return 'no end'
-
-
-def first_difference(left, right):
-    for index in range(0, max(len(left), len(right)), 16):
-        if left[index:index + 16] != right[index:index + 16]:
-            place = index // 16 - 1
-            name = 'traps' if place < 0 else 'fcsr' if place == 0 else f'x{place}' if place < 32 else \
-                f'f{place - 32}' if place < 64 else f'memory+{place * 8 - 512}'
-            return f'{name}: {left[index:index + 16]} and {right[index:index + 16]}'
-    return ''
-
-
-def main():
-    xlen, dump, gcc, *emulators = sys.argv[1:6]
-    count = int(sys.argv[6]) if len(sys.argv) > 6 else 100
-    seed = int(sys.argv[7]) if len(sys.argv) > 7 else 1
-    cpu = sys.argv[8] if len(sys.argv) > 8 else 'max'
-    here, table, different = pathlib.Path(__file__).parent, list(rows(dump, xlen, cpu)), 0
-    for number in range(seed, seed + count):
+    def outputs(self, programs, full):
+        """What each emulator writes, line by line."""
         with tempfile.TemporaryDirectory() as directory:
-            pathlib.Path(directory, 'random.inc').write_text(program(random.Random(number), table), encoding='ascii')
-            image = f'{directory}/random.elf'
-            abi = 'lp64d' if xlen == '64' else 'ilp32d'
-            floats = ['-DNO_DOUBLES'] if re.search('zfinx|zdinx|d=off', cpu) else []
-            subprocess.run([gcc, *floats, f'-march=rv{xlen}gc', f'-mabi={abi}', f'-I{directory}', f'-I{here}', '-nostdlib',
-                            '-static', f'-Wl,-T,{here}/program.ld', '-Wl,--build-id=none', '-Wl,--no-warn-rwx-segments',
-                            here / 'random.S', '-o', image], check=True)
-            left, right = (output(emulator, cpu, image) for emulator in emulators)
-        if left != right or len(left) < 1000:
-            different += 1
-            print(f'seed {number}: {first_difference(left, right)}', flush=True)
-    print(f'{count} programs, {different} differ')
-    return 1 if different else 0
+            image = self.build(programs, directory, full)
+            for emulator in self.emulators:
+                try:
+                    result = subprocess.run(self.command(emulator, image), timeout=60, check=False, capture_output=True,
+                                            stdin=subprocess.DEVNULL)
+                    yield result.stdout.decode().split() + ['no more'] * len(programs)
+                except subprocess.TimeoutExpired as error:
+                    yield (error.stdout or b'').decode().split() + ['no end'] * len(programs)
+
+    def compare(self, numbers):
+        """Compares programs together, and those that differ alone."""
+        programs = [random_program.Program(self.instructions, number) for number in numbers]
+        for program in programs:
+            self.seen.update(program.seen)
+        left, right = self.outputs(programs, False)
+        different = [program for program, *lines in zip(programs, left, right)
+                     if lines[0] != lines[1] or not re.fullmatch('[0-9a-f]+', lines[0])]
+        for program in different:
+            left, right = self.outputs([program], True)
+            print(f'seed {program.number}: {self.first_difference(left[0], right[0])}', flush=True)
+        return len(different)
+
+    def first_difference(self, left, right):
+        size = 16
+        for index in range(0, max(len(left), len(right)), size):
+            if left[index:index + size] != right[index:index + size]:
+                place = index // size - 1
+                name = 'traps' if place < 0 else 'fcsr' if place == 0 else f'x{place}' if place < 32 else \
+                    f'f{place - 32}' if place < 64 else f'byte {index // 2}'
+                return f'{name}: {left[index:index + size]} and {right[index:index + size]}'
+        return 'differs after others alone'
+
+    def missing(self):
+        return sorted({row.mnemonic for row in self.instructions.rows if not self.seen[row.mnemonic] and
+                       not self.instructions.left_out.fullmatch(row.mnemonic)})
+
+    def run(self):
+        different, end = 0, self.seed + self.count
+        for first in range(self.seed, end, TOGETHER):
+            different += self.compare(range(first, min(first + TOGETHER, end)))
+        print(f'{self.count} programs, {different} differ; {sum(self.seen.values())} instructions, not among them:',
+              ' '.join(self.missing()) or 'none')
+        return 1 if different else 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(Comparison(sys.argv[1:]).run() if len(sys.argv) > 5 else __doc__)
