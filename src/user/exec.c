@@ -197,6 +197,8 @@ static void make_command(ExecRequest *request)
     add_option(request, "-d", options->log_items);
     add_option(request, "-D", options->log_file);
     add_option(request, "-dfilter", options->log_ranges);
+    add_option(request, "-trace", options->trace);
+    add_option(request, "-seed", options->seeded ? options->seed_text : NULL);
     if (options->interpret) {
         add_option(request, "-accel", "interp");
     }

@@ -2,7 +2,7 @@
  * myna-user: runs a Linux program of another processor. Which processor is read off the program, or off the name that
  * we are called by (qemu-riscv64, myna-riscv32).
  *
- * Not here yet: -R for 64-bit guests beside a base, -trace; -cpu takes models, no properties.
+ * Not here yet: -R for 64-bit guests beside a base.
  */
 #include "user/main.h"
 
@@ -64,16 +64,22 @@ static const UserAbi *abi_by_file(int fd)
 static bool choose_cpu(Process *process, Error **error)
 {
     const Guest *guest = process->abi->guest;
-    const char *name = process->options->cpu ? process->options->cpu : guest->default_model;
+    const char *text = process->options->cpu ? process->options->cpu : guest->default_model;
 
-    for (const GuestModel *model = guest->models; model->name; model++) {
-        if (!strcmp(model->name, name)) {
-            process->cpu_config = mem_alloc0(guest->config_size);
-            guest->config_init(model, process->cpu_config);
-            return guest->config_check(model, process->cpu_config, error);
+    process->cpu_config = user_cpu_config(guest, text, error);
+    return process->cpu_config;
+}
+
+/* -cpu help: of the guest that we are called by, or of all. */
+static void print_models(const char *name)
+{
+    const UserAbi *abi = abi_by_name(name);
+
+    for (size_t i = 0; user_abis[i]; i++) {
+        if (!abi || abi == user_abis[i]) {
+            user_cpu_help(user_abis[i]->guest);
         }
     }
-    return error_set(error, "-cpu %s: %s has no such model", name, process->abi->target);
 }
 
 static bool map_vdso(Process *process, Error **error)
@@ -208,6 +214,9 @@ int user_main(int argc, char **argv, char **environment)
         return status;
     }
     if (!user_options_parse(&options, &command, argc, argv, &status, &error)) {
+        if (options.cpu_help) {
+            print_models(argv[0]);
+        }
         return error ? (fprintf(stderr, "%s: %s\n", argv[0], error_message(error)), status) : status;
     }
     take_binfmt(&options, &command);

@@ -1,11 +1,17 @@
 /* The command line of user mode: a table of options, each with its variable, as QEMU's users know them. */
 #include "user/options.h"
 
+#include "api/json.h"
+#include "api/options.h"
 #include "base/error.h"
+#include "base/files.h"
 #include "base/log.h"
+#include "base/strbuf.h"
 #include "base/text.h"
+#include "base/trace.h"
 #include "base/vec.h"
 #include "user/main.h"
+#include "user/memory.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -31,13 +37,89 @@ typedef bool OptionFunction(Parse *parse, const char *value, Error **error);
         return true; \
     }
 TEXT_OPTION(prefix)
-TEXT_OPTION(cpu)
 TEXT_OPTION(release)
 TEXT_OPTION(argv0)
 TEXT_OPTION(debugger)
-TEXT_OPTION(log_items)
 TEXT_OPTION(log_file)
 TEXT_OPTION(log_ranges)
+
+static bool is_help(const char *value)
+{
+    return !strcmp(value, "help") || !strcmp(value, "?");
+}
+
+static bool set_cpu(Parse *parse, const char *value, Error **error)
+{
+    parse->options->cpu = value;
+    parse->options->cpu_help = parse->done = is_help(value);
+    return true;
+}
+
+static void print_events(Parse *parse)
+{
+    Trace *trace = trace_new(trace_events, trace_event_count, NULL);
+
+    trace_print(trace, stdout);
+    trace_free(trace);
+    parse->done = true;
+}
+
+static bool set_log_items(Parse *parse, const char *value, Error **error)
+{
+    AUTO_STRBUF(text);
+
+    parse->options->log_items = value;
+    if (!strcmp(value, "trace:help")) {
+        print_events(parse);
+    } else if (is_help(value)) {
+        log_print_items(&text);
+        fputs(strbuf_text(&text), stdout);
+        parse->done = true;
+    }
+    return true;
+}
+
+/* [[enable=]PATTERN][,events=FILE][,file=FILE] */
+static bool set_trace(Parse *parse, const char *value, Error **error)
+{
+    static const char *const known[] = { "enable", "events", "file" };
+    bool help = false, ok = true;
+    Json *values = options_parse(value, "enable", &help, error);
+
+    if (help || is_help(value)) {
+        print_events(parse);
+    }
+    for (size_t i = 0; values && i < json_length(values); i++) {
+        bool found = parse->done;
+        for (size_t k = 0; k < ARRAY_SIZE(known); k++) {
+            found = found || !strcmp(json_key(values, i), known[k]);
+        }
+        ok = found && ok ? ok : error_set(error, "there is no '%s': enable, events and file are known", json_key(values, i));
+    }
+    ok = ok && values;
+    json_free(values);
+    parse->options->trace = value;
+    return ok;
+}
+
+/* Guests have pages of 4 KiB, whatever the host has. */
+static bool set_page_size(Parse *parse, const char *value, Error **error)
+{
+    uint64_t size;
+
+    if (!text_to_uint64(value, &size, error)) {
+        return false;
+    }
+    if (size < GUEST_PAGE_SIZE || size & (size - 1)) {
+        return error_set(error, "%s: a page is a power of two, 4096 or more", value);
+    }
+    return size == GUEST_PAGE_SIZE || error_set(error, "%s: the program's pages have 4096 bytes", value);
+}
+
+static bool refuse_plugin(Parse *parse, const char *value, Error **error)
+{
+    return error_set(error, "%s: this program is static, and loads no plugins", value);
+}
 
 static bool set_strace(Parse *parse, const char *value, Error **error)
 {
@@ -98,6 +180,7 @@ static bool set_reserved(Parse *parse, const char *value, Error **error)
 static bool set_seed(Parse *parse, const char *value, Error **error)
 {
     parse->options->seeded = true;
+    parse->options->seed_text = value;
     return text_to_uint64(value, &parse->options->seed, error);
 }
 
@@ -199,10 +282,13 @@ static const struct OptionRow {
     { "dfilter", "QEMU_DFILTER", "range[,...]", set_log_ranges, "log what happens in these addresses alone" },
     { "D", "QEMU_LOG_FILENAME", "logfile", set_log_file, "write the log to 'logfile'" },
     { "one-insn-per-tb", "QEMU_ONE_INSN_PER_TB", NULL, set_one_insn, "each instruction is a block of its own" },
+    { "p", "QEMU_PAGESIZE", "pagesize", set_page_size, "the program's page size, to be checked: 4096" },
     { "tb-size", "QEMU_TB_SIZE", "size", set_code_size, "MiB of translated code and its tables" },
     { "perfmap", "QEMU_PERFMAP", NULL, set_perf_map, "write blocks' names to /tmp/perf-PID.map" },
     { "jitdump", "QEMU_JITDUMP", NULL, set_jit_dump, "write blocks to jit-PID.dump" },
     { "strace", "QEMU_STRACE", NULL, set_strace, "log system calls" },
+    { "trace", "QEMU_TRACE", "[[enable=]pattern][,events=file][,file=file]", set_trace, "log these events" },
+    { "plugin", "QEMU_PLUGIN", "file", refuse_plugin, "refused: this program is static" },
     { "self-fd", NULL, "fd", set_self_fd, "the emulator's own file, open already" },
     { "program-fd", NULL, "fd", set_program_fd, "the program's file, open already" },
     { "debug-fd", NULL, "fd", set_debug_fd, "the connection to a debugger, open already" },
@@ -297,13 +383,33 @@ bool user_options_parse(UserOptions *options, UserCommand *command, int argc, ch
     return true;
 }
 
+static bool apply_trace(const UserOptions *options, Log *log, Error **error)
+{
+    enum { LARGEST = 1 << 20 };
+    Json *values = options_parse(options->trace, "enable", NULL, error);
+    const char *file = json_get_text(values, "file"), *events = json_get_text(values, "events");
+    const char *pattern = json_get_text(values, "enable");
+    bool ok = !file || log_set_file(log, file, error);
+    size_t size;
+    AUTO_FREE char *text = ok && events ? files_read_all(NULL, events, LARGEST, &size, error) : NULL;
+
+    ok = ok && (!events || (text && trace_select_file(log->trace, text, error))) &&
+         (!pattern || trace_select(log->trace, pattern, error));
+    json_free(values);
+    return ok;
+}
+
 bool user_options_log(const UserOptions *options, Log *log, Error **error)
 {
+    log->trace = trace_new(trace_events, trace_event_count, log);
     if (options->log_file && !log_set_file(log, options->log_file, error)) {
         return false;
     }
     if (options->log_items && !log_set_items(log, options->log_items, error)) {
         return false;
+    }
+    if (options->trace && !apply_trace(options, log, error)) {
+        return error_prepend(error, "-trace: ");
     }
     if (options->strace) {
         atomic_fetch_or(&log->items, LOG_STRACE);

@@ -15,6 +15,7 @@ typedef struct UserOptions {
     uint64_t stack_size;     /* 0: the host's limit */
     uint64_t guest_base;     /* -B */
     uint64_t seed;           /* -seed, where `seeded` */
+    const char *seed_text;
     bool seeded;
     uint64_t reserved;       /* -R */
     int self_fd;             /* -self-fd: our own file, open already; 0: nowhere */
@@ -22,5 +23,7 @@ typedef struct UserOptions {
     int program_fd;          /* -program-fd: where the program is open already; 0: nowhere */
     const char *code_size;   /* -tb-size, checked; NULL: the default */
     uint64_t code_bytes;     /* the same in bytes */
+    const char *trace;       /* -trace, checked; NULL: none */
+    bool cpu_help;           /* -cpu help */
     bool strace, one_insn, interpret, perf_map, jit_dump;
 } UserOptions;

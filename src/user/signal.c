@@ -11,6 +11,8 @@
  */
 #include "user/signal.h"
 
+#include "base/log.h"
+#include "trace/user.h"
 #include "user/debug.h"
 #include "user/host/host.h"
 #include "user/syscall_functions.h"
@@ -186,6 +188,7 @@ static void call_handler(Task *task, const siginfo_t *info, const SignalAction *
         .alternate_flags = task->alternate_size ? task->alternate_flags : SS_DISABLE,
     };
 
+    trace_user_setup_frame(task->process->log->trace, task->cpu->index, action->handler);
     finish_call(task, action);
     if (wants_alternate(task, action)) {
         frame.stack = task->alternate_stack + task->alternate_size;
@@ -227,6 +230,7 @@ static void deliver(Task *task, const siginfo_t *told)
     if (!number) {
         return; /* the debugger keeps it */
     }
+    trace_user_handle_signal(task->process->log->trace, task->cpu->index, number);
     SignalAction action = take_action(task, info->si_signo);
 
     if (action.handler > HANDLER_IGNORE) {
@@ -257,6 +261,7 @@ void signal_force(Task *task, int number, int code, uint64_t address)
     SignalActions *signals = task->process->signals;
     siginfo_t info = { .si_signo = number, .si_code = code };
 
+    trace_user_force_sig(task->process->log->trace, task->cpu->index, number);
     info.si_addr = (void *)(uintptr_t)address;
     mutex_lock(&signals->lock);
     SignalAction *action = &signals->actions[number];
@@ -361,6 +366,7 @@ int64_t sys_rt_sigreturn(Task *task, const uint64_t *a)
         signal_force(task, SIGSEGV, SI_KERNEL, 0);
         return SYSCALL_NO_RESULT;
     }
+    trace_user_do_sigreturn(task->process->log->trace, task->cpu->index, task->cpu->guest->pc(task->cpu));
     task->alternate_stack = frame.alternate_start;
     task->alternate_size = frame.alternate_flags & SS_DISABLE ? 0 : frame.alternate_size;
     signals_set_mask(task, frame.mask);

@@ -1,4 +1,6 @@
 /* System calls on memory: arguments for memory.h. */
+#include "base/log.h"
+#include "trace/user.h"
 #include "user/syscall_functions.h"
 
 #include <errno.h>
@@ -11,16 +13,21 @@ int64_t sys_brk(Task *task, const uint64_t *a)
 int64_t sys_mmap(Task *task, const uint64_t *a)
 {
     uint64_t unit = task_abi(task)->word_size == 8 ? 1 : GUEST_PAGE_SIZE; /* the call is mmap2 on 32 bits */
-    return memory_map(task_memory(task), a[0], a[1], (int)a[2], (int)a[3], (int)a[4], a[5] * unit);
+    trace_target_mmap(task->process->log->trace, a[0], a[1], (int)a[2], (int)a[3], (int)a[4], a[5] * unit);
+    int64_t result = memory_map(task_memory(task), a[0], a[1], (int)a[2], (int)a[3], (int)a[4], a[5] * unit);
+    trace_target_mmap_complete(task->process->log->trace, (uint64_t)result);
+    return result;
 }
 
 int64_t sys_munmap(Task *task, const uint64_t *a)
 {
+    trace_target_munmap(task->process->log->trace, a[0], a[1]);
     return memory_unmap(task_memory(task), a[0], a[1]);
 }
 
 int64_t sys_mprotect(Task *task, const uint64_t *a)
 {
+    trace_target_mprotect(task->process->log->trace, a[0], a[1], (int)a[2]);
     return memory_protect(task_memory(task), a[0], a[1], (int)a[2]);
 }
 

@@ -5,6 +5,7 @@
 #include "user/syscall.h"
 
 #include "base/log.h"
+#include "trace/user.h"
 #include "user/debug.h"
 #include "user/host/host.h"
 #include "user/options.h"
@@ -349,9 +350,13 @@ void syscall_run(Task *task)
     if (traced) {
         strace_enter(task, row, arguments);
     }
+    Trace *trace = task->process->log->trace;
+    trace_guest_user_syscall(trace, task->cpu->index, number, arguments[0], arguments[1], arguments[2], arguments[3],
+                             arguments[4], arguments[5]);
     debug_call(task, number, false);
     result = row->function ? row->function(task, arguments) : syscall_forward(task, row, arguments);
     debug_call(task, number, true);
+    trace_guest_user_syscall_ret(trace, task->cpu->index, number, (uint64_t)result);
     if (traced) {
         strace_leave(task, row, arguments, result);
     }
