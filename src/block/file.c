@@ -174,7 +174,10 @@ static bool file_open(BlockNode *node, const void *data, Error **error)
 {
     const FileSettings *settings = data;
     HostFile *file = node->state;
-    file->aio = settings->aio;
+    file->aio = settings->has_aio                         ? settings->aio
+                : node->flags & BLOCK_OPEN_AIO_NATIVE   ? BLOCKDEV_AIO_OPTIONS_NATIVE
+                : node->flags & BLOCK_OPEN_AIO_IO_URING ? BLOCKDEV_AIO_OPTIONS_IO_URING
+                                                        : BLOCKDEV_AIO_OPTIONS_THREADS;
     file->direct = node->flags & BLOCK_OPEN_DIRECT;
     file->locks = settings->locking != ON_OFF_AUTO_OFF;
     free(node->file_name);

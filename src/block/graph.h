@@ -47,11 +47,16 @@ typedef enum BlockOpenFlags {
     BLOCK_OPEN_NO_BACKING = 64, /* its backing file is not looked at, */
     BLOCK_OPEN_NO_DATA = 128,   /* nor its external data file: nothing is read but the image's own description */
     BLOCK_OPEN_AUTO_READ_ONLY = 256, /* where it cannot be opened for writing, it is for reading */
+    BLOCK_OPEN_AIO_NATIVE = 1024, /* `aio` of files, where the options do not say */
+    BLOCK_OPEN_AIO_IO_URING = 2048,
 } BlockOpenFlags;
 
 /* `cache=` of -drive, -t of the tools: none, writeback, writethrough, directsync, unsafe. Adds BLOCK_OPEN_DIRECT and
  * _NO_FLUSH to the flags. */
 bool block_parse_cache_mode(const char *name, unsigned *flags, bool *write_through, Error **error);
+
+/* "threads", "native" or "io_uring"; false where it is none of them. */
+bool block_parse_aio(const char *name, unsigned *flags);
 
 /*
  * Opens a node and those below it. `filename` (may be NULL): a path, or json:{...}. `options` (taken, may be NULL): as

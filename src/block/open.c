@@ -38,6 +38,15 @@ bool block_parse_cache_mode(const char *name, unsigned *flags, bool *write_throu
     return error_set(error, "'%s' is no cache mode; they are none, writeback, writethrough, directsync, unsafe", name);
 }
 
+bool block_parse_aio(const char *name, unsigned *flags)
+{
+    unsigned flag = strcmp(name, "native") == 0     ? BLOCK_OPEN_AIO_NATIVE
+                    : strcmp(name, "io_uring") == 0 ? BLOCK_OPEN_AIO_IO_URING
+                                                    : 0;
+    *flags |= flag;
+    return flag || strcmp(name, "threads") == 0;
+}
+
 /* Drivers */
 
 static const char *driver_candidate(const void *context, size_t i)
@@ -180,6 +189,9 @@ static bool set_name(BlockNode *node, const char *name, Error **error)
     return true;
 }
 
+/* What children are opened with like their parents. */
+enum { KEPT_FLAGS = BLOCK_OPEN_NO_BACKING | BLOCK_OPEN_NO_DATA | BLOCK_OPEN_AIO_NATIVE | BLOCK_OPEN_AIO_IO_URING };
+
 static bool apply_common(BlockNode *node, const BlockNodeSettings *common, unsigned flags, Error **error)
 {
     bool direct = flags & BLOCK_OPEN_DIRECT, no_flush = flags & BLOCK_OPEN_NO_FLUSH;
@@ -197,7 +209,7 @@ static bool apply_common(BlockNode *node, const BlockNodeSettings *common, unsig
     node->flags = (node->read_only ? 0 : BLOCK_OPEN_WRITE) | (node->force_share ? BLOCK_OPEN_FORCE_SHARE : 0) |
                   (node->discard ? BLOCK_OPEN_DISCARD : 0) | (direct ? BLOCK_OPEN_DIRECT : 0) |
                   (no_flush ? BLOCK_OPEN_NO_FLUSH : 0) | (auto_read_only ? BLOCK_OPEN_AUTO_READ_ONLY : 0) |
-                  (flags & (BLOCK_OPEN_NO_BACKING | BLOCK_OPEN_NO_DATA));
+                  (flags & KEPT_FLAGS);
     if (node->force_share && !node->read_only) {
         return error_set(error, "force-share=on can only be used with read-only images");
     }

@@ -6,6 +6,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -476,6 +477,30 @@ class ImgTest(unittest.TestCase):
                           "qemu-img: The image has errors: 'check -r all' may repair them\n")
         self.run_img('check -r all -q a.qcow2')
         self.run_img('amend -o refcount_bits=64 a.qcow2')
+        self.run_img('check -q a.qcow2')
+
+    def test_bench(self):
+        self.run_img('create -q -f qcow2 a.qcow2 1M')
+        line = 'Sending {} {} requests, {} bytes each, {} in parallel (starting at offset {}, step size {})\n'
+        for words, shown in [('-c 100', ('100', 'read', '4096', '64', '0', '4096')),
+                             ('-w -c 1k --pattern 7 -s 512 -d 3 -S 2k -o 512', ('1024', 'write', '512', '3', '512',
+                                                                             '2048')),
+                             ('-i io_uring -U -c 7', ('7', 'read', '4096', '64', '0', '4096'))]:
+            output = self.run_img(f'bench {words} a.qcow2').stdout
+            self.assertRegex(output, '^' + re.escape(line.format(*shown)) + r'Run completed in \d+\.\d{3} seconds\.\n$')
+        self.run_img('bench -q -w -c 256 --pattern 9 a.qcow2')
+        self.run_img('convert -O raw a.qcow2 a.raw')
+        self.assertEqual(self.read('a.raw'), b'\x09' * (1 << 20))
+        for drain in ['', '--no-drain']:
+            output = self.run_img(f'bench -w -c 30 -d 4 --flush-interval 5 {drain} a.qcow2').stdout
+            self.assertIn('\nSending flush every 5 requests\nRun completed', output)
+        for words, text in [('-c 0', 'Invalid request count specified. Must be between 1 and 2147483647.'),
+                            ('-s x', "Invalid buffer size specified: 'x'."), ('-t foo', 'Invalid cache mode'),
+                            ('-i foo', 'Invalid aio option: foo'),
+                            ('--flush-interval 70', '--flush-interval is only available in write tests'),
+                            ('-w --flush-interval 7', "Flush interval can't be smaller than depth"),
+                            ('-o 2M', 'Failed request: Input/output error')]:
+            self.expect_error(f'bench {words} a.qcow2', f'qemu-img: {text}\n')
         self.run_img('check -q a.qcow2')
 
     def test_locked(self):

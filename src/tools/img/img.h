@@ -19,11 +19,13 @@ typedef VEC(ImgStep) ImgSteps;
 typedef struct ImgArguments {
     const char *format, *target_format, *output, *cache, *source_cache, *backing, *backing_format, *snapshot, *repair,
         *size, *preallocation, *create, *apply, *delete, *source_snapshot, *parallel, *sparse, *start_offset,
-        *max_length, *granularity, *source, *source_format;
+        *max_length, *count, *buffer_size, *depth, *step, *aio, *pattern, *flush_interval, *rate, *granularity,
+        *source, *source_format;
     Texts options;
     ImgSteps steps;
     bool bitmaps, skip_broken_bitmaps, drop, list, help, quiet, progress, image_opts, target_image_opts, force_share,
-        unsafe, strict, compress, no_create, target_is_zero, salvage, out_of_order, shrink, backing_chain, force;
+        unsafe, strict, compress, no_create, target_is_zero, salvage, out_of_order, shrink, backing_chain, force,
+        native, write, no_drain;
     int names; /* what is no option */
     char **name;
 } ImgArguments;
@@ -63,7 +65,7 @@ struct Img {
 #define IMG_OUTPUT IMG_OPTION(0, "output", IMG_TEXT, output, "human|json", "output format")
 #define IMG_OPTIONS_END { 0 }
 
-extern const ImgCommand img_amend, img_bitmap, img_check, img_commit, img_compare, img_convert, img_create, img_dd, img_info,
+extern const ImgCommand img_amend, img_bench, img_bitmap, img_check, img_commit, img_compare, img_convert, img_create, img_dd, img_info,
     img_map, img_measure, img_rebase, img_resize, img_snapshot;
 
 /* arguments.c: false after a message, or where help was asked for and printed; `*status` is the exit status then. */
