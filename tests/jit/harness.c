@@ -2,6 +2,9 @@
 
 #include "base/error.h"
 #include "base/vec.h"
+#ifdef __x86_64__
+#include "jit/x64/internal.h"
+#endif
 
 #include <glib.h>
 #include <stdlib.h>
@@ -279,6 +282,9 @@ void machine_prepare(TestMachine *machine)
     g_assert_true(machine->code_memory != MAP_FAILED);
     CodeSpace space = code_space(machine);
     g_assert_true(host->prepare(&space, &test_guest, &layout, &machine->code_common, NULL));
+    if (machine->plain_host) {
+        ((X64Common *)machine->code_common)->features = (X64Features){ 0 };
+    }
     machine->code_used = align_up(space.code_used, 64);
     machine->data_used = align_up(space.data_used, 64);
 }

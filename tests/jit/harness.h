@@ -59,6 +59,7 @@ typedef struct TestMachine {
     ExecTarget targets[EXEC_TARGETS];
     ExecReturn returns[EXEC_RETURNS];
     TestEngine engine;
+    bool plain_host;      /* without the instructions that only some hosts have, but for floating point's */
     uint8_t *code_memory; /* of host code: half code, half data */
     void *code_common;
     size_t code_used, data_used; /* by what is common */

@@ -472,15 +472,18 @@ static uint64_t block_count(void)
     return count ? g_ascii_strtoull(count, NULL, 10) : 30000;
 }
 
+enum { PLAIN_HOST = 256 };
+
 static void test_equal(gconstpointer data)
 {
-    TestEngine engine = (TestEngine)GPOINTER_TO_INT(data);
+    TestEngine engine = (TestEngine)(GPOINTER_TO_INT(data) & ~PLAIN_HOST);
     TestMachine *one = machine_new(), *two = machine_new();
     unsigned counts[256] = { 0 };
     IrBlock block;
     Generator *g = g_new0(Generator, 1);
 
     one->engine = engine;
+    one->plain_host = GPOINTER_TO_INT(data) & PLAIN_HOST;
     ir_block_init(&block);
     for (uint64_t seed = 1; seed <= block_count(); seed++) {
         generate(g, &block, seed);
@@ -588,6 +591,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/jit/random/equal", GINT_TO_POINTER(ENGINE_INTERPRETER), test_equal);
     g_test_add_data_func("/jit/random/equal_host", GINT_TO_POINTER(ENGINE_HOST), test_equal);
     g_test_add_data_func("/jit/random/equal_host_counted", GINT_TO_POINTER(ENGINE_HOST_COUNTED), test_equal);
+    g_test_add_data_func("/jit/random/equal_plain_host", GINT_TO_POINTER(ENGINE_HOST | PLAIN_HOST), test_equal);
     g_test_add_func("/jit/random/damage", test_damage);
     return g_test_run();
 }

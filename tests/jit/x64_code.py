@@ -61,6 +61,8 @@ def as_we_write(instruction):
     """objdump's text as -d out_asm has it: addresses are absolute, sizes of vector operands are left out."""
     address, length, mnemonic, text = instruction
     text = re.sub(r'\[rip([+-]0x[0-9a-f]+)\]', lambda match: f'[{address + length + int(match.group(1), 16):#x}]', text)
+    if mnemonic == 'pclmullqlqdq':  # the low halves
+        mnemonic, text = 'pclmulqdq', text + ',0x0'
     return f'{ALIASES.get(mnemonic, mnemonic)} {text}'.strip()
 
 

@@ -1,7 +1,7 @@
 /*
  * Atomic operations of up to 8 bytes on aligned memory that the TLB knows for reading and writing, or that is reached
  * directly. What the host has no instruction for is a loop of compare-and-exchange. Not here, but by the interpreter's
- * functions: those of 16 bytes, of the other byte order, compare-and-swap, and what misses.
+ * functions: those of 16 bytes, of the other byte order, and what misses.
  */
 #include "jit/x64/internal.h"
 
@@ -10,6 +10,7 @@ typedef struct Access {
     Place place;
     unsigned entry, tag; /* temporaries; `tag` is free behind the comparison */
     unsigned size;
+    unsigned expected; /* the register of what a compare-and-swap expects */
     uint8_t *misses[2];
     X64Operand memory;
 } Access;
@@ -55,12 +56,14 @@ static void end_access(Compiler *c, const IrInst *inst, const Access *access, un
                               .function = interp_memory_function(inst) };
     function->a = offsetof(SlowPlaces, address);
     function->b = offsetof(SlowPlaces, data);
+    function->c = offsetof(SlowPlaces, expected);
     function->d = offsetof(SlowPlaces, result);
     slow->inst = function;
     slow->address = (uint8_t)access->place.base;
     slow->displacement = 0;
     slow->data = (uint8_t)data;
     slow->result = (uint8_t)result;
+    slow->expected = (uint8_t)access->expected;
     if (access->misses[0]) {
         cold_add(c, (Cold){ .kind = COLD_SLOW, .from = access->misses[0], .also = access->misses[1], .back = c->code.at,
                             .data = slow });
@@ -202,17 +205,47 @@ static void lower_store_conditional(Compiler *c, const IrInst *inst)
     bind(c, RAX);
 }
 
+static void lower_compare_and_swap(Compiler *c, const IrInst *inst)
+{
+    Access access = { .tag = RAX };
+
+    take_register(c, RAX);
+    access.expected = use_register(c, inst->c);
+    unsigned value = use_register(c, inst->b);
+    access.place = place_of(c, &(IrInst){ .a = inst->a }); /* its third operand stands where others have a displacement */
+    access.entry = scratch_register(c);
+    begin_access(c, inst, &access, soft_both);
+    x64_rr(&c->code, X64_MOV_RM, 8, RAX, access.expected);
+    X64Operand memory = memory_of(c, &access);
+    x64_lock(&c->code);
+    x64_rm(&c->code, X64_CMPXCHG, access.size, value, memory);
+    extend_result(c, inst, RAX);
+    end_access(c, inst, &access, value, RAX);
+    bind(c, RAX);
+}
+
+/* Of the operands, how many take a temporary each. */
+static unsigned temporaries_for(Compiler *c, const IrInst *inst)
+{
+    bool narrow = c->ir->address_bits == 32; /* then the address does in any case */
+    unsigned count = !is_pinned(c, inst->b) + (narrow || !is_pinned(c, inst->a));
+
+    return count + (inst->op == IR_OP_atomic_cas && !is_pinned(c, inst->c));
+}
+
 static bool is_by_function(Compiler *c, const IrInst *inst)
 {
     unsigned size = mem_size(inst->aux);
     bool loops = inst->op >= IR_OP_atomic_and && inst->op <= IR_OP_atomic_max_u;
 
-    if (inst->op == IR_OP_atomic_cas || is_wide((IrType)inst->type) || size > 8 || inst->aux & MEM_BIG_ENDIAN) {
+    if (is_wide((IrType)inst->type) || size > 8 || inst->aux & MEM_BIG_ENDIAN) {
         return true;
     }
-    if (loops) { /* too few temporaries, and comparisons of bytes and half-words */
-        bool narrow = c->ir->address_bits == 32;
-        return size < 4 || !(is_pinned(c, inst->b) || (!narrow && is_pinned(c, inst->a)));
+    if (inst->op == IR_OP_atomic_cas) { /* of four temporaries it needs two for itself */
+        return temporaries_for(c, inst) > 2;
+    }
+    if (loops) { /* it needs three, and does no comparisons of bytes and half-words */
+        return size < 4 || temporaries_for(c, inst) > 1;
     }
     return inst->op == IR_OP_load_linked && size < 4;
 }
@@ -225,6 +258,8 @@ void lower_atomic(Compiler *c, const IrInst *inst)
         lower_load_linked(c, inst);
     } else if (inst->op == IR_OP_store_conditional) {
         lower_store_conditional(c, inst);
+    } else if (inst->op == IR_OP_atomic_cas) {
+        lower_compare_and_swap(c, inst);
     } else if (inst->op == IR_OP_atomic_swap || inst->op == IR_OP_atomic_add) {
         lower_exchange(c, inst, inst->op == IR_OP_atomic_swap ? X64_XCHG : X64_XADD);
     } else {

@@ -487,6 +487,60 @@ static void lower_bswap(Compiler *c, const IrInst *inst)
     bind_result(c, dst, true);
 }
 
+/* The top bit of each byte says whether the byte is not zero: the others add up to it. Then 0x100 - 1 for each. */
+static void lower_orc_bytes(Compiler *c, const IrInst *inst)
+{
+    const uint64_t low_bits = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    unsigned size = size_of(inst), a = use_register(c, inst->a), mask = scratch_register(c);
+
+    unsigned dst = define_register(c, BIT(a) | BIT(mask));
+    x64_load_constant(&c->code, mask, size == 8 ? low_bits : (uint32_t)low_bits);
+    x64_rr(&c->code, X64_MOV_RM, size, dst, a);
+    x64_alu(&c->code, X64_AND, size, dst, x64_register(mask));
+    x64_alu(&c->code, X64_ADD, size, dst, x64_register(mask));
+    x64_alu(&c->code, X64_OR, size, dst, x64_register(a));
+    x64_r(&c->code, X64_NOT, size, mask, 0);
+    x64_alu(&c->code, X64_AND, size, dst, x64_register(mask));
+    x64_rr(&c->code, X64_MOV_RM, size, mask, dst);
+    x64_r(&c->code, X64_SHR_I, size, mask, 7);
+    x64_alu(&c->code, X64_ADD, size, dst, x64_register(dst));
+    x64_alu(&c->code, X64_SUB, size, dst, x64_register(mask));
+    c->locked = 0;
+    release_operands(c);
+    bind_result(c, dst, true);
+}
+
+/* Into an xmm register, zero-extended. */
+static void move_to_vector(Compiler *c, unsigned xmm, unsigned reg, unsigned size)
+{
+    x64_rr(&c->code, X64_MOVD_RM, size, xmm, reg);
+}
+
+static void lower_clmul(Compiler *c, const IrInst *inst)
+{
+    unsigned size = size_of(inst);
+    bool high = inst->op == IR_OP_clmulh;
+
+    if (!c->common->features.pclmul) {
+        lower_by_function(c, inst);
+        return;
+    }
+    unsigned a = use_register(c, inst->a), b = use_register(c, inst->b), x = scratch_float(c), y = scratch_float(c);
+    release_operands(c);
+    unsigned dst = define_register(c, 0);
+    move_to_vector(c, x, a, size);
+    move_to_vector(c, y, b, size);
+    x64_encode(&c->code, X64_PCLMULQDQ, 4, x, 0, x64_register(y), 0);
+    if (high && size == 8) {
+        x64_encode(&c->code, X64_PSHUFD, 4, x, 0, x64_register(x), 0xee); /* the upper half */
+    }
+    x64_rr(&c->code, X64_MOVD_MR, high ? 8 : size, x, dst);
+    if (high && size == 4) {
+        x64_r(&c->code, X64_SHR_I, 8, dst, 32);
+    }
+    bind_result(c, dst, true);
+}
+
 /* Products and quotients in rdx:rax. */
 
 static void widen(Compiler *c, unsigned reg, IrRef ref, bool is_signed)
@@ -650,7 +704,11 @@ Lower *const integer_lowerings[IR_OP_COUNT] = {
     [IR_OP_ctz] = lower_ctz,
     [IR_OP_popcount] = lower_popcount,
     [IR_OP_bswap] = lower_bswap,
-    [IR_OP_bitrev... IR_OP_clmulh] = lower_by_function,
+    [IR_OP_bitrev] = lower_by_function,
+    [IR_OP_bitrev_bytes] = lower_by_function,
+    [IR_OP_orc_bytes] = lower_orc_bytes,
+    [IR_OP_clmul] = lower_clmul,
+    [IR_OP_clmulh] = lower_clmul,
     [IR_OP_min_s] = lower_min_s,
     [IR_OP_min_u] = lower_min_u,
     [IR_OP_max_s] = lower_max_s,

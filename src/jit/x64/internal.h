@@ -86,7 +86,7 @@ typedef struct X64Slow {
     uint16_t memop;
     uint8_t kind; /* SlowKind */
     uint8_t type; /* IrType of a load's result */
-    uint8_t address, data, result; /* host registers; the last of SLOW_ATOMIC alone */
+    uint8_t address, data, result, expected; /* host registers; the last two of SLOW_ATOMIC alone */
     int32_t displacement;
     bool narrow; /* addresses of 32 bits */
     const InterpInst *inst; /* SLOW_FUNCTION; SLOW_ATOMIC: its places are in a SlowPlaces */
@@ -94,7 +94,7 @@ typedef struct X64Slow {
 typedef enum SlowKind { SLOW_LOAD, SLOW_STORE, SLOW_ZERO, SLOW_FUNCTION, SLOW_ATOMIC } SlowKind;
 /* What the interpreter's function of SLOW_ATOMIC gets for scratch. */
 typedef struct SlowPlaces {
-    uint64_t address, data[2], result[2];
+    uint64_t address, data[2], result[2], expected[2];
 } SlowPlaces;
 
 /* False: an exception is pending; the state is complete then. */

@@ -1,5 +1,5 @@
 /*
- * Guest memory. Loads and stores of up to 8 bytes are made in place: with the soft TLB after a comparison with the
+ * Guest memory. Loads and stores of up to 8 bytes are made in place (numbers in the host's byte order alone): with the soft TLB after a comparison with the
  * page's entry, else at the guest's address (plus the gs base). All others, and what misses, go through x64_slow. The
  * host orders all but a store before a later load: that takes a fence where the guest asks for it.
  */
@@ -10,7 +10,13 @@
 static bool is_plain(const IrInst *inst, IrType type)
 {
     return !is_wide(type) && mem_size(inst->aux) <= 8 && !(inst->aux & MEM_EXECUTE) &&
-           !(inst->aux & MEM_BIG_ENDIAN);
+           !(inst->aux & MEM_BIG_ENDIAN && is_float(type));
+}
+
+/* Of more bytes than one in the other order than the host's. */
+static bool is_swapped(const IrInst *inst)
+{
+    return inst->aux & MEM_BIG_ENDIAN && mem_size(inst->aux) > 1;
 }
 
 static void full_fence(Compiler *c)
@@ -99,9 +105,42 @@ X64Operand direct_operand(Compiler *c, Place place)
     return operand;
 }
 
+/* Turns the low bytes around; of two, what is above them is lost. */
+static void swap_bytes(Compiler *c, unsigned reg, unsigned size)
+{
+    if (size == 2) {
+        x64_r(&c->code, X64_ROL_I, 2, reg, 8);
+    } else {
+        x64_bswap(&c->code, size, reg);
+    }
+}
+
+static void load_swapped(Compiler *c, const IrInst *inst, unsigned to, X64Operand from)
+{
+    unsigned size = mem_size(inst->aux);
+    bool wide = inst->type == IR_I64, is_signed = inst->aux & MEM_SIGNED;
+
+    if (c->common->features.movbe) {
+        x64_rm(&c->code, X64_MOVBE_RM, size, to, from);
+    } else {
+        x64_rm(&c->code, X64_MOV_RM, size, to, from);
+        swap_bytes(c, to, size);
+    }
+    if (size == 2) {
+        x64_rr(&c->code, is_signed ? X64_MOVSX_16 : X64_MOVZX_16, is_signed && wide ? 8 : 4, to, to);
+    } else if (size == 4 && is_signed && wide) {
+        x64_rr(&c->code, X64_MOVSXD, 8, to, to);
+    }
+}
+
 static void emit_load(Compiler *c, const IrInst *inst, unsigned to, X64Operand from)
 {
     bool wide = ir_type_bits((IrType)inst->type) == 64;
+
+    if (is_swapped(inst)) {
+        load_swapped(c, inst, to, from);
+        return;
+    }
 
     if (to >= X64_XMM0 && mem_size(inst->aux) == 2) { /* above it is what boxing puts there */
         x64_encode(&c->code, X64_VPINSRW, 4, to, to, from, 0);
@@ -189,6 +228,8 @@ static void emit_store(Compiler *c, const IrInst *inst, unsigned from, X64Operan
 
     if (immediate) {
         x64_m(&c->code, X64_MOV_MI, size, to, value);
+    } else if (is_swapped(inst) && c->common->features.movbe) {
+        x64_rm(&c->code, X64_MOVBE_MR, size, from, to);
     } else if (from >= X64_XMM0) {
         x64_rm(&c->code, X64_MOVD_MR, size, from, to);
     } else {
@@ -205,7 +246,12 @@ void lower_store(Compiler *c, const IrInst *inst)
         lower_function(c, inst);
         return;
     }
-    bool constant = c->flags & CODE_DIRECT && !is_float(type) && use_immediate(c, inst->b_, &immediate);
+    bool swapped = is_swapped(inst);
+    if (swapped && !c->common->features.movbe) {
+        lower_function(c, inst);
+        return;
+    }
+    bool constant = c->flags & CODE_DIRECT && !swapped && !is_float(type) && use_immediate(c, inst->b_, &immediate);
     unsigned from = constant ? 0 : use_any_register(c, inst->b_);
     if (from >= X64_XMM0) {
         float_settle(c, from);

@@ -114,7 +114,9 @@ static bool run_function(Exec *exec, Cpu *cpu, const X64Slow *slow, uint8_t *sta
 
 static bool run_atomic(Exec *exec, Cpu *cpu, CodeRegisters *registers, const X64Slow *slow, uint64_t address)
 {
-    SlowPlaces places = { .address = address, .data = { *register_at(registers, slow->data) } };
+    SlowPlaces places = { .address = address,
+                          .data = { *register_at(registers, slow->data) },
+                          .expected = { *register_at(registers, slow->expected) } };
 
     if (!run_function(exec, cpu, slow, (uint8_t *)&places)) {
         return false;

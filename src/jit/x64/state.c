@@ -113,7 +113,8 @@ static void get_bits_of_float(Compiler *c, const IrInst *inst, unsigned host)
     unsigned size = MIN(c->guest->registers[inst->aux].bits, ir_type_bits((IrType)inst->type)) / 8u;
 
     float_settle(c, host);
-    if (value->uses == 1 && user->op == IR_OP_store && user->b_ == c->now && user->a != c->now && mem_size(user->aux) >= 4) {
+    if (value->uses == 1 && user->op == IR_OP_store && user->b_ == c->now && user->a != c->now &&
+        mem_size(user->aux) >= 4 && !(user->aux & MEM_BIG_ENDIAN)) {
         bind_result(c, host, false);
         return;
     }

@@ -30,7 +30,8 @@ static CodeSpace space_of(uint8_t *memory, size_t code_used, size_t data_used)
 /* The same features wherever this runs. */
 static void choose_features(X64Common *common)
 {
-    common->features = (X64Features){ .bmi1 = true, .bmi2 = true, .lzcnt = true, .popcnt = true };
+    common->features = (X64Features){ .bmi1 = true, .bmi2 = true, .lzcnt = true, .popcnt = true,
+                                       .movbe = true, .pclmul = true };
     common->float_host.host.fma = common->float_host.host.f16c = true;
     common->float_host.host.avx512 = false;
 }
