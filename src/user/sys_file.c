@@ -130,19 +130,6 @@ int64_t sys_fcntl(Task *task, const uint64_t *a)
     return host_call(task, SYS_fcntl, a[0], (uint64_t)command, argument, 0, 0, 0);
 }
 
-/* The numbers are the host's; the argument is a number, or the address of a struct that is the same on 64 bits. */
-int64_t sys_ioctl(Task *task, const uint64_t *a)
-{
-    uint64_t argument = a[2];
-
-    if (a[2] < task_memory(task)->limit && task_memory(task)->base) {
-        argument = (uintptr_t)memory_host(task_memory(task), a[2]);
-    } else if (a[2] >= task_memory(task)->limit && a[2] <= INT64_MAX) {
-        return -EFAULT;
-    }
-    return host_call(task, SYS_ioctl, a[0], (uint32_t)a[1], argument, 0, 0, 0);
-}
-
 int64_t sys_llseek(Task *task, const uint64_t *a)
 {
     int64_t result = host_call(task, SYS_lseek, a[0], a[1] << 32 | (uint32_t)a[2], a[4], 0, 0, 0);

@@ -2,7 +2,7 @@
  * System calls on sockets whose addresses, options and messages have lengths in memory. Lengths are copied first, so
  * that a thread that changes one meanwhile does no harm.
  *
- * Messages are in sys_message.c.
+ * Messages are in sys_message.c, options in sys_option.c.
  */
 #include "user/syscall_functions.h"
 
@@ -43,6 +43,10 @@ static int sized_read(Task *task, uint64_t buffer, uint64_t length_address, Size
     }
     if ((int32_t)sized->length < 0) {
         return -EINVAL;
+    }
+    /* What is written last must not be found missing when a connection has been taken. */
+    if (!task_can_write(task, length_address, sizeof sized->length)) {
+        return -EFAULT;
     }
     return guest_pointer(task, buffer, sized->length, &sized->host) ? 0 : -EFAULT;
 }
@@ -91,18 +95,6 @@ int64_t sys_getsockname(Task *task, const uint64_t *a)
 int64_t sys_getpeername(Task *task, const uint64_t *a)
 {
     return call_for_address(task, SYS_getpeername, a[0], a, 0);
-}
-
-int64_t sys_getsockopt(Task *task, const uint64_t *a)
-{
-    SizedBuffer sized;
-    int64_t result = sized_read(task, a[3], a[4], &sized);
-
-    if (!result) {
-        result = host_call(task, SYS_getsockopt, a[0], a[1], a[2], sized.host, sized_length(&sized), 0);
-        result = sized_done(task, &sized, result);
-    }
-    return result;
 }
 
 int64_t sys_recvfrom(Task *task, const uint64_t *a)

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 
 enum { VECTOR_INLINE = 16 };
@@ -35,6 +36,18 @@ bool guest_pointer(const Task *task, uint64_t address, uint64_t size, uint64_t *
     }
     *host = (uintptr_t)memory_host(memory, address);
     return memory_contains(memory, address, size);
+}
+
+bool task_can_write(Task *task, uint64_t address, uint64_t size)
+{
+    MemoryRange range;
+
+    for (uint64_t at = address; at - address < size; at = range.end) {
+        if (!memory_lookup(task_memory(task), at, &range) || !(range.protection & PROT_WRITE)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 int task_read(Task *task, LayoutId id, uint64_t address, void *host)
@@ -249,14 +262,20 @@ static int forward_results(Forward *f)
     return 0;
 }
 
+static uint64_t guest_size_of(const Forward *f, const Argument *argument)
+{
+    return argument->kind == ARGUMENT_INFO_OUT ? SIGINFO_SIZE : task_abi(f->task)->layouts[argument->detail].guest_size;
+}
+
 /* A buffer for what comes out must not be found missing when the call has been made. */
 static int check_results(const Forward *f)
 {
     for (unsigned i = 0; i < SYSCALL_ARGUMENTS; i++) {
         const Argument *argument = &f->row->arguments[i];
-        uint8_t byte;
-        bool out = argument->kind == ARGUMENT_OUT && f->host[i] == (uintptr_t)f->storage[i].bytes;
-        if (out && memory_read(task_memory(f->task), &byte, f->arguments[i], 1)) {
+        bool is_out = argument->kind == ARGUMENT_OUT || argument->kind == ARGUMENT_INOUT ||
+                      argument->kind == ARGUMENT_INFO_OUT;
+        bool out = is_out && f->host[i] == (uintptr_t)f->storage[i].bytes;
+        if (out && !task_can_write(f->task, f->arguments[i], guest_size_of(f, argument))) {
             return -EFAULT;
         }
     }

@@ -90,6 +90,9 @@ bool guest_pointer(const Task *task, uint64_t address, uint64_t size, uint64_t *
 /* Whether words and addresses are the host's: structs with pointers can be passed as they are. */
 bool guest_is_like_host(const Task *task);
 
+/* Whether the program may write there: looked at before a call that cannot be undone. */
+bool task_can_write(Task *task, uint64_t address, uint64_t size);
+
 /* A struct from and to guest memory: 0 or -EFAULT. */
 int task_read(Task *task, LayoutId layout, uint64_t address, void *host);
 int task_write(Task *task, LayoutId layout, uint64_t address, const void *host);

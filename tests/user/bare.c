@@ -9,7 +9,7 @@ enum {
     NARROW = sizeof(word) == 4,
     FTRUNCATE = 46, PIPE2 = 59, LSEEK = 62, WRITE = 64, PREAD = 67, PWRITE = 68, PREADV = 69, EXIT_GROUP = 94, WAITID = 95,
     CLOCK_GETTIME = NARROW ? 403 : 113, SIGACTION = 134, SIGQUEUEINFO = 138, GETPID = 172, CLONE = 220, MMAP = 222,
-    MLOCK = 228, MEMFD_CREATE = 279, PREADV2 = 286,
+    IOCTL = 29, SOCKET = 198, SETSOCKOPT = 208, GETSOCKOPT = 209, MLOCK = 228, MEMFD_CREATE = 279, PREADV2 = 286,
     SIGUSR1 = 10, SIGCHLD = 17, SA_SIGINFO = 4, EXITED = 4, BY_PID = 1, FOUR_GB_IN_PAGES = 0x100000,
     VALUE = NARROW ? 5 : 6, /* of siginfo: in words of 32 bits */
 };
@@ -132,8 +132,70 @@ static void others(void)
     number("beyond", call(WRITE, 1, (word)-4096, 5, 0, 0, 0));
 }
 
+/* Requests whose numbers or structs hold words, and options of sockets that do. */
+static void requests(void)
+{
+    static const struct {
+        unsigned short code;
+        unsigned char true_jump, false_jump;
+        unsigned k;
+    } pass[] = { { 6, 0, 0, 0xffffffff } };
+    struct {
+        unsigned short count;
+        const void *filter;
+    } program = { 1, pass }, hostile = { 1, (const void *)-4096 };
+    struct {
+        int length;
+        char *list;
+    } interfaces = { 0, 0 };
+    struct {
+        char name[16];
+        union {
+            int index;
+            unsigned short flags;
+            word map[NARROW ? 4 : 3];
+        } is;
+    } interface = { "lo", { 0 } };
+    char list[512], room[8] = "room";
+    word count = 0, time[2] = { 1, 500000 };
+    unsigned flags = 77, length;
+    long file = call(MEMFD_CREATE, (word)"requests", 0, 0, 0, 0, 0), net = call(SOCKET, 2, 2, 0, 0, 0, 0);
+
+    number("flags", call(IOCTL, file, 0x80006601 | sizeof(word) << 16, (word)&flags, 0, 0, 0) < 0 || flags != 77);
+    number("blocks of no disk", call(IOCTL, file, 0x1260, (word)&count, 0, 0, 0));
+    number("size of no disk", call(IOCTL, file, 0x80001272 | sizeof(word) << 16, (word)&count, 0, 0, 0));
+    number("geometry of no disk", call(IOCTL, file, 0x301, (word)list, 0, 0, 0));
+    number("interfaces", call(IOCTL, net, 0x8912, (word)&interfaces, 0, 0, 0));
+    number("there are some", interfaces.length > 0 && interfaces.length % sizeof interface == 0);
+    interfaces.length = sizeof list;
+    interfaces.list = list;
+    number("their list", call(IOCTL, net, 0x8912, (word)&interfaces, 0, 0, 0));
+    number("the first is lo", list[0] == 'l' && list[1] == 'o' && !list[2] && list[16] == 2 && list[20] == 127);
+    interfaces.list = (char *)-4096;
+    number("a bad list", call(IOCTL, net, 0x8912, (word)&interfaces, 0, 0, 0));
+    number("index", call(IOCTL, net, 0x8933, (word)&interface, 0, 0, 0));
+    number("is", interface.is.index);
+    number("interface flags", call(IOCTL, net, 0x8913, (word)&interface, 0, 0, 0));
+    number("up", interface.is.flags & 1);
+    number("a bad interface", call(IOCTL, net, 0x8913, 8, 0, 0, 0));
+    number("memory of lo", call(IOCTL, net, 0x8970, (word)&interface, 0, 0, 0));
+    number("start", (long)interface.is.map[0]);
+    number("filter", call(SETSOCKOPT, net, 1, 26, (word)&program, sizeof program, 0));
+    number("a bad filter", call(SETSOCKOPT, net, 1, 26, (word)&hostile, sizeof hostile, 0));
+    number("a short filter", call(SETSOCKOPT, net, 1, 26, (word)&program, 3, 0));
+    number("timeout", call(SETSOCKOPT, net, 1, 20, (word)time, sizeof time, 0));
+    time[0] = time[1] = 0;
+    length = sizeof time;
+    number("got timeout", call(GETSOCKOPT, net, 1, 20, (word)time, (word)&length, 0));
+    number("seconds", (long)time[0]);
+    number("microseconds", (long)time[1]);
+    number("length", length == sizeof time);
+    number("what nobody knows", call(IOCTL, file, 0xdeadbeef, (word)room, 0, 0, 0));
+}
+
 void start(void)
 {
+    requests();
     offsets();
     signals();
     others();

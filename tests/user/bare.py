@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compiles bare.c for 32-bit and 64-bit RISC-V and compares what the two print.
+"""Compiles bare.c for 32-bit and 64-bit RISC-V and compares what the two print, the
+latter also with its memory elsewhere than the host's.
 
     bare.py MYNA_USER GUEST_COMPILER SOURCE
 
@@ -13,7 +14,7 @@ import tempfile
 
 FLAGS = ['-O1', '-nostdlib', '-static', '-ffreestanding', '-fno-builtin', '-fno-stack-protector', '-fno-strict-aliasing',
          '-Wl,--no-relax']
-LINES = 23
+LINES = 48
 
 
 def main():
@@ -27,8 +28,10 @@ def main():
             subprocess.run([compiler, f'-march={arch}', f'-mabi={abi}', *FLAGS, source, '-o', program], check=True)
             done = subprocess.run([emulator, program], stdout=subprocess.PIPE, check=False, timeout=60)
             results.append((done.returncode, done.stdout.decode()))
-    if results[0] != results[1] or results[0][0] != 3 or len(results[0][1].splitlines()) != LINES:
-        sys.exit(f'32 bits: {results[0]}\n64 bits: {results[1]}')
+        done = subprocess.run([emulator, '-B', '0x10000000000', program], stdout=subprocess.PIPE, check=False, timeout=60)
+        results.append((done.returncode, done.stdout.decode()))
+    if results[0] != results[1] or results[1] != results[2] or results[0][0] != 3 or len(results[0][1].splitlines()) != LINES:
+        sys.exit(f'32 bits: {results[0]}\n64 bits: {results[1]}\nat a base: {results[2]}')
 
 
 if __name__ == '__main__':

@@ -6,6 +6,10 @@
 #include "base/error.h"
 #include "cpu/guest.h"
 #include "user/elf.h"
+#include "user/format.h"
+#include "user/ioctl.h"
+#include "user/layout.h"
+#include "user/memory.h"
 #include "user/options.h"
 #include "user/siginfo.h"
 #include "user/signal.h"
@@ -13,6 +17,14 @@
 #include <elf.h>
 #include <errno.h>
 #include <glib.h>
+#include <linux/fb.h>
+#include <linux/hdreg.h>
+#include <linux/loop.h>
+#include <linux/serial.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <netinet/in.h>
+#include <scsi/sg.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -183,6 +195,61 @@ static void test_siginfo(void)
     }
 }
 
+/* The headers' own sizes are in the requests' numbers. */
+static void test_requests(void)
+{
+    IoctlDescription row;
+
+    for (size_t i = 0; ioctl_row(i, &row); i++) {
+        uint32_t size = row.request >> 16 & 0x3fff;
+        g_assert_cmpuint(format_size(row.format, 8), <=, 1024);
+        if (size && *row.declared && format_size(row.declared, 8) != size) {
+            g_error("%s: %u bytes, not those of '%s'", row.name, size, row.declared);
+        }
+    }
+    g_assert_cmpuint(format_size("2I i 5I h 2b I 2h p h i l", 8), ==, sizeof(struct serial_struct));
+    g_assert_cmpuint(format_size("2I 2b h i 3p 2i I p 4b 2h I 2i", 8), ==, sizeof(struct sg_io_hdr));
+    g_assert_cmpuint(format_size("5q 4i 64b 64b 32b 2q", 8), ==, sizeof(struct loop_info64));
+    g_assert_cmpuint(format_size("l h 14b h 14b h 14b h h l p h p 2l h", 8), ==, sizeof(struct rtentry));
+    g_assert_cmpuint(format_size("16b l 4i 3h i l 2i h h h", 8), ==, sizeof(struct fb_fix_screeninfo));
+    g_assert_cmpuint(format_size("2b h l", 8), ==, sizeof(struct hd_geometry));
+    g_assert_cmpuint(format_size("16b 2l h 3b", 8), ==, sizeof(struct ifreq));
+    g_assert_cmpuint(format_size("16b 2l h 3b", 4), ==, 32);
+    g_assert_cmpuint(format_size("i a128b", 8), ==, sizeof(struct group_req));
+    g_assert_cmpuint(format_size("i a128b", 4), ==, 132);
+}
+
+/* Structs of any shape come back as they were. */
+static void test_formats(void)
+{
+    static const char kinds[] = "bhiIlLqpa";
+
+    for (unsigned round = 0; round < 2000; round++) {
+        GString *format = g_string_new(NULL);
+        uint8_t guest[1024], host[1024], again[1024];
+        GuestMemory memory = { .base = (uint8_t *)0x10000, .limit = UINT64_C(1) << 32 };
+        unsigned word = round & 1 ? 4 : 8;
+        for (int i = g_test_rand_int_range(1, 8); i--;) {
+            g_string_append_printf(format, "%d%c ", g_test_rand_int_range(1, 9),
+                                   kinds[g_test_rand_int_range(0, sizeof kinds - 1)]);
+        }
+        size_t size = format_size(format->str, word);
+        g_assert_cmpuint(size, <=, format_size(format->str, 8));
+        memset(again, 0, sizeof again);
+        for (size_t i = 0; i < size; i++) {
+            guest[i] = i % 8 < 4 ? (uint8_t)g_test_rand_int() : 0;
+        }
+        bool fits = format_to_host(format->str, word, &memory, guest, host);
+        if (fits) { /* what lies between members is gone after the first time */
+            format_to_guest(format->str, word, &memory, host, guest);
+            g_assert_true(format_to_host(format->str, word, &memory, guest, host));
+            format_to_guest(format->str, word, &memory, host, again);
+            g_assert_cmpmem(guest, size, again, size);
+        }
+        g_string_free(format, TRUE);
+    }
+}
+
 /* Numbers in order, so that the search finds them. */
 static void test_numbers(void)
 {
@@ -203,5 +270,7 @@ int main(int argc, char **argv)
     g_test_add_func("/user/layouts", test_layouts);
     g_test_add_func("/user/siginfo", test_siginfo);
     g_test_add_func("/user/numbers", test_numbers);
+    g_test_add_func("/user/requests", test_requests);
+    g_test_add_func("/user/formats", test_formats);
     return g_test_run();
 }
