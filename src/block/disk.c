@@ -229,7 +229,8 @@ static bool attach_edge(Disk *disk, BlockNode *node, const char *id, bool write_
     disk->read_only = block_node_is_read_only(node);
     unsigned permissions = BLOCK_PERMISSION_READ | (disk->read_only ? 0 : BLOCK_PERMISSION_WRITE);
     disk->edge = block_attach(node, purpose, permissions | (disk->read_only ? 0 : BLOCK_PERMISSION_RESIZE),
-                              BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED, error);
+                              BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED | BLOCK_PERMISSION_RESIZE,
+                              error);
     if (disk->edge) {
         block_edge_set_write_through(disk->edge, write_through);
     }

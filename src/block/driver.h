@@ -44,6 +44,7 @@ struct BlockEdge {
     struct {
         _Atomic uint64_t operations, bytes, nanoseconds, failed;
     } statistics[BLOCK_OPERATION_COUNT];
+    _Atomic int64_t last; /* when a request ended */
 };
 
 struct BlockNode {
@@ -68,6 +69,7 @@ struct BlockNode {
     BlockLimits limits;
     ListNode children, parents; /* BlockEdge */
     BlockEdge *file, *backing;  /* of the children; NULL: none */
+    _Atomic uint64_t highest_write;
     _Atomic uint64_t written, flushed; /* counts of changes, for flushes that have nothing to do */
     /* Writes under way, where they have to be kept apart: see node_io.c. */
     RangeLock ranges;

@@ -230,6 +230,8 @@ BlockNode *block_node_below_filters(BlockNode *node)
 
 bool block_node_is_read_only(const BlockNode *node) { return node->read_only; }
 uint64_t block_node_size(const BlockNode *node) { return atomic_load(&((BlockNode *)node)->size); }
+BlockEdge *block_node_file(const BlockNode *node) { return node->file; }
+uint64_t block_node_highest_write(const BlockNode *node) { return atomic_load(&((BlockNode *)node)->highest_write); }
 BlockNode *block_edge_node(const BlockEdge *edge) { return edge->node; }
 const char *block_edge_name(const BlockEdge *edge) { return edge->name; }
 
@@ -481,6 +483,7 @@ void block_edge_statistics(const BlockEdge *edge, BlockStatistics *statistics)
         statistics->nanoseconds[i] = edge->statistics[i].nanoseconds;
         statistics->failed[i] = edge->statistics[i].failed;
     }
+    statistics->last = edge->last;
 }
 
 static bool bitmaps_fit(const BlockNode *node, uint64_t size, Error **error)

@@ -76,6 +76,8 @@ bool block_node_is_used(const BlockNode *node); /* by somebody besides the calle
 bool block_node_is_read_only(const BlockNode *node);
 uint64_t block_node_size(const BlockNode *node); /* bytes: whole sectors */
 int64_t block_node_allocated_size(BlockNode *node); /* that it takes of the host; -1: unknown */
+BlockEdge *block_node_file(const BlockNode *node); /* what it is in, or filters; NULL where there is none */
+uint64_t block_node_highest_write(const BlockNode *node); /* the end of the last byte that was written to */
 BlockEdge *block_node_backing(const BlockNode *node); /* that of the format, below filters; NULL where there is none */
 BlockNode *block_node_below_filters(BlockNode *node); /* the node itself where it is none */
 bool block_node_is_filter(const BlockNode *node);
@@ -120,5 +122,6 @@ bool block_resize(BlockEdge *edge, uint64_t size, int preallocation, Error **err
 typedef struct BlockStatistics {
     uint64_t operations[BLOCK_OPERATION_COUNT], bytes[BLOCK_OPERATION_COUNT], nanoseconds[BLOCK_OPERATION_COUNT],
         failed[BLOCK_OPERATION_COUNT];
+    int64_t last; /* when the last one ended, of host_monotonic_ns; 0: there was none */
 } BlockStatistics;
 void block_edge_statistics(const BlockEdge *edge, BlockStatistics *statistics);

@@ -171,7 +171,9 @@ int node_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vec
 void node_changed(BlockNode *node, uint64_t end)
 {
     atomic_fetch_add(&node->written, 1);
-    uint64_t size = atomic_load(&node->size);
+    uint64_t size = atomic_load(&node->size), highest = atomic_load(&node->highest_write);
+    while (end > highest && !atomic_compare_exchange_weak(&node->highest_write, &highest, end)) {
+    }
     end = align_up(end, BLOCK_SECTOR);
     while (end > size && !atomic_compare_exchange_weak(&node->size, &size, end)) {
     }

@@ -267,6 +267,19 @@ static Json *describe_options(const BlockNode *node)
     return all;
 }
 
+/* The image says that another file is below it than the one that is. */
+static bool has_other_backing(const BlockNode *node)
+{
+    BlockFacts facts;
+    block_node_facts(node, &facts);
+    json_free(facts.specific);
+    if (!facts.backing_file || !node->backing) {
+        return facts.backing_file || node->backing;
+    }
+    AUTO_FREE char *path = block_resolve_name(node, facts.backing_file);
+    return strcmp(path, node->backing->node->file_name) != 0;
+}
+
 static void name_by_options(BlockNode *node)
 {
     Json *all = describe_options(node);
@@ -282,6 +295,7 @@ static bool open_driver(BlockNode *node, Json *options, Error **error)
     const BlockDriver *driver = node->driver;
     AUTO_FREE void *settings = mem_alloc0(driver->settings->size);
     take_child_options(node, options);
+    bool given_backing = json_get(node->options, "backing") != NULL;
     if (!type_from_options(driver->settings, options, settings, error)) {
         return error_prepend(error, "Block driver '%s': ", driver->name);
     }
@@ -291,7 +305,8 @@ static bool open_driver(BlockNode *node, Json *options, Error **error)
     bool ok = driver->open(node, settings, error);
     type_clear(driver->settings, settings);
     node->given = ok ? json_copy(options) : NULL;
-    if (ok && (!*node->file_name || text_starts_with(node->file_name, "json:"))) {
+    bool is_plain = *node->file_name && !text_starts_with(node->file_name, "json:");
+    if (ok && (!is_plain || (given_backing && has_other_backing(node)))) {
         name_by_options(node);
     }
     json_free(node->options);

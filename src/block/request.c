@@ -28,7 +28,9 @@ static void count_request(BlockEdge *edge, BlockOperation operation, uint64_t by
         atomic_fetch_add_explicit(&edge->statistics[operation].failed, 1, memory_order_relaxed);
         return;
     }
-    uint64_t time = (uint64_t)(host_monotonic_ns() - started);
+    int64_t now = host_monotonic_ns();
+    uint64_t time = (uint64_t)(now - started);
+    atomic_store_explicit(&edge->last, now, memory_order_relaxed);
     atomic_fetch_add_explicit(&edge->statistics[operation].operations, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&edge->statistics[operation].bytes, bytes, memory_order_relaxed);
     atomic_fetch_add_explicit(&edge->statistics[operation].nanoseconds, time, memory_order_relaxed);

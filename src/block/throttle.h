@@ -2,9 +2,10 @@
  * Limits to how much goes through: numbers of requests and bytes a second, for reads, writes or both, with bursts of a
  * length. A group has one set of limits, which its members (filters, users' edges) share, each in turn.
  *
- * Each limit is a bucket that leaks at its average rate. Without a burst it holds a tenth of a second; with one, as much
- * as the burst's rate gives in its length, and where that is more than a second, a second bucket that leaks at the
- * burst's rate and holds a tenth of a second of it. A request waits until no bucket is too full, and then is put in.
+ * Each limit is a bucket that leaks at its average rate. Without a burst it holds a tenth of a second; with one, as
+ * much as the burst's rate gives in its length, and where that is more than a second, a second bucket that leaks at
+ * the burst's rate and holds a tenth of a second of it. A request waits until no bucket is too full, and then is put
+ * in.
  */
 #pragma once
 

@@ -1,14 +1,16 @@
 /* Commands about drives and block nodes. */
+#include "monitor/block_info.h"
 #include "monitor/monitor_internal.h"
 
 #include "api/json.h"
+#include "api/type.h"
 #include "base/error.h"
 #include "block/block.h"
 #include "block/graph.h"
-#include "block/image.h"
 #include "schema/block.h"
 #include "schema/hmp.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,70 +20,7 @@ typedef VEC(BlockStats) BlockStatsItems;
 
 static Object *root_of(const Monitor *monitor) { return monitor->control->machine->root; }
 
-/* Describing */
-
-static void describe_image(BlockNode *node, ImageInfo *info)
-{
-    BlockFacts facts;
-    block_node_facts(node, &facts);
-    json_free(facts.specific);
-    int64_t taken = block_node_allocated_size(node);
-    *info = (ImageInfo){ .filename = string_copy(block_node_file_name(node)),
-                         .format = string_copy(block_node_driver_name(node)), .dirty_flag = facts.dirty,
-                         .has_actual_size = taken >= 0, .actual_size = taken >= 0 ? (uint64_t)taken : 0,
-                         .virtual_size = block_node_size(node), .has_cluster_size = facts.cluster_bytes,
-                         .cluster_size = facts.cluster_bytes, .backing_filename = string_copy(facts.backing_file),
-                         .backing_filename_format = string_copy(facts.backing_format) };
-}
-
-static int64_t count_backing(const BlockNode *node)
-{
-    int64_t depth = 0;
-    for (const BlockEdge *edge; (edge = block_node_backing(node)); node = block_edge_node(edge)) {
-        depth++;
-    }
-    return depth;
-}
-
-static void describe_node(BlockNode *node, bool writeback, BlockDeviceInfo *info)
-{
-    const BlockEdge *backing = block_node_backing(node);
-    BlockNodeModes modes = block_node_modes(node);
-    *info = (BlockDeviceInfo){ .file = string_copy(block_node_file_name(node)),
-                               .node_name = string_copy(block_node_name(node)), .ro = block_node_is_read_only(node),
-                               .drv = string_copy(block_node_driver_name(node)), .active = true,
-                               .backing_file_depth = count_backing(node), .detect_zeroes = modes.detect_zeroes,
-                               .cache = { .writeback = writeback, .direct = modes.direct,
-                                          .no_flush = modes.no_flush } };
-    if (backing) {
-        info->backing_file = string_copy(block_node_file_name(block_edge_node(backing)));
-    }
-    describe_image(node, &info->image);
-}
-
-/* The ID of the device, or where it is. */
-static char *user_name(const Disk *disk)
-{
-    const Object *user = disk_user(disk);
-    return user ? object_path(user) : NULL;
-}
-
-static bool is_of_node(const Disk *disk)
-{
-    return strcmp(disk_id(disk), block_node_name(block_edge_node(disk_edge(disk)))) == 0;
-}
-
 /* Queries */
-
-static bool add_info(Object *child, void *context)
-{
-    const Disk *disk = (const Disk *)child;
-    BlockInfo info = { .device = string_copy(is_of_node(disk) ? "" : disk_id(disk)), .qdev = user_name(disk),
-                       .type = string_copy("unknown"), .inserted = NEW(BlockDeviceInfo) };
-    describe_node(block_edge_node(disk_edge(disk)), !block_edge_is_write_through(disk_edge(disk)), info.inserted);
-    vec_push((BlockInfos *)context, info);
-    return true;
-}
 
 static void each_disk(const Monitor *monitor, bool (*call)(Object *child, void *context), void *context)
 {
@@ -89,6 +28,14 @@ static void each_disk(const Monitor *monitor, bool (*call)(Object *child, void *
     if (disks) {
         object_each_child(disks, call, context);
     }
+}
+
+static bool add_info(Object *child, void *context)
+{
+    BlockInfo info;
+    block_describe_disk((const Disk *)child, &info);
+    vec_push((BlockInfos *)context, info);
+    return true;
 }
 
 bool qmp_query_block(Monitor *monitor, BlockInfoList *result, Error **error)
@@ -99,14 +46,25 @@ bool qmp_query_block(Monitor *monitor, BlockInfoList *result, Error **error)
     return true;
 }
 
-bool qmp_query_named_block_nodes(Monitor *monitor, BlockDeviceInfoList *result, Error **error)
+/* The nodes that users are to see. */
+static BlockNode *next_node(const Monitor *monitor, size_t *position)
+{
+    BlockGraph *graph = disk_graph(root_of(monitor));
+    BlockNode *node = graph ? block_graph_node(graph, (*position)++) : NULL;
+    while (node && block_node_is_hidden(node)) {
+        node = block_graph_node(graph, (*position)++);
+    }
+    return node;
+}
+
+bool qmp_query_named_block_nodes(Monitor *monitor, const QueryNamedBlockNodesArguments *arguments,
+                                 BlockDeviceInfoList *result, Error **error)
 {
     BlockDeviceInfos list = { 0 };
-    BlockGraph *graph = disk_graph(root_of(monitor));
-    BlockNode *node;
-    for (size_t i = 0; graph && (node = block_graph_node(graph, i)); i++) {
+    size_t position = 0;
+    for (BlockNode *node; (node = next_node(monitor, &position));) {
         BlockDeviceInfo info;
-        describe_node(node, true, &info);
+        block_describe_node(node, NULL, arguments->flat, &info);
         vec_push(&list, info);
     }
     *result = (BlockDeviceInfoList){ list.items, list.count };
@@ -115,31 +73,25 @@ bool qmp_query_named_block_nodes(Monitor *monitor, BlockDeviceInfoList *result, 
 
 static bool add_statistics(Object *child, void *context)
 {
-    const Disk *disk = (const Disk *)child;
-    BlockStatistics all;
-    block_edge_statistics(disk_edge(disk), &all);
-    BlockStats stats = { .device = string_copy(is_of_node(disk) ? "" : disk_id(disk)), .qdev = user_name(disk),
-                         .node_name = string_copy(block_node_name(block_edge_node(disk_edge(disk)))) };
-    stats.stats = (BlockDeviceStats){
-        .rd_bytes = all.bytes[BLOCK_READ], .rd_operations = all.operations[BLOCK_READ],
-        .rd_total_time_ns = all.nanoseconds[BLOCK_READ], .failed_rd_operations = all.failed[BLOCK_READ],
-        .wr_bytes = all.bytes[BLOCK_WRITE] + all.bytes[BLOCK_WRITE_ZEROES],
-        .wr_operations = all.operations[BLOCK_WRITE] + all.operations[BLOCK_WRITE_ZEROES],
-        .wr_total_time_ns = all.nanoseconds[BLOCK_WRITE] + all.nanoseconds[BLOCK_WRITE_ZEROES],
-        .failed_wr_operations = all.failed[BLOCK_WRITE] + all.failed[BLOCK_WRITE_ZEROES],
-        .flush_operations = all.operations[BLOCK_FLUSH], .flush_total_time_ns = all.nanoseconds[BLOCK_FLUSH],
-        .failed_flush_operations = all.failed[BLOCK_FLUSH], .unmap_bytes = all.bytes[BLOCK_DISCARD],
-        .unmap_operations = all.operations[BLOCK_DISCARD], .unmap_total_time_ns = all.nanoseconds[BLOCK_DISCARD],
-        .failed_unmap_operations = all.failed[BLOCK_DISCARD],
-    };
+    BlockStats stats;
+    block_describe_statistics((const Disk *)child, &stats);
     vec_push((BlockStatsItems *)context, stats);
     return true;
 }
 
-bool qmp_query_blockstats(Monitor *monitor, BlockStatsList *result, Error **error)
+bool qmp_query_blockstats(Monitor *monitor, const QueryBlockstatsArguments *arguments, BlockStatsList *result,
+                          Error **error)
 {
     BlockStatsItems list = { 0 };
-    each_disk(monitor, add_statistics, &list);
+    size_t position = 0;
+    if (!arguments->query_nodes) {
+        each_disk(monitor, add_statistics, &list);
+    }
+    for (BlockNode *node; arguments->query_nodes && (node = next_node(monitor, &position));) {
+        BlockStats stats;
+        block_describe_node_statistics(node, false, &stats);
+        vec_push(&list, stats);
+    }
     *result = (BlockStatsList){ list.items, list.count };
     return true;
 }
@@ -174,45 +126,120 @@ static BlockNode *find_node(const Monitor *monitor, const char *device, const ch
 bool qmp_block_resize(Monitor *monitor, const BlockResizeArguments *arguments, Error **error)
 {
     BlockNode *node = find_node(monitor, arguments->device, arguments->node_name, error);
-    if (!node || arguments->size < 0) {
-        return node && error_set(error, "Parameter 'size' expects a >0 size");
+    if (!node) {
+        return false;
     }
     block_graph_enter(disk_graph(root_of(monitor)));
     BlockEdge *edge = block_attach(node, "block_resize", BLOCK_PERMISSION_RESIZE, BLOCK_PERMISSION_ALL, error);
-    bool ok = edge && block_resize(edge, (uint64_t)arguments->size, PREALLOC_MODE_OFF, error);
+    bool ok = edge && block_resize(edge, arguments->size, PREALLOC_MODE_OFF, error);
     block_detach(edge);
     return ok;
 }
 
-/* info block */
+/* Limits */
+
+static bool has_user(Object *child, void *context)
+{
+    void **wanted = context;
+    AUTO_FREE char *name = disk_user_name((const Disk *)child);
+    if (!name || strcmp(name, wanted[0]) != 0) {
+        return true;
+    }
+    wanted[1] = child;
+    return false;
+}
+
+static Disk *find_disk(const Monitor *monitor, const char *device, const char *id, Error **error)
+{
+    Object *disks = object_child(root_of(monitor), "disks");
+    void *search[2] = { (void *)(uintptr_t)id, NULL };
+    if (!device == !id) {
+        error_set(error, "Need exactly one of 'device' and 'id'");
+        return NULL;
+    }
+    if (id) {
+        each_disk(monitor, has_user, search);
+    }
+    Object *found = id ? search[1] : disks ? object_child(disks, device) : NULL;
+    if (!found) {
+        error_set_class(error, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", device ? device : id);
+    }
+    return (Disk *)found;
+}
+
+bool qmp_block_set_io_throttle(Monitor *monitor, const BlockSetIoThrottleArguments *arguments, Error **error)
+{
+    Disk *disk = find_disk(monitor, arguments->device, arguments->id, error);
+    if (!disk) {
+        return false;
+    }
+    ThrottleLimits limits = { .iops_size = arguments->iops_size };
+#define LIMIT(to_, from_) \
+    limits.to_ = arguments->from_; \
+    limits.to_##_max = arguments->from_##_max; \
+    limits.to_##_max_length = arguments->from_##_max_length;
+    LIMIT(bps_total, bps)
+    LIMIT(bps_read, bps_rd)
+    LIMIT(bps_write, bps_wr)
+    LIMIT(iops_total, iops)
+    LIMIT(iops_read, iops_rd)
+    LIMIT(iops_write, iops_wr)
+#undef LIMIT
+    const char *group = arguments->group ? arguments->group : arguments->device ? arguments->device : arguments->id;
+    return disk_set_limits(disk, group, &limits, error);
+}
+
+/* For people */
+
+typedef struct Printing {
+    StrBuf *out;
+    const InfoBlockHmpArguments *arguments;
+} Printing;
 
 static bool print_disk(Object *child, void *context)
 {
+    const Printing *printing = context;
     const Disk *disk = (const Disk *)child;
-    StrBuf *out = context;
-    BlockNode *node = block_edge_node(disk_edge(disk));
-    const BlockEdge *backing = block_node_backing(node);
-    AUTO_FREE char *user = user_name(disk);
-    strbuf_printf(out, "%s%s", out->length ? "\n" : "", disk_id(disk));
-    if (!is_of_node(disk)) {
-        strbuf_printf(out, " (%s)", block_node_name(node));
-    }
-    strbuf_printf(out, ": %s (%s%s)\n", disk_path(disk), block_node_driver_name(node),
-                  disk_read_only(disk) ? ", read-only" : "");
-    if (user) {
-        strbuf_printf(out, "    Attached to:      %s\n", user);
-    }
-    strbuf_printf(out, "    Cache mode:       %s\n",
-                  block_edge_is_write_through(disk_edge(disk)) ? "writethrough" : "writeback");
-    if (backing) {
-        strbuf_printf(out, "    Backing file:     %s (chain depth: %d)\n",
-                      block_node_file_name(block_edge_node(backing)), (int)count_backing(node));
+    const char *wanted = printing->arguments->device;
+    if (!wanted || strcmp(wanted, disk_id(disk)) == 0) {
+        strbuf_append(printing->out, printing->out->length ? "\n" : "");
+        block_print_disk(disk, printing->arguments->verbose, printing->out);
     }
     return true;
 }
 
-bool hmp_info_block(Monitor *monitor, StrBuf *output, Error **error)
+bool hmp_info_block(Monitor *monitor, const InfoBlockHmpArguments *arguments, StrBuf *output, Error **error)
 {
-    each_disk(monitor, print_disk, output);
+    size_t position = 0;
+    if (!arguments->nodes) {
+        each_disk(monitor, print_disk, &(Printing){ output, arguments });
+    }
+    for (BlockNode *node; arguments->nodes && (node = next_node(monitor, &position));) {
+        if (!arguments->device || strcmp(arguments->device, block_node_name(node)) == 0) {
+            strbuf_append(output, output->length ? "\n" : "");
+            block_print_node(node, arguments->verbose, output);
+        }
+    }
+    return true;
+}
+
+static bool print_statistics(Object *child, void *context)
+{
+    BlockStats stats;
+    block_describe_statistics((const Disk *)child, &stats);
+    const BlockDeviceStats *n = &stats.stats;
+    strbuf_printf(context, "%s: rd_bytes=%" PRIu64 " wr_bytes=%" PRIu64 " rd_operations=%" PRIu64
+                  " wr_operations=%" PRIu64 " flush_operations=%" PRIu64, stats.device, n->rd_bytes, n->wr_bytes,
+                  n->rd_operations, n->wr_operations, n->flush_operations);
+    strbuf_printf(context, " wr_total_time_ns=%" PRIu64 " rd_total_time_ns=%" PRIu64 " flush_total_time_ns=%" PRIu64
+                  " rd_merged=%" PRIu64 " wr_merged=%" PRIu64 " idle_time_ns=%" PRIu64 "\n", n->wr_total_time_ns,
+                  n->rd_total_time_ns, n->flush_total_time_ns, n->rd_merged, n->wr_merged, n->idle_time_ns);
+    type_clear(&BlockStats_type, &stats);
+    return true;
+}
+
+bool hmp_info_blockstats(Monitor *monitor, StrBuf *output, Error **error)
+{
+    each_disk(monitor, print_statistics, output);
     return true;
 }

@@ -184,8 +184,7 @@ static void unknown_command(const char *name, bool info, StrBuf *out)
 
 static Json *number_parameter(const TypeMember *member, int64_t value)
 {
-    bool is_unsigned = member->type->kind == TYPE_SIZE || !member->type->is_signed;
-    return is_unsigned && value < 0 ? json_uint(value) : json_int(value);
+    return !member->type->is_signed && value < 0 ? json_uint(value) : json_int(value);
 }
 
 static Json *expression_parameter(Monitor *monitor, const TypeMember *member, const char **line, Error **error)
@@ -196,6 +195,14 @@ static Json *expression_parameter(Monitor *monitor, const TypeMember *member, co
         return NULL;
     }
     return expression_read(line, monitor_register, monitor, &value, error) ? number_parameter(member, value) : NULL;
+}
+
+/* "4k", "1.5G": a size, of MiB without a unit. */
+static Json *size_parameter(const char **line, Error **error)
+{
+    uint64_t bytes = 0;
+    AUTO_FREE char *word = hmp_next_word(line, error);
+    return word && text_to_size(word, MIB, &bytes, error) ? json_uint(bytes) : NULL;
 }
 
 /* "/8xw", kept as text for format_read. */
@@ -258,7 +265,8 @@ static Json *read_parameter(Monitor *monitor, const HmpParameter *parameter, con
     case HMP_REST:
         return rest_parameter(member, line, error);
     case HMP_EXPRESSION:
-        return expression_parameter(monitor, member, line, error);
+        return member->type->kind == TYPE_SIZE ? size_parameter(line, error)
+                                               : expression_parameter(monitor, member, line, error);
     case HMP_FORMAT:
         return format_parameter(line, error);
     case HMP_FLAG:

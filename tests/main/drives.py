@@ -1,0 +1,177 @@
+"""Disks of machines: -drive's options, the commands about disks, limits, snapshots, images that are only read."""
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+
+from client import QmpError, Test, main, run
+
+VIRT = ('-M', 'virt', '-display', 'none', '-nodefaults', '-bios', 'none', '-S')
+MIB = 1 << 20
+
+
+class Drives(Test):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder_path = folder.name
+        for name in ('disk', 'other'):
+            with open(self.path(name), 'wb') as file:
+                file.write(name.encode() * 1000)
+                file.truncate(MIB)
+
+    def path(self, name):
+        return os.path.join(self.folder_path, name)
+
+    def img(self, *arguments):
+        program = os.path.join(os.path.dirname(self.program()), 'myna-img')
+        subprocess.run([program, *arguments], check=True, stdout=subprocess.DEVNULL)
+
+    def raw(self, name='disk', **options):
+        text = ''.join(f',{key}={value}' for key, value in options.items())
+        return ('-drive', f'file={self.path(name)},format=raw{text}')
+
+    def refused(self, *arguments):
+        status, output = run(self.program(), *VIRT, *arguments)
+        self.assertEqual(status, 1, output)
+        return output
+
+    def digest(self, name):
+        with open(self.path(name), 'rb') as file:
+            return hashlib.sha256(file.read()).hexdigest()
+
+    # -- places
+
+    def test_places(self):
+        image = self.path('image')
+        self.img('create', '-q', '-f', 'qcow2', image, '1M')
+        for arguments, name, read_only in ((('-hda', image), 'virtio0', False), (('-hdd', image), 'virtio3', False),
+                                           (('-cdrom', image), 'virtio2', True), ((image,), 'virtio0', False),
+                                           (self.raw(unit=7), 'virtio7', False)):
+            vm = self.start(*VIRT, *arguments)
+            drive, = vm.command('query-block')
+            vm.command('quit')
+            vm.wait()
+            self.assertEqual((drive['device'], drive['inserted']['ro']), (name, read_only), arguments)
+            self.assertEqual(drive['qdev'], '/machine/peripheral-anon/device[0]')
+        vm = self.start(*VIRT, *self.raw(), *self.raw('other'))
+        self.assertEqual([drive['device'] for drive in vm.command('query-block')], ['virtio0', 'virtio1'])
+
+    def test_refusals(self):
+        disk = self.path('disk')
+        for arguments, words in (
+                (('-fda', disk), 'machine type does not support if=floppy,bus=0,unit=0'),
+                (('-sd', disk), 'machine type does not support if=sd,bus=0,unit=0'),
+                (('-mtdblock', disk), 'machine type does not support if=mtd,bus=0,unit=0'),
+                (self.raw(**{'if': 'ide'}), 'machine type does not support if=ide,bus=0,unit=0'),
+                (self.raw(index=1, unit=1), 'index cannot be used with bus and unit'),
+                (self.raw(index=2) + self.raw('other', index=2), 'drive with bus=0, unit=2 (index=2) exists'),
+                (self.raw(driver='raw'), "Cannot specify both 'driver' and 'format'"),
+                (self.raw(rerror='enospc'), "'enospc' invalid read error action"),
+                (self.raw(iops=10, iops_rd=5), 'cannot be used at the same time'),
+                (('-drive', f'file={disk},format=raw,throttling.bps-total-max=10'), 'require corresponding'),
+                (self.raw(id='a') + self.raw('other', id='a'), "Duplicate ID 'a' for drive")):
+            self.assertIn(words, self.refused(*arguments))
+
+    # -- what is above an image
+
+    def test_snapshot(self):
+        before = self.digest('disk')
+        for arguments in (self.raw(snapshot='on'), (*self.raw(), '-snapshot')):
+            vm = self.start(*VIRT, *arguments)
+            node = vm.command('query-block')[0]['inserted']
+            self.assertEqual((node['drv'], node['ro'], node['backing_file']), ('qcow2', False, self.path('disk')))
+            self.assertTrue(node['cache']['no-flush'])
+            self.assertFalse(os.path.exists(json.loads(node['file'][5:])['file']['filename']))
+            vm.command('quit')
+            vm.wait()
+        self.assertEqual(self.digest('disk'), before)
+        node = self.start(*VIRT, *self.raw(snapshot='off'), '-snapshot').command('query-block')[0]['inserted']
+        self.assertEqual(node['drv'], 'raw')
+
+    def test_copy_on_read(self):
+        self.img('create', '-q', '-f', 'qcow2', '-b', self.path('disk'), '-F', 'raw', self.path('top'))
+        vm = self.start(*VIRT, '-drive', f"file={self.path('top')},format=qcow2,copy-on-read=on")
+        self.assertEqual(vm.command('query-block')[0]['inserted']['drv'], 'qcow2')
+        self.assertEqual(sorted(node['drv'] for node in vm.command('query-named-block-nodes')),
+                         ['file', 'file', 'qcow2', 'raw'])
+
+    # -- limits
+
+    def test_limits(self):
+        vm = self.start(*VIRT, *self.raw(id='d', **{'throttling.iops-total': 50, 'throttling.iops-total-max': 100,
+                                                    'throttling.group': 'g'}), *self.raw('other', bps_rd=1000))
+        first, second = [drive['inserted'] for drive in vm.command('query-block')]
+        self.assertEqual((first['iops'], first['iops_max'], first['group']), (50, 100, 'g'))
+        self.assertEqual((second['bps_rd'], second['group']), (1000, 'virtio1'))
+        none = dict.fromkeys(('bps', 'bps_rd', 'bps_wr', 'iops', 'iops_rd', 'iops_wr'), 0)
+        vm.command('block_set_io_throttle', {**none, 'device': 'd', 'iops': 7, 'iops_size': 4096, 'group': 'h'})
+        first = vm.command('query-block')[0]['inserted']
+        self.assertEqual((first['iops'], first['iops_size'], first['group']), (7, 4096, 'h'))
+        vm.command('block_set_io_throttle', {**none, 'device': 'd'})
+        self.assertNotIn('group', vm.command('query-block')[0]['inserted'])
+        vm.hmp('block_set_io_throttle d 1 0 0 2 0 0')
+        self.assertIn('bps=1 bps_rd=0 bps_wr=0', vm.hmp('info block d'))
+        with self.assertRaises(QmpError):
+            vm.command('block_set_io_throttle', {**none, 'device': 'd', 'iops_max': 5})
+
+    def test_groups(self):
+        node = f"driver=throttle,throttle-group=g,node-name=n,file.driver=file,file.filename={self.path('disk')}"
+        vm = self.start(*VIRT, '-object', 'throttle-group,id=g,x-iops-total=20', '-blockdev', node)
+        limits = vm.command('qom-get', {'path': '/objects/g', 'property': 'limits'})
+        self.assertEqual((limits['iops-total'], limits['iops-total-max-length'], limits['bps-read']), (20, 1, 0))
+        vm.command('qom-set', {'path': '/objects/g', 'property': 'limits', 'value': {'iops-total-max': 40}})
+        limits = vm.command('qom-get', {'path': '/objects/g', 'property': 'limits'})
+        self.assertEqual((limits['iops-total'], limits['iops-total-max']), (20, 40))
+        with self.assertRaises(QmpError):
+            vm.command('qom-set', {'path': '/objects/g', 'property': 'limits', 'value': {'iops-read': 4}})
+        with self.assertRaises(QmpError):
+            vm.command('object-del', {'id': 'g'})
+        vm.command('blockdev-del', {'node-name': 'n'})
+        vm.command('object-del', {'id': 'g'})
+
+    # -- commands
+
+    def test_resize(self):
+        vm = self.start(*VIRT, *self.raw(id='d', **{'if': 'none', 'node-name': 'n'}), '-device',
+                        'virtio-blk-device,drive=d,id=v')
+        vm.command('block_resize', {'device': 'd', 'size': 2 * MIB})
+        self.assertEqual(os.path.getsize(self.path('disk')), 2 * MIB)
+        vm.command('block_resize', {'node-name': 'n', 'size': 3 * MIB})
+        vm.hmp('block_resize d 4')
+        self.assertEqual(vm.command('query-block')[0]['inserted']['image']['virtual-size'], 4 * MIB)
+
+    def test_statistics(self):
+        vm = self.start(*VIRT, *self.raw(id='d'))
+        drive, = vm.command('query-blockstats')
+        self.assertEqual((drive['device'], drive['stats']['rd_bytes']), ('d', 0))
+        self.assertIn('wr_highest_offset', drive['parent']['stats'])
+        self.assertEqual(len(vm.command('query-blockstats', {'query-nodes': True})), 2)
+        self.assertIn('d: rd_bytes=0', vm.hmp('info blockstats'))
+
+    def test_info(self):
+        self.img('create', '-q', '-f', 'qcow2', '-b', self.path('disk'), '-F', 'raw', self.path('top'))
+        self.img('snapshot', '-c', 'before', self.path('top'))
+        vm = self.start(*VIRT, '-drive', f"file={self.path('top')},format=qcow2,id=d,if=none,cache=none")
+        image = vm.command('query-block')[0]['inserted']['image']
+        self.assertEqual([snapshot['name'] for snapshot in image['snapshots']], ['before'])
+        self.assertEqual(image['backing-image']['filename'], self.path('disk'))
+        self.assertEqual(image['format-specific']['type'], 'qcow2')
+        text = vm.hmp('info block -v d')
+        for words in ('Removable device: not locked, tray closed', 'Cache mode:       writeback, direct',
+                      'chain depth: 1', 'Snapshot list:', 'compat: 1.1'):
+            self.assertIn(words, text)
+        self.assertEqual(vm.hmp('info block -n').count('Cache mode'), 4)
+
+    def test_read_only_file(self):
+        if os.geteuid() == 0:
+            self.skipTest('root may write to every file')
+        os.chmod(self.path('disk'), 0o444)
+        drive, = self.start(*VIRT, *self.raw()).command('query-block')
+        self.assertTrue(drive['inserted']['ro'])
+        self.assertIn('Permission denied', self.refused(*self.raw(**{'auto-read-only': 'off'})))
+
+
+if __name__ == '__main__':
+    main()
