@@ -148,50 +148,6 @@ static void disk_finalize(Object *object)
     }
 }
 
-/* The file that takes what is written, which nobody sees by its name. */
-static char *make_overlay(BlockGraph *graph, uint64_t size, Error **error)
-{
-    const char *folder = getenv("TMPDIR");
-    AUTO_FREE char *path = string_format("%s/vl.XXXXXX", folder ? folder : "/var/tmp");
-    AUTO_FREE char *text = string_format("%" PRIu64, size);
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0) {
-        error_set_errno(error, errno, "Could not get temporary filename");
-        return NULL;
-    }
-    close(fd);
-    Json *options = json_object();
-    json_set(options, "size", json_string(text));
-    bool ok = block_create(graph, block_driver_find("qcow2"), path, options, error);
-    json_free(options);
-    if (!ok) {
-        unlink(path);
-        error_prepend(error, "Could not create temporary overlay '%s': ", path);
-        return NULL;
-    }
-    return string_copy(path);
-}
-
-/* An overlay over `base`, whose reference is taken. */
-static BlockNode *open_snapshot(BlockGraph *graph, BlockNode *base, unsigned flags, Error **error)
-{
-    AUTO_FREE char *path = make_overlay(graph, block_node_size(base), error);
-    BlockNode *node = NULL;
-    if (path) {
-        Json *options = json_object(), *file = json_object();
-        json_set(file, "driver", json_string("file"));
-        json_set(file, "filename", json_string(path));
-        json_set(options, "driver", json_string("qcow2"));
-        json_set(options, "file", file);
-        json_set(options, "backing", json_string(block_node_name(base)));
-        node = block_open(graph, NULL, options, (flags & ~(unsigned)BLOCK_OPEN_DIRECT) | BLOCK_OPEN_WRITE |
-                                                    BLOCK_OPEN_NO_FLUSH, error);
-        unlink(path);
-    }
-    block_node_unref(base);
-    return node;
-}
-
 static BlockNode *open_copying(BlockGraph *graph, BlockNode *image, Error **error)
 {
     Json *options = json_object();
@@ -215,7 +171,7 @@ static BlockNode *open_image(BlockGraph *graph, const DiskOptions *options, Json
     }
     BlockNode *node = block_open(graph, options->filename, json, flags, error);
     if (node && options->snapshot) {
-        node = open_snapshot(graph, node, options->flags, error);
+        node = block_open_temporary(graph, node, options->flags, error);
     }
     if (node && options->copy_on_read && !block_node_is_read_only(node)) {
         node = open_copying(graph, node, error);

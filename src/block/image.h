@@ -78,6 +78,10 @@ bool block_change_backing_file(BlockNode *node, const char *filename, const char
 /* Drops all that the node has, so that its backing file shows. */
 bool block_make_empty(BlockNode *node, Error **error);
 
+/* An image over `base`, whose reference is taken, for what is written: its file is gone when it is closed. `flags` are
+ * those that the image would have been opened with. NULL with an error. */
+BlockNode *block_open_temporary(BlockGraph *graph, BlockNode *base, unsigned flags, Error **error);
+
 /* Internal snapshots. A `name` may be an ID where there is no such name. */
 typedef struct BlockSnapshot {
     char *id, *name;

@@ -20,13 +20,18 @@ bool tool_init(Tool *tool, const char *program)
     tool->graph = tool->loop ? block_graph_new(tool->files, tool->loop, &error) : NULL;
     if (!tool->graph) {
         tool_error(tool, "%s", error_message(error));
+        return false;
     }
-    return tool->graph != NULL;
+    tool->root = object_new(&container_class, NULL, NULL, NULL);
+    tool->objects = object_container(tool->root, "objects");
+    block_graph_set_objects(tool->graph, tool->objects);
+    return true;
 }
 
 void tool_free(Tool *tool)
 {
     block_graph_free(tool->graph);
+    object_unref(tool->root);
     files_free(tool->files);
     if (tool->loop) {
         loop_free(tool->loop);

@@ -3,6 +3,7 @@
 
 #include "block/graph.h"
 #include "block/image.h"
+#include "object/object.h"
 
 #include <stdio.h>
 
@@ -18,9 +19,13 @@ typedef struct Tool {
     Loop *loop;
     Files *files;
     BlockGraph *graph;
+    Object *root, *objects; /* the tree of objects, and where --object puts them */
 } Tool;
 bool tool_init(Tool *tool, const char *program);
 void tool_free(Tool *tool);
+
+/* --object: option syntax or JSON. *ended: help was asked for, and printed. False after a message. */
+bool tool_add_object(const Tool *tool, const char *text, bool *ended);
 
 /* "PROGRAM: message" on stderr. */
 void tool_error(const Tool *tool, const char *format, ...) PRINTF(2, 3);

@@ -52,13 +52,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     BlockNode *node = required(block_open(graph, NULL, json_parse(disk, strlen(disk), NULL), BLOCK_OPEN_WRITE, NULL));
     BlockEdge *edge = required(block_attach(node, "fuzz", BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE,
                                             BLOCK_PERMISSION_ALL, NULL));
-    NbdExport exports[] = {
+    NbdExportOptions exports[] = {
         { .name = "", .edge = edge, .size = 65536, .allocation_depth = true },
         { .name = "part", .description = "read", .edge = edge, .offset = 512, .size = 4096, .read_only = true },
     };
-    NbdServerOptions options = { .exports = exports, .export_count = ARRAY_SIZE(exports) };
+    NbdServerOptions options = { 0 };
     BlockRuntime *runtime = block_graph_runtime(graph);
     NbdServer *server = nbd_server_new(runtime, &options);
+    nbd_server_add_export(server, &exports[0]);
+    nbd_server_add_export(server, &exports[1]);
     required(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0 ? fds : NULL);
     nbd_server_add_client(server, fds[0]);
     talk(server, block_runtime_main(runtime), fds[1], data, size);

@@ -1,18 +1,19 @@
 /* Sockets for tasks: see channel.h. */
 #include "block/nbd/channel.h"
 
+#include "base/error.h"
 #include "base/host/host.h"
 #include "base/vec.h"
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum { BUFFER_SIZE = 16 << 10 };
 
 static void watch_what_is_waited_for(NbdChannel *channel)
 {
-    block_watch_set(channel->watch, (channel->reader ? HOST_POLL_IN : 0) | (channel->writer ? HOST_POLL_OUT : 0));
+    block_watch_set(channel->watch,
+                    (channel->reader ? channel->reader_waits : 0) | (channel->writer ? channel->writer_waits : 0));
 }
 
 static void wake(BlockTask *writer, BlockTask *reader)
@@ -30,8 +31,8 @@ static void ready(void *data, unsigned events)
 {
     NbdChannel *channel = data;
     bool gone = events & (HOST_POLL_ERROR | HOST_POLL_HANGUP);
-    BlockTask *reader = events & HOST_POLL_IN || gone ? channel->reader : NULL;
-    BlockTask *writer = events & HOST_POLL_OUT || gone ? channel->writer : NULL;
+    BlockTask *reader = events & channel->reader_waits || gone ? channel->reader : NULL;
+    BlockTask *writer = events & channel->writer_waits || gone ? channel->writer : NULL;
     channel->reader = reader ? NULL : channel->reader;
     channel->writer = writer ? NULL : channel->writer;
     watch_what_is_waited_for(channel);
@@ -43,7 +44,8 @@ static void time_is_up(void *data) { nbd_channel_break(data); }
 bool nbd_channel_init(NbdChannel *channel, BlockRuntime *runtime, int fd)
 {
     BlockLoop *loop = block_loop_self(runtime);
-    *channel = (NbdChannel){ .fd = fd, .runtime = runtime, .loop = loop, .buffer = mem_alloc(BUFFER_SIZE) };
+    *channel = (NbdChannel){ .runtime = runtime, .loop = loop, .buffer = mem_alloc(BUFFER_SIZE) };
+    stream_init(&channel->stream, fd);
     block_timer_init(&channel->timer, loop, time_is_up, channel);
     channel->watch = block_watch_add(loop, fd, 0, ready, channel);
     if (!channel->watch) {
@@ -57,7 +59,7 @@ void nbd_channel_free(NbdChannel *channel)
     block_timer_cancel(&channel->timer);
     block_watch_remove(channel->watch);
     channel->watch = NULL;
-    close(channel->fd);
+    stream_free(&channel->stream);
     free(channel->buffer);
 }
 
@@ -69,31 +71,52 @@ void nbd_channel_break(NbdChannel *channel)
         BlockTask *writer = channel->writer, *reader = channel->reader;
         channel->broken = true;
         channel->writer = channel->reader = NULL;
-        shutdown(channel->fd, SHUT_RDWR);
+        shutdown(channel->stream.fd, SHUT_RDWR);
         watch_what_is_waited_for(channel);
         wake(writer, reader);
     }
 }
 
-/* False where there is no point in trying again. */
-static bool wait_for(NbdChannel *channel, BlockTask **sleeper, BlockTask *self)
+static bool sleep_as_reader(NbdChannel *channel, BlockTask *self, unsigned events)
 {
-    if (errno == EINTR) {
-        return true;
-    }
-    if (channel->broken || (errno != EAGAIN && errno != EWOULDBLOCK)) {
-        return false;
-    }
-    *sleeper = self;
+    channel->reader = self;
+    channel->reader_waits = events;
     watch_what_is_waited_for(channel);
     block_task_sleep(self);
     return !channel->broken;
 }
 
+static bool sleep_as_writer(NbdChannel *channel, BlockTask *self, unsigned events)
+{
+    channel->writer = self;
+    channel->writer_waits = events;
+    watch_what_is_waited_for(channel);
+    block_task_sleep(self);
+    return !channel->broken;
+}
+
+static bool would_wait(const NbdChannel *channel)
+{
+    return !channel->broken && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 bool nbd_channel_wait_writable(NbdChannel *channel)
 {
-    errno = EAGAIN;
-    return wait_for(channel, &channel->writer, block_task_self(channel->runtime));
+    return !channel->broken && sleep_as_writer(channel, block_task_self(channel->runtime), HOST_POLL_OUT);
+}
+
+bool nbd_channel_start_tls(NbdChannel *channel, const TlsOptions *options, Error **error)
+{
+    BlockTask *self = block_task_self(channel->runtime);
+    if (channel->start != channel->end) {
+        return error_set(error, "The peer sends before TLS has begun");
+    }
+    TlsProgress progress;
+    do {
+        progress = stream_start_tls(&channel->stream, options, error);
+    } while (progress == TLS_WAITS && !channel->broken &&
+             sleep_as_reader(channel, self, stream_read_waits_for(&channel->stream)));
+    return progress == TLS_DONE || (progress == TLS_WAITS && error_set(error, "The peer has gone before TLS began"));
 }
 
 /* At least one byte. 0: the peer has gone. */
@@ -101,8 +124,10 @@ static size_t receive(NbdChannel *channel, void *bytes, size_t count, BlockTask 
 {
     ssize_t result;
     do {
-        result = channel->broken ? 0 : recv(channel->fd, bytes, count, MSG_DONTWAIT);
-    } while (result < 0 && wait_for(channel, &channel->reader, self));
+        result = channel->broken ? 0 : stream_read(&channel->stream, bytes, count);
+    } while (result < 0 &&
+             (errno == EINTR || (would_wait(channel) &&
+                                 sleep_as_reader(channel, self, stream_read_waits_for(&channel->stream)))));
     return result < 0 ? 0 : (size_t)result;
 }
 
@@ -159,9 +184,10 @@ bool nbd_channel_write(NbdChannel *channel, struct iovec *pieces, unsigned count
 {
     BlockTask *self = block_task_self(channel->runtime);
     while (count > 0) {
-        struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
-        ssize_t sent = channel->broken ? 0 : sendmsg(channel->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (channel->broken || (sent < 0 && !wait_for(channel, &channel->writer, self))) {
+        ssize_t sent = channel->broken ? -1 : stream_write(&channel->stream, pieces, count);
+        if (channel->broken ||
+            (sent < 0 && errno != EINTR &&
+             !(would_wait(channel) && sleep_as_writer(channel, self, stream_write_waits_for(&channel->stream))))) {
             return false;
         }
         advance(&pieces, &count, sent < 0 ? 0 : (size_t)sent);

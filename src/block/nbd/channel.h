@@ -2,14 +2,16 @@
 #pragma once
 
 #include "block/request.h"
+#include "channel/stream.h"
 
 typedef struct NbdChannel {
-    int fd;
+    Stream stream;
     BlockRuntime *runtime;
     BlockLoop *loop;
     BlockWatch *watch;
     BlockTimer timer;
-    BlockTask *reader, *writer; /* that sleep */
+    BlockTask *reader, *writer; /* that sleep, */
+    unsigned reader_waits, writer_waits; /* for this */
     bool broken;                /* by us: nothing more is read or written */
     uint8_t *buffer;            /* what came and was not asked for yet */
     size_t start, end;
@@ -28,3 +30,5 @@ bool nbd_channel_skip(NbdChannel *channel, uint64_t count);
 bool nbd_channel_write(NbdChannel *channel, struct iovec *pieces, unsigned count);
 /* In a task: until the socket takes data, as one does that has been connected. */
 bool nbd_channel_wait_writable(NbdChannel *channel);
+/* In a task that alone uses it: from now on by TLS. */
+bool nbd_channel_start_tls(NbdChannel *channel, const TlsOptions *options, Error **error);

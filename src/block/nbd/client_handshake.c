@@ -74,8 +74,15 @@ static bool refused(const Handshake *shake, const Reply *reply, const char *form
     return false;
 }
 
+static bool needs_tls(const Handshake *shake, const Reply *reply, uint32_t option, const char *name)
+{
+    refused(shake, reply, "TLS negotiation required before option %u (%s)", option, name);
+    error_add_hint(shake->error, "Did you forget a valid tls-creds?\n");
+    return false;
+}
+
 /* Of an option without data that is agreed to or not. */
-static bool try_option(const Handshake *shake, uint32_t option, bool *agreed)
+static bool try_option(const Handshake *shake, uint32_t option, const char *name, bool *agreed)
 {
     Reply reply;
     if (!send_option(shake, option, NULL) || !read_reply(shake, option, &reply)) {
@@ -85,10 +92,22 @@ static bool try_option(const Handshake *shake, uint32_t option, bool *agreed)
     bool ok = *agreed || reply.type & NBD_REP_ERROR ||
               error_set(shake->error, "The NBD server's reply to option %u is none", option);
     if (ok && reply.type == (NBD_REP_ERROR | NBD_ERR_TLS_REQD)) {
-        ok = refused(shake, &reply, "The NBD server asks for TLS: give tls-creds");
+        ok = needs_tls(shake, &reply, option, name);
     }
     free(reply.bytes);
     return ok;
+}
+
+static bool start_tls(const Handshake *shake)
+{
+    Reply reply;
+    TlsOptions options = { .credentials = shake->wanted->tls, .hostname = shake->wanted->hostname };
+    if (!send_option(shake, NBD_OPT_STARTTLS, NULL) || !read_reply(shake, NBD_OPT_STARTTLS, &reply)) {
+        return false;
+    }
+    bool agreed = reply.type == NBD_REP_ACK || refused(shake, &reply, "The NBD server refuses TLS");
+    free(reply.bytes);
+    return agreed && nbd_channel_start_tls(shake->channel, &options, shake->error);
 }
 
 static bool choose_mode(const Handshake *shake)
@@ -96,10 +115,12 @@ static bool choose_mode(const Handshake *shake)
     static const struct {
         NbdOption option;
         NbdMode mode;
-    } modes[] = { { NBD_OPT_EXTENDED_HEADERS, NBD_EXTENDED }, { NBD_OPT_STRUCTURED_REPLY, NBD_STRUCTURED } };
+        const char *name;
+    } modes[] = { { NBD_OPT_EXTENDED_HEADERS, NBD_EXTENDED, "extended headers" },
+                  { NBD_OPT_STRUCTURED_REPLY, NBD_STRUCTURED, "structured reply" } };
     bool agreed = false;
     for (size_t i = 0; !agreed && i < ARRAY_SIZE(modes); i++) {
-        if (!try_option(shake, modes[i].option, &agreed)) {
+        if (!try_option(shake, modes[i].option, modes[i].name, &agreed)) {
             return false;
         }
         shake->session->mode = agreed ? modes[i].mode : NBD_SIMPLE;
@@ -165,7 +186,7 @@ static bool take_info(const Handshake *shake, NbdData *data, bool *has_export)
         *has_export = true;
     } else if (kind == NBD_INFO_BLOCK_SIZE) {
         session->minimum_block = nbd_take32(data);
-        nbd_take32(data);
+        session->preferred_block = nbd_take32(data);
         session->maximum_block = nbd_take32(data);
         if (!is_power_of_2(session->minimum_block) || session->minimum_block > 64 << 10 ||
             session->maximum_block < session->minimum_block) {
@@ -197,9 +218,9 @@ static bool go(const Handshake *shake, bool *done)
             *done = has_export;
             ok = has_export || error_set(shake->error, "The NBD server did not describe the export");
         } else if (ok && reply.type != (NBD_REP_ERROR | NBD_ERR_UNSUP)) {
-            ok = refused(shake, &reply, reply.type == (NBD_REP_ERROR | NBD_ERR_TLS_REQD)
-                                            ? "The NBD server asks for TLS: give tls-creds"
-                                            : "Requested export not available");
+            ok = reply.type == (NBD_REP_ERROR | NBD_ERR_TLS_REQD)
+                     ? needs_tls(shake, &reply, NBD_OPT_GO, "go")
+                     : refused(shake, &reply, "Requested export not available");
         }
         free(reply.bytes);
     }
@@ -225,20 +246,31 @@ static bool choose_by_name(const Handshake *shake, bool zeroes)
     return send_option(shake, NBD_OPT_EXPORT_NAME, &data) && take_export(shake, zeroes);
 }
 
-static bool newstyle(const Handshake *shake)
+/* Flags, and TLS where it is wanted. */
+static bool begin_newstyle(const Handshake *shake, unsigned *flags)
 {
     uint8_t bytes[4];
     if (!nbd_channel_read(shake->channel, bytes, 2)) {
         return gone(shake);
     }
-    unsigned flags = load_be16(bytes) & (NBD_FIXED_NEWSTYLE | NBD_NO_ZEROES);
-    store_be32(bytes, flags);
+    *flags = load_be16(bytes) & (NBD_FIXED_NEWSTYLE | NBD_NO_ZEROES);
+    store_be32(bytes, *flags);
     struct iovec piece = { bytes, 4 };
-    bool done = false;
     if (!nbd_channel_write(shake->channel, &piece, 1)) {
         return gone(shake);
     }
-    if (flags & NBD_FIXED_NEWSTYLE && (!choose_mode(shake) || !choose_context(shake) || !go(shake, &done))) {
+    if (shake->wanted->tls && !(*flags & NBD_FIXED_NEWSTYLE)) {
+        return error_set(shake->error, "Server does not support STARTTLS");
+    }
+    return !shake->wanted->tls || start_tls(shake);
+}
+
+static bool newstyle(const Handshake *shake)
+{
+    unsigned flags = 0;
+    bool done = false;
+    if (!begin_newstyle(shake, &flags) ||
+        (flags & NBD_FIXED_NEWSTYLE && (!choose_mode(shake) || !choose_context(shake) || !go(shake, &done)))) {
         return false;
     }
     return done || choose_by_name(shake, !(flags & NBD_NO_ZEROES));
@@ -247,6 +279,9 @@ static bool newstyle(const Handshake *shake)
 static bool oldstyle(const Handshake *shake)
 {
     uint8_t bytes[12];
+    if (shake->wanted->tls) {
+        return error_set(shake->error, "Server does not support STARTTLS");
+    }
     if (*shake->wanted->export) {
         return error_set(shake->error, "Server does not support non-empty export names");
     }
@@ -272,17 +307,143 @@ static bool check(const Handshake *shake)
                      session->size, session->minimum_block);
 }
 
-bool nbd_client_handshake(NbdChannel *channel, const NbdWanted *wanted, NbdSession *session, Error **error)
+static bool read_greeting(const Handshake *shake, uint64_t *magic)
 {
     uint8_t greeting[16];
+    if (!nbd_channel_read(shake->channel, greeting, sizeof greeting)) {
+        return gone(shake);
+    }
+    *magic = load_be64(greeting + 8);
+    return (load_be64(greeting) == NBD_MAGIC && (*magic == NBD_OPTION_MAGIC || *magic == NBD_OLD_MAGIC)) ||
+           error_set(shake->error, "Bad server magic received: this is no NBD server");
+}
+
+bool nbd_client_handshake(NbdChannel *channel, const NbdWanted *wanted, NbdSession *session, Error **error)
+{
     Handshake shake = { channel, wanted, session, error };
+    uint64_t magic;
     *session = (NbdSession){ 0 };
-    if (!nbd_channel_read(channel, greeting, sizeof greeting)) {
-        return gone(&shake);
+    return read_greeting(&shake, &magic) && (magic == NBD_OPTION_MAGIC ? newstyle(&shake) : oldstyle(&shake)) &&
+           check(&shake);
+}
+
+/* Lists */
+
+enum { LISTED = 1 << 12, LISTED_CONTEXTS = 1 << 10 };
+
+void nbd_listing_clear(NbdListing *listing)
+{
+    for (size_t i = 0; i < listing->count; i++) {
+        NbdListed *listed = &listing->items[i];
+        for (size_t j = 0; j < listed->contexts.count; j++) {
+            free(listed->contexts.items[j]);
+        }
+        vec_free(&listed->contexts);
+        free(listed->name);
+        free(listed->description);
     }
-    uint64_t magic = load_be64(greeting + 8);
-    if (load_be64(greeting) != NBD_MAGIC || (magic != NBD_OPTION_MAGIC && magic != NBD_OLD_MAGIC)) {
-        return error_set(error, "Bad server magic received: this is no NBD server");
+    vec_free(listing);
+}
+
+/* Calls `take` for each reply of that type, up to the one that ends them. *refusal: that was an error. */
+static bool each_reply(const Handshake *shake, uint32_t option, uint32_t type, bool *refusal,
+                       bool (*take)(const Handshake *shake, Reply *reply, void *data), void *data)
+{
+    bool ok = true, ended = false;
+    for (unsigned i = 0; ok && !ended; i++) {
+        Reply reply;
+        ok = read_reply(shake, option, &reply);
+        ended = ok && (reply.type == NBD_REP_ACK || reply.type & NBD_REP_ERROR);
+        *refusal = ok && reply.type & NBD_REP_ERROR;
+        if (*refusal && option == NBD_OPT_LIST) {
+            ok = refused(shake, &reply, "The NBD server does not list its exports");
+        } else if (ok && !ended) {
+            ok = (i < REPLIES && reply.type == type) ||
+                 error_set(shake->error, "The NBD server's reply to option %u is none", option);
+            ok = ok && take(shake, &reply, data);
+        }
+        free(reply.bytes);
     }
-    return (magic == NBD_OPTION_MAGIC ? newstyle(&shake) : oldstyle(&shake)) && check(&shake);
+    return ok;
+}
+
+static bool take_listed(const Handshake *shake, Reply *reply, void *data)
+{
+    NbdListing *listing = data;
+    NbdListed listed = { .name = nbd_take_text(&reply->data, nbd_take32(&reply->data)) };
+    if (!listed.name || listing->count >= LISTED) {
+        free(listed.name);
+        return error_set(shake->error, "The NBD server's list of exports is wrong");
+    }
+    listed.description = reply->data.left ? nbd_take_text(&reply->data, reply->data.left) : NULL;
+    vec_push(listing, listed);
+    return true;
+}
+
+static bool take_listed_info(const Handshake *shake, Reply *reply, void *data)
+{
+    NbdListed *listed = data;
+    NbdData text = reply->data;
+    bool any;
+    if (nbd_take16(&text) == NBD_INFO_DESCRIPTION && !text.bad) {
+        free(listed->description);
+        listed->description = nbd_take_text(&text, text.left);
+        return true;
+    }
+    return take_info(shake, &reply->data, &any);
+}
+
+static bool take_listed_context(const Handshake *shake, Reply *reply, void *data)
+{
+    NbdListed *listed = data;
+    nbd_take32(&reply->data);
+    char *name = nbd_take_text(&reply->data, reply->data.left);
+    if (!name || listed->contexts.count >= LISTED_CONTEXTS) {
+        free(name);
+        return error_set(shake->error, "The NBD server's list of contexts is wrong");
+    }
+    vec_push(&listed->contexts, name);
+    return true;
+}
+
+static bool describe_listed(Handshake *shake, NbdListed *listed, NbdMode mode)
+{
+    AUTO_STRBUF(question);
+    AUTO_STRBUF(contexts);
+    bool refusal;
+    shake->session = &listed->session;
+    listed->session.mode = mode;
+    add_text(&question, listed->name);
+    nbd_add16(&question, 1);
+    nbd_add16(&question, NBD_INFO_BLOCK_SIZE);
+    add_text(&contexts, listed->name);
+    nbd_add32(&contexts, 0);
+    return send_option(shake, NBD_OPT_INFO, &question) &&
+           each_reply(shake, NBD_OPT_INFO, NBD_REP_INFO, &refusal, take_listed_info, listed) &&
+           (mode == NBD_SIMPLE ||
+            (send_option(shake, NBD_OPT_LIST_META_CONTEXT, &contexts) &&
+             each_reply(shake, NBD_OPT_LIST_META_CONTEXT, NBD_REP_META_CONTEXT, &refusal, take_listed_context,
+                        listed)));
+}
+
+bool nbd_client_list(NbdChannel *channel, const NbdWanted *wanted, NbdListing *listing, Error **error)
+{
+    NbdSession session = { 0 };
+    Handshake shake = { channel, wanted, &session, error };
+    uint64_t magic;
+    unsigned flags = 0;
+    bool refusal;
+    *listing = (NbdListing){ 0 };
+    if (!read_greeting(&shake, &magic) || (magic == NBD_OPTION_MAGIC && !begin_newstyle(&shake, &flags))) {
+        return false;
+    }
+    if (!(flags & NBD_FIXED_NEWSTYLE)) {
+        return error_set(error, "The NBD server does not list its exports");
+    }
+    bool ok = choose_mode(&shake) && send_option(&shake, NBD_OPT_LIST, NULL) &&
+              each_reply(&shake, NBD_OPT_LIST, NBD_REP_SERVER, &refusal, take_listed, listing);
+    for (size_t i = 0; ok && i < listing->count; i++) {
+        ok = describe_listed(&shake, &listing->items[i], session.mode);
+    }
+    return ok && send_option(&shake, NBD_OPT_ABORT, NULL);
 }

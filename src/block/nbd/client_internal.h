@@ -1,6 +1,7 @@
 /* What the client's files share: names, the handshake, connections. */
 #pragma once
 
+#include "base/vec.h"
 #include "block/driver.h"
 #include "block/nbd/channel.h"
 #include "block/nbd/protocol.h"
@@ -22,6 +23,8 @@ char *nbd_format_name(const SocketAddress *address, const char *export, bool tls
 typedef struct NbdWanted {
     const char *export;
     const char *context; /* that block status is asked of */
+    TlsCredentials *tls; /* NULL: without */
+    const char *hostname; /* what the server's certificate has to be for; NULL: anything */
 } NbdWanted;
 
 /* What a server agreed to. */
@@ -29,10 +32,21 @@ typedef struct NbdSession {
     NbdMode mode;
     uint64_t size;
     uint16_t flags; /* NbdExportFlags */
-    uint32_t minimum_block, maximum_block; /* of requests with a payload; 0: it did not say */
+    uint32_t minimum_block, preferred_block, maximum_block; /* of requests with a payload; 0: it did not say */
     bool has_context;
     uint32_t context;
 } NbdSession;
+
+/* An export, as a server describes it. */
+typedef struct NbdListed {
+    char *name, *description;
+    NbdSession session;
+    VEC(char *) contexts;
+} NbdListed;
+typedef VEC(NbdListed) NbdListing;
+void nbd_listing_clear(NbdListing *listing);
+/* In a task: all exports of a server, which is left then. */
+bool nbd_client_list(NbdChannel *channel, const NbdWanted *wanted, NbdListing *listing, Error **error);
 
 /* In a task. False where there was no agreement. */
 bool nbd_client_handshake(NbdChannel *channel, const NbdWanted *wanted, NbdSession *session, Error **error);
@@ -99,6 +113,8 @@ struct NbdRemote {
 
 /* Connects, by open_seconds; false with an error. Outside tasks. */
 bool nbd_remote_open(NbdRemote *remote, Error **error);
+/* In place of opening: connects for a list of exports. */
+bool nbd_remote_list(NbdRemote *remote, NbdListing *listing, Error **error);
 void nbd_remote_close(NbdRemote *remote); /* also after a failure to open */
 /* In a task of any loop: an errno value. */
 int nbd_remote_perform(NbdRemote *remote, NbdCommandState *command);

@@ -24,7 +24,7 @@
 typedef struct NbdDisk {
     NbdRemote remote;
     SocketAddress address;
-    char *export, *context;
+    char *export, *context, *hostname;
     bool has_address;
     uint32_t maximum_block;
 } NbdDisk;
@@ -72,6 +72,22 @@ static bool take_texts(NbdDisk *disk, const NbdSettings *settings, Error **error
     return true;
 }
 
+/* A server's certificate is for its host, unless another name is given. */
+static bool find_tls(BlockNode *node, const NbdSettings *settings, Error **error)
+{
+    NbdDisk *disk = node->state;
+    NbdWanted *wanted = &disk->remote.wanted;
+    if (!settings->tls_creds) {
+        return !settings->tls_hostname || error_set(error, "tls-hostname needs tls-creds");
+    }
+    bool has_host = disk->address.type == SOCKET_ADDRESS_TYPE_INET;
+    const char *host = settings->tls_hostname ? settings->tls_hostname : has_host ? disk->address.u.inet.host : NULL;
+    wanted->tls = tls_credentials_find(block_graph_objects(node->graph), settings->tls_creds, false, error);
+    disk->hostname = string_copy(host);
+    wanted->hostname = disk->hostname;
+    return wanted->tls != NULL;
+}
+
 static bool check_session(BlockNode *node, const NbdSettings *settings, Error **error)
 {
     const NbdDisk *disk = node->state;
@@ -104,7 +120,7 @@ static bool nbd_open(BlockNode *node, const void *data, Error **error)
         return false;
     }
     free(node->file_name);
-    node->file_name = nbd_format_name(&disk->address, disk->export, false);
+    node->file_name = nbd_format_name(&disk->address, disk->export, settings->tls_creds != NULL);
     remote->runtime = block_graph_runtime(node->graph);
     remote->files = block_graph_files(node->graph);
     remote->address = &disk->address;
@@ -112,7 +128,7 @@ static bool nbd_open(BlockNode *node, const void *data, Error **error)
     remote->reconnect_seconds = settings->reconnect_delay;
     remote->open_seconds = settings->open_timeout;
     remote->link_count = settings->multi_conn;
-    if (!nbd_remote_open(remote, error) || !check_session(node, settings, error)) {
+    if (!find_tls(node, settings, error) || !nbd_remote_open(remote, error) || !check_session(node, settings, error)) {
         return false;
     }
     set_limits(node);
@@ -126,6 +142,8 @@ static void nbd_close(BlockNode *node)
     if (disk->has_address) {
         type_clear(&SocketAddress_type, &disk->address);
     }
+    tls_credentials_unref(disk->remote.wanted.tls);
+    free(disk->hostname);
     free(disk->export);
     free(disk->context);
 }

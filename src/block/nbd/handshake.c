@@ -1,13 +1,13 @@
 /*
- * The server's side of the NBD handshake: fixed newstyle, one option after the other.
- *
- * Not here: TLS; a client that asks for it is refused.
+ * The server's side of the NBD handshake: fixed newstyle, one option after the other. Where there are credentials for
+ * TLS, a client has to begin with that.
  */
 #include "block/nbd/server_internal.h"
 
 #include "base/bytes.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
+#include "block/bitmap.h"
 
 typedef enum Next { GOES_ON, CHOSEN, ENDED } Next;
 
@@ -17,14 +17,29 @@ typedef struct Option {
     NbdData data;
 } Option;
 
-static const char *const context_names[NBD_CONTEXT_COUNT] = { "base:allocation", "qemu:allocation-depth" };
+#define BITMAP_PREFIX "qemu:dirty-bitmap:"
+
+/* Of the context; the caller's. */
+static char *context_name(const NbdExport *export, unsigned context)
+{
+    return context == NBD_BASE_ALLOCATION    ? string_copy("base:allocation")
+           : context == NBD_ALLOCATION_DEPTH ? string_copy("qemu:allocation-depth")
+                                             : string_format(BITMAP_PREFIX "%s",
+                                                             export->bitmaps[context - NBD_FIRST_BITMAP]->name);
+}
+
+static unsigned context_count(const NbdExport *export)
+{
+    return NBD_FIRST_BITMAP + (unsigned)export->options.bitmap_count;
+}
 
 uint16_t nbd_export_flags(const NbdClient *client, const NbdExport *export)
 {
     unsigned flags = NBD_HAS_FLAGS | NBD_SEND_FLUSH | NBD_SEND_FUA | NBD_SEND_CACHE;
-    flags |= export->read_only ? NBD_READ_ONLY : NBD_SEND_TRIM | NBD_SEND_WRITE_ZEROES | NBD_SEND_FAST_ZERO;
+    flags |= export->options.read_only ? NBD_READ_ONLY : NBD_SEND_TRIM | NBD_SEND_WRITE_ZEROES | NBD_SEND_FAST_ZERO;
     flags |= client->mode != NBD_SIMPLE ? NBD_SEND_DF : 0;
-    return (uint16_t)(flags | (export->multiple_connections ? NBD_CAN_MULTI_CONN : 0));
+    return (uint16_t)(flags | (export->options.multiple_connections ? NBD_CAN_MULTI_CONN : 0) |
+                      (client->mode == NBD_EXTENDED ? NBD_BLOCK_STATUS_PAYLOAD : 0));
 }
 
 static Next reply(const Option *option, uint32_t type, const void *data, size_t length)
@@ -46,28 +61,17 @@ static Next PRINTF(3, 4) refuse(const Option *option, uint32_t error, const char
     return reply(option, NBD_REP_ERROR | error, text, MIN(strlen(text), NBD_MAXIMUM_STRING));
 }
 
-static const NbdExport *find_export(const NbdClient *client, const char *name)
-{
-    const NbdServerOptions *options = &client->server->options;
-    for (size_t i = 0; i < options->export_count; i++) {
-        if (strcmp(options->exports[i].name, name) == 0) {
-            return &options->exports[i];
-        }
-    }
-    return NULL;
-}
-
 /* The old way to choose: there is no answer to a wrong name. */
 static Next export_name(Option *option)
 {
     NbdClient *client = option->client;
     AUTO_FREE char *name = nbd_take_text(&option->data, option->data.left);
-    const NbdExport *export = name ? find_export(client, name) : NULL;
+    NbdExport *export = name ? nbd_server_find_export(client->server, name) : NULL;
     if (!export || client->mode == NBD_EXTENDED) {
         return ENDED;
     }
     uint8_t answer[10 + 124] = { 0 };
-    store_be64(answer, export->size);
+    store_be64(answer, export->options.size);
     store_be16(answer + 8, nbd_export_flags(client, export));
     client->export = export;
     struct iovec piece = { answer, client->no_zeroes ? 10 : sizeof answer };
@@ -82,23 +86,34 @@ static Next abort_session(Option *option)
 
 static Next list(Option *option)
 {
-    const NbdServerOptions *options = &option->client->server->options;
     Next next = GOES_ON;
     if (option->data.left) {
         return refuse(option, NBD_ERR_INVALID, "NBD_OPT_LIST has no data");
     }
-    for (size_t i = 0; next == GOES_ON && i < options->export_count; i++) {
-        const NbdExport *export = &options->exports[i];
+    LIST_FOREACH (&option->client->server->exports, export, NbdExport, in_server) {
         AUTO_STRBUF(text);
-        nbd_add32(&text, (uint32_t)strlen(export->name));
-        strbuf_append(&text, export->name);
-        strbuf_append(&text, export->description ? export->description : "");
-        next = reply(option, NBD_REP_SERVER, text.data, text.length);
+        nbd_add32(&text, (uint32_t)strlen(export->options.name));
+        strbuf_append(&text, export->options.name);
+        strbuf_append(&text, export->options.description ? export->options.description : "");
+        next = next == GOES_ON ? reply(option, NBD_REP_SERVER, text.data, text.length) : next;
     }
     return next == GOES_ON ? acknowledge(option) : next;
 }
 
-static Next start_tls(Option *option) { return refuse(option, NBD_ERR_POLICY, "TLS not configured"); }
+static Next start_tls(Option *option)
+{
+    NbdClient *client = option->client;
+    const NbdServerOptions *server = &client->server->options;
+    if (!server->tls) {
+        return refuse(option, NBD_ERR_POLICY, "TLS not configured");
+    }
+    if (client->has_tls || option->data.left) {
+        return refuse(option, NBD_ERR_INVALID, client->has_tls ? "TLS already enabled" : "the option has no data");
+    }
+    TlsOptions tls = { .credentials = server->tls, .objects = server->objects, .authorization = server->authorization };
+    client->has_tls = true;
+    return acknowledge(option) == GOES_ON && nbd_channel_start_tls(&client->channel, &tls, NULL) ? GOES_ON : ENDED;
+}
 
 static Next reply_info(const Option *option, const StrBuf *text)
 {
@@ -127,7 +142,7 @@ static Next info_export(const Option *option, const NbdExport *export)
 {
     AUTO_STRBUF(data);
     nbd_add16(&data, NBD_INFO_EXPORT);
-    nbd_add64(&data, export->size);
+    nbd_add64(&data, export->options.size);
     nbd_add16(&data, nbd_export_flags(option->client, export));
     return reply_info(option, &data);
 }
@@ -135,9 +150,9 @@ static Next info_export(const Option *option, const NbdExport *export)
 /* What was asked for, each once, and what every client is told. */
 static Next send_infos(const Option *option, const NbdExport *export, unsigned asked)
 {
-    Next next = asked & BIT(NBD_INFO_NAME) ? info_text(option, NBD_INFO_NAME, export->name) : GOES_ON;
-    if (next == GOES_ON && export->description) {
-        next = info_text(option, NBD_INFO_DESCRIPTION, export->description);
+    Next next = asked & BIT(NBD_INFO_NAME) ? info_text(option, NBD_INFO_NAME, export->options.name) : GOES_ON;
+    if (next == GOES_ON && export->options.description) {
+        next = info_text(option, NBD_INFO_DESCRIPTION, export->options.description);
     }
     if (next == GOES_ON && asked & BIT(NBD_INFO_BLOCK_SIZE)) {
         next = info_sizes(option);
@@ -158,7 +173,7 @@ static Next info_or_go(Option *option)
         unsigned number = nbd_take16(data);
         asked |= number <= NBD_INFO_BLOCK_SIZE ? (unsigned)BIT(number) : 0;
     }
-    const NbdExport *export = find_export(option->client, name);
+    NbdExport *export = nbd_server_find_export(option->client->server, name);
     if (!export) {
         return refuse(option, NBD_ERR_UNKNOWN, "export '%s' not present", name);
     }
@@ -186,26 +201,27 @@ static Next choose_mode(Option *option)
 }
 
 /* The contexts that a query means; `list`: a namespace alone means all that is in it. */
-static unsigned match(const NbdExport *export, const char *query, bool list)
+static uint64_t match(const NbdExport *export, const char *query, bool list)
 {
-    unsigned found = 0;
-    for (unsigned i = 0; i < NBD_CONTEXT_COUNT; i++) {
-        const char *name = context_names[i];
-        size_t namespace_length = (size_t)(strchr(name, ':') + 1 - name);
-        bool all = list && strlen(query) == namespace_length && memcmp(query, name, namespace_length) == 0;
-        bool offered = i != NBD_ALLOCATION_DEPTH || export->allocation_depth;
-        found |= offered && (all || strcmp(query, name) == 0) ? (unsigned)BIT(i) : 0;
+    uint64_t found = 0;
+    for (unsigned i = 0; i < context_count(export); i++) {
+        AUTO_FREE char *name = context_name(export, i);
+        bool all = list && (strcmp(query, i == NBD_BASE_ALLOCATION ? "base:" : "qemu:") == 0 ||
+                            (i >= NBD_FIRST_BITMAP && strcmp(query, BITMAP_PREFIX) == 0));
+        bool offered = i != NBD_ALLOCATION_DEPTH || export->options.allocation_depth;
+        found |= offered && (all || strcmp(query, name) == 0) ? BIT(i) : 0;
     }
     return found;
 }
 
-static Next send_contexts(const Option *option, unsigned contexts, bool list)
+static Next send_contexts(const Option *option, const NbdExport *export, uint64_t contexts, bool list)
 {
     Next next = GOES_ON;
-    for (unsigned i = 0; next == GOES_ON && i < NBD_CONTEXT_COUNT; i++) {
+    for (unsigned i = 0; next == GOES_ON && i < context_count(export); i++) {
         AUTO_STRBUF(data);
+        AUTO_FREE char *name = context_name(export, i);
         nbd_add32(&data, list ? 0 : i);
-        strbuf_append(&data, context_names[i]);
+        strbuf_append(&data, name);
         next = contexts & BIT(i) ? reply(option, NBD_REP_META_CONTEXT, data.data, data.length) : next;
     }
     return next == GOES_ON ? acknowledge(option) : next;
@@ -222,12 +238,12 @@ static Next meta_context(Option *option)
     }
     AUTO_FREE char *name = nbd_take_text(data, nbd_take32(data));
     uint32_t count = nbd_take32(data);
-    const NbdExport *export = name ? find_export(client, name) : NULL;
+    NbdExport *export = name ? nbd_server_find_export(client->server, name) : NULL;
     if (!data->bad && !export) {
         return refuse(option, NBD_ERR_UNKNOWN, "export '%s' not present", name);
     }
     bool all = !data->bad && is_list && count == 0;
-    unsigned contexts = all ? match(export, "base:", true) | match(export, "qemu:", true) : 0;
+    uint64_t contexts = all ? match(export, "base:", true) | match(export, "qemu:", true) : 0;
     for (uint32_t i = 0; i < count && !data->bad; i++) {
         AUTO_FREE char *query = nbd_take_text(data, nbd_take32(data));
         contexts |= query ? match(export, query, is_list) : 0;
@@ -239,7 +255,7 @@ static Next meta_context(Option *option)
         client->contexts = contexts;
         client->contexts_of = export;
     }
-    return send_contexts(option, contexts, is_list);
+    return send_contexts(option, export, contexts, is_list);
 }
 
 static Next run_option(Option *option)
@@ -254,6 +270,13 @@ static Next run_option(Option *option)
         { NBD_OPT_STRUCTURED_REPLY, choose_mode },  { NBD_OPT_EXTENDED_HEADERS, choose_mode },
         { NBD_OPT_LIST_META_CONTEXT, meta_context }, { NBD_OPT_SET_META_CONTEXT, meta_context },
     };
+    bool is_late = option->client->server->options.tls && !option->client->has_tls &&
+                   option->number != NBD_OPT_STARTTLS && option->number != NBD_OPT_ABORT;
+    if (is_late) {
+        return option->number == NBD_OPT_EXPORT_NAME
+                   ? ENDED
+                   : refuse(option, NBD_ERR_TLS_REQD, "Option 0x%x not permitted before TLS", option->number);
+    }
     for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
         if (options[i].number == option->number) {
             return options[i].run(option);

@@ -458,6 +458,33 @@ bool nbd_remote_open(NbdRemote *remote, Error **error)
     return true;
 }
 
+typedef struct ListCall {
+    NbdRemote *remote;
+    NbdListing *listing;
+    Error **error;
+    bool ok;
+} ListCall;
+
+static void list_in_task(void *data)
+{
+    ListCall *call = data;
+    NbdLink *link = &call->remote->links[0];
+    SocketTarget target;
+    link->remote = call->remote;
+    call->ok = resolve(call->remote, &target, call->error) && connect_any(link, &target, call->error) &&
+               nbd_client_list(&link->channel, &call->remote->wanted, call->listing, call->error);
+    socket_target_free(&target);
+    drop_channel(link);
+}
+
+bool nbd_remote_list(NbdRemote *remote, NbdListing *listing, Error **error)
+{
+    ListCall call = { .remote = remote, .listing = listing, .error = error };
+    *listing = (NbdListing){ 0 };
+    block_task_call(remote->runtime, list_in_task, &call);
+    return call.ok;
+}
+
 static void say_goodbye(void *data)
 {
     NbdRemote *remote = data;

@@ -1,260 +1,63 @@
 /*
- * The NBD server: its clients and their requests. One task reads what a client sends; each request is a task of its
- * own, and only so many of them, with so much memory, are under way.
- *
- * Not here: TLS, bitmaps, a choice of contexts by single requests.
+ * The NBD server: its exports and clients. One task reads what a client sends; only so many requests, with so much
+ * memory, are under way.
  */
 #include "block/nbd/server_internal.h"
 
 #include "base/bytes.h"
 #include "base/host/host.h"
-#include "base/strbuf.h"
 #include "base/vec.h"
+#include "crypto/tls.h"
+#include "trace/block.h"
 
 #include <errno.h>
 
-enum { MAXIMUM_REQUESTS = 16, MAXIMUM_BYTES = 64 << 20, CACHE_PIECE = 1 << 20 };
-
-typedef struct Work {
-    NbdClient *client;
-    NbdRequest request;
-    uint64_t memory; /* that it has, or will have */
-    uint8_t *bytes;
-    int error;
-} Work;
-
-/* Replies */
-
-static bool send_reply(NbdClient *client, const NbdReply *reply, struct iovec *pieces, unsigned count)
-{
-    uint8_t header[NBD_LONGEST_HEADER];
-    pieces[0] = (struct iovec){ header, nbd_put_reply(header, client->mode, reply) };
-    task_lock(&client->send_lock, block_task_self(client->server->runtime));
-    bool ok = nbd_channel_write(&client->channel, pieces, count);
-    task_unlock(&client->send_lock);
-    if (!ok) {
-        nbd_channel_break(&client->channel);
-    }
-    return ok;
-}
-
-static NbdReply reply_to(const Work *work, uint16_t flags, uint16_t type, uint64_t length)
-{
-    return (NbdReply){ .flags = flags, .type = type, .cookie = work->request.cookie, .offset = work->request.offset,
-                       .length = length };
-}
-
-/* Success without anything more, or an error. */
-static void send_end(const Work *work, int error)
-{
-    uint8_t payload[6];
-    NbdReply reply = reply_to(work, NBD_REPLY_DONE, error ? NBD_REPLY_ERROR : NBD_REPLY_NONE,
-                              error ? sizeof payload : 0);
-    reply.error = nbd_from_errno(error);
-    store_be32(payload, reply.error);
-    store_be16(payload + 4, 0);
-    struct iovec pieces[2] = { { 0 }, { payload, sizeof payload } };
-    send_reply(work->client, &reply, pieces, error && work->client->mode != NBD_SIMPLE ? 2 : 1);
-}
-
-static void send_data(const Work *work)
-{
-    uint8_t offset[8];
-    bool simple = work->client->mode == NBD_SIMPLE;
-    NbdReply reply = reply_to(work, NBD_REPLY_DONE, NBD_REPLY_OFFSET_DATA, 8 + work->request.length);
-    store_be64(offset, work->request.offset);
-    struct iovec pieces[3] = { { 0 }, { offset, simple ? 0 : sizeof offset }, { work->bytes, work->request.length } };
-    send_reply(work->client, &reply, pieces, 3);
-}
-
-/* Block status */
-
-static uint32_t flags_of(NbdContext context, const BlockStatus *status, unsigned depth)
-{
-    if (context == NBD_ALLOCATION_DEPTH) {
-        return status->allocated ? depth + 1 : 0;
-    }
-    return (status->data ? 0 : NBD_STATE_HOLE) | (status->zero || !status->allocated ? NBD_STATE_ZERO : 0);
-}
-
-typedef struct Extents {
-    struct {
-        uint64_t length;
-        uint32_t flags;
-    } items[NBD_MAXIMUM_EXTENTS];
-    unsigned count;
-} Extents;
-
-/* The extents from the request's offset on; an errno value. */
-static int find_extents(const Work *work, NbdContext context, unsigned limit, Extents *extents)
-{
-    const NbdExport *export = work->client->export;
-    uint64_t at = export->offset + work->request.offset, left = work->request.length;
-    while (left > 0) {
-        BlockStatus status;
-        unsigned depth = 0;
-        int error = block_status_above(export->edge, NULL, at, left, &status, &depth);
-        if (error) {
-            return error;
-        }
-        uint64_t length = MIN(status.bytes, left);
-        uint32_t flags = flags_of(context, &status, depth);
-        if (extents->count > 0 && extents->items[extents->count - 1].flags == flags) {
-            extents->items[extents->count - 1].length += length;
-        } else if (extents->count == limit) {
-            return 0;
-        } else {
-            extents->items[extents->count].length = length;
-            extents->items[extents->count++].flags = flags;
-        }
-        at += length;
-        left -= length;
-    }
-    return 0;
-}
-
-static void put_extents(StrBuf *data, NbdMode mode, NbdContext context, const Extents *extents)
-{
-    nbd_add32(data, context);
-    if (mode == NBD_EXTENDED) {
-        nbd_add32(data, extents->count);
-    }
-    for (unsigned i = 0; i < extents->count; i++) {
-        if (mode == NBD_EXTENDED) {
-            nbd_add64(data, extents->items[i].length);
-            nbd_add64(data, extents->items[i].flags);
-        } else {
-            nbd_add32(data, (uint32_t)extents->items[i].length);
-            nbd_add32(data, extents->items[i].flags);
-        }
-    }
-}
-
-/* One chunk for each context; then the end. */
-static void send_status(Work *work)
-{
-    NbdClient *client = work->client;
-    AUTO_FREE Extents *extents = mem_alloc(sizeof *extents);
-    unsigned limit = work->request.flags & NBD_REQ_ONE ? 1 : NBD_MAXIMUM_EXTENTS;
-    uint16_t type = client->mode == NBD_EXTENDED ? NBD_REPLY_BLOCK_STATUS_EXT : NBD_REPLY_BLOCK_STATUS;
-    bool ok = true;
-    for (unsigned i = 0; ok && !work->error && i < NBD_CONTEXT_COUNT; i++) {
-        AUTO_STRBUF(data);
-        extents->count = 0;
-        work->error = client->contexts & BIT(i) ? find_extents(work, i, limit, extents) : 0;
-        if (extents->count && !work->error) {
-            put_extents(&data, client->mode, i, extents);
-            NbdReply reply = reply_to(work, 0, type, data.length);
-            struct iovec pieces[2] = { { 0 }, { data.data, data.length } };
-            ok = send_reply(client, &reply, pieces, 2);
-        }
-    }
-    if (ok) {
-        send_end(work, work->error);
-    }
-}
+enum { MAXIMUM_REQUESTS = 64, MAXIMUM_BYTES = 64 << 20 };
 
 /* Requests */
 
-/* Brings it into the host's cache. */
-static int read_ahead(BlockEdge *edge, uint64_t offset, uint64_t length)
-{
-    AUTO_FREE uint8_t *bytes = mem_alloc(CACHE_PIECE);
-    int error = 0;
-    while (!error && length > 0) {
-        uint64_t piece = MIN(length, CACHE_PIECE);
-        error = block_read(edge, offset, bytes, piece);
-        offset += piece;
-        length -= piece;
-    }
-    return error;
-}
+typedef struct Rule {
+    uint16_t flags;
+    bool writes, has_memory, has_range;
+} Rule;
 
-static int discard(BlockEdge *edge, uint64_t offset, const NbdRequest *request)
-{
-    int error = block_discard(edge, offset, request->length);
-    return !error && request->flags & NBD_FUA ? block_flush(edge) : error;
-}
+static const Rule rules[NBD_CMD_COUNT] = {
+    [NBD_CMD_READ] = { NBD_DF, .has_memory = true, .has_range = true },
+    [NBD_CMD_WRITE] = { 0, .writes = true, .has_memory = true, .has_range = true },
+    [NBD_CMD_TRIM] = { 0, .writes = true, .has_range = true },
+    [NBD_CMD_CACHE] = { 0, .has_range = true },
+    [NBD_CMD_WRITE_ZEROES] = { NBD_NO_HOLE | NBD_FAST_ZERO, .writes = true, .has_range = true },
+    [NBD_CMD_BLOCK_STATUS] = { NBD_REQ_ONE, .has_range = true },
+};
 
-static int perform(const Work *work)
+static bool has_extra_payload(const NbdClient *client, const NbdRequest *request)
 {
-    const NbdRequest *request = &work->request;
-    BlockEdge *edge = work->client->export->edge;
-    uint64_t offset = work->client->export->offset + request->offset;
-    unsigned fua = request->flags & NBD_FUA ? BLOCK_FUA : 0;
-    switch (request->command) {
-    case NBD_CMD_READ:
-        return block_read(edge, offset, work->bytes, request->length);
-    case NBD_CMD_WRITE:
-        return block_write(edge, offset, work->bytes, request->length, fua);
-    case NBD_CMD_FLUSH:
-        return block_flush(edge);
-    case NBD_CMD_TRIM:
-        return discard(edge, offset, request);
-    case NBD_CMD_CACHE:
-        return read_ahead(edge, offset, request->length);
-    case NBD_CMD_WRITE_ZEROES:
-        return block_write_zeroes(edge, offset, request->length,
-                                  fua | (request->flags & NBD_NO_HOLE ? 0 : BLOCK_MAY_UNMAP) |
-                                      (request->flags & NBD_FAST_ZERO ? BLOCK_NO_FALLBACK : 0));
-    default:
-        return 0;
-    }
-}
-
-static void run_work(void *data)
-{
-    Work *work = data;
-    NbdClient *client = work->client;
-    work->error = work->error ? work->error : perform(work);
-    if (!work->error && work->request.command == NBD_CMD_READ && work->request.length) {
-        send_data(work);
-    } else if (!work->error && work->request.command == NBD_CMD_BLOCK_STATUS) {
-        send_status(work);
-    } else {
-        send_end(work, work->error);
-    }
-    client->requests--;
-    client->bytes -= work->memory;
-    free(work->bytes);
-    free(work);
-    if (client->waiting) {
-        BlockTask *waiting = client->waiting;
-        client->waiting = NULL;
-        block_task_wake(waiting);
-    }
+    return client->mode == NBD_EXTENDED && request->flags & NBD_PAYLOAD_LEN;
 }
 
 /* What a request may be; 0 or the errno value to answer with. */
 static int check(const NbdClient *client, const NbdRequest *request)
 {
-    static const struct {
-        uint16_t flags;
-        bool writes, has_memory, has_range;
-    } rules[NBD_CMD_COUNT] = {
-        [NBD_CMD_READ] = { NBD_DF, .has_memory = true, .has_range = true },
-        [NBD_CMD_WRITE] = { 0, .writes = true, .has_memory = true, .has_range = true },
-        [NBD_CMD_TRIM] = { 0, .writes = true, .has_range = true },
-        [NBD_CMD_CACHE] = { 0, .has_range = true },
-        [NBD_CMD_WRITE_ZEROES] = { NBD_NO_HOLE | NBD_FAST_ZERO, .writes = true, .has_range = true },
-        [NBD_CMD_BLOCK_STATUS] = { NBD_REQ_ONE, .has_range = true },
-    };
     const NbdExport *export = client->export;
-    unsigned allowed = NBD_FUA | (request->command < NBD_CMD_COUNT ? rules[request->command].flags : 0) |
-                       (request->command == NBD_CMD_WRITE && client->mode == NBD_EXTENDED ? NBD_PAYLOAD_LEN : 0);
-    bool status = request->command == NBD_CMD_BLOCK_STATUS;
-    if (request->command >= NBD_CMD_COUNT || request->flags & ~allowed ||
-        (request->flags & NBD_DF && client->mode == NBD_SIMPLE) ||
-        (status && (!client->contexts || client->contexts_of != export || request->length == 0)) ||
-        (rules[request->command].has_memory && request->length > NBD_MAXIMUM_PAYLOAD)) {
+    if (request->command >= NBD_CMD_COUNT) {
         return EINVAL;
     }
-    if (rules[request->command].writes && export->read_only) {
+    const Rule *rule = &rules[request->command];
+    unsigned allowed = NBD_FUA | rule->flags |
+                       (request->command == NBD_CMD_WRITE && has_extra_payload(client, request) ? NBD_PAYLOAD_LEN : 0);
+    bool status = request->command == NBD_CMD_BLOCK_STATUS;
+    if (request->flags & ~allowed || (request->flags & NBD_DF && client->mode == NBD_SIMPLE) ||
+        (status && (!client->contexts || client->contexts_of != export || request->length == 0)) ||
+        (rule->has_memory && request->length > NBD_MAXIMUM_PAYLOAD)) {
+        return EINVAL;
+    }
+    if (rule->writes && export->options.read_only) {
         return EPERM;
     }
-    bool outside = request->offset > export->size || request->length > export->size - request->offset;
+    bool outside = request->offset > export->options.size ||
+                   request->length > export->options.size - request->offset;
     bool grows = request->command == NBD_CMD_WRITE || request->command == NBD_CMD_WRITE_ZEROES;
-    return rules[request->command].has_range && outside ? (grows ? ENOSPC : EINVAL) : 0;
+    return rule->has_range && outside ? (grows ? ENOSPC : EINVAL) : 0;
 }
 
 static void wait_for_end_of_one(NbdClient *client)
@@ -263,20 +66,70 @@ static void wait_for_end_of_one(NbdClient *client)
     block_task_sleep(client->waiting);
 }
 
-/* The payload of a write that is an error is read all the same, and not kept. */
-static bool read_payload(NbdClient *client, Work *work)
+/* Spare memory that is large enough and not wasted. */
+static void *take_memory(NbdClient *client, size_t *size)
+{
+    for (unsigned i = client->spare_count; i > 0; i--) {
+        NbdSpare spare = client->spares[i - 1];
+        if (spare.size >= *size && spare.size / 4 <= *size) {
+            client->spares[i - 1] = client->spares[--client->spare_count];
+            client->spare_bytes -= spare.size;
+            *size = spare.size;
+            return spare.bytes;
+        }
+    }
+    return mem_alloc(*size);
+}
+
+static void drop_spares(NbdClient *client)
+{
+    while (client->spare_count > 0) {
+        free(client->spares[--client->spare_count].bytes);
+    }
+}
+
+/* A question for some contexts alone: the length that it is about, and their numbers. */
+static bool read_status_payload(NbdClient *client, NbdWork *work)
+{
+    enum { LENGTH = 8, LIMIT = 4 * (NBD_FIRST_BITMAP + NBD_MAXIMUM_BITMAPS) };
+    uint8_t bytes[LENGTH + LIMIT];
+    size_t length = work->request.length;
+    if (length < LENGTH || length > sizeof bytes || length % 4) {
+        work->error = EINVAL;
+        return nbd_channel_skip(&client->channel, length);
+    }
+    if (!nbd_channel_read(&client->channel, bytes, length)) {
+        return false;
+    }
+    work->contexts = 0;
+    for (size_t i = LENGTH; i < length; i += 4) {
+        uint32_t context = load_be32(bytes + i);
+        bool known = context < 64 && client->contexts >> context & 1 && !(work->contexts >> context & 1);
+        work->error = known ? work->error : EINVAL;
+        work->contexts |= known ? UINT64_C(1) << context : 0;
+    }
+    work->request.length = load_be64(bytes);
+    work->request.flags &= (uint16_t)~NBD_PAYLOAD_LEN;
+    work->error = work->error || !work->contexts ? EINVAL : check(client, &work->request);
+    return true;
+}
+
+/* What belongs to an error is read all the same, and not kept. */
+static bool read_payload(NbdClient *client, NbdWork *work)
 {
     const NbdRequest *request = &work->request;
-    bool has_payload = request->command == NBD_CMD_WRITE ||
-                       (client->mode == NBD_EXTENDED && request->flags & NBD_PAYLOAD_LEN);
-    if (!has_payload) {
+    bool writes = request->command == NBD_CMD_WRITE;
+    if (!writes && !has_extra_payload(client, request)) {
         return true;
     }
     if (request->length > NBD_MAXIMUM_PAYLOAD) {
         return false;
     }
-    return work->error ? nbd_channel_skip(&client->channel, request->length)
-                       : nbd_channel_read(&client->channel, work->bytes, request->length);
+    if (request->command == NBD_CMD_BLOCK_STATUS) {
+        return read_status_payload(client, work);
+    }
+    return work->error || !writes ? nbd_channel_skip(&client->channel, request->length)
+                                  : nbd_channel_read(&client->channel, work->bytes, request->length);
 }
 
 /* False where the connection is to end. */
@@ -288,14 +141,20 @@ static bool next_request(NbdClient *client)
         !nbd_get_request(header, client->mode, &request) || request.command == NBD_CMD_DISC) {
         return false;
     }
-    Work *work = NEW(Work);
-    *work = (Work){ .client = client, .request = request, .error = check(client, &request) };
-    bool has_memory = !work->error && (request.command == NBD_CMD_READ || request.command == NBD_CMD_WRITE);
-    work->memory = has_memory ? request.length : 0;
+    NbdWork *work = mem_alloc(sizeof *work);
+    work->client = client;
+    work->request = request;
+    work->contexts = client->contexts;
+    work->bytes = NULL;
+    work->chunks = (StrBuf){ 0 };
+    bool narrowed = request.command == NBD_CMD_BLOCK_STATUS && has_extra_payload(client, &request);
+    work->error = narrowed ? 0 : check(client, &request); /* whose length is not that of the range */
+    bool has_memory = !work->error && rules[request.command].has_memory;
+    work->memory = has_memory ? MAX(request.length, 1) : 0;
     while (client->requests >= MAXIMUM_REQUESTS || (client->requests && client->bytes + work->memory > MAXIMUM_BYTES)) {
         wait_for_end_of_one(client);
     }
-    work->bytes = has_memory ? mem_alloc(MAX(work->memory, 1)) : NULL;
+    work->bytes = has_memory ? take_memory(client, &work->memory) : NULL;
     if (!read_payload(client, work)) {
         free(work->bytes);
         free(work);
@@ -303,24 +162,47 @@ static bool next_request(NbdClient *client)
     }
     client->requests++;
     client->bytes += work->memory;
-    block_task_start(client->channel.loop, run_work, work);
+    if (client->server->options.trace) {
+        trace_nbd_request(client->server->options.trace, client, work->request.cookie, work->request.command,
+                          work->request.flags, work->request.offset, work->request.length);
+    }
+    nbd_work_start(work);
     return true;
 }
+
+/* Clients */
 
 static void run_client(void *data)
 {
     NbdClient *client = data;
     NbdServer *server = client->server;
+    Trace *trace = server->options.trace;
     unsigned seconds = server->options.handshake_seconds;
+    if (trace) {
+        trace_nbd_client_came(trace, client);
+    }
     nbd_channel_set_deadline(&client->channel, seconds ? host_monotonic_ns() + seconds * INT64_C(1000000000)
                                                        : INT64_MAX);
     bool chosen = nbd_handshake(client);
     nbd_channel_set_deadline(&client->channel, INT64_MAX);
+    if (chosen) {
+        client->export->client_count++;
+        if (trace) {
+            trace_nbd_client_chose(trace, client, client->export->options.name);
+        }
+    }
     while (chosen && next_request(client)) {
     }
-    while (client->requests > 0) {
+    while (client->requests > 0 || client->sending || client->send_called) {
         wait_for_end_of_one(client);
     }
+    if (chosen) {
+        client->export->client_count--;
+    }
+    if (trace) {
+        trace_nbd_client_left(trace, client);
+    }
+    drop_spares(client);
     nbd_channel_free(&client->channel);
     list_remove(&client->in_server);
     free(client);
@@ -330,12 +212,11 @@ static void run_client(void *data)
     }
 }
 
-/* Life */
-
 void nbd_server_add_client(NbdServer *server, int fd)
 {
     NbdClient *client = NEW(NbdClient);
     client->server = server;
+    client->replies_end = &client->replies;
     if (!nbd_channel_init(&client->channel, server->runtime, fd)) {
         free(client);
         return;
@@ -347,22 +228,84 @@ void nbd_server_add_client(NbdServer *server, int fd)
 
 unsigned nbd_server_client_count(const NbdServer *server) { return server->client_count; }
 
+/* Exports */
+
+NbdExport *nbd_server_find_export(const NbdServer *server, const char *name)
+{
+    LIST_FOREACH (&server->exports, export, NbdExport, in_server) {
+        if (strcmp(export->options.name, name) == 0) {
+            return export;
+        }
+    }
+    return NULL;
+}
+
+NbdExport *nbd_server_add_export(NbdServer *server, const NbdExportOptions *options)
+{
+    NbdExport *export = NEW(NbdExport);
+    assert(!nbd_server_find_export(server, options->name) && options->bitmap_count <= NBD_MAXIMUM_BITMAPS);
+    export->server = server;
+    export->options = *options;
+    export->options.name = string_copy(options->name);
+    export->options.description = string_copy(options->description);
+    export->bitmaps = mem_alloc_array(MAX(options->bitmap_count, 1), sizeof *export->bitmaps);
+    for (size_t i = 0; i < options->bitmap_count; i++) {
+        export->bitmaps[i] = options->bitmaps[i];
+    }
+    list_append(&server->exports, &export->in_server);
+    return export;
+}
+
+unsigned nbd_export_client_count(const NbdExport *export) { return export->client_count; }
+
+void nbd_server_remove_export(NbdExport *export)
+{
+    NbdServer *server = export->server;
+    list_remove(&export->in_server);
+    LIST_FOREACH (&server->clients, client, NbdClient, in_server) {
+        client->contexts_of = client->contexts_of == export ? NULL : client->contexts_of;
+    }
+    do {
+        LIST_FOREACH_SAFE (&server->clients, client, NbdClient, in_server) {
+            if (client->export == export) {
+                nbd_channel_break(&client->channel);
+            }
+        }
+        block_loop_poll(block_loop_self(server->runtime), export->client_count > 0);
+    } while (export->client_count > 0);
+    free((char *)(uintptr_t)export->options.name);
+    free((char *)(uintptr_t)export->options.description);
+    free(export->bitmaps);
+    free(export);
+}
+
+/* Life */
+
 NbdServer *nbd_server_new(BlockRuntime *runtime, const NbdServerOptions *options)
 {
     NbdServer *server = NEW(NbdServer);
     server->options = *options;
     server->runtime = runtime;
     list_init(&server->clients);
+    list_init(&server->exports);
+    tls_credentials_ref(options->tls);
     return server;
 }
 
 void nbd_server_free(NbdServer *server)
 {
-    while (server && server->client_count > 0) {
-        LIST_FOREACH (&server->clients, client, NbdClient, in_server) {
+    if (!server) {
+        return;
+    }
+    while (server->client_count > 0) {
+        LIST_FOREACH_SAFE (&server->clients, client, NbdClient, in_server) {
             nbd_channel_break(&client->channel);
         }
         block_loop_poll(block_loop_self(server->runtime), true);
     }
+    LIST_FOREACH_SAFE (&server->exports, export, NbdExport, in_server) {
+        nbd_server_remove_export(export);
+    }
+    tls_credentials_unref(server->options.tls);
     free(server);
 }

@@ -3,24 +3,36 @@
 
 #include "block/graph.h"
 
+typedef struct BlockBitmap BlockBitmap;
+typedef struct NbdExport NbdExport;
 typedef struct NbdServer NbdServer;
+typedef struct Object Object;
+typedef struct TlsCredentials TlsCredentials;
+typedef struct Trace Trace;
 
-typedef struct NbdExport {
+enum { NBD_MAXIMUM_BITMAPS = 60 };
+
+/* All of it but the edge and the bitmaps is copied. */
+typedef struct NbdExportOptions {
     const char *name;        /* "" is the default one */
     const char *description; /* NULL: none */
     BlockEdge *edge;
     uint64_t offset, size; /* the part that is served */
     bool read_only;
     bool multiple_connections; /* clients may use several, */
-    bool allocation_depth;     /* and ask in which image of a chain something is */
-} NbdExport;
+    bool allocation_depth;     /* and ask in which image of a chain something is, */
+    BlockBitmap *const *bitmaps; /* and what these say */
+    size_t bitmap_count;         /* NBD_MAXIMUM_BITMAPS at most */
+} NbdExportOptions;
 
 typedef struct NbdServerOptions {
-    const NbdExport *exports;
-    size_t export_count;
-    unsigned handshake_seconds;                  /* a client has this long to choose an export; 0: for ever */
+    unsigned handshake_seconds;                   /* a client has this long to choose an export; 0: for ever */
     void (*left)(void *data, bool had_an_export); /* a client has gone; may be NULL */
     void *data;
+    TlsCredentials *tls; /* all that is said is said by TLS; NULL: nothing. A reference is taken */
+    const char *authorization; /* of TLS's peers; NULL: all */
+    Object *objects;           /* where that is */
+    Trace *trace;              /* NULL: none */
 } NbdServerOptions;
 
 /* Of the calling thread's loop; what the options point to stays. */
@@ -29,3 +41,9 @@ void nbd_server_free(NbdServer *server); /* sends the clients away and waits for
 /* A connected stream socket, which is taken. */
 void nbd_server_add_client(NbdServer *server, int fd);
 unsigned nbd_server_client_count(const NbdServer *server);
+
+/* No two have one name. */
+NbdExport *nbd_server_add_export(NbdServer *server, const NbdExportOptions *options);
+NbdExport *nbd_server_find_export(const NbdServer *server, const char *name); /* NULL: none */
+void nbd_server_remove_export(NbdExport *export); /* sends its clients away and waits for their requests */
+unsigned nbd_export_client_count(const NbdExport *export);

@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "channel/address.h"
-#include "schema/sockets.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -25,24 +24,11 @@ int listen_passed(void)
     return flags >= 0 && fcntl(FIRST_PASSED, F_SETFL, flags | O_NONBLOCK) == 0 ? FIRST_PASSED : -1;
 }
 
-static int listen_at(const SocketAddress *address, Error **error)
+int listen_at(const SocketAddress *address, Error **error)
 {
     SocketTarget target;
     int fd = socket_target_init(&target, address, true, NULL, error) ? socket_target_listen(&target, BACKLOG, error)
                                                                      : -1;
     socket_target_free(&target);
     return fd;
-}
-
-int listen_unix(const char *path, Error **error)
-{
-    SocketAddress address = { .type = SOCKET_ADDRESS_TYPE_UNIX, .u.unix_ = { .path = (char *)(uintptr_t)path } };
-    return listen_at(&address, error);
-}
-
-int listen_tcp(const char *host, const char *port, Error **error)
-{
-    SocketAddress address = { .type = SOCKET_ADDRESS_TYPE_INET,
-                              .u.inet = { .host = (char *)(uintptr_t)host, .port = (char *)(uintptr_t)port } };
-    return listen_at(&address, error);
 }

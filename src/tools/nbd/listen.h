@@ -4,9 +4,9 @@
 #include "base/compiler.h"
 
 typedef struct Error Error;
+typedef struct SocketAddress SocketAddress;
 
 /* What the service manager passed, by LISTEN_PID and LISTEN_FDS; -1 where it did not. */
 int listen_passed(void);
 /* Non-blocking. -1 with an error. */
-int listen_unix(const char *path, Error **error);
-int listen_tcp(const char *host, const char *port, Error **error);
+int listen_at(const SocketAddress *address, Error **error);

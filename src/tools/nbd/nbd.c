@@ -1,223 +1,44 @@
 /*
  * The nbd program: serves an image by the NBD protocol, as qemu-nbd does.
  *
- * Not here: --list and the kernel's client (-c, -d); TLS and --object; bitmaps; -s, -l; --aio, --detect-zeroes,
- * --trace, --selinux-label, -v. They are unknown options.
+ * Not here: the kernel's client (-c, -d), which needs a device of its module nbd, and labels of SELinux.
  */
-#include "block/nbd/protocol.h"
-#include "block/nbd/server.h"
-#include "tools/nbd/listen.h"
-#include "tools/tool.h"
+#include "tools/nbd/nbd.h"
 
+#include "api/json.h"
+#include "api/options.h"
 #include "base/error.h"
 #include "base/host/host.h"
+#include "base/log.h"
 #include "base/text.h"
-#include "base/vec.h"
+#include "base/trace.h"
+#include "block/bitmap.h"
+#include "channel/address.h"
+#include "crypto/tls.h"
+#include "schema/sockets.h"
+#include "tools/nbd/listen.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-typedef struct Nbd {
-    Tool tool;
-    ToolOpen how;
-    NbdExport export;
-    NbdServer *server;
-    HostSignals *signals;
-    LoopFd *listener;
-    int listen_fd, ready_fd; /* -1: none; ready_fd: whom to tell that it serves */
-    const char *socket, *host, *port, *pid_file;
-    uint64_t shared, handshake_limit;
-    bool persistent, fork, socket_made;
-} Nbd;
-
-enum { HANDSHAKE_LIMIT = 256, CACHE, DISCARD, IMAGE_OPTS, FORK, PID_FILE };
-
-static const struct option options[] = {
-    { "port", required_argument, NULL, 'p' },         { "bind", required_argument, NULL, 'b' },
-    { "socket", required_argument, NULL, 'k' },       { "shared", required_argument, NULL, 'e' },
-    { "persistent", no_argument, NULL, 't' },         { "export-name", required_argument, NULL, 'x' },
-    { "description", required_argument, NULL, 'D' },  { "offset", required_argument, NULL, 'o' },
-    { "allocation-depth", no_argument, NULL, 'A' },   { "format", required_argument, NULL, 'f' },
-    { "read-only", no_argument, NULL, 'r' },          { "nocache", no_argument, NULL, 'n' },
-    { "help", no_argument, NULL, 'h' },               { "version", no_argument, NULL, 'V' },
-    { "cache", required_argument, NULL, CACHE },      { "discard", required_argument, NULL, DISCARD },
-    { "image-opts", no_argument, NULL, IMAGE_OPTS },  { "fork", no_argument, NULL, FORK },
-    { "pid-file", required_argument, NULL, PID_FILE },
-    { "handshake-limit", required_argument, NULL, HANDSHAKE_LIMIT },
-    { 0 },
-};
-
-static void print_help(const char *program)
-{
-    printf("Usage: %s [OPTIONS] FILE\nDisk Network Block Device Utility\n\n"
-           "  -h, --help                display this help and exit\n"
-           "  -V, --version             output version information and exit\n\n"
-           "Connection properties:\n"
-           "  -p, --port=PORT           port to listen on (default `10809')\n"
-           "  -b, --bind=IFACE          interface to bind to (default `0.0.0.0')\n"
-           "  -k, --socket=PATH         path to the unix socket\n"
-           "  -e, --shared=NUM          device can be shared by NUM clients (default '1')\n"
-           "  -t, --persistent          don't exit on the last connection\n"
-           "  -x, --export-name=NAME    expose export by name (default is empty string)\n"
-           "  -D, --description=TEXT    export a human-readable description\n"
-           "      --handshake-limit=N   limit client's handshake to N seconds (default 10)\n\n"
-           "Exposing part of the image:\n"
-           "  -o, --offset=OFFSET       offset into the image\n"
-           "  -A, --allocation-depth    expose the allocation depth\n\n"
-           "General purpose options:\n"
-           "  --fork                    fork off the server process and exit the parent\n"
-           "                            once the server is running\n"
-           "  --pid-file=PATH           store the server's process ID in the given file\n\n"
-           "Block device options:\n"
-           "  -f, --format=FORMAT       set image format (raw, qcow2, ...)\n"
-           "  -r, --read-only           export read-only\n"
-           "  -n, --nocache             disable host cache\n"
-           "      --cache=MODE          set cache mode used to access the disk image\n"
-           "      --discard=MODE        set discard mode (ignore, unmap)\n"
-           "      --image-opts          treat FILE as a full set of image options\n", program);
-}
-
-/* The command line */
-
-static bool parse_number(const Nbd *nbd, const char *complaint, uint64_t limit, uint64_t *value)
-{
-    bool ok = text_to_uint64(optarg, value, NULL) && *value <= limit;
-    if (!ok) {
-        tool_error(&nbd->tool, "%s '%s'", complaint, optarg);
-    }
-    return ok;
-}
-
-static bool parse_text(const Nbd *nbd, const char *what, const char **text)
-{
-    bool ok = strlen(optarg) <= NBD_MAXIMUM_STRING;
-    if (!ok) {
-        tool_error(&nbd->tool, "%s '%s' too long", what, optarg);
-    }
-    *text = optarg;
-    return ok;
-}
-
-static bool parse_cache(Nbd *nbd, const char *mode)
-{
-    bool ok = block_parse_cache_mode(mode, &nbd->how.flags, &nbd->how.write_through, NULL);
-    if (!ok) {
-        tool_error(&nbd->tool, "Invalid cache mode `%s'", mode);
-    }
-    return ok;
-}
-
-static bool parse_discard(Nbd *nbd)
-{
-    bool unmap = strcmp(optarg, "unmap") == 0 || strcmp(optarg, "on") == 0;
-    nbd->how.flags |= unmap ? BLOCK_OPEN_DISCARD : 0;
-    if (!unmap && strcmp(optarg, "ignore") != 0 && strcmp(optarg, "off") != 0) {
-        tool_error(&nbd->tool, "Invalid discard mode `%s'", optarg);
-        return false;
-    }
-    return true;
-}
-
-/* What is only put somewhere. */
-static bool store_option(Nbd *nbd, int letter)
-{
-    const struct {
-        int letter;
-        const char **text;
-        bool *flag;
-    } places[] = {
-        { 'p', &nbd->port, NULL },         { 'b', &nbd->host, NULL },
-        { 'k', &nbd->socket, NULL },       { 'f', &nbd->how.format, NULL },
-        { PID_FILE, &nbd->pid_file, NULL }, { 't', NULL, &nbd->persistent },
-        { 'A', NULL, &nbd->export.allocation_depth }, { 'r', NULL, &nbd->export.read_only },
-        { IMAGE_OPTS, NULL, &nbd->how.image_opts }, { FORK, NULL, &nbd->fork },
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-        if (places[i].letter == letter && places[i].text) {
-            *places[i].text = optarg;
-            return true;
-        }
-        if (places[i].letter == letter) {
-            *places[i].flag = true;
-            return true;
-        }
-    }
-    fprintf(stderr, "Try `%s --help' for more information.\n", nbd->tool.program);
-    return false;
-}
-
-/* False where the program ends, with `*status`. */
-static bool parse_option(Nbd *nbd, int letter, int *status)
-{
-    switch (letter) {
-    case 'e':
-        return parse_number(nbd, "Invalid shared device number", INT32_MAX, &nbd->shared);
-    case 'o':
-        return parse_number(nbd, "Invalid offset", INT64_MAX, &nbd->export.offset);
-    case HANDSHAKE_LIMIT:
-        return parse_number(nbd, "Invalid handshake limit", INT32_MAX, &nbd->handshake_limit);
-    case 'x':
-        return parse_text(nbd, "export name", &nbd->export.name);
-    case 'D':
-        return parse_text(nbd, "export description", &nbd->export.description);
-    case 'n':
-        return parse_cache(nbd, "none");
-    case CACHE:
-        return parse_cache(nbd, optarg);
-    case DISCARD:
-        return parse_discard(nbd);
-    case 'h':
-        print_help(nbd->tool.program);
-        *status = 0;
-        return false;
-    case 'V':
-        printf("%s %s\n", nbd->tool.program, tool_version);
-        *status = 0;
-        return false;
-    default:
-        return store_option(nbd, letter);
-    }
-}
-
-static bool parse(Nbd *nbd, int count, char **words, int *status)
-{
-    optind = 0;
-    for (int letter; (letter = getopt_long(count, words, "p:b:k:e:tx:D:o:Af:rnhV", options, NULL)) != -1;) {
-        if (!parse_option(nbd, letter, status)) {
-            return false;
-        }
-    }
-    if (count - optind != 1) {
-        tool_error(&nbd->tool, "Invalid number of arguments");
-        fprintf(stderr, "Try `%s --help' for more information.\n", nbd->tool.program);
-        return false;
-    }
-    if (nbd->socket && nbd->socket[0] != '/') {
-        tool_error(&nbd->tool, "socket path must be absolute");
-        return false;
-    }
-    nbd->how.name = words[optind];
-    return true;
-}
 
 /* Clients */
 
 static bool has_room(const Nbd *nbd)
 {
-    return nbd->shared == 0 || nbd_server_client_count(nbd->server) < nbd->shared;
+    return nbd->given.shared == 0 || nbd_server_client_count(nbd->server) < nbd->given.shared;
 }
 
 static void client_left(void *data, bool had_an_export)
 {
     Nbd *nbd = data;
-    if (had_an_export && !nbd->persistent && nbd_server_client_count(nbd->server) == 0) {
+    if (nbd->given.verbose) {
+        fprintf(stderr, "%s: a client has left\n", nbd->tool.program);
+    }
+    if (had_an_export && !nbd->given.persistent && nbd_server_client_count(nbd->server) == 0) {
         loop_quit(nbd->tool.loop);
     } else if (nbd->listener) {
         loop_fd_set(nbd->listener, HOST_POLL_IN);
@@ -227,11 +48,15 @@ static void client_left(void *data, bool had_an_export)
 static void client_came(void *data, unsigned events)
 {
     Nbd *nbd = data;
-    int one = 1, fd = accept4(nbd->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(nbd->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     /* Without a descriptor it waits until a client leaves. */
     bool exhausted = fd < 0 && (errno == EMFILE || errno == ENFILE) && nbd_server_client_count(nbd->server) > 0;
     if (fd >= 0) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* a UNIX socket has no such thing */
+        socket_set_no_delay(fd);
+        if (nbd->given.verbose) {
+            AUTO_FREE char *peer = socket_describe(fd, true);
+            fprintf(stderr, "%s: a client has come%s%s\n", nbd->tool.program, *peer ? " from " : "", peer);
+        }
         nbd_server_add_client(nbd->server, fd);
     }
     loop_fd_set(nbd->listener, has_room(nbd) && !exhausted ? HOST_POLL_IN : 0);
@@ -245,38 +70,173 @@ static void signal_came(void *data, unsigned events)
     }
 }
 
-/* Serving */
+/* The image */
+
+/* How the file is read is the file's option. */
+static void place_aio(const NbdGiven *given, Json *options)
+{
+    Json *file = json_get(options, "file") ? json_copy(json_get(options, "file")) : json_object();
+    const char *driver = json_kind(file) == JSON_OBJECT ? json_get_text(file, "driver") : "";
+    const BlockDriver *protocol = given->image_opts || driver ? NULL : block_protocol_of(given->image);
+    const char *name = protocol ? block_driver_name(protocol) : driver ? driver : "file";
+    if (strcmp(name, "file") == 0 || strcmp(name, "host_device") == 0) {
+        json_set(file, "aio", json_string(given->aio));
+        if (protocol) {
+            json_set(file, "driver", json_string(name));
+            json_set(file, "filename", json_string(given->image + block_name_scheme(given->image)));
+        }
+        json_set(options, "file", file);
+    } else {
+        json_free(file);
+    }
+}
+
+static Json *image_options(const NbdGiven *given, Error **error)
+{
+    Json *options = given->image_opts ? options_parse(given->image, NULL, NULL, error) : json_object();
+    if (options && given->format) {
+        json_set(options, "driver", json_string(given->format));
+    }
+    if (options && given->detect_zeroes) {
+        json_set(options, "detect-zeroes", json_string(given->detect_zeroes));
+    }
+    if (options && given->aio && !text_starts_with(given->image, "json:")) {
+        place_aio(given, options);
+    }
+    return options;
+}
+
+static BlockNode *open_node(const Nbd *nbd, Error **error)
+{
+    const NbdGiven *given = &nbd->given;
+    bool written = !given->read_only && !given->snapshot;
+    Json *options = image_options(given, error);
+    bool has_name = !given->image_opts && !(options && json_get(options, "file"));
+    BlockNode *node = options ? block_open(nbd->tool.graph, has_name ? given->image : NULL, options,
+                                           given->flags | (written ? BLOCK_OPEN_WRITE : 0), error)
+                              : NULL;
+    if (node && given->snapshot) {
+        node = block_open_temporary(nbd->tool.graph, node, given->flags, error);
+    }
+    return node;
+}
+
+/* "snapshot.id=ID,snapshot.name=NAME", or one of the two alone. */
+static bool load_snapshot(const Nbd *nbd, BlockNode *node, Error **error)
+{
+    const char *given = nbd->given.load_snapshot;
+    if (!text_starts_with(given, "snapshot.")) {
+        return block_snapshot_load(node, given, error);
+    }
+    Json *options = options_parse(given, NULL, NULL, error);
+    const Json *snapshot = options ? json_get(options, "snapshot") : NULL;
+    const char *id = snapshot ? json_get_text(snapshot, "id") : NULL;
+    const char *name = snapshot ? json_get_text(snapshot, "name") : NULL;
+    BlockSnapshots list = { 0 };
+    bool ok = options && ((id || name) || error_set(error, "Either snapshot.id or snapshot.name is needed")) &&
+              block_snapshot_list(node, &list, error);
+    const char *found = NULL;
+    for (size_t i = 0; ok && i < list.count; i++) {
+        if ((!id || strcmp(list.items[i].id, id) == 0) && (!name || strcmp(list.items[i].name, name) == 0)) {
+            found = list.items[i].id;
+        }
+    }
+    ok = ok && (found ? block_snapshot_load(node, found, error) : error_set(error, "Can't find snapshot"));
+    block_snapshots_clear(&list);
+    json_free(options);
+    return ok;
+}
 
 static bool open_image(Nbd *nbd)
 {
-    nbd->how.flags |= nbd->export.read_only ? 0 : BLOCK_OPEN_WRITE;
-    nbd->how.permissions = BLOCK_PERMISSION_READ | (nbd->export.read_only ? 0 : BLOCK_PERMISSION_WRITE);
-    nbd->how.shared = BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED;
-    AUTO_FREE char *complaint = string_format("Failed to blk_new_open '%s': ", nbd->how.name);
-    nbd->how.complaint = nbd->how.image_opts ? NULL : complaint;
-    nbd->export.edge = tool_open(&nbd->tool, &nbd->how);
-    nbd->how.complaint = NULL;
-    if (!nbd->export.edge) {
+    AUTO_ERROR(error);
+    const NbdGiven *given = &nbd->given;
+    BlockNode *node = open_node(nbd, &error);
+    if (!node) {
+        Error *moved = error;
+        error = NULL;
+        AUTO_FREE char *before = given->image_opts ? string_copy("")
+                                                   : string_format("Failed to blk_new_open '%s': ", given->image);
+        tool_report(&nbd->tool, moved, "%s", before);
         return false;
     }
-    uint64_t size = block_node_size(block_edge_node(nbd->export.edge));
-    if (nbd->export.offset >= size && nbd->export.offset > 0) {
-        tool_error(&nbd->tool, "Offset (%" PRIu64 ") has to be smaller than the image size (%" PRIu64 ")",
-                   nbd->export.offset, size);
+    bool ok = !given->load_snapshot || load_snapshot(nbd, node, &error) ||
+              error_prepend(&error, "Failed to load snapshot: ");
+    nbd->edge = ok ? block_attach(node, nbd->tool.program,
+                                  BLOCK_PERMISSION_READ | (given->read_only ? 0 : BLOCK_PERMISSION_WRITE),
+                                  BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED, &error)
+                   : NULL;
+    block_node_unref(node);
+    if (!nbd->edge) {
+        tool_error(&nbd->tool, "%s", error_message(error));
         return false;
     }
-    nbd->export.size = size - nbd->export.offset;
-    nbd->export.multiple_connections = nbd->shared != 1;
+    block_edge_set_write_through(nbd->edge, given->write_through);
     return true;
 }
+
+/* The nearest of the images that has it: that of an overlay, or what it filters. */
+static BlockBitmap *find_bitmap(BlockNode *node, const char *name, Error **error)
+{
+    if (!block_bitmaps_load(node, error)) {
+        return NULL;
+    }
+    BlockBitmap *bitmap = block_bitmap_find(node, name, NULL);
+    BlockEdge *backing = block_node_backing(node);
+    if (!bitmap && backing) {
+        return find_bitmap(block_edge_node(backing), name, error);
+    }
+    if (!bitmap) {
+        error_set(error, "Bitmap '%s' is not found", name);
+    } else if (bitmap->inconsistent) {
+        error_set(error, "Bitmap '%s' is inconsistent and cannot be used", name);
+        bitmap = NULL;
+    }
+    return bitmap;
+}
+
+static bool add_export(Nbd *nbd)
+{
+    AUTO_ERROR(error);
+    const NbdGiven *given = &nbd->given;
+    BlockNode *node = block_edge_node(nbd->edge);
+    uint64_t size = block_node_size(node);
+    BlockBitmap *bitmaps[NBD_MAXIMUM_BITMAPS];
+    if (given->offset >= size && given->offset > 0) {
+        tool_error(&nbd->tool, "Offset (%" PRIu64 ") has to be smaller than the image size (%" PRIu64 ")",
+                   given->offset, size);
+        return false;
+    }
+    for (size_t i = 0; i < given->bitmaps.count; i++) {
+        bitmaps[i] = find_bitmap(node, given->bitmaps.items[i], &error);
+        if (!bitmaps[i]) {
+            tool_error(&nbd->tool, "%s", error_message(error));
+            return false;
+        }
+    }
+    NbdExportOptions export = { .name = given->name, .description = given->description, .edge = nbd->edge,
+                                .offset = given->offset, .size = size - given->offset,
+                                .read_only = given->read_only, .multiple_connections = given->shared != 1,
+                                .allocation_depth = given->allocation_depth, .bitmaps = bitmaps,
+                                .bitmap_count = given->bitmaps.count };
+    nbd_server_add_export(nbd->server, &export);
+    return true;
+}
+
+/* Serving */
 
 static bool start_listening(Nbd *nbd)
 {
     AUTO_ERROR(error);
     nbd->listen_fd = listen_passed();
     if (nbd->listen_fd < 0) {
-        nbd->listen_fd = nbd->socket ? listen_unix(nbd->socket, &error) : listen_tcp(nbd->host, nbd->port, &error);
-        nbd->socket_made = nbd->socket && nbd->listen_fd >= 0;
+        SocketAddress address;
+        nbd_address(&nbd->given, &address);
+        nbd->listen_fd = listen_at(&address, &error);
+        nbd->socket_made = nbd->given.socket && nbd->listen_fd >= 0;
+    } else if (nbd->given.has_host || nbd->given.has_port || nbd->given.socket) {
+        tool_error(&nbd->tool, "Port, interface and socket are the service manager's here");
+        return false;
     }
     if (nbd->listen_fd < 0) {
         tool_error(&nbd->tool, "%s", error_message(error));
@@ -287,14 +247,15 @@ static bool start_listening(Nbd *nbd)
 
 static bool write_pid(const Nbd *nbd)
 {
-    if (!nbd->pid_file) {
+    const char *path = nbd->given.pid_file;
+    if (!path) {
         return true;
     }
-    FILE *file = fopen(nbd->pid_file, "we");
+    FILE *file = fopen(path, "we");
     bool ok = file && fprintf(file, "%ld\n", (long)getpid()) > 0;
     ok = file && fclose(file) == 0 && ok;
     if (!ok) {
-        tool_error(&nbd->tool, "Failed to store PID in '%s': %s", nbd->pid_file, strerror(errno));
+        tool_error(&nbd->tool, "Failed to store PID in '%s': %s", path, strerror(errno));
     }
     return ok;
 }
@@ -317,45 +278,82 @@ static void say_ready(Nbd *nbd)
 
 static void serve(Nbd *nbd)
 {
-    NbdServerOptions server = { .exports = &nbd->export, .export_count = 1, .left = client_left, .data = nbd,
-                                .handshake_seconds = (unsigned)nbd->handshake_limit };
-    nbd->server = nbd_server_new(block_graph_runtime(nbd->tool.graph), &server);
     nbd->listener = loop_fd_add(nbd->tool.loop, nbd->listen_fd, HOST_POLL_IN, client_came, nbd);
+    LoopFd *signal_fd = loop_fd_add(nbd->tool.loop, host_signals_fd(nbd->signals), HOST_POLL_IN, signal_came, nbd);
     say_ready(nbd);
     loop_run(nbd->tool.loop);
     loop_fd_remove(nbd->listener);
+    loop_fd_remove(signal_fd);
     nbd->listener = NULL;
+}
+
+static bool make_objects(Nbd *nbd, bool *ended)
+{
+    AUTO_ERROR(error);
+    const NbdGiven *given = &nbd->given;
+    *ended = false;
+    for (size_t i = 0; i < given->objects.count && !*ended; i++) {
+        if (!tool_add_object(&nbd->tool, given->objects.items[i], ended)) {
+            return false;
+        }
+    }
+    if (*ended || !given->tls_creds) {
+        return true;
+    }
+    nbd->tls = tls_credentials_find(nbd->tool.objects, given->tls_creds, !given->list, &error);
+    if (!nbd->tls) {
+        tool_error(&nbd->tool, "Failed to get TLS creds: %s", error_message(error));
+    }
+    return nbd->tls != NULL;
+}
+
+static int run_server(Nbd *nbd)
+{
+    NbdServerOptions options = { .left = client_left, .data = nbd, .tls = nbd->tls, .trace = nbd->trace,
+                                 .authorization = nbd->given.tls_authz, .objects = nbd->tool.objects,
+                                 .handshake_seconds = (unsigned)nbd->given.handshake_limit };
+    bool ok = open_image(nbd);
+    nbd->server = ok ? nbd_server_new(block_graph_runtime(nbd->tool.graph), &options) : NULL;
+    ok = ok && add_export(nbd) && start_listening(nbd) && write_pid(nbd);
+    if (ok) {
+        serve(nbd);
+    }
+    if (nbd->listen_fd >= 0) {
+        close(nbd->listen_fd);
+    }
     nbd_server_free(nbd->server);
+    if (nbd->socket_made) {
+        unlink(nbd->given.socket);
+    }
+    if (ok && nbd->given.pid_file) {
+        unlink(nbd->given.pid_file);
+    }
+    block_detach(nbd->edge);
+    return ok ? 0 : 1;
 }
 
 static int run(Nbd *nbd)
 {
     static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
     AUTO_ERROR(error);
+    bool ended = false;
+    int status = 1;
     nbd->signals = host_signals_new(signals, ARRAY_SIZE(signals), &error);
-    bool ok = nbd->signals && tool_init(&nbd->tool, nbd->tool.program);
     if (!nbd->signals) {
         tool_error(&nbd->tool, "%s", error_message(error));
     }
-    ok = ok && open_image(nbd) && start_listening(nbd) && write_pid(nbd);
-    if (ok) {
-        LoopFd *signal_fd = loop_fd_add(nbd->tool.loop, host_signals_fd(nbd->signals), HOST_POLL_IN, signal_came, nbd);
-        serve(nbd);
-        loop_fd_remove(signal_fd);
+    if (nbd->signals && tool_init(&nbd->tool, nbd->tool.program) && nbd_start_trace(nbd, &ended) &&
+        (ended || make_objects(nbd, &ended))) {
+        status = ended ? 0 : nbd->given.list ? nbd_print_list(nbd) : run_server(nbd);
     }
-    if (nbd->listen_fd >= 0) {
-        close(nbd->listen_fd);
-    }
-    if (nbd->socket_made) {
-        unlink(nbd->socket);
-    }
-    if (ok && nbd->pid_file) {
-        unlink(nbd->pid_file);
-    }
-    block_detach(nbd->export.edge);
+    tls_credentials_unref(nbd->tls);
     tool_free(&nbd->tool);
+    if (nbd->log) {
+        trace_free(nbd->trace);
+        log_free(nbd->log);
+    }
     host_signals_free(nbd->signals);
-    return ok ? 0 : 1;
+    return status;
 }
 
 /* In the first process: waits until the server serves or has failed. */
@@ -392,16 +390,36 @@ static int run_forked(Nbd *nbd)
     return run(nbd);
 }
 
+/* -c, -d */
+static int refuse_kernel(const Nbd *nbd)
+{
+    const char *device = nbd->given.connect ? nbd->given.connect : nbd->given.image;
+    int fd = open(device, O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        tool_error(&nbd->tool, "%s %s: %s", nbd->given.connect ? "Failed to open" : "Cannot open", device,
+                   strerror(errno));
+        return 1;
+    }
+    close(fd);
+    tool_error(&nbd->tool, "This program does not drive the kernel's client; nbd-client -unix SOCKET %s does", device);
+    return 1;
+}
+
 int nbd_main(const char *program, int count, char **arguments)
 {
-    Nbd nbd = { .tool = { .program = program }, .export = { .name = "" }, .listen_fd = -1, .ready_fd = -1,
-                .host = "0.0.0.0", .port = "10809", .shared = 1, .handshake_limit = 10 };
+    Nbd nbd = { .tool = { .program = program }, .listen_fd = -1, .ready_fd = -1,
+                .given = { .name = "", .host = "0.0.0.0", .port = "10809", .shared = 1, .handshake_limit = 10 } };
     int status = 1;
     AUTO_FREE char **all = mem_alloc_array((size_t)count + 2, sizeof *all);
     all[0] = (char *)(uintptr_t)program;
     memcpy(all + 1, arguments, (size_t)count * sizeof *all);
-    if (!parse(&nbd, count + 1, all, &status)) {
-        return status;
+    if (nbd_parse(program, &nbd.given, count + 1, all, &status)) {
+        status = nbd.given.connect || nbd.given.disconnect ? refuse_kernel(&nbd)
+                 : nbd.given.fork                          ? run_forked(&nbd)
+                                                           : run(&nbd);
     }
-    return nbd.fork ? run_forked(&nbd) : run(&nbd);
+    vec_free(&nbd.given.bitmaps);
+    vec_free(&nbd.given.objects);
+    vec_free(&nbd.given.traces);
+    return status;
 }
