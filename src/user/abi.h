@@ -15,7 +15,7 @@ typedef struct GuestMemory GuestMemory;
 typedef struct StrBuf StrBuf;
 typedef struct Task Task;
 
-enum { SYSCALL_ARGUMENTS = 6 };
+enum { SYSCALL_ARGUMENTS = 6, CORE_REGISTERS = 64 };
 
 /* What an exception of the processor is to its program. */
 typedef struct UserException {
@@ -78,6 +78,9 @@ typedef struct UserAbi {
     uint64_t (*hwcap)(const Cpu *cpu);
     /* The instruction that breaks, of so many bytes; NULL: there is none. */
     const uint8_t *(*breakpoint)(uint64_t size);
+    /* For dumps of the core: the registers of elf_gregset_t in its order, how many; elf_fpregset_t, its size. */
+    unsigned (*core_registers)(const Cpu *cpu, uint64_t registers[CORE_REGISTERS]);
+    size_t (*core_float)(const Cpu *cpu, uint8_t *bytes); /* at most 512 */
     const char *platform; /* AT_PLATFORM; may be NULL */
     void (*print_cpuinfo)(const Cpu *cpu, unsigned index, StrBuf *text); /* one processor of /proc/cpuinfo */
 } UserAbi;

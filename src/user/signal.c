@@ -6,13 +6,13 @@
  *
  * Numbers 32 and 33 are the guest's like all others: this program makes none of the libc calls that use them.
  *
- * Not here: a fault signal sent by another process while the guest blocks it (it is delivered nevertheless); dumps of
- * the guest's core.
+ * Not here: a fault signal sent by another process while the guest blocks it (it is delivered nevertheless).
  */
 #include "user/signal.h"
 
 #include "base/log.h"
 #include "trace/user.h"
+#include "user/coredump.h"
 #include "user/debug.h"
 #include "user/host/host.h"
 #include "user/syscall_functions.h"
@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -102,12 +103,19 @@ static void host_handler(int number, siginfo_t *info, void *context)
     user_fix_syscall(context);
 }
 
-/* The host ignores and ends by default what the guest does; but a debugger is to see all that is not ignored. */
+/* The host ignores and ends by default what the guest does; but a debugger is to see all that is not ignored, and a dump
+ * of the core is ours to make. */
+static bool is_default_ours(const Process *process, int number)
+{
+    return is_fault(number) || process->debug || core_is_dumped(number);
+}
+
 static void mirror_action(const Process *process, int number, uint64_t handler, uint64_t flags)
 {
     unsigned long passed = flags & (SA_NOCLDSTOP | SA_NOCLDWAIT);
 
-    if (is_fault(number) || handler > HANDLER_IGNORE || (process->debug && handler != HANDLER_IGNORE)) {
+    if (is_fault(number) || handler > HANDLER_IGNORE ||
+        (handler == HANDLER_DEFAULT && is_default_ours(process, number))) {
         user_set_handler(number, (void *)host_handler, SA_SIGINFO | SA_RESTART | passed);
     } else {
         user_set_handler(number, handler == HANDLER_IGNORE ? SIG_IGN : SIG_DFL, passed);
@@ -125,7 +133,8 @@ void signals_start(Process *process)
     for (int number = 1; number <= SIGNALS; number++) {
         process->signals->actions[number].handler = user_get_handler(number) == SIG_IGN ? HANDLER_IGNORE
                                                                                        : HANDLER_DEFAULT;
-        if (is_fault(number) || (process->debug && process->signals->actions[number].handler == HANDLER_DEFAULT)) {
+        if (is_fault(number) ||
+            (process->signals->actions[number].handler == HANDLER_DEFAULT && is_default_ours(process, number))) {
             mirror_action(process, number, HANDLER_DEFAULT, 0);
         }
     }
@@ -146,11 +155,19 @@ void signals_clear(Process *process)
 
 /* -- to the guest ------------------------------------------------------------------------------------------------ */
 
-NORETURN static void end_by(Task *task, int number)
+/* The host's kernel is to dump no core of ours: it would be the emulator's. */
+NORETURN static void end_by(Task *task, const siginfo_t *info)
 {
+    struct rlimit limit;
+    int number = info->si_signo;
     uint64_t mask = ~SIGNAL_BIT(number);
 
+    core_dump(task, info);
     debug_end(task, 0, number);
+    if (!getrlimit(RLIMIT_CORE, &limit)) {
+        limit.rlim_cur = 0;
+        setrlimit(RLIMIT_CORE, &limit);
+    }
     user_set_handler(number, SIG_DFL, 0);
     syscall(SYS_tgkill, getpid(), task->tid, number);
     user_set_mask(SIG_SETMASK, &mask, NULL);
@@ -195,7 +212,7 @@ static void call_handler(Task *task, const siginfo_t *info, const SignalAction *
     }
     task->mask_saved = false;
     if (!task_abi(task)->push_frame(task, &frame)) {
-        end_by(task, SIGSEGV);
+        end_by(task, &(siginfo_t){ .si_signo = SIGSEGV, .si_code = SI_KERNEL });
     }
     uint64_t own = action->flags & SA_NODEFER ? 0 : SIGNAL_BIT(info->si_signo);
     signals_set_mask(task, task->mask | action->mask | own);
@@ -236,7 +253,7 @@ static void deliver(Task *task, const siginfo_t *told)
     if (action.handler > HANDLER_IGNORE) {
         call_handler(task, info, &action);
     } else if (action.handler == HANDLER_DEFAULT && !default_ignores(info->si_signo)) {
-        end_by(task, info->si_signo);
+        end_by(task, info);
     }
 }
 

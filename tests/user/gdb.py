@@ -4,12 +4,14 @@
     gdb.py MYNA_USER GUEST_COMPILER
 
 First by packets of our own, then by gdb-multiarch: threads, watchpoints, files of the target, children of fork and vfork,
-new programs. Exit status 77 (skipped) where there is no compiler for the guest.
+new programs. And what gdb-multiarch makes of a core. Exit status 77 (skipped) where there is no compiler for the guest.
 """
 import contextlib
 import os
 import re
+import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -264,6 +266,88 @@ def late(emulator, folder):
         process.kill()
 
 
+CRASH = r"""
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+char data[] = "some data";
+static int *nowhere;
+static volatile int waiting;
+static volatile double number = 2.5;
+__attribute__((noinline)) void fall(int depth, double x)
+{
+    volatile double y = x * number;
+    if (depth) {
+        fall(depth - 1, y);
+    } else if (nowhere) {
+        abort();
+    } else {
+        *(volatile int *)nowhere = depth;
+    }
+    y = 3;
+}
+static void *wait_here(void *argument)
+{
+    waiting = 1;
+    for (;;) {
+        pause();
+    }
+    return argument;
+}
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+    char *heap = strdup("on the heap");
+    pthread_create(&thread, 0, wait_here, heap);
+    while (!waiting) {
+    }
+    nowhere = argc > 1 ? (int *)&argc : 0;
+    fall(3, 1.5);
+    return heap[0];
+}
+"""
+
+
+def crash(emulator, folder, limit, *arguments):
+    """Where the core goes the host's core_pattern says; None: not into the folder."""
+    before = set(os.listdir(folder))
+    done = subprocess.run([emulator, '-L', '/usr/riscv64-linux-gnu', './crash', *arguments], cwd=folder, check=False,
+                          timeout=100, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (limit, limit)))
+    if done.returncode != (-signal.SIGABRT if arguments else -signal.SIGSEGV):
+        sys.exit(f'the program that crashes ended with {done.returncode}')
+    files = set(os.listdir(folder)) - before
+    return os.path.join(folder, files.pop()) if files else None
+
+
+def cores(emulator, folder):
+    with open('/proc/sys/kernel/core_pattern', encoding='utf-8') as file:
+        if file.read(1) == '/':
+            return
+    if crash(emulator, folder, 0):
+        sys.exit('a core where the limit is 0')
+    core = crash(emulator, folder, 8192)
+    if not core or os.path.getsize(core) > 8192:
+        sys.exit('no core, or one beyond the limit')
+    os.unlink(core)
+    commands = ['set sysroot /usr/riscv64-linux-gnu', 'bt', 'print data', 'info threads', 'print $_siginfo.si_signo',
+                'info proc mappings', 'info auxv', 'up', 'print number', 'thread 2', 'bt']
+    for arguments, name, extra in ([], 'SIGSEGV', []), (['abort'], 'SIGABRT', ['in abort']):
+        core = crash(emulator, folder, -1, *arguments)
+        done = subprocess.run(['gdb-multiarch', '-nx', '-batch', *[w for c in commands for w in ('-ex', c)], 'crash', core],
+                              cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              check=False, timeout=100)
+        text, at = done.stdout.decode(errors='replace'), 0
+        for pattern in [f'terminated with signal {name}', *extra, 'fall .depth=depth@entry=0', 'fall .depth=depth@entry=3',
+                        'in main', '"some data"', r'\n  2 .*pause', r'= (11|6)\n', 'libc.so.6', 'AT_ENTRY', r'= 2\.5',
+                        'wait_here']:
+            match = re.compile(pattern).search(text, at)
+            if not match:
+                sys.exit(f'the core of {name}: no {pattern!r} where it should be in\n{text}')
+            at = match.end()
+        os.unlink(core)
+
+
 def main():
     emulator, compiler = os.path.abspath(sys.argv[1]), sys.argv[2]
     if not shutil.which(compiler):
@@ -273,7 +357,9 @@ def main():
             file.write(SOURCE)
         with open(os.path.join(folder, 'children.c'), 'w', encoding='utf-8') as file:
             file.write(CHILDREN)
-        for name, link in ('program', ['-static']), ('children', []):
+        with open(os.path.join(folder, 'crash.c'), 'w', encoding='utf-8') as file:
+            file.write(CRASH)
+        for name, link in ('program', ['-static']), ('children', []), ('crash', []):
             subprocess.run([compiler, '-g', '-O1', '-pthread', *link, name + '.c', '-o', name], cwd=folder, check=True)
         names = subprocess.run([compiler.replace('gcc', 'nm'), 'program'], cwd=folder, check=True,
                                stdout=subprocess.PIPE).stdout.decode()
@@ -287,6 +373,7 @@ def main():
         late(emulator, folder)
         for one in SESSIONS:
             by_gdb(emulator, folder, one)
+        cores(emulator, folder)
 
 
 if __name__ == '__main__':

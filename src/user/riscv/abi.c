@@ -248,6 +248,30 @@ static const uint8_t *riscv_abi_breakpoint(uint64_t size)
     return size == sizeof wide ? wide : size == sizeof narrow ? narrow : NULL;
 }
 
+/* pc, x1 to x31 */
+static unsigned riscv_abi_core_registers(const Cpu *cpu, uint64_t registers[CORE_REGISTERS])
+{
+    const RiscvState *state = state_of(cpu);
+
+    registers[0] = cpu->guest->pc(cpu);
+    for (unsigned i = 1; i < 32; i++) {
+        registers[i] = state->x[i];
+    }
+    return 32;
+}
+
+/* struct __riscv_d_ext_state: 32 doubles and fcsr. */
+static size_t riscv_abi_core_float(const Cpu *cpu, uint8_t *bytes)
+{
+    const RiscvState *state = state_of(cpu);
+
+    for (unsigned i = 0; i < 32; i++) {
+        store_le64(bytes + 8 * i, state->f[i]);
+    }
+    store_le64(bytes + 8 * 32, (uint64_t)state->frm << 5 | (state->fp.flags & 31));
+    return 8 * 33;
+}
+
 static void riscv_abi_print_cpuinfo(const Cpu *cpu, unsigned index, StrBuf *text)
 {
     const RiscvConfig *c = cpu->config;
@@ -296,6 +320,8 @@ static const SyscallNumber numbers32[] = {
         .pop_frame = riscv_abi_pop_frame, \
         .hwcap = riscv_abi_hwcap, \
         .breakpoint = riscv_abi_breakpoint, \
+        .core_registers = riscv_abi_core_registers, \
+        .core_float = riscv_abi_core_float, \
         .print_cpuinfo = riscv_abi_print_cpuinfo, \
     }
 
