@@ -20,6 +20,8 @@ import sys
 
 # 'path under src/:symbol' (without a compiler's .NUMBER): why it has to be so
 EXCEPTIONS = {
+    'cpu/code_debugger.c:__jit_debug_descriptor': 'gdb finds what it is told by this name alone',
+    'cpu/code_debugger.c:descriptor_busy': 'of the same: who is telling it something',
     'user/task.c:current_task': 'a signal handler finds the thread it interrupted by nothing else',
 }
 

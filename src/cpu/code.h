@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "cpu/code_debugger.h"
 #include "cpu/code_profile.h"
 #include "cpu/cpu_internal.h"
 #include "jit/host.h"
@@ -114,6 +115,7 @@ struct CodeCache {
     _Atomic uint64_t epoch;   /* of chunks taken back */
     CodeCounts counts;
     CodeProfile *profile; /* NULL: nobody wants to know */
+    CodeDebugger *debugger; /* likewise */
 };
 
 /* NULL with an error. `guest` and `layout` are alike for all vCPUs. */

@@ -25,6 +25,16 @@ enum { BYTES_FOR_EACH_BUCKET = 1024, PAGE_PARTS = 64 };
 
 #define DEFAULT_BYTES (256 * MIB)
 
+static void tell_debugger(CodeCache *cache)
+{
+    const CodeMemory *memory = &cache->memory;
+    CodeUnwind unwind;
+
+    cache->host->unwind(cache->common, memory->code, &unwind);
+    cache->debugger = code_debugger_new(&unwind, cache->host->elf_machine, memory->code,
+                                        memory->chunk_count * memory->chunk_bytes);
+}
+
 static bool init(CodeCache *cache, const IrGuest *guest, const CodeLayout *layout, uint64_t bytes, Error **error)
 {
     CodeSpace space;
@@ -65,6 +75,9 @@ CodeCache *code_cache_new(const CpuEngine *engine, const IrGuest *guest, const C
         code_cache_free(cache);
         return NULL;
     }
+    if (engine->gdb && cache->host->unwind) {
+        tell_debugger(cache);
+    }
     return cache;
 }
 
@@ -83,6 +96,7 @@ void code_cache_free(CodeCache *cache)
         host_memory_unmap((void *)cache->buckets, cache->bucket_count * sizeof *cache->buckets);
     }
     code_memory_free(&cache->memory);
+    code_debugger_free(cache->debugger);
     code_profile_free(cache->profile);
     mutex_destroy(&cache->lock);
     free(cache);

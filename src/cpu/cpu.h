@@ -97,6 +97,7 @@ typedef struct CpuEngine {
     uint32_t code_flags;  /* CodeFlags that all blocks have: CODE_DIRECT and CODE_BASE */
     unsigned block_insns; /* guest instructions in a block, at most; 0: what is usual */
     bool perf_map, jit_dump; /* tell the host's profiler: cpu/code_profile.h */
+    bool gdb;                /* tell the host's debugger: cpu/code_debugger.h */
 } CpuEngine;
 /* Before the first vCPU is made. All of the group's are of one guest then. */
 void cpu_group_set_engine(CpuGroup *group, const CpuEngine *engine);

@@ -102,6 +102,20 @@ typedef struct CodeLayout {
     uint8_t page_bits; /* of the soft TLB */
 } CodeLayout;
 
+/* How a debugger gets from code to what called it. Frames lie one behind the other up to the end of all code. */
+enum { CODE_FRAMES = 8 };
+typedef struct CodeFrame {
+    const char *name;
+    const uint8_t *start;
+    uint32_t depth; /* from the stack pointer to the frame's upper end, below which the return address is */
+} CodeFrame;
+typedef struct CodeUnwind {
+    CodeFrame frames[CODE_FRAMES];
+    unsigned frame_count;
+    /* By DWARF's numbers. The saved ones lie below the return address, the first one highest. */
+    uint8_t stack_register, return_register, saved[8], saved_count;
+} CodeUnwind;
+
 typedef struct CodeHost {
     const char *name; /* "x64" */
     uint16_t elf_machine;
@@ -125,6 +139,8 @@ typedef struct CodeHost {
      * to the way out of `enter`, which returns `reason`. */
     void (*context_registers)(const void *ucontext, CodeRegisters *registers, const void **pc);
     void (*context_leave)(const void *common, void *ucontext, int reason);
+    /* Of a cache's code, which starts at `code`. */
+    void (*unwind)(const void *common, const uint8_t *code, CodeUnwind *unwind);
     /* A line for each instruction, for -d out_asm. */
     void (*disassemble)(const CodeBlock *block, StrBuf *text);
 } CodeHost;

@@ -88,6 +88,7 @@ static bool apply(Instance *instance, const Accelerator *accelerator, const Tran
         .host = accelerator->translates ? code_host_native() : NULL,
         .code_bytes = given->tb_size ? given->tb_size * MIB : GIB,
         .block_insns = given->one_insn_per_tb ? 1 : 0,
+        .gdb = accelerator->translates && given->gdb_jit,
     };
     options->by_turns = given->thread == ACCEL_THREADS_SINGLE;
     return true;

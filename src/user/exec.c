@@ -214,6 +214,9 @@ static void make_command(ExecRequest *request)
     if (options->jit_dump) {
         vec_push(&request->command, (char *)"-jitdump");
     }
+    if (options->gdb_jit) {
+        vec_push(&request->command, (char *)"-gdb-jit");
+    }
     add_option(request, "-tb-size", options->code_size);
     if (request->task->process->self >= 0) {
         snprintf(request->self_text, sizeof request->self_text, "%d", request->task->process->self);

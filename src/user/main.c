@@ -124,6 +124,7 @@ static void choose_engine(Process *process)
         .block_insns = process->options->one_insn ? 1 : 0,
         .perf_map = process->options->perf_map,
         .jit_dump = process->options->jit_dump,
+        .gdb = process->options->gdb_jit,
         .code_flags = CODE_DIRECT | (process->memory->base ? CODE_BASE : 0),
     };
     cpu_group_set_engine(process->group, &engine);

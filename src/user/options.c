@@ -145,6 +145,12 @@ static bool set_jit_dump(Parse *parse, const char *value, Error **error)
     return true;
 }
 
+static bool set_gdb_jit(Parse *parse, const char *value, Error **error)
+{
+    parse->options->gdb_jit = true;
+    return true;
+}
+
 static bool set_code_size(Parse *parse, const char *value, Error **error)
 {
     uint64_t size;
@@ -286,6 +292,7 @@ static const struct OptionRow {
     { "tb-size", "QEMU_TB_SIZE", "size", set_code_size, "MiB of translated code and its tables" },
     { "perfmap", "QEMU_PERFMAP", NULL, set_perf_map, "write blocks' names to /tmp/perf-PID.map" },
     { "jitdump", "QEMU_JITDUMP", NULL, set_jit_dump, "write blocks to jit-PID.dump" },
+    { "gdb-jit", "MYNA_GDB_JIT", NULL, set_gdb_jit, "a debugger of this program is told of blocks" },
     { "strace", "QEMU_STRACE", NULL, set_strace, "log system calls" },
     { "trace", "QEMU_TRACE", "[[enable=]pattern][,events=file][,file=file]", set_trace, "log these events" },
     { "plugin", "QEMU_PLUGIN", "file", refuse_plugin, "refused: this program is static" },

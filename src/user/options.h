@@ -25,5 +25,5 @@ typedef struct UserOptions {
     uint64_t code_bytes;     /* the same in bytes */
     const char *trace;       /* -trace, checked; NULL: none */
     bool cpu_help;           /* -cpu help */
-    bool strace, one_insn, interpret, perf_map, jit_dump;
+    bool strace, one_insn, interpret, perf_map, jit_dump, gdb_jit;
 } UserOptions;

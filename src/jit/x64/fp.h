@@ -106,6 +106,8 @@ typedef struct X64FpFrame {
 } X64FpFrame;
 /* What the calls have in common; rsp is a multiple of 16 where they are made. */
 void x64_fp_emit_thunk(X64Code *code, const X64FpFrame *frame);
+/* How far the stack pointer is from where a block has it, where the thunk calls. */
+unsigned x64_fp_thunk_depth(void);
 /* The call of ir_fp_exact: every register but the result is kept. */
 void x64_fp_emit_call(X64Code *code, const X64FpFrame *frame, const X64FpOperation *operation);
 /* The cold code itself. */

@@ -46,6 +46,8 @@ void x64_fp_emit_thunk(X64Code *code, const X64FpFrame *frame)
     x64_return(code);
 }
 
+unsigned x64_fp_thunk_depth(void) { return 8 * (unsigned)ARRAY_SIZE(caller_saved) + 8 + CALL_SIZE; }
+
 void x64_fp_emit_call(X64Code *code, const X64FpFrame *frame, const X64FpOperation *o)
 {
     uint32_t what = IR_FP_EXACT(o->op, o->type, o->from, o->rounding, o->rule) |

@@ -240,6 +240,7 @@ static bool x64_prepare(CodeSpace *space, const IrGuest *guest, const CodeLayout
     emit_exits(&code, common);
     emit_slow(&code, common);
     float_emit_common(&code, common);
+    common->blocks = x64_here(&code);
     assert((size_t)(code.at - space->code_write) <= COMMON_CODE);
     atomic_store(&common->nowhere.target, common->exit_pc);
     space->code_used = (size_t)(code.at - space->code_write);
@@ -316,6 +317,32 @@ static void x64_context_leave(const void *data, void *ucontext, int reason)
     context->gregs[REG_RIP] = (greg_t)common->exit_saved;
 }
 
+/* The thunks' frames take in the block's that called them: it has moved the stack pointer. */
+static void x64_unwind(const void *data, const uint8_t *code, CodeUnwind *unwind)
+{
+    const X64Common *common = data;
+    static const uint8_t dwarf_numbers[16] = { [RBX] = 3, [RBP] = 6, [RSP] = 7, [R12] = 12, [R13] = 13,
+                                               [R14] = 14, [R15] = 15 };
+    const uint32_t block = FRAME + 8 * (uint32_t)ARRAY_SIZE(kept_registers) + 8;
+    const uint32_t slow = (uint32_t)align_up(sizeof(CodeRegisters), 16) + 16 + block;
+
+    *unwind = (CodeUnwind){
+        .frames = { { "translated_code_entry", code, block }, { "slow_path_of_translated_code", common->slow, slow } },
+        .frame_count = 2,
+        .stack_register = dwarf_numbers[RSP],
+        .return_register = 16,
+        .saved_count = ARRAY_SIZE(kept_registers),
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(kept_registers); i++) {
+        unwind->saved[i] = dwarf_numbers[kept_registers[i]];
+    }
+    if (common->float_exact) {
+        unwind->frames[unwind->frame_count++] =
+            (CodeFrame){ "float_operation_of_translated_code", common->float_exact, x64_fp_thunk_depth() + block };
+    }
+    unwind->frames[unwind->frame_count++] = (CodeFrame){ "translated_code", common->blocks, block };
+}
+
 const CodeHost x64_host = {
     .name = "x64",
     .elf_machine = 62, /* EM_X86_64 */
@@ -327,5 +354,6 @@ const CodeHost x64_host = {
     .restore = x64_restore,
     .context_registers = x64_context_registers,
     .context_leave = x64_context_leave,
+    .unwind = x64_unwind,
     .disassemble = x64_disassemble,
 };

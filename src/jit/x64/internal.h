@@ -76,6 +76,7 @@ typedef struct X64Common {
     uint16_t flags_register; /* of the guest: what MXCSR's flags go to; or that after the last */
     CodeLink nowhere;
     const uint8_t *enter, *exit_link, *exit_pc, *exit_reason, *exit_raised, *exit_saved, *slow;
+    const uint8_t *blocks; /* where they may begin */
 } X64Common;
 enum { HOST_OVERLAPS = 254 };
 
