@@ -54,7 +54,7 @@ class Comparison:
         text += '\n    .option pop\n.endm\n.macro VALUES\n' + '\n'.join(line for program in programs for line in program.values())
         pathlib.Path(directory, 'random.inc').write_text(text + '\n.endm\n', encoding='ascii')
         here, image = pathlib.Path(__file__).parent, f'{directory}/random.elf'
-        architecture = f'rv{self.xlen}g' if ',c=off' in self.cpu else f'rv{self.xlen}gc'
+        architecture = f'rv{self.xlen}g' + ('c' if self.instructions.compressed else '')
         abi = 'lp64d' if self.xlen == '64' else 'ilp32d'
         subprocess.run([self.gcc, *(f'-D{name}' for name in [*self.defines(), *(['FULL'] if full else [])]),
                         f'-march={architecture}', f'-mabi={abi}', f'-I{directory}', f'-I{here}', '-nostdlib', '-static',

@@ -29,12 +29,13 @@ class Instructions:
 
     def __init__(self, dump, xlen, cpu, linux):
         self.xlen, self.cpu, self.linux = int(xlen), cpu, linux
+        self.compressed = ',c=off' not in cpu or 'zca=on' in cpu
         text = subprocess.run([dump, 'rv' + xlen, 'rows'], check=True, capture_output=True, text=True).stdout
         rows = (line.split() for line in text.splitlines())
         self.rows = [Row(int(mask, 16), int(value, 16), int(length), conditions.split(','), mnemonic)
                      for mask, value, length, conditions, mnemonic in rows]
         self.rows = [row for row in self.rows if ('!rv64' if xlen == '64' else 'rv64') not in row.conditions and
-                     (row.length == 4 or ',c=off' not in cpu or 'zca=on' in cpu)]
+                     (row.length == 4 or self.compressed)]
         self.left_out = re.compile('|'.join(self.differing()) or '-')
         self.simple = [row for row in self.rows if not IN_SEQUENCES.fullmatch(row.mnemonic) and
                        not self.left_out.fullmatch(row.mnemonic)]
@@ -153,13 +154,12 @@ class Program:
     # Sequences.
 
     def sequences(self):
-        short = not re.search(',c=off', self.all.cpu)
         yield self.branch, 6
         yield self.jump, 4
         yield self.csr, 8
         yield self.reservation, 4
         yield self.call_system, 2
-        if short:
+        if self.all.compressed:
             yield self.short_jump, 6
             yield self.move_stack, 1
         if self.all.has('fcvt.s.bf16') and not re.search('zfinx|zdinx|f=off', self.all.cpu):
@@ -188,8 +188,8 @@ class Program:
             self.emit(f'jal x{self.register()}, {self.forward()}')
             return
         base, offset = self.register((0, STACK)), self.random.choice([0, 0, 1, -1, 2047, -2048, 64])
-        if self.all.cpu.find(',c=off') >= 0:
-            offset &= ~3 # what is misaligned traps at the jump, and goes on behind it
+        if not self.all.compressed:
+            offset &= ~3  # what is misaligned traps at the jump, and goes on behind it
         target = self.register()
         label = f'{self.label()}'
         self.emit(f'la x{base}, {label} - ({offset})')
