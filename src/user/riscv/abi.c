@@ -35,6 +35,7 @@ static void set_x(const Cpu *cpu, unsigned n, uint64_t value)
     state_of(cpu)->x[n] = word_size(cpu) == 8 ? value : (uint32_t)value;
 }
 
+/* As Linux leaves it to programs: cbo.zero is theirs, the other operations on cache blocks are not. */
 static void enter_user_mode(Cpu *cpu)
 {
     enum { ALL_COUNTERS = 7 };
@@ -43,6 +44,10 @@ static void enter_user_mode(Cpu *cpu)
     state->privilege = RISCV_USER;
     state->fs = FS_DIRTY;
     state->mcounteren = state->scounteren = ALL_COUNTERS;
+    state->menvcfg |= ENVCFG_CBZE;
+    state->senvcfg |= ENVCFG_CBZE;
+    memset(state->mstateen, 0xff, sizeof state->mstateen);
+    memset(state->sstateen, 0xff, sizeof state->sstateen);
 }
 
 static void riscv_abi_start(Cpu *cpu, uint64_t entry, uint64_t stack)

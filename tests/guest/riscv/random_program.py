@@ -71,7 +71,7 @@ class Program:
             if self.random.random() < 0.15:
                 self.random.choice(sequences)()
             else:
-                self.simple(self.all.simple)
+                self.simple(self.all.anywhere if instructions.linux else self.all.simple)
         self.lines += [label + ':' for _, label in self.targets] + [f'PROGRAM_END {number}']
 
     def values(self):
