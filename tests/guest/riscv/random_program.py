@@ -41,6 +41,7 @@ class Instructions:
                        not self.left_out.fullmatch(row.mnemonic)]
         # QEMU 10 lets user mode have these.
         self.anywhere = [row for row in self.simple if not re.fullmatch(r'sfence\..*inval.*', row.mnemonic)]
+        self.simple = self.anywhere if linux else self.simple
         self.computing = [row for row in self.simple if row.length == 4 and row.value & 0x7f in (0x13, 0x33) and
                           row.conditions == ['-']]
 
@@ -71,7 +72,7 @@ class Program:
             if self.random.random() < 0.15:
                 self.random.choice(sequences)()
             else:
-                self.simple(self.all.anywhere if instructions.linux else self.all.simple)
+                self.simple(self.all.simple)
         self.lines += [label + ':' for _, label in self.targets] + [f'PROGRAM_END {number}']
 
     def values(self):
