@@ -14,8 +14,10 @@ int nbd_main(const char *program, int count, char **arguments);
 
 extern const char tool_version[]; /* what --version says behind the program's name */
 
+typedef struct ToolSignals ToolSignals;
 typedef struct Tool {
     const char *program; /* "qemu-img" */
+    ToolSignals *signals; /* NULL: they are not waited for */
     Loop *loop;
     Files *files;
     BlockGraph *graph;
@@ -26,6 +28,19 @@ void tool_free(Tool *tool);
 
 /* --object: option syntax or JSON. *ended: help was asked for, and printed. False after a message. */
 bool tool_add_object(const Tool *tool, const char *text, bool *ended);
+
+/* signals.c: between the two, signals do not tear what is written. False after a message. The second one does not return
+ * where a signal has ended the work. */
+bool tool_signals_start(Tool *tool);
+void tool_signals_end(Tool *tool);
+/* The command looks at tool_interrupted from now on, and stops then, without a message. */
+void tool_stops(Tool *tool, bool stops);
+bool tool_interrupted(const Tool *tool);
+/* Somebody has asked for it, once. */
+bool tool_progress_wanted(const Tool *tool);
+/* A new file, which an interrupt removes until tool_unguard. */
+void tool_guard(Tool *tool, const char *path);
+void tool_unguard(Tool *tool);
 
 /* "PROGRAM: message" on stderr. */
 void tool_error(const Tool *tool, const char *format, ...) PRINTF(2, 3);

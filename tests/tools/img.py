@@ -7,11 +7,14 @@ import json
 import os
 import random
 import re
+import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 from images import read_bitmaps
@@ -478,6 +481,69 @@ class ImgTest(unittest.TestCase):
         self.run_img('check -r all -q a.qcow2')
         self.run_img('amend -o refcount_bits=64 a.qcow2')
         self.run_img('check -q a.qcow2')
+
+    def make_chain(self):
+        """base, mid and top, each 4 MiB, with data of its own in one; and what top reads as."""
+        self.run_img('create -q -f qcow2 base 4M')
+        self.run_img('create -q -f qcow2 -b base -F qcow2 mid')
+        self.run_img('create -q -f qcow2 -b mid -F qcow2 top')
+        for i, name in enumerate(['base', 'mid', 'top']):
+            self.run_io(name, f'write -q -P {i + 1} {i}M 1M', f'write -q -P {i + 11} 3M {64 * (3 - i)}k')
+        self.run_img('convert -O raw top expected')
+
+    def test_commit_to_deeper_base(self):
+        self.make_chain()
+        self.expect_error('commit -b none top', "qemu-img: Did not find 'none' in the backing chain of 'top'\n")
+        self.expect_error('commit -r x top', "qemu-img: Invalid rate limit specified: 'x'.\n")
+        self.assertEqual(self.run_img('commit -r 1G -b base top').stdout, 'Image committed.\n')
+        for name in ['base', 'top']:
+            self.run_img(f'compare expected {name}')
+            self.run_img(f'check -q {name}')
+
+    def test_rebase_compressed(self):
+        self.make_chain()
+        self.run_img('rebase -c -b base -F qcow2 top')
+        self.run_img('compare expected top')
+        self.run_img('check -q top')
+        entries = json.loads(self.run_img('map --output=json top').stdout)
+        self.assertEqual([(entry['start'], entry['length']) for entry in entries if entry['compressed']],
+                         [(1 << 20, 1 << 20), ((3 << 20) + 65536, 65536)])
+        self.expect_error('rebase -c -b base -F qcow2 -f raw src.raw',
+                          'qemu-img: Compression not supported for this file format\n')
+
+    def start(self, line):
+        return subprocess.Popen([PROGRAM] + line.split(), cwd=self.folder.name, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
+    def test_interrupt(self):
+        """What was begun is removed; an image that is changed in place is whole."""
+        with open(self.path('large.raw'), 'wb') as file:
+            file.write(b'x' * (8 << 20))
+        for number in [signal.SIGINT, signal.SIGTERM]:
+            for line in ['convert -r 1k -O qcow2 large.raw out', 'convert -r 1k large.raw out',
+                         'convert -r 1k -c -O qcow2 large.raw out']:
+                process = self.start(line)
+                while not os.path.exists(self.path('out')):
+                    time.sleep(0.01)
+                process.send_signal(number)
+                self.assertEqual(process.communicate()[1], '')
+                self.assertEqual(process.returncode, -number)
+                self.assertFalse(os.path.exists(self.path('out')))
+        self.make_chain()
+        process = self.start('commit -r 1M mid')
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+        self.run_img('compare expected top')
+        self.run_img('check -q base')
+
+    def test_progress_on_signal(self):
+        process = self.start('convert -c -r 300k -O qcow2 src.raw out')
+        while not select.select([process.stderr], [], [], 0.05)[0] and process.poll() is None:
+            if os.path.exists(self.path('out')):
+                process.send_signal(signal.SIGUSR1)
+        self.assertRegex(process.stderr.readline(), r'^    \(\d+\.\d\d/100%\)\n$')
+        process.terminate()
+        process.communicate()
 
     def test_bench(self):
         self.run_img('create -q -f qcow2 a.qcow2 1M')

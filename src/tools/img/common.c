@@ -1,11 +1,15 @@
 /* Progress, opening, and output that commands share. */
 #include "api/json.h"
 #include "api/type.h"
+#include "base/host/host.h"
 #include "base/strbuf.h"
 #include "base/text.h"
 #include "tools/img/img.h"
 
 #include <time.h>
+#include <unistd.h>
+
+enum { LONGEST_WAIT = 50000000 }; /* ns: how long an interrupt may be left alone */
 
 static void print_progress(ImgProgress *progress, double percent)
 {
@@ -19,6 +23,8 @@ void img_progress(ImgProgress *progress, uint64_t done, uint64_t all)
     double percent = all ? 100.0 * (double)done / (double)all : 100.0;
     if (progress->shown && (percent - progress->last >= 1.0 || done == 0)) {
         print_progress(progress, percent);
+    } else if (!progress->shown && tool_progress_wanted(progress->tool)) {
+        fprintf(stderr, "    (%3.2f/100%%)\n", percent);
     }
 }
 
@@ -27,6 +33,31 @@ void img_progress_end(ImgProgress *progress)
     if (progress->shown) {
         print_progress(progress, 100.0);
         printf("\n");
+    }
+}
+
+bool img_parse_rate(const Img *img, const char *text, ImgRate *rate)
+{
+    return !text || img_parse_size(img, text, "rate limit", &rate->rate);
+}
+
+void img_rate_wait(const Img *img, ImgRate *rate, uint64_t bytes)
+{
+    BlockTask *self = block_task_self(block_graph_runtime(img->tool.graph));
+    int64_t now = host_monotonic_ns(), start = MAX(rate->next, now);
+    if (!rate->rate) {
+        return;
+    }
+    rate->next = start + (int64_t)((double)bytes / (double)rate->rate * 1e9);
+    while (now < start && !tool_interrupted(&img->tool)) {
+        int64_t part = MIN(start - now, LONGEST_WAIT);
+        struct timespec time = { 0, part };
+        if (self) {
+            block_task_wait_until(self, now + part);
+        } else {
+            nanosleep(&time, NULL);
+        }
+        now = host_monotonic_ns();
     }
 }
 
@@ -94,6 +125,31 @@ void img_print_snapshots(const BlockSnapshots *snapshots, int indent)
 }
 
 /* Options of new images */
+
+static void guard(Img *img, const char *filename, const Json *values)
+{
+    const char *data_file = json_get_text(values, "data_file");
+    tool_guard(&img->tool, filename);
+    if (data_file) {
+        tool_guard(&img->tool, data_file);
+    }
+}
+
+/* A file that was there before may turn out to be somebody's: it is guarded when it is ours. */
+bool img_create_file(Img *img, const BlockDriver *driver, const char *filename, const Json *values, Error **error)
+{
+    bool is_new = access(filename, F_OK) != 0;
+    if (is_new) {
+        guard(img, filename, values);
+    }
+    bool ok = block_create(img->tool.graph, driver, filename, values, error);
+    if (!ok) {
+        tool_unguard(&img->tool);
+    } else if (!is_new) {
+        guard(img, filename, values);
+    }
+    return ok;
+}
 
 const BlockDriver *img_find_creatable(const Img *img, const char *format)
 {

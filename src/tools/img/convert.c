@@ -36,7 +36,7 @@ static const ImgOption options[] = {
     IMG_OPTION(0, "target-is-zero", IMG_FLAG, target_is_zero, NULL, "the target reads as zeroes already"),
     IMG_OPTION('S', "sparse-size", IMG_TEXT, sparse, "SPARSE_SIZE",
                "how many zeroes in a row are not written (4k; 0: all are)"),
-    IMG_SHARE,
+    IMG_SHARE, IMG_OPTION('r', "rate", IMG_TEXT, rate, "RATE", "I/O rate limit"),
     IMG_OPTION('m', "parallel", IMG_TEXT, parallel, "NUM_TASKS", "specify parallelism (default 8)"),
     IMG_OPTION(0, "salvage", IMG_FLAG, salvage, NULL, "go on where the source cannot be read, with zeroes"),
     IMG_OPTION('W', "oob-writes", IMG_FLAG, out_of_order, NULL, "enable out-of-order writes"), IMG_OPTIONS_END,
@@ -66,6 +66,7 @@ typedef struct Convert {
     uint64_t turns, turn;
     TaskQueue turn_changed;
     ImgProgress progress;
+    ImgRate rate;
 } Convert;
 
 /* Pieces */
@@ -137,7 +138,8 @@ static bool find_piece(Convert *convert, Piece *piece)
 static bool next_piece(Convert *convert, BlockTask *self, Piece *piece)
 {
     task_lock(&convert->lock, self);
-    bool ok = !convert->failed && convert->next < convert->size && find_piece(convert, piece);
+    bool ok = !convert->failed && !tool_interrupted(&convert->img->tool) && convert->next < convert->size &&
+              find_piece(convert, piece);
     task_unlock(&convert->lock);
     return ok;
 }
@@ -228,6 +230,9 @@ static bool write_data(Convert *convert, const Piece *piece, const char *bytes)
 
 static bool copy_piece(Convert *convert, BlockTask *self, const Piece *piece, char *bytes)
 {
+    if (piece->kind == PIECE_DATA) {
+        img_rate_wait(convert->img, &convert->rate, piece->bytes);
+    }
     bool ok = piece->kind != PIECE_DATA || read_piece(convert, piece, bytes);
     if (!convert->out_of_order) {
         wait_for_turn(convert, self, piece);
@@ -266,12 +271,16 @@ static bool copy_all(Convert *convert, unsigned tasks)
 {
     BlockLoop *loop = block_runtime_main(block_graph_runtime(convert->img->tool.graph));
     img_progress(&convert->progress, 0, convert->size);
+    tool_stops(&convert->img->tool, true);
     for (unsigned i = 0; i < tasks; i++) {
         convert->running++;
         block_task_start(loop, copy_in_task, convert);
     }
     while (convert->running > 0) {
         block_loop_poll(loop, true);
+    }
+    if (tool_interrupted(&convert->img->tool)) {
+        return false;
     }
     img_progress_end(&convert->progress);
     return !convert->failed;
@@ -345,7 +354,7 @@ static bool create_target(Convert *convert, const ImgArguments *arguments, const
         } else if (ok && !block_create_check(driver, name, values, &error)) {
             tool_report(&img->tool, error, "%s", "");
             ok = false;
-        } else if (ok && !block_create(img->tool.graph, driver, name, values, &error)) {
+        } else if (ok && !img_create_file(img, driver, name, values, &error)) {
             tool_report(&img->tool, error, "%s: error while converting %s: ", name, format);
             ok = false;
         }
@@ -462,7 +471,7 @@ static int run(Img *img, ImgArguments *arguments)
 {
     Convert convert = { .img = img, .compress = arguments->compress, .salvage = arguments->salvage,
                         .out_of_order = arguments->out_of_order || arguments->compress,
-                        .progress = { .shown = arguments->progress && !arguments->quiet } };
+                        .progress = { .tool = &img->tool, .shown = arguments->progress && !arguments->quiet } };
     const char *format = arguments->target_format ? arguments->target_format : "raw";
     unsigned tasks;
     bool help = false;
@@ -473,7 +482,8 @@ static int run(Img *img, ImgArguments *arguments)
                    ? 0
                    : 1;
     }
-    bool ok = values && check_arguments(&convert, arguments) && parse_numbers(&convert, arguments, &tasks) &&
+    bool ok = values && check_arguments(&convert, arguments) &&
+              img_parse_rate(img, arguments->rate, &convert.rate) && parse_numbers(&convert, arguments, &tasks) &&
               open_sources(&convert, arguments) && check_bitmaps(&convert, arguments) &&
               open_target(&convert, arguments, arguments->name[arguments->names - 1], format) &&
               check_target_bitmaps(&convert, arguments) && copy_all(&convert, tasks);
@@ -485,13 +495,16 @@ static int run(Img *img, ImgArguments *arguments)
     }
     vec_free(&convert.sources);
     block_detach(convert.target);
+    if (!tool_interrupted(&img->tool)) {
+        tool_unguard(&img->tool);
+    }
     return ok ? 0 : 1;
 }
 
 const ImgCommand img_convert = {
     "convert", "Copy one image to another with optional format conversion",
     "[-f SRC_FMT|--image-opts] [-T SRC_CACHE] [-o TGT_OPTS|--target-image-opts] [-t TGT_CACHE] [-n]\n"
-    "        [--bitmaps [--skip-broken-bitmaps]] [-B BACKING_FILENAME [-F BACKING_FMT]] [-c] [-p] [-m NUM]\n"
+    "        [--bitmaps [--skip-broken-bitmaps]] [-B BACKING_FILENAME [-F BACKING_FMT]] [-c] [-p] [-m NUM] [-r RATE]\n"
     "        SRC_FILENAME [SRC_FILENAME2 [...]] TGT_FILENAME",
     options, run,
 };

@@ -163,10 +163,11 @@ static int create(Img *img, const ImgArguments *arguments, const char *format, J
     if (ok && !arguments->quiet) {
         print_formatting(driver, filename, values);
     }
-    ok = ok && block_create(img->tool.graph, driver, filename, values, &error);
+    ok = ok && img_create_file(img, driver, filename, values, &error);
     if (!ok) {
         tool_report(&img->tool, error, "%s: ", filename);
     }
+    tool_unguard(&img->tool);
     return ok ? 0 : 1;
 }
 

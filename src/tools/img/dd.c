@@ -94,13 +94,13 @@ static uint64_t multiply(uint64_t a, uint64_t b)
     return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
-static bool create_output(const Img *img, const char *name, const BlockDriver *driver, uint64_t size)
+static bool create_output(Img *img, const char *name, const BlockDriver *driver, uint64_t size)
 {
     Error *error = NULL;
     Json *values = json_object();
     AUTO_FREE char *text = string_format("%llu", (unsigned long long)size);
     json_set(values, "size", json_string(text));
-    bool ok = block_create(img->tool.graph, driver, name, values, &error);
+    bool ok = img_create_file(img, driver, name, values, &error);
     json_free(values);
     if (!ok) {
         tool_report(&img->tool, error, "%s: error while creating output image: ", name);
@@ -108,10 +108,14 @@ static bool create_output(const Img *img, const char *name, const BlockDriver *d
     return ok;
 }
 
-static bool copy(const Img *img, BlockEdge *from, BlockEdge *to, uint64_t start, uint64_t end)
+static bool copy(Img *img, BlockEdge *from, BlockEdge *to, uint64_t start, uint64_t end)
 {
     AUTO_FREE char *bytes = mem_alloc(CHUNK);
+    tool_stops(&img->tool, true);
     for (uint64_t at = start, count; at < end; at += count) {
+        if (tool_interrupted(&img->tool)) {
+            return false;
+        }
         count = MIN(CHUNK, end - at);
         int error = block_read(from, at, bytes, count);
         if (error) {
@@ -127,7 +131,7 @@ static bool copy(const Img *img, BlockEdge *from, BlockEdge *to, uint64_t start,
     return true;
 }
 
-static bool copy_to_new(const Img *img, const Operands *operands, BlockEdge *from, const char *format)
+static bool copy_to_new(Img *img, const Operands *operands, BlockEdge *from, const char *format)
 {
     const BlockDriver *driver = img_find_creatable(img, format);
     uint64_t size = block_node_size(block_edge_node(from)), start = multiply(operands->skip, operands->block);
@@ -144,6 +148,9 @@ static bool copy_to_new(const Img *img, const Operands *operands, BlockEdge *fro
         .shared = BLOCK_PERMISSION_READ });
     bool ok = to && copy(img, from, to, start, end);
     block_detach(to);
+    if (!tool_interrupted(&img->tool)) {
+        tool_unguard(&img->tool);
+    }
     return ok;
 }
 

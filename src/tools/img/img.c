@@ -39,11 +39,12 @@ static int run_command(const char *program, const ImgCommand *command, int count
     Img img = { .command = command };
     ImgArguments arguments = { 0 };
     int status = 1;
-    if (tool_init(&img.tool, program) && img_parse(&img, count, words, &arguments, &status)) {
+    if (tool_init(&img.tool, program) && tool_signals_start(&img.tool) && img_parse(&img, count, words, &arguments, &status)) {
         status = command->run(&img, &arguments);
     }
     img_arguments_clear(&arguments);
     tool_free(&img.tool);
+    tool_signals_end(&img.tool);
     return fflush(stdout) == 0 ? status : 1;
 }
 

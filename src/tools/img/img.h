@@ -85,18 +85,31 @@ bool img_parse_size(const Img *img, const char *text, const char *what, uint64_t
 
 /* common.c */
 
+/* -p; else SIGUSR1 shows it. */
 typedef struct ImgProgress {
+    const Tool *tool;
     bool shown;
     double last;
 } ImgProgress;
 void img_progress(ImgProgress *progress, uint64_t done, uint64_t all);
 void img_progress_end(ImgProgress *progress);
 
+/* -r: bytes in a second; 0: any. */
+typedef struct ImgRate {
+    uint64_t rate;
+    int64_t next; /* when that much has gone by */
+} ImgRate;
+bool img_parse_rate(const Img *img, const char *text, ImgRate *rate);
+/* Waits until `bytes` may be moved, or a signal interrupts. In a task, or outside any. */
+void img_rate_wait(const Img *img, ImgRate *rate, uint64_t bytes);
+
 /* Opens an image to be read, as -f, --image-opts and -U say. NULL after a message. */
 BlockEdge *img_open_source(const Img *img, const ImgArguments *arguments, const char *name, const char *format,
                            unsigned flags);
 /* The image, a read-only one, reads as the snapshot: snapshot.name=NAME, snapshot.id=ID, or one of both. */
 bool img_load_snapshot(const Img *img, BlockEdge *edge, const char *text);
+/* block_create of a file, which is removed where a signal interrupts before tool_unguard. */
+bool img_create_file(Img *img, const BlockDriver *driver, const char *filename, const Json *values, Error **error);
 /* The driver of a new image; NULL after a message. */
 const BlockDriver *img_find_creatable(const Img *img, const char *format);
 /* Prints the members of one or two struct types (NULL: none), nested ones with dots. */

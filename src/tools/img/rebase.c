@@ -16,6 +16,7 @@ static const ImgOption options[] = {
                "rebase onto this file (or no backing file)"),
     IMG_OPTION('F', "backing-format", IMG_TEXT, backing_format, "BACKING_FMT", "specify format for BACKING_FILENAME"),
     IMG_OPTION('T', "backing-cache", IMG_TEXT, source_cache, "CACHE", "BACKING_FILENAME cache mode (writeback)"),
+    IMG_OPTION('c', "compress", IMG_FLAG, compress, NULL, "compress what is written (where the format can)"),
     IMG_OPTION('u', "backing-unsafe", IMG_FLAG, unsafe, NULL, "do not look at the backing files"), IMG_SHARE,
     IMG_OPTIONS_END,
 };
@@ -24,6 +25,7 @@ typedef struct Rebase {
     Img *img;
     BlockEdge *top, *before, *after; /* the image alone; its old and new backing files, NULL: none */
     uint64_t unit;                   /* what is written at once: whole clusters */
+    bool compress;
     char *old_bytes, *new_bytes;
 } Rebase;
 
@@ -39,7 +41,10 @@ static int read_backing(BlockEdge *edge, uint64_t offset, char *bytes, uint64_t 
 static int write_unit(Rebase *rebase, uint64_t offset, const char *bytes, uint64_t count)
 {
     bool zero = bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0;
-    return zero ? block_write_zeroes(rebase->top, offset, count, 0) : block_write(rebase->top, offset, bytes, count, 0);
+    uint64_t size = block_node_size(block_edge_node(rebase->top));
+    bool whole = offset % rebase->unit == 0 && (count == rebase->unit || offset + count == size);
+    return zero ? block_write_zeroes(rebase->top, offset, count, 0)
+                : block_write(rebase->top, offset, bytes, count, rebase->compress && whole ? BLOCK_COMPRESSED : 0);
 }
 
 /* A part of the disk that the image does not have. */
@@ -59,10 +64,14 @@ static int compare_part(Rebase *rebase, uint64_t offset, uint64_t count)
 static bool keep_contents(Rebase *rebase, bool progress)
 {
     uint64_t size = block_node_size(block_edge_node(rebase->top)), part;
-    ImgProgress shown = { .shown = progress };
+    ImgProgress shown = { .tool = &rebase->img->tool, .shown = progress };
     int error = 0;
     img_progress(&shown, 0, size);
+    tool_stops(&rebase->img->tool, true);
     for (uint64_t at = 0; at < size && !error; at += part) {
+        if (tool_interrupted(&rebase->img->tool)) {
+            return false;
+        }
         BlockStatus status;
         error = block_status(rebase->top, at, MIN(CHUNK, size - at), &status);
         part = status.bytes;
@@ -125,6 +134,10 @@ static bool rebase_image(Rebase *rebase, const ImgArguments *arguments)
         tool_error(tool, "Could not change the backing file to '%s': backing format must be specified", name);
         return false;
     }
+    if (arguments->compress && !block_can_compress(node)) {
+        tool_error(tool, "Compression not supported for this file format");
+        return false;
+    }
     if (!arguments->unsafe && (!open_both(rebase, arguments, &facts) || !keep_contents(rebase, arguments->progress))) {
         return false;
     }
@@ -137,7 +150,7 @@ static bool rebase_image(Rebase *rebase, const ImgArguments *arguments)
 
 static int run(Img *img, ImgArguments *arguments)
 {
-    Rebase rebase = { .img = img };
+    Rebase rebase = { .img = img, .compress = arguments->compress };
     ToolOpen open = { .format = arguments->format, .image_opts = arguments->image_opts,
                       .flags = BLOCK_OPEN_WRITE | BLOCK_OPEN_NO_BACKING,
                       .permissions = BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE, .shared = BLOCK_PERMISSION_READ };
@@ -166,6 +179,7 @@ static int run(Img *img, ImgArguments *arguments)
 
 const ImgCommand img_rebase = {
     "rebase", "Change backing file of the image",
-    "[-f FMT | --image-opts] [-t CACHE] [-q] [-U] [-p] [-b BACKING_FILENAME [-F BACKING_FMT] [-T CACHE]] [-u] FILENAME",
+    "[-f FMT | --image-opts] [-t CACHE] [-q] [-U] [-p] [-b BACKING_FILENAME [-F BACKING_FMT] [-T CACHE]] [-u] [-c]\n"
+    "        FILENAME",
     options, run,
 };
