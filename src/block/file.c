@@ -128,7 +128,7 @@ static void find_limits(BlockNode *node)
     HostFile *file = node->state;
     uint32_t request = 1, memory = 1;
     node->limits = (BlockLimits){ .alignment = 1, .memory_alignment = 1, .maximum_vectors = MAXIMUM_VECTORS,
-                                  .write_flags = 0 };
+                                  .write_flags = BLOCK_FUA };
     if (file->direct) {
         host_file_direct_alignment(file->fd, file->is_device, &request, &memory);
         node->limits.alignment = is_power_of_2(request) ? request : DIRECT_ALIGNMENT;
@@ -205,6 +205,7 @@ static HostAio *file_host_request(BlockNode *node, BlockLoop *loop, HostAioReque
 {
     const HostFile *file = node->state;
     request->fd = file->fd;
+    request->stable = request->stable && !node->no_flush;
     return file->aio == BLOCKDEV_AIO_OPTIONS_THREADS
                ? NULL
                : block_loop_aio(loop, file->aio == BLOCKDEV_AIO_OPTIONS_IO_URING, NULL);
@@ -217,6 +218,14 @@ typedef struct Transfer {
     int64_t result;
 } Transfer;
 
+static int64_t write_in_thread(const HostAioRequest *host)
+{
+    int count = (int)host->vector_count;
+    off_t offset = (off_t)host->offset;
+    return host->stable ? pwritev2(host->fd, host->vectors, count, offset, RWF_DSYNC)
+                        : pwritev(host->fd, host->vectors, count, offset);
+}
+
 static void transfer_in_thread(void *data)
 {
     Transfer *transfer = data;
@@ -225,7 +234,7 @@ static void transfer_in_thread(void *data)
         transfer->result = host->operation == HOST_AIO_READ
                                ? preadv(host->fd, host->vectors, (int)host->vector_count, (off_t)host->offset)
                            : host->operation == HOST_AIO_WRITE
-                               ? pwritev(host->fd, host->vectors, (int)host->vector_count, (off_t)host->offset)
+                               ? write_in_thread(host)
                                : fdatasync(host->fd);
     } while (transfer->result < 0 && errno == EINTR);
     transfer->result = transfer->result < 0 ? -errno : transfer->result;
@@ -255,7 +264,9 @@ static int64_t perform(BlockNode *node, Transfer *transfer)
     return transfer->result;
 }
 
-static int transfer(BlockNode *node, HostAioOperation operation, uint64_t offset, uint64_t bytes, BlockVectors vectors)
+/* `stable`: of writes, which are on stable storage then, as far as the host can do that; else EOPNOTSUPP. */
+static int transfer(BlockNode *node, HostAioOperation operation, uint64_t offset, uint64_t bytes, BlockVectors vectors,
+                    bool stable)
 {
     Transfer transfer;
     for (uint64_t done = 0; done < bytes;) {
@@ -267,7 +278,7 @@ static int transfer(BlockNode *node, HostAioOperation operation, uint64_t offset
             count = block_vectors_cut(rest, transfer.pieces, ARRAY_SIZE(transfer.pieces), &length);
         }
         transfer.host = (HostAioRequest){ .operation = operation, .offset = offset + done,
-                                          .vectors = transfer.pieces, .vector_count = count };
+                                          .vectors = transfer.pieces, .vector_count = count, .stable = stable };
         int64_t result = length ? perform(node, &transfer) : -EINVAL;
         if (result < 0) {
             return (int)-result;
@@ -286,12 +297,7 @@ static int transfer(BlockNode *node, HostAioOperation operation, uint64_t offset
 
 static int file_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors)
 {
-    return transfer(node, HOST_AIO_READ, offset, bytes, vectors);
-}
-
-static int file_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
-{
-    return transfer(node, HOST_AIO_WRITE, offset, bytes, vectors);
+    return transfer(node, HOST_AIO_READ, offset, bytes, vectors, false);
 }
 
 static int file_flush(BlockNode *node)
@@ -304,6 +310,17 @@ static int file_flush(BlockNode *node)
         result = transfer.result;
     }
     return result < 0 ? (int)-result : 0;
+}
+
+static int file_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
+{
+    bool stable = flags & BLOCK_FUA;
+    int error = transfer(node, HOST_AIO_WRITE, offset, bytes, vectors, stable);
+    if (stable && error == EOPNOTSUPP) { /* a host that cannot say so of one write */
+        error = transfer(node, HOST_AIO_WRITE, offset, bytes, vectors, false);
+        error = error ? error : file_flush(node);
+    }
+    return error;
 }
 
 /* Zeroes, holes, what is where: by threads */

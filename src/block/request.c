@@ -118,9 +118,10 @@ static void host_done(HostAioRequest *host, int64_t result)
 {
     BlockRequest *request = request_of(host);
     BlockLoop *loop = block_loop_self(request->edge->graph->runtime);
+    bool patient = result == -EOPNOTSUPP && host->stable; /* it cannot be done in one */
     bool whole = result >= 0 && (uint64_t)result >= request->bytes;
     leave_nodes(request, whole && request->operation == BLOCK_WRITE);
-    if (result >= 0 && !whole) { /* the file's end, or a part: patiently */
+    if (patient || (result >= 0 && !whole)) { /* the file's end, or a part: patiently */
         block_task_start(loop, run_request, request);
     } else {
         end(request, loop, result < 0 ? (int)-result : 0);
@@ -130,6 +131,9 @@ static void host_done(HostAioRequest *host, int64_t result)
 static bool is_simple(const BlockNode *node, const BlockRequest *request, uint64_t offset)
 {
     const BlockLimits *limits = &node->limits;
+    if (request->host.stable && !(limits->write_flags & BLOCK_FUA)) {
+        return false;
+    }
     if ((offset | request->bytes) & (limits->alignment - 1) ||
         (limits->maximum_transfer && request->bytes > limits->maximum_transfer)) {
         return false;
@@ -183,7 +187,8 @@ static bool send_to_host(BlockRequest *request, BlockLoop *loop)
     const BlockPassage *last = &request->passage[request->passages - 1];
     request->host = (HostAioRequest){ .operation = request->operation == BLOCK_READ ? HOST_AIO_READ : HOST_AIO_WRITE,
                                       .offset = last->offset, .vectors = request->vectors.items,
-                                      .vector_count = request->vectors.count, .done = host_done };
+                                      .vector_count = request->vectors.count, .done = host_done,
+                                      .stable = request->host.stable };
     HostAio *aio = last->node->driver->host_request(last->node, loop, &request->host);
     if (aio) {
         host_aio_add(aio, &request->host);
@@ -196,8 +201,8 @@ static bool submit_directly(BlockRequest *request, BlockLoop *loop)
 {
     const BlockEdge *edge = request->edge;
     request->passages = 0;
-    bool flushes = request->operation == BLOCK_WRITE && edge->write_through;
-    if (request->operation > BLOCK_WRITE || request->flags || edge->throttle || flushes) {
+    request->host.stable = request->operation == BLOCK_WRITE && (request->flags & BLOCK_FUA || edge->write_through);
+    if (request->operation > BLOCK_WRITE || request->flags & ~(unsigned)BLOCK_FUA || edge->throttle) {
         return false;
     }
     if (find_way(request) && send_to_host(request, loop)) {
