@@ -41,6 +41,7 @@ static unsigned size_of(char kind, unsigned word)
     case 'I':
         return 4;
     case 'q':
+    case 'Q':
         return 8;
     default:
         return word;
@@ -69,7 +70,7 @@ size_t format_size(const char *format, unsigned word)
 static uint64_t load_member(char kind, unsigned size, const uint8_t *bytes)
 {
     uint64_t value = load_le(bytes, size);
-    return kind == 'I' || kind == 'L' ? (uint64_t)sign_extend(value, size * 8) : value;
+    return kind == 'I' || kind == 'Q' || kind == 'L' ? (uint64_t)sign_extend(value, size * 8) : value;
 }
 
 bool format_to_host(const char *format, unsigned word, const GuestMemory *memory, const void *guest, void *host)
@@ -128,12 +129,12 @@ static void print_bytes(const uint8_t *bytes, unsigned count, StrBuf *text)
     for (unsigned i = 0; i < shown && bytes[i]; i++) {
         strbuf_printf(text, isprint(bytes[i]) && !strchr("\"\\", bytes[i]) ? "%c" : "\\x%02x", bytes[i]);
     }
-    strbuf_append(text, count > shown ? "\"..." : "\"");
+    strbuf_append(text, count > shown && !memchr(bytes, 0, shown) ? "\"..." : "\"");
 }
 
 static void print_member(char kind, uint64_t value, StrBuf *text)
 {
-    if (kind == 'I' || kind == 'L') {
+    if (kind == 'I' || kind == 'Q' || kind == 'L') {
         strbuf_printf(text, "%" PRId64, (int64_t)value);
     } else if (kind == 'p') {
         strbuf_printf(text, value ? "0x%" PRIx64 : "NULL", value);

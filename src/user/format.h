@@ -5,7 +5,7 @@
  *     "16b i l 2q p"     16 bytes, an unsigned int, an unsigned long, two 64-bit numbers, a pointer
  *
  *     b h i q   unsigned, of 8, 16, 32 and 64 bits        l   unsigned, as wide as a word
- *     I L       signed, of 32 bits and of a word          p   an address of the guest: the host's on the host
+ *     I Q L     signed, of 32, 64 bits and of a word         p   an address of the guest: the host's on the host
  *     a         nothing: what follows is aligned as a word is
  *
  * Each member is aligned to its size, and the whole to its widest member.

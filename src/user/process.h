@@ -55,6 +55,7 @@ typedef struct Process {
     Mutex lock;             /* of the tasks */
     ListNode tasks;
     unsigned next_index;
+    _Atomic int strace_owner; /* the task whose line -strace has yet to end; 0: none */
 } Process;
 
 /* A signal that the host has delivered, or that a fault is: the guest is yet to be told. */

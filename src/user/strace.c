@@ -1,109 +1,79 @@
 /*
- * -strace: a line for each system call, decoded by the kinds of its arguments: strings, flags and signals by name, and
- * the fields of structs whose layout is a table.
+ * -strace: a line for each system call, decoded by the kinds of its arguments and by what strace.def knows beyond them.
+ *
+ *     1234 openat(AT_FDCWD,"/etc/passwd",O_RDONLY|O_CLOEXEC) = 3
+ *     1234 clock_gettime(CLOCK_REALTIME,0x3fffffe7f0) = 0 ({tv_sec=1,tv_nsec=2})
+ *
+ * The call is written when it begins and its result when it ends; where others write between, the line says
+ * <unfinished ...>, and another one goes on with it.
  */
 #include "base/bytes.h"
 #include "base/log.h"
-#include "base/strbuf.h"
 #include "user/host/host.h"
-#include "user/syscall.h"
+#include "user/strace_internal.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { STRING_SHOWN = 64 };
+enum { STRING_SHOWN = 64, BYTES_SHOWN = 32 };
 
-static void append_string(Task *task, uint64_t address, StrBuf *text)
+void strace_pointer(uint64_t address, StrBuf *text)
+{
+    strbuf_printf(text, address ? "0x%" PRIx64 : "NULL", address);
+}
+
+static void append_escaped(const uint8_t *bytes, size_t size, StrBuf *text)
+{
+    static const char named[] = "\n\t\r\"\\", letters[] = "ntr\"\\";
+
+    for (size_t i = 0; i < size; i++) {
+        const char *known = bytes[i] ? strchr(named, bytes[i]) : NULL;
+        if (known) {
+            strbuf_printf(text, "\\%c", letters[known - named]);
+        } else {
+            strbuf_printf(text, isprint(bytes[i]) ? "%c" : "\\%o", bytes[i]);
+        }
+    }
+}
+
+void strace_string(Task *task, uint64_t address, StrBuf *text)
 {
     char string[STRING_SHOWN + 1] = { 0 };
 
     if (!address || memory_read_string(task_memory(task), string, address, STRING_SHOWN) == -EFAULT) {
-        strbuf_printf(text, address ? "0x%" PRIx64 : "NULL", address);
+        strace_pointer(address, text);
         return;
     }
-    strbuf_printf(text, "\"%s\"%s", string, strlen(string) == STRING_SHOWN ? "..." : "");
+    strbuf_append_char(text, '"');
+    append_escaped((const uint8_t *)string, strlen(string), text);
+    strbuf_append(text, strlen(string) == STRING_SHOWN ? "\"..." : "\"");
 }
 
-typedef struct FlagName {
-    uint32_t value;
-    const char *name;
-} FlagName;
-
-/* Linux's numbers for the guests: include/uapi/asm-generic. Each ends with a row without a name. */
-static const FlagName open_flags[] = {
-    { 01, "O_WRONLY" }, { 02, "O_RDWR" }, { 0100, "O_CREAT" }, { 0200, "O_EXCL" }, { 0400, "O_NOCTTY" },
-    { 01000, "O_TRUNC" }, { 02000, "O_APPEND" }, { 04000, "O_NONBLOCK" }, { 040000, "O_DIRECT" },
-    { 0100000, "O_LARGEFILE" }, { 0200000, "O_DIRECTORY" }, { 0400000, "O_NOFOLLOW" }, { 01000000, "O_NOATIME" },
-    { 02000000, "O_CLOEXEC" }, { 04010000, "O_SYNC" }, { 010000000, "O_PATH" }, { 020000000, "O_TMPFILE" }, { 0 },
-};
-static const FlagName at_flags[] = {
-    { 0x100, "AT_SYMLINK_NOFOLLOW" }, { 0x200, "AT_REMOVEDIR" }, { 0x400, "AT_SYMLINK_FOLLOW" },
-    { 0x800, "AT_NO_AUTOMOUNT" }, { 0x1000, "AT_EMPTY_PATH" }, { 0x2000, "AT_STATX_FORCE_SYNC" },
-    { 0x4000, "AT_STATX_DONT_SYNC" }, { 0 },
-};
-static const FlagName prot_flags[] = { { 1, "PROT_READ" }, { 2, "PROT_WRITE" }, { 4, "PROT_EXEC" }, { 0 } };
-static const FlagName map_flags[] = {
-    { 1, "MAP_SHARED" }, { 2, "MAP_PRIVATE" }, { 0x10, "MAP_FIXED" }, { 0x20, "MAP_ANONYMOUS" },
-    { 0x100, "MAP_GROWSDOWN" }, { 0x800, "MAP_DENYWRITE" }, { 0x2000, "MAP_LOCKED" }, { 0x4000, "MAP_NORESERVE" },
-    { 0x8000, "MAP_POPULATE" }, { 0x10000, "MAP_NONBLOCK" }, { 0x20000, "MAP_STACK" }, { 0x40000, "MAP_HUGETLB" },
-    { 0x100000, "MAP_FIXED_NOREPLACE" }, { 0 },
-};
-static const FlagName clone_flags[] = {
-    { 0x100, "CLONE_VM" }, { 0x200, "CLONE_FS" }, { 0x400, "CLONE_FILES" }, { 0x800, "CLONE_SIGHAND" },
-    { 0x1000, "CLONE_PIDFD" }, { 0x2000, "CLONE_PTRACE" }, { 0x4000, "CLONE_VFORK" }, { 0x8000, "CLONE_PARENT" },
-    { 0x10000, "CLONE_THREAD" }, { 0x20000, "CLONE_NEWNS" }, { 0x40000, "CLONE_SYSVSEM" }, { 0x80000, "CLONE_SETTLS" },
-    { 0x100000, "CLONE_PARENT_SETTID" }, { 0x200000, "CLONE_CHILD_CLEARTID" }, { 0x400000, "CLONE_DETACHED" },
-    { 0x1000000, "CLONE_CHILD_SETTID" }, { 0x2000000, "CLONE_NEWCGROUP" }, { 0x4000000, "CLONE_NEWUTS" },
-    { 0x8000000, "CLONE_NEWIPC" }, { 0x10000000, "CLONE_NEWUSER" }, { 0x20000000, "CLONE_NEWPID" },
-    { 0x40000000, "CLONE_NEWNET" }, { 0x80000000, "CLONE_IO" }, { 0 },
-};
-static const FlagName *const flag_tables[FLAGS_COUNT] = {
-    [FLAGS_OPEN] = open_flags, [FLAGS_AT] = at_flags, [FLAGS_PROT] = prot_flags, [FLAGS_MAP] = map_flags,
-    [FLAGS_CLONE] = clone_flags,
-};
-static const char *const no_flags[FLAGS_COUNT] = { [FLAGS_OPEN] = "O_RDONLY", [FLAGS_PROT] = "PROT_NONE" };
-
-/* What has no name follows in hexadecimal: a signal, in clone's. */
-static void append_flags(unsigned table, uint64_t value, StrBuf *text)
+void strace_bytes(Task *task, uint64_t address, uint64_t size, StrBuf *text)
 {
-    bool any = false;
+    uint8_t bytes[BYTES_SHOWN];
+    size_t shown = MIN(size, sizeof bytes);
 
-    for (const FlagName *flag = flag_tables[table]; flag->name; flag++) {
-        if ((value & flag->value) == flag->value) {
-            strbuf_printf(text, "%s%s", any ? "|" : "", flag->name);
-            value &= ~(uint64_t)flag->value;
-            any = true;
-        }
+    if (!address || memory_read(task_memory(task), bytes, address, shown)) {
+        strace_pointer(address, text);
+        return;
     }
-    if (value || !any) {
-        strbuf_append(text, any ? "|" : "");
-        if (!value && no_flags[table]) {
-            strbuf_append(text, no_flags[table]);
-        } else {
-            strbuf_printf(text, value ? "0x%" PRIx64 : "0", value);
-        }
-    }
-}
-
-static void append_signal(uint64_t number, StrBuf *text)
-{
-    const char *name = sigabbrev_np((int)number);
-
-    if (name) {
-        strbuf_printf(text, "SIG%s", name);
-    } else {
-        strbuf_printf(text, "%" PRId64, (int64_t)number);
-    }
+    strbuf_append_char(text, '"');
+    append_escaped(bytes, shown, text);
+    strbuf_append(text, size > shown ? "\"..." : "\"");
 }
 
 static void append_field(const uint8_t *bytes, const LayoutField *field, StrBuf *text)
 {
     uint64_t value = load_le(bytes + field->guest_offset, field->guest_size);
 
-    if (field->is_signed) {
+    if (!strcmp(field->name, "st_mode")) {
+        strbuf_printf(text, "%s=0%" PRIo64, field->name, value);
+    } else if (field->is_signed) {
         strbuf_printf(text, "%s=%" PRId64, field->name, sign_extend(value, field->guest_size * 8));
     } else {
         strbuf_printf(text, "%s=%" PRIu64, field->name, value);
@@ -111,38 +81,65 @@ static void append_field(const uint8_t *bytes, const LayoutField *field, StrBuf 
 }
 
 /* Times are the same everywhere, and so have no table. */
+static void append_times(const uint8_t *bytes, unsigned count, StrBuf *text)
+{
+    for (unsigned i = 0; i < count; i++) {
+        strbuf_printf(text, "%s{tv_sec=%" PRId64 ",tv_nsec=%" PRId64 "}", i ? "," : "", (int64_t)load_le64(bytes + 16 * i),
+                      (int64_t)load_le64(bytes + 16 * i + 8));
+    }
+}
+
 static void append_struct(Task *task, unsigned id, uint64_t address, StrBuf *text)
 {
     const Layout *layout = &task_abi(task)->layouts[id];
-    bool is_time = id == LAYOUT_TIMESPEC;
     uint8_t bytes[LAYOUT_MAXIMUM];
 
-    if (!address || (!layout->field_count && !is_time) || layout->guest_size > sizeof bytes ||
+    if (!address || layout->guest_size > sizeof bytes ||
         memory_read(task_memory(task), bytes, address, layout->guest_size)) {
-        strbuf_printf(text, address ? "0x%" PRIx64 : "NULL", address);
+        strace_pointer(address, text);
         return;
     }
-    if (is_time) {
-        strbuf_printf(text, "{tv_sec=%" PRId64 ",tv_nsec=%" PRId64 "}", (int64_t)load_le64(bytes),
-                      (int64_t)load_le64(bytes + 8));
-        return;
+    if (id == LAYOUT_TIMESPEC || id == LAYOUT_ITIMERSPEC) {
+        append_times(bytes, id == LAYOUT_TIMESPEC ? 1 : 2, text);
+    } else if (!layout->field_count && (layout->guest_size == 4 || layout->guest_size == 8)) {
+        strbuf_printf(text, "[%" PRId64 "]", sign_extend(load_le(bytes, layout->guest_size), layout->guest_size * 8u));
+    } else if (!layout->field_count) {
+        strace_pointer(address, text);
+    } else {
+        strbuf_append(text, "{");
+        for (unsigned i = 0; i < layout->field_count; i++) {
+            strbuf_append(text, i ? "," : "");
+            append_field(bytes, &layout->fields[i], text);
+        }
+        strbuf_append(text, "}");
     }
-    strbuf_append(text, "{");
-    for (unsigned i = 0; i < layout->field_count; i++) {
-        strbuf_append(text, i ? "," : "");
-        append_field(bytes, &layout->fields[i], text);
-    }
-    strbuf_append(text, "}");
 }
 
-static void append_argument(Task *task, const Argument *argument, uint64_t value, StrBuf *text)
+static void append_sigset(Task *task, uint64_t address, StrBuf *text)
 {
+    uint64_t set;
+
+    if (!address || memory_read(task_memory(task), &set, address, sizeof set)) {
+        strace_pointer(address, text);
+    } else {
+        strace_signals(set, text);
+    }
+}
+
+static void append_argument(Task *task, const Syscall *row, const uint64_t *arguments, unsigned i, StrBuf *text)
+{
+    const Argument *argument = &row->arguments[i];
+    uint64_t value = arguments[i];
+
     switch (argument->kind) {
     case ARGUMENT_FLAGS:
-        append_flags(argument->detail, value, text);
+        strace_flags((NameSet)argument->detail, value, text);
         break;
     case ARGUMENT_SIGNAL:
-        append_signal(value, text);
+        strace_signal(value, text);
+        break;
+    case ARGUMENT_SIGSET_IN:
+        append_sigset(task, value, text);
         break;
     case ARGUMENT_IN:
     case ARGUMENT_INOUT:
@@ -169,51 +166,108 @@ static void append_argument(Task *task, const Argument *argument, uint64_t value
         break;
     case ARGUMENT_PATH:
     case ARGUMENT_STRING:
-        append_string(task, value, text);
+        strace_string(task, value, text);
         break;
-    default:
+    case ARGUMENT_BYTES_IN:
+        strace_bytes(task, value, arguments[argument->detail], text);
+        break;
+    case ARGUMENT_HEX:
         strbuf_printf(text, value ? "0x%" PRIx64 : "0", value);
         break;
+    default:
+        strace_pointer(value, text);
+        break;
     }
+}
+
+/* Calls that do not come back, or not to where they began: their lines end at once. */
+static bool ends_at_once(const Syscall *row)
+{
+    static const uint16_t calls[] = { SYSCALL_exit, SYSCALL_exit_group, SYSCALL_execve, SYSCALL_execveat,
+                                      SYSCALL_rt_sigreturn };
+
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+        if (row == &syscall_table[calls[i]]) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void strace_enter(Task *task, const Syscall *row, const uint64_t *arguments)
 {
     AUTO_STRBUF(text);
+    bool at_once = ends_at_once(row);
+    int owner = atomic_exchange(&task->process->strace_owner, at_once ? 0 : task->tid);
 
+    strbuf_printf(&text, "%s%d %s(", owner ? " <unfinished ...>\n" : "", task->tid, row->name);
     for (unsigned i = 0; i < SYSCALL_ARGUMENTS && row->arguments[i].kind; i++) {
+        const StraceHint *hint = strace_find_hint(row, i, false);
         strbuf_append(&text, i ? "," : "");
-        append_argument(task, &row->arguments[i], arguments[i], &text);
+        if (hint) {
+            strace_hint(task, hint, arguments, i, 0, &text);
+        } else {
+            append_argument(task, row, arguments, i, &text);
+        }
     }
-    log_write(task->process->log, "%d %s(%s)\n", getpid(), row->name, strbuf_text(&text));
+    strbuf_append(&text, at_once ? ") = ?\n" : ")");
+    log_write(task->process->log, "%s", strbuf_text(&text));
 }
 
-/* What a call that went well wrote, where it can be told. */
-static void strace_results(Task *task, const Syscall *row, const uint64_t *arguments, int64_t result)
+/* What an argument's memory holds after a call that went well; nothing where it is not told. */
+static void append_result(Task *task, const Syscall *row, const uint64_t *arguments, unsigned i, int64_t result,
+                          StrBuf *text)
 {
-    for (unsigned i = 0; i < SYSCALL_ARGUMENTS && result >= 0; i++) {
-        const Argument *argument = &row->arguments[i];
-        bool known = argument->kind == ARGUMENT_OUT && (argument->detail == LAYOUT_TIMESPEC ||
-                                                        task_abi(task)->layouts[argument->detail].field_count);
-        if (known && arguments[i]) {
-            AUTO_STRBUF(text);
-            append_struct(task, argument->detail, arguments[i], &text);
-            log_write(task->process->log, "%d   %s: %s\n", getpid(), row->name, strbuf_text(&text));
+    const Argument *argument = &row->arguments[i];
+    const StraceHint *hint = strace_find_hint(row, i, true);
+
+    if (!arguments[i]) {
+        return;
+    }
+    if (hint) {
+        strace_hint(task, hint, arguments, i, result, text);
+    } else if (argument->kind == ARGUMENT_BYTES_OUT && result > 0) {
+        strace_bytes(task, arguments[i], (uint64_t)result, text);
+    } else if (argument->kind == ARGUMENT_OUT || argument->kind == ARGUMENT_INOUT) {
+        append_struct(task, argument->detail, arguments[i], text);
+    }
+}
+
+static void append_results(Task *task, const Syscall *row, const uint64_t *arguments, int64_t result, StrBuf *text)
+{
+    AUTO_STRBUF(all);
+
+    for (unsigned i = 0; i < SYSCALL_ARGUMENTS; i++) {
+        AUTO_STRBUF(one);
+        append_result(task, row, arguments, i, result, &one);
+        if (one.length) {
+            strbuf_append(&all, all.length ? "," : "");
+            strbuf_append(&all, strbuf_text(&one));
         }
+    }
+    if (all.length) {
+        strbuf_printf(text, " (%s)", strbuf_text(&all));
     }
 }
 
 void strace_leave(Task *task, const Syscall *row, const uint64_t *arguments, int64_t result)
 {
-    if (result == -USER_RESTART || result == SYSCALL_NO_RESULT) {
+    AUTO_STRBUF(text);
+
+    if (result == SYSCALL_NO_RESULT) {
         return;
     }
-    strace_results(task, row, arguments, result);
-    if (result < 0 && result > -4096) {
-        log_write(task->process->log, "%d %s = -1 errno=%d (%s)\n", getpid(), row->name, (int)-result,
-                  strerror((int)-result));
-    } else {
-        log_write(task->process->log, row->result == RESULT_HEX ? "%d %s = 0x%" PRIx64 "\n" : "%d %s = %" PRId64 "\n",
-                  getpid(), row->name, result);
+    int owner = atomic_exchange(&task->process->strace_owner, 0);
+    if (owner != task->tid) {
+        strbuf_printf(&text, "%s%d <... %s resumed>", owner ? " <unfinished ...>\n" : "", task->tid, row->name);
     }
+    if (result == -USER_RESTART) {
+        strbuf_append(&text, " = ? (to be restarted)");
+    } else if (result < 0 && result > -4096) {
+        strbuf_printf(&text, " = -1 errno=%d (%s)", (int)-result, strerror((int)-result));
+    } else {
+        strbuf_printf(&text, row->result == RESULT_HEX ? " = 0x%" PRIx64 : " = %" PRId64, result);
+        append_results(task, row, arguments, result, &text);
+    }
+    log_write(task->process->log, "%s\n", strbuf_text(&text));
 }

@@ -13,30 +13,143 @@ import sys
 import tempfile
 
 SOURCE = r"""
+#define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-int main(void)
+static void handler(int signal) { }
+static volatile int reads;
+static void *thread(void *ends)
+{
+    while (!reads) {
+        usleep(1000);
+    }
+    for (int i = 0; i < 50; i++) { /* until the other has surely begun to wait */
+        usleep(10000);
+    }
+    write(((int *)ends)[1], "x", 1);
+    return ends;
+}
+int main(int argc, char **argv)
 {
     struct timespec time = { 0, 1000 };
     struct stat status;
+    if (argc > 1) {
+        return 0;
+    }
     open("/nowhere/at/all", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     signal(SIGUSR1, SIG_IGN);
     kill(getpid(), SIGUSR1);
     nanosleep(&time, NULL);
     fstat(0, &status);
+    struct sockaddr_in address = { AF_INET, htons(1), { htonl(0x7f000001) } };
+    struct sockaddr_un path = { AF_UNIX, "/nowhere" };
+    int one = 1, socket_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), ends[2];
+    socklen_t length = 4;
+    connect(socket_fd, (void *)&address, sizeof address);
+    connect(socket_fd, (void *)&path, sizeof path);
+    setsockopt(socket_fd, SOL_SOCKET, SO_REUSEADDR, &one, 4);
+    getsockopt(socket_fd, SOL_SOCKET, SO_TYPE, &one, &length);
+    pipe2(ends, O_CLOEXEC);
+    char bytes[16];
+    write(ends[1], "a\n\"b", 4);
+    read(ends[0], bytes, sizeof bytes);
+    struct iovec vector[2] = { { "xx", 2 }, { "yyy", 3 } };
+    struct msghdr message = { .msg_iov = vector, .msg_iovlen = 2 };
+    writev(ends[1], vector, 2);
+    sendmsg(ends[0], &message, MSG_NOSIGNAL);
+    struct pollfd polled = { ends[0], POLLIN, 0 };
+    poll(&polled, 1, 0);
+    struct epoll_event event = { EPOLLIN, { .u64 = 5 } };
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event);
+    epoll_wait(epoll, &event, 1, 0);
+    fd_set set;
+    FD_ZERO(&set);
+    FD_SET(ends[0], &set);
+    select(ends[0] + 1, &set, NULL, NULL, NULL);
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    struct itimerval timer = { { 0, 0 }, { 500, 0 } };
+    setitimer(ITIMER_REAL, &timer, NULL);
+    struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
+    sigaction(SIGUSR2, &action, NULL);
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGINT);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    raise(SIGUSR2);
+    struct utsname name;
+    uname(&name);
+    ioctl(ends[0], FIONREAD, &one);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[0], F_SETFL, 0);
+    lseek(ends[0], 0, SEEK_END);
+    access("/tmp", R_OK | X_OK);
+    prctl(PR_SET_NAME, "abc");
+    renameat2(AT_FDCWD, "/nowhere/a", AT_FDCWD, "/b", RENAME_NOREPLACE);
+    struct sembuf take = { 0, -1, IPC_NOWAIT };
+    semop(-1, &take, 1);
+    pthread_t other;
+    pthread_create(&other, NULL, thread, ends);
+    read(ends[0], bytes, sizeof bytes); /* what writev wrote */
+    reads = 1;
+    read(ends[0], bytes, sizeof bytes);
+    pthread_join(other, NULL);
+    if (!fork()) {
+        execv(argv[0], (char *[]){ argv[0], "again", NULL });
+    }
+    wait(&one);
     return 0;
 }
 """
 WANTED = [
-    r'openat\(AT_FDCWD,"/nowhere/at/all",O_RDWR\|O_CREAT\|O_CLOEXEC,0640\)', r'openat = -1 errno=2 \(No such file',
-    r'mmap\(0,4096,PROT_READ\|PROT_WRITE,MAP_PRIVATE\|MAP_ANONYMOUS,-1,0\)', r'mmap = 0x[0-9a-f]+',
-    r'rt_sigaction\(SIGUSR1,', r'kill\(\d+,SIGUSR1\)', r'\{tv_sec=0,tv_nsec=1000\}', r'\{st_dev=\d+,st_ino=\d+,st_mode=',
-    r'exit_group\(0\)',
+    r'openat\(AT_FDCWD,"/nowhere/at/all",O_RDWR\|O_CREAT\|O_CLOEXEC,0640\) = -1 errno=2 \(No such file or directory\)\n',
+    r'mmap\(NULL,4096,PROT_READ\|PROT_WRITE,MAP_PRIVATE\|MAP_ANONYMOUS,-1,0\) = 0x[0-9a-f]+\n',
+    r'rt_sigaction\(SIGUSR1,\{sa_handler=SIG_IGN,sa_flags=SA_RESTART,sa_mask=\[SIGUSR1\]\},0x\w+,8\) = 0 '
+    r'\(\{sa_handler=SIG_DFL,sa_flags=0,sa_mask=\[\]\}\)',
+    r'kill\(\d+,SIGUSR1\) = 0', r'clock_nanosleep\(CLOCK_REALTIME,0,\{tv_sec=0,tv_nsec=1000\},NULL\) = 0',
+    r' = 0 \(\{st_dev=\d+,st_ino=\d+,st_mode=0\d+,', r'socket\(PF_INET,SOCK_STREAM\|SOCK_NONBLOCK,0\) = \d',
+    r'connect\(\d,\{sa_family=AF_INET,sin_port=htons\(1\),sin_addr=inet_addr\("127.0.0.1"\)\},16\) = -1',
+    r'connect\(\d,\{sa_family=AF_UNIX,sun_path="/nowhere"\},110\) = -1',
+    r'setsockopt\(\d,SOL_SOCKET,SO_REUSEADDR,\{1\},4\) = 0', r'getsockopt\(\d,SOL_SOCKET,SO_TYPE,0x\w+,0x\w+\) = 0 \(\{1\}\)',
+    r'pipe2\(0x\w+,O_RDONLY\|O_CLOEXEC\) = 0 \(\{\d,\d\}\)', r'write\(\d,"a\\n\\"b",4\) = 4',
+    r'read\(\d,0x\w+,16\) = 4 \("a\\n\\"b"\)', r'writev\(\d,\[\{iov_base="xx",iov_len=2\},\{iov_base="yyy",iov_len=3\}\],2\) = 5',
+    r'sendmsg\(\d,\{msg_name=NULL,msg_iov=\[\{iov_base="xx",.*\},MSG_NOSIGNAL\) = -1 errno=88',
+    r'ppoll\(\[\{fd=\d,events=POLLIN\}\],1,\{tv_sec=0,tv_nsec=0\},NULL,0\) = 1 \(\[\{fd=\d,events=POLLIN,revents=POLLIN\}\]',
+    r'epoll_create1\(EPOLL_CLOEXEC\)', r'epoll_ctl\(\d,EPOLL_CTL_ADD,\d,\{events=1,data.u64=5\}\) = 0',
+    r'epoll_pwait\(\d,0x\w+,1,0,NULL,8\) = 1 \(\[\{events=POLLIN,data=0x5\}\]\)',
+    r'pselect6\(\d+,\[\d+\],NULL,NULL,NULL,NULL\) = 1 \(\[\d+\]\)', r'prlimit64\(0,RLIMIT_NOFILE,NULL,0x\w+\) = 0 \(\{\w+,\w+\}\)',
+    r'setitimer\(ITIMER_REAL,\{0,0,500,0\},NULL\) = 0', r'rt_sigprocmask\(SIG_BLOCK,\[SIGINT\],NULL,8\) = 0',
+    r'rt_sigreturn\(\) = \?\n', r'uname\(0x\w+\) = 0 \(\{"Linux",', r'ioctl\(\d,FIONREAD,0x\w+\) = 0 \(\{5\}\)',
+    r'fcntl\(\d,F_SETFL,O_RDONLY\|O_NONBLOCK\) = 0', r'fcntl\(\d,F_SETFD,FD_CLOEXEC\) = 0',
+    r'lseek\(\d,0,SEEK_END\) = -1 errno=29', r'faccessat\(AT_FDCWD,"/tmp",R_OK\|X_OK\) = 0', r'prctl\(PR_SET_NAME,',
+    r'renameat2\(AT_FDCWD,"/nowhere/a",AT_FDCWD,"/b",RENAME_NOREPLACE\) = -1',
+    r'semtimedop\(-1,\[\{sem_num=0,sem_op=-1,sem_flg=IPC_NOWAIT\}\],1,NULL\) = -1',
+    r'clone\(CLONE_VM\|CLONE_FS\|', r'<unfinished \.\.\.>\n', r'<\.\.\. read resumed> = ', r'clone\(.*SIGCHLD',
+    r'execve\("\./program",\["\./program","again"\],0x\w+ /\* \d+ variables \*/\) = \?\n',
+    r'\(\[WIFEXITED,WEXITSTATUS=0\]\)', r'exit_group\(0\) = \?\n',
 ]
 
 
@@ -47,7 +160,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, 'program.c'), 'w', encoding='utf-8') as file:
             file.write(SOURCE)
-        subprocess.run([compiler, '-static', 'program.c', '-o', 'program'], cwd=folder, check=True)
+        subprocess.run([compiler, '-static', '-w', '-pthread', 'program.c', '-o', 'program'], cwd=folder, check=True)
         done = subprocess.run([emulator, '-strace', './program'], cwd=folder, check=True, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     text = done.stdout.decode()

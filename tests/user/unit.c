@@ -222,7 +222,7 @@ static void test_requests(void)
 /* Structs of any shape come back as they were. */
 static void test_formats(void)
 {
-    static const char kinds[] = "bhiIlLqpa";
+    static const char kinds[] = "bhiIlLqQpa";
 
     for (unsigned round = 0; round < 2000; round++) {
         GString *format = g_string_new(NULL);
