@@ -13,16 +13,19 @@ extern const char user_copy_begin[], user_copy_end[], user_copy_out[];
 extern const char user_syscall_begin[], user_syscall_call[], user_syscall_out[];
 void user_restore(void);
 
+/* Found from other parts of the program too, as link-time optimisation cuts it. */
+#define LABEL(name) ".globl " name "\n.hidden " name "\n" name ":\n"
+
 __asm__(".text\n"
         ".p2align 4\n"
         ".globl user_copy\n"
         ".type user_copy, @function\n"
         "user_copy:\n"
         "    mov %rdx, %rcx\n"
-        "user_copy_begin:\n"
+        LABEL("user_copy_begin")
         "    rep movsb\n"
-        "user_copy_end:\n"
-        "user_copy_out:\n"
+        LABEL("user_copy_end")
+        LABEL("user_copy_out")
         "    mov %rcx, %rax\n"
         "    ret\n"
         ".size user_copy, . - user_copy\n"
@@ -42,14 +45,14 @@ __asm__(".text\n"
         "    mov 24(%r11), %r10\n"
         "    mov 32(%r11), %r8\n"
         "    mov 40(%r11), %r9\n"
-        "user_syscall_begin:\n"
+        LABEL("user_syscall_begin")
         "    cmpl $0, (%rbx)\n"
         "    jne user_syscall_out\n"
-        "user_syscall_call:\n"
+        LABEL("user_syscall_call")
         "    syscall\n"
         "    pop %rbx\n"
         "    ret\n"
-        "user_syscall_out:\n"
+        LABEL("user_syscall_out")
         "    mov $-512, %rax\n"
         "    pop %rbx\n"
         "    ret\n"
