@@ -19,22 +19,36 @@ static void copy(Compiler *c, unsigned size, unsigned dst, unsigned from)
     }
 }
 
+/* The same, from wherever. */
+static void bring(Compiler *c, unsigned size, unsigned dst, X64Operand from)
+{
+    if (from.memory) {
+        x64_rm(&c->code, X64_MOV_RM, size, dst, from);
+    } else {
+        copy(c, size, dst, from.base);
+    }
+}
+
 /* add, or, and, sub, xor */
 
 static void alu_immediate(Compiler *c, const IrInst *inst, X64Alu alu, int64_t immediate)
 {
-    unsigned size = size_of(inst), a = use_register(c, inst->a);
+    unsigned size = size_of(inst);
+    bool adds = alu == X64_ADD || (alu == X64_SUB && immediate != INT32_MIN);
+    X64Operand a = use_operand(c, inst->a);
 
     release_operands(c);
     unsigned dst = define_register(c, 0);
-    if (dst != a && (alu == X64_ADD || (alu == X64_SUB && immediate != INT32_MIN))) {
-        x64_rm(&c->code, X64_LEA, size, dst, x64_memory(a, alu == X64_ADD ? immediate : -immediate));
+    if (!a.memory && dst != a.base && adds) {
+        x64_rm(&c->code, X64_LEA, size, dst, x64_memory(a.base, alu == X64_ADD ? immediate : -immediate));
     } else {
-        copy(c, size, dst, a);
+        bring(c, size, dst, a);
         x64_alu_immediate(&c->code, alu, size, x64_register(dst), immediate);
     }
     bind_result(c, dst, true);
 }
+
+static bool is_in_register(Compiler *c, IrRef ref) { return value_of(c, ref)->where < HOST_REGISTERS; }
 
 static void lower_alu(Compiler *c, const IrInst *inst, X64Alu alu)
 {
@@ -51,6 +65,11 @@ static void lower_alu(Compiler *c, const IrInst *inst, X64Alu alu)
         const IrInst swapped = { .op = inst->op, .type = inst->type, .a = inst->b, .b = inst->a };
         alu_immediate(c, &swapped, alu, immediate);
         return;
+    }
+    if (alu != X64_SUB && !is_in_register(c, first) && is_in_register(c, second)) { /* the other may stay in memory */
+        IrRef other = first;
+        first = second;
+        second = other;
     }
     unsigned a = use_register(c, first);
     X64Operand b = use_operand(c, second);
@@ -94,11 +113,12 @@ static void lower_andn(Compiler *c, const IrInst *inst)
 
 static void lower_unary(Compiler *c, const IrInst *inst, X64Op op)
 {
-    unsigned size = size_of(inst), a = use_register(c, inst->a);
+    unsigned size = size_of(inst);
+    X64Operand a = use_operand(c, inst->a);
 
     release_operands(c);
     unsigned dst = define_register(c, 0);
-    copy(c, size, dst, a);
+    bring(c, size, dst, a);
     x64_r(&c->code, op, size, dst, 0);
     bind_result(c, dst, true);
 }
@@ -118,14 +138,14 @@ static void lower_mul(Compiler *c, const IrInst *inst)
         bind_result(c, dst, true);
         return;
     }
-    unsigned b = use_register(c, inst->b);
+    X64Operand b = use_operand(c, inst->b);
     release_operands(c);
     unsigned dst = define_register(c, 0);
-    if (dst == b) {
+    if (!b.memory && dst == b.base) {
         x64_rr(&c->code, X64_IMUL_RM, size, dst, a);
     } else {
         copy(c, size, dst, a);
-        x64_rr(&c->code, X64_IMUL_RM, size, dst, b);
+        x64_rm(&c->code, X64_IMUL_RM, size, dst, b);
     }
     bind_result(c, dst, true);
 }
@@ -134,15 +154,16 @@ static void lower_mul(Compiler *c, const IrInst *inst)
 
 static void shift_immediate(Compiler *c, const IrInst *inst, X64Op op, uint64_t amount)
 {
-    unsigned size = size_of(inst), a = use_register(c, inst->a);
+    unsigned size = size_of(inst);
+    X64Operand a = use_operand(c, inst->a);
 
     amount &= size * 8 - 1;
     release_operands(c);
     unsigned dst = define_register(c, 0);
-    copy(c, size, dst, a);
+    bring(c, size, dst, a);
     if (amount) {
         x64_r(&c->code, op, size, dst, (int64_t)amount);
-    } else if (size == 4 && dst == a) {
+    } else if (size == 4 && !a.memory && dst == a.base) {
         x64_rr(&c->code, X64_MOV_RM, 4, dst, dst);
     }
     bind_result(c, dst, true);
@@ -196,11 +217,12 @@ static void lower_sar(Compiler *c, const IrInst *inst)
 /* To the right, by a constant. */
 static void rotate_immediate(Compiler *c, const IrInst *inst, uint64_t amount)
 {
-    unsigned size = size_of(inst), a = use_register(c, inst->a);
+    unsigned size = size_of(inst);
+    X64Operand a = use_operand(c, inst->a);
 
     release_operands(c);
     unsigned dst = define_register(c, 0);
-    x64_encode(&c->code, X64_RORX, size, dst, 0, x64_register(a), (int64_t)(amount & (size * 8 - 1)));
+    x64_encode(&c->code, X64_RORX, size, dst, 0, a, (int64_t)(amount & (size * 8 - 1)));
     bind_result(c, dst, true);
 }
 
@@ -319,10 +341,15 @@ static X64Condition host_condition(unsigned condition)
 
 X64Condition lower_compare(Compiler *c, const IrInst *cmp)
 {
-    unsigned condition = cmp->aux & 0xff, size = operand_size((IrType)(cmp->aux >> 8)), a = use_register(c, cmp->a);
+    unsigned condition = cmp->aux & 0xff, size = operand_size((IrType)(cmp->aux >> 8));
     bool test = condition == IR_TEST_EQ || condition == IR_TEST_NE;
     int64_t immediate;
 
+    if (!test && !is_in_register(c, cmp->a) && use_immediate(c, cmp->b, &immediate)) {
+        x64_alu_immediate(&c->code, X64_CMP, size, use_operand(c, cmp->a), immediate);
+        return host_condition(condition);
+    }
+    unsigned a = use_register(c, cmp->a);
     if (use_immediate(c, cmp->b, &immediate)) {
         if (test) {
             x64_r(&c->code, X64_TEST_MI, size, a, immediate);

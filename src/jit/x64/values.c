@@ -471,6 +471,18 @@ static unsigned wanted_register(const Compiler *c, IrRef *at)
     return reg < HOST_REGISTERS && fits ? reg : X64_NO_REGISTER;
 }
 
+/* Of temporaries those that operands of this instruction have left: the result need not be moved there. */
+static uint64_t free_operands(Compiler *c)
+{
+    uint64_t found = 0;
+
+    for (uint64_t left = TEMPORARIES & c->read & ~c->locked; left; left &= left - 1) {
+        unsigned reg = (unsigned)__builtin_ctzll(left);
+        found |= c->host[reg].owner ? 0 : BIT(reg);
+    }
+    return found;
+}
+
 unsigned define_register(Compiler *c, uint64_t avoid)
 {
     IrRef at;
@@ -482,7 +494,14 @@ unsigned define_register(Compiler *c, uint64_t avoid)
         return wanted;
     }
     c->locked |= avoid & (TEMPORARIES | FLOAT_TEMPORARIES);
-    return allocate(c, floating ? FLOAT_TEMPORARIES : TEMPORARIES);
+    if (floating) {
+        return allocate(c, FLOAT_TEMPORARIES);
+    }
+    if (inst_of(c, c->now)[1].op == IR_OP_goto_value && !c->host[RAX].owner && !(c->locked & BIT(RAX))) {
+        return allocate(c, BIT(RAX)); /* where that takes it */
+    }
+    uint64_t left = free_operands(c);
+    return allocate(c, left ? left : TEMPORARIES);
 }
 
 void bind_result(Compiler *c, unsigned reg, bool extended)
