@@ -54,6 +54,8 @@ bool disk_add_node(Object *root, Files *files, Loop *loop, Json *options, Error 
 bool disk_remove_node(Object *root, const char *name, Error **error);
 /* The nodes of the machine; NULL where nothing has been opened yet. */
 BlockGraph *disk_graph(Object *root);
+/* The same, made where there is none; NULL with an error. */
+BlockGraph *disk_make_graph(Object *root, Files *files, Loop *loop, Error **error);
 /* Waits for its requests and takes it out of the tree. */
 void disk_close(Disk *disk);
 const char *disk_id(const Disk *disk);

@@ -77,6 +77,12 @@ BlockGraph *disk_graph(Object *root)
     return host ? host->graph : NULL;
 }
 
+BlockGraph *disk_make_graph(Object *root, Files *files, Loop *loop, Error **error)
+{
+    BlockHost *host = make_host(root, files, loop, error);
+    return host ? host->graph : NULL;
+}
+
 bool disk_add_node(Object *root, Files *files, Loop *loop, Json *options, Error **error)
 {
     BlockHost *host = make_host(root, files, loop, error);

@@ -1,5 +1,5 @@
-/* A connected socket that does not block, plain or by TLS. It knows nothing of loops: what cannot go on says for what it
- * waits. */
+/* A connected socket that does not block, plain or by TLS. It knows nothing of loops: what cannot go on says for what
+ * it waits. */
 #pragma once
 
 #include "crypto/tls.h"

@@ -28,7 +28,7 @@ bool authz_check(Object *objects, const char *id, const char *identity, Error **
         return error_set(error, "Object with id '%s' is no authorization object", id);
     }
     return ((const AuthzClass *)object->class)->is_allowed(object, identity, &allowed, error) &&
-           (allowed || error_set(error, "TLS authz check for '%s' is denied", identity));
+           (allowed || error_set(error, "TLS x509 authz check for %s is denied", identity));
 }
 
 const AuthzClass authz_class = {

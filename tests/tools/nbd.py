@@ -347,7 +347,8 @@ class NbdTest(unittest.TestCase):
         with open(copy, 'rb') as mine, open(self.image, 'rb') as theirs:
             self.assertEqual(mine.read(), theirs.read())
         self.assertIn(
-            f" export: 'name'\n  size:  {SIZE}\n  flags: 0x1ded ( flush fua trim zeroes df multi cache fast-zero block-status-payload )\n"
+            f" export: 'name'\n  size:  {SIZE}\n  flags: 0x1ded "
+            '( flush fua trim zeroes df multi cache fast-zero block-status-payload )\n'
             '  min block: 1\n  opt block: 4096\n  max block: 33554432\n  transaction size: 64-bit\n'
             '  available meta contexts: 1\n   base:allocation\n', run('qemu-nbd', '-L', '-k', self.path))
 

@@ -57,28 +57,23 @@ static bool read_reply(const Handshake *shake, uint32_t option, Reply *reply)
     return true;
 }
 
-/* What the server says of its refusal, as a line of advice. */
-static bool refused(const Handshake *shake, const Reply *reply, const char *format, ...) PRINTF(3, 4);
-static bool refused(const Handshake *shake, const Reply *reply, const char *format, ...)
+/* `message`, and what the server says of its refusal as advice. */
+static bool refused(const Handshake *shake, const Reply *reply, const char *message, const char *advice)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    AUTO_FREE char *text = string_vformat(format, arguments);
-    va_end(arguments);
     NbdData data = reply->data;
     AUTO_FREE char *words = data.left ? nbd_take_text(&data, data.left) : NULL;
-    error_set(shake->error, "%s", text);
-    if (words) {
-        error_add_hint(shake->error, "server reported: %s\n", words);
+    error_set(shake->error, "%s", message);
+    if (words || *advice) {
+        error_add_hint(shake->error, "%s%s%s%s", advice, words ? "server reported: " : "", words ? words : "",
+                       words ? "\n" : "");
     }
     return false;
 }
 
 static bool needs_tls(const Handshake *shake, const Reply *reply, uint32_t option, const char *name)
 {
-    refused(shake, reply, "TLS negotiation required before option %u (%s)", option, name);
-    error_add_hint(shake->error, "Did you forget a valid tls-creds?\n");
-    return false;
+    AUTO_FREE char *message = string_format("TLS negotiation required before option %u (%s)", option, name);
+    return refused(shake, reply, message, "Did you forget a valid tls-creds?\n");
 }
 
 /* Of an option without data that is agreed to or not. */
@@ -105,7 +100,7 @@ static bool start_tls(const Handshake *shake)
     if (!send_option(shake, NBD_OPT_STARTTLS, NULL) || !read_reply(shake, NBD_OPT_STARTTLS, &reply)) {
         return false;
     }
-    bool agreed = reply.type == NBD_REP_ACK || refused(shake, &reply, "The NBD server refuses TLS");
+    bool agreed = reply.type == NBD_REP_ACK || refused(shake, &reply, "The NBD server refuses TLS", "");
     free(reply.bytes);
     return agreed && nbd_channel_start_tls(shake->channel, &options, shake->error);
 }
@@ -220,7 +215,7 @@ static bool go(const Handshake *shake, bool *done)
         } else if (ok && reply.type != (NBD_REP_ERROR | NBD_ERR_UNSUP)) {
             ok = reply.type == (NBD_REP_ERROR | NBD_ERR_TLS_REQD)
                      ? needs_tls(shake, &reply, NBD_OPT_GO, "go")
-                     : refused(shake, &reply, "Requested export not available");
+                     : refused(shake, &reply, "Requested export not available", "");
         }
         free(reply.bytes);
     }
@@ -303,7 +298,7 @@ static bool check(const Handshake *shake)
         shake->session->flags = 0;
     }
     return session->minimum_block == 0 || session->size % session->minimum_block == 0 ||
-           error_set(shake->error, "The NBD server's export of %" PRIu64 " bytes is no multiple of its block of %" PRIu32,
+           error_set(shake->error, "The NBD server's export of %" PRIu64 " bytes is not made of blocks of %" PRIu32,
                      session->size, session->minimum_block);
 }
 
@@ -356,7 +351,7 @@ static bool each_reply(const Handshake *shake, uint32_t option, uint32_t type, b
         ended = ok && (reply.type == NBD_REP_ACK || reply.type & NBD_REP_ERROR);
         *refusal = ok && reply.type & NBD_REP_ERROR;
         if (*refusal && option == NBD_OPT_LIST) {
-            ok = refused(shake, &reply, "The NBD server does not list its exports");
+            ok = refused(shake, &reply, "The NBD server does not list its exports", "");
         } else if (ok && !ended) {
             ok = (i < REPLIES && reply.type == type) ||
                  error_set(shake->error, "The NBD server's reply to option %u is none", option);

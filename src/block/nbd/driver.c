@@ -103,7 +103,7 @@ static void set_limits(BlockNode *node)
 {
     NbdDisk *disk = node->state;
     const NbdSession *session = &disk->remote.session;
-    uint32_t maximum = session->maximum_block ? MIN(session->maximum_block, (uint32_t)NBD_MAXIMUM_PAYLOAD) : NBD_MAXIMUM_PAYLOAD;
+    uint32_t limit = NBD_MAXIMUM_PAYLOAD, maximum = session->maximum_block ? MIN(session->maximum_block, limit) : limit;
     uint32_t guess = session->size % BLOCK_SECTOR ? 1 : BLOCK_SECTOR;
     node->limits.alignment = session->minimum_block ? session->minimum_block : guess;
     node->limits.write_flags = session->flags & NBD_SEND_FUA ? BLOCK_FUA : 0;
@@ -203,9 +203,10 @@ static int over_range(BlockNode *node, unsigned command, unsigned flags, uint64_
 {
     const NbdDisk *disk = node->state;
     uint64_t length = there(disk, offset, bytes);
+    bool is_long = disk->remote.session.mode == NBD_EXTENDED;
     int error = 0;
     for (uint64_t done = 0; !error && done < length;) {
-        uint64_t piece = disk->remote.session.mode == NBD_EXTENDED ? length - done : MIN(length - done, MAXIMUM_SHORT_LENGTH);
+        uint64_t piece = is_long ? length - done : MIN(length - done, MAXIMUM_SHORT_LENGTH);
         error = perform(node, command, flags, offset + done, piece, (BlockVectors){ 0 });
         done += piece;
     }

@@ -5,6 +5,7 @@
 #include "block/nbd/server_internal.h"
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "block/bitmap.h"
@@ -112,7 +113,12 @@ static Next start_tls(Option *option)
     }
     TlsOptions tls = { .credentials = server->tls, .objects = server->objects, .authorization = server->authorization };
     client->has_tls = true;
-    return acknowledge(option) == GOES_ON && nbd_channel_start_tls(&client->channel, &tls, NULL) ? GOES_ON : ENDED;
+    AUTO_ERROR(error);
+    bool ok = acknowledge(option) == GOES_ON && nbd_channel_start_tls(&client->channel, &tls, &error);
+    if (error && server->failed) {
+        server->failed(server->data, error_message(error));
+    }
+    return ok ? GOES_ON : ENDED;
 }
 
 static Next reply_info(const Option *option, const StrBuf *text)

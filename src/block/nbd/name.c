@@ -1,6 +1,6 @@
 /*
- * Names of NBD exports: URIs after doc/uri.md of the Network Block Device project (nbd, nbd+tcp, nbd+unix; the same with
- * nbds, for TLS) and the older nbd:HOST:PORT[:exportname=NAME] and nbd:unix:PATH[:exportname=NAME].
+ * Names of NBD exports: URIs after doc/uri.md of the Network Block Device project (nbd, nbd+tcp, nbd+unix; the same
+ * with nbds, for TLS) and the older nbd:HOST:PORT[:exportname=NAME] and nbd:unix:PATH[:exportname=NAME].
  */
 #include "block/nbd/client_internal.h"
 

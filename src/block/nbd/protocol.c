@@ -101,7 +101,9 @@ size_t nbd_reply_size(NbdMode mode) { return mode == NBD_EXTENDED ? 32 : mode ==
 bool nbd_get_reply_mode(const uint8_t *from, NbdMode *mode)
 {
     uint32_t magic = load_be32(from);
-    *mode = magic == EXTENDED_REPLY_MAGIC ? NBD_EXTENDED : magic == STRUCTURED_REPLY_MAGIC ? NBD_STRUCTURED : NBD_SIMPLE;
+    *mode = magic == EXTENDED_REPLY_MAGIC     ? NBD_EXTENDED
+            : magic == STRUCTURED_REPLY_MAGIC ? NBD_STRUCTURED
+                                              : NBD_SIMPLE;
     return *mode != NBD_SIMPLE || magic == SIMPLE_REPLY_MAGIC;
 }
 

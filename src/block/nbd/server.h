@@ -28,6 +28,7 @@ typedef struct NbdExportOptions {
 typedef struct NbdServerOptions {
     unsigned handshake_seconds;                   /* a client has this long to choose an export; 0: for ever */
     void (*left)(void *data, bool had_an_export); /* a client has gone; may be NULL */
+    void (*failed)(void *data, const char *message); /* a client's TLS; may be NULL */
     void *data;
     TlsCredentials *tls; /* all that is said is said by TLS; NULL: nothing. A reference is taken */
     const char *authorization; /* of TLS's peers; NULL: all */

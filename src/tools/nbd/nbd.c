@@ -45,6 +45,12 @@ static void client_left(void *data, bool had_an_export)
     }
 }
 
+static void client_failed(void *data, const char *message)
+{
+    const Nbd *nbd = data;
+    tool_error(&nbd->tool, "option negotiation failed: %s", message);
+}
+
 static void client_came(void *data, unsigned events)
 {
     Nbd *nbd = data;
@@ -309,8 +315,9 @@ static bool make_objects(Nbd *nbd, bool *ended)
 
 static int run_server(Nbd *nbd)
 {
-    NbdServerOptions options = { .left = client_left, .data = nbd, .tls = nbd->tls, .trace = nbd->trace,
-                                 .authorization = nbd->given.tls_authz, .objects = nbd->tool.objects,
+    NbdServerOptions options = { .left = client_left, .failed = client_failed, .data = nbd, .tls = nbd->tls,
+                                 .trace = nbd->trace, .authorization = nbd->given.tls_authz,
+                                 .objects = nbd->tool.objects,
                                  .handshake_seconds = (unsigned)nbd->given.handshake_limit };
     bool ok = open_image(nbd);
     nbd->server = ok ? nbd_server_new(block_graph_runtime(nbd->tool.graph), &options) : NULL;

@@ -179,7 +179,8 @@ static bool parse_aio(const Parser *parser)
         return fail(parser, "--aio can only be specified once");
     }
     parser->given->aio = optarg;
-    return type_enum_value(&BlockdevAioOptions_type, optarg, NULL) >= 0 || fail(parser, "Invalid aio mode '%s'", optarg);
+    return type_enum_value(&BlockdevAioOptions_type, optarg, NULL) >= 0 ||
+           fail(parser, "Invalid aio mode '%s'", optarg);
 }
 
 static bool parse_detect_zeroes(const Parser *parser)

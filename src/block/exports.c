@@ -1,0 +1,260 @@
+/* A machine's NBD server: see exports.h. It hangs in the object tree, above the graph of nodes that it serves. */
+#include "block/exports.h"
+
+#include "base/error.h"
+#include "base/host/host.h"
+#include "base/vec.h"
+#include "block/nbd/server.h"
+#include "channel/address.h"
+#include "core/loop.h"
+#include "crypto/tls.h"
+#include "object/object.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BACKLOG = 128 };
+
+typedef struct Exported {
+    char *id;
+    BlockEdge *edge;
+    NbdExport *export;
+} Exported;
+
+typedef struct Exports {
+    Object object;
+    ExportHost host;
+    NbdServer *server; /* NULL: none runs */
+    LoopFd *listener;
+    int listen_fd;
+    char *path; /* of a UNIX socket; NULL: none */
+    char *authorization;
+    uint32_t max_connections;
+    VEC(Exported) list;
+} Exports;
+
+static Exports *find_exports(const Object *root) { return (Exports *)object_child(root, "block-exports"); }
+
+/* Clients */
+
+static void client_left(void *data, bool had_an_export)
+{
+    Exports *exports = data;
+    if (exports->listener) {
+        loop_fd_set(exports->listener, HOST_POLL_IN);
+    }
+}
+
+static void client_came(void *data, unsigned events)
+{
+    Exports *exports = data;
+    int fd = accept4(exports->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    bool exhausted = fd < 0 && (errno == EMFILE || errno == ENFILE);
+    block_graph_enter(exports->host.graph);
+    if (fd >= 0) {
+        socket_set_no_delay(fd);
+        nbd_server_add_client(exports->server, fd);
+    }
+    unsigned count = nbd_server_client_count(exports->server);
+    bool full = exports->max_connections && count >= exports->max_connections;
+    loop_fd_set(exports->listener, full || (exhausted && count > 0) ? 0 : HOST_POLL_IN);
+}
+
+/* Exports */
+
+static void drop(Exports *exports, size_t i)
+{
+    Exported exported = exports->list.items[i];
+    vec_remove(&exports->list, i);
+    nbd_server_remove_export(exported.export);
+    block_detach(exported.edge);
+    if (exports->host.deleted) {
+        exports->host.deleted(exports->host.data, exported.id);
+    }
+    free(exported.id);
+}
+
+static size_t find(const Exports *exports, const char *id)
+{
+    for (size_t i = 0; exports && i < exports->list.count; i++) {
+        if (strcmp(exports->list.items[i].id, id) == 0) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+bool exports_add(const ExportHost *host, const ExportOptions *options, Error **error)
+{
+    Exports *exports = find_exports(host->root);
+    if (find(exports, options->id) != SIZE_MAX) {
+        return error_set(error, "Block export id '%s' is already in use", options->id);
+    }
+    if (!exports || !exports->server) {
+        return error_set(error, "NBD server not running");
+    }
+    if (nbd_server_find_export(exports->server, options->name)) {
+        return error_set(error, "NBD server already has export named '%s'", options->name);
+    }
+    if (options->writable && block_node_is_read_only(options->node)) {
+        return error_set(error, "Cannot export read-only node as writable");
+    }
+    AUTO_FREE char *purpose = string_format("export '%s'", options->id);
+    block_graph_enter(host->graph);
+    BlockEdge *edge = block_attach(options->node, purpose,
+                                   BLOCK_PERMISSION_READ | (options->writable ? BLOCK_PERMISSION_WRITE : 0),
+                                   BLOCK_PERMISSION_ALL, error);
+    if (!edge) {
+        return false;
+    }
+    block_edge_set_write_through(edge, options->write_through);
+    NbdExportOptions export = { .name = options->name, .description = options->description, .edge = edge,
+                                .size = block_node_size(options->node), .read_only = !options->writable,
+                                .multiple_connections = true, .allocation_depth = options->allocation_depth,
+                                .bitmaps = options->bitmaps, .bitmap_count = options->bitmap_count };
+    vec_push(&exports->list, (Exported){ string_copy(options->id), edge,
+                                         nbd_server_add_export(exports->server, &export) });
+    return true;
+}
+
+bool exports_remove(const ExportHost *host, const char *id, bool hard, Error **error)
+{
+    Exports *exports = find_exports(host->root);
+    size_t i = find(exports, id);
+    if (i == SIZE_MAX) {
+        return error_set(error, "Export '%s' is not found", id);
+    }
+    if (!hard && nbd_export_client_count(exports->list.items[i].export) > 0) {
+        error_set(error, "export '%s' still in use", id);
+        error_add_hint(error, "Use mode='hard' to force client disconnect\n");
+        return false;
+    }
+    block_graph_enter(host->graph);
+    drop(exports, i);
+    return true;
+}
+
+bool exports_at(const Object *root, size_t i, ExportFacts *facts)
+{
+    const Exports *exports = find_exports(root);
+    if (!exports || i >= exports->list.count) {
+        return false;
+    }
+    const Exported *exported = &exports->list.items[exports->list.count - 1 - i];
+    *facts = (ExportFacts){ exported->id, block_node_name(block_edge_node(exported->edge)) };
+    return true;
+}
+
+/* The server */
+
+static void stop(Exports *exports)
+{
+    block_graph_enter(exports->host.graph);
+    if (exports->listener) {
+        loop_fd_remove(exports->listener);
+        exports->listener = NULL;
+    }
+    if (exports->listen_fd >= 0) {
+        close(exports->listen_fd);
+        exports->listen_fd = -1;
+    }
+    if (exports->path) {
+        unlink(exports->path);
+    }
+    while (exports->list.count > 0) {
+        drop(exports, exports->list.count - 1);
+    }
+    nbd_server_free(exports->server);
+    exports->server = NULL;
+    free(exports->path);
+    free(exports->authorization);
+    exports->path = exports->authorization = NULL;
+}
+
+static bool listen_at(Exports *exports, const SocketAddress *address, Error **error)
+{
+    SocketTarget target;
+    exports->listen_fd = socket_target_init(&target, address, true, exports->host.files, error)
+                             ? socket_target_listen(&target, BACKLOG, error)
+                             : -1;
+    exports->path = exports->listen_fd >= 0 ? string_copy(target.path) : NULL;
+    socket_target_free(&target);
+    exports->listener = exports->listen_fd >= 0
+                            ? loop_fd_add(exports->host.loop, exports->listen_fd, HOST_POLL_IN, client_came, exports)
+                            : NULL;
+    return exports->listener ||
+           (exports->listen_fd >= 0 && error_set(error, "the NBD server's descriptor cannot be watched"));
+}
+
+static Exports *make_exports(const ExportHost *host, Error **error)
+{
+    Exports *exports = find_exports(host->root);
+    if (!exports) {
+        exports = (Exports *)object_new(&block_exports_class, NULL, NULL, error);
+        bool ok = exports && object_complete(&exports->object, error) &&
+                  object_add_child(host->root, "block-exports", &exports->object, error);
+        object_unref(exports ? &exports->object : NULL);
+        exports = ok ? exports : NULL;
+    }
+    if (exports) {
+        exports->host = *host;
+    }
+    return exports;
+}
+
+bool exports_start_server(const ExportHost *host, const ExportServerOptions *options, Error **error)
+{
+    Exports *exports = make_exports(host, error);
+    if (!exports || exports->server) {
+        return exports && error_set(error, "NBD server already running");
+    }
+    Object *objects = block_graph_objects(host->graph);
+    TlsCredentials *tls = options->tls_creds ? tls_credentials_find(objects, options->tls_creds, true, error) : NULL;
+    if (options->tls_creds && !tls) {
+        return false;
+    }
+    exports->authorization = string_copy(options->tls_authz);
+    NbdServerOptions server = { .handshake_seconds = options->handshake_seconds, .left = client_left, .data = exports,
+                                .tls = tls, .authorization = exports->authorization, .objects = objects };
+    block_graph_enter(host->graph);
+    exports->max_connections = options->max_connections;
+    exports->server = nbd_server_new(block_graph_runtime(host->graph), &server);
+    tls_credentials_unref(tls);
+    if (!listen_at(exports, options->address, error)) {
+        stop(exports);
+        return false;
+    }
+    return true;
+}
+
+bool exports_stop_server(const ExportHost *host, Error **error)
+{
+    Exports *exports = find_exports(host->root);
+    if (!exports || !exports->server) {
+        return error_set(error, "NBD server not running");
+    }
+    stop(exports);
+    return true;
+}
+
+static void exports_init(Object *object) { ((Exports *)object)->listen_fd = -1; }
+
+static void exports_unparent(Object *object)
+{
+    Exports *exports = (Exports *)object;
+    exports->host.deleted = NULL; /* nobody is left who would hear it */
+    if (exports->server) {
+        stop(exports);
+    }
+    vec_free(&exports->list);
+}
+
+const Class block_exports_class = {
+    .name = "block-exports",
+    .parent = &object_class,
+    .description = "What a machine serves to others of its block nodes",
+    .size = sizeof(Exports),
+    .init = exports_init,
+    .unparent = exports_unparent,
+};
