@@ -6,6 +6,7 @@
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "core/machine.h"
+#include "core/vcpu.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -215,7 +216,7 @@ static void leave_out_headers(Loader *loader, const Elf *elf, ElfSegment *segmen
 
 bool loader_add_elf(Loader *loader, ImageFile *file, LoadedImage *loaded, Error **error)
 {
-    const Guest *guest = loader->machine->guest;
+    const Guest *guest = machine_processor(loader->machine);
     Elf elf;
     bool ok = true;
 

@@ -323,8 +323,25 @@ const DeviceClass cpu_class = {
 
 static const char *model_name(const void *guest, size_t i) { return ((const Guest *)guest)->models[i].name; }
 
+static const GuestOtherModel *find_other(const Guest *guest, const char *model)
+{
+    const GuestOtherModel *other = guest->other_models;
+    while (other && other->name && strcmp(other->name, model)) {
+        other++;
+    }
+    return other && other->name ? other : NULL;
+}
+
 const VcpuClass *vcpu_class_find(const Guest *guest, const char *model, Error **error)
 {
+    const GuestOtherModel *other = find_other(guest, model);
+    if (other && !other->guest) {
+        error_set(error, "CPU model '%s' cannot be had: it needs %s", model, other->lacks);
+        return NULL;
+    }
+    if (other) {
+        return vcpu_class_find(other->guest, other->model, error);
+    }
     for (size_t i = 0; i < object_class_count; i++) {
         const Class *class = object_classes[i];
         if (class->abstract || !class_is(class, &cpu_class.class)) {
@@ -339,6 +356,11 @@ const VcpuClass *vcpu_class_find(const Guest *guest, const char *model, Error **
     error_set(error, "unable to find CPU model '%s'%s", model, suggestion);
     error_add_hint(error, "Use -cpu help to list the models");
     return NULL;
+}
+
+const Guest *machine_processor(const Machine *machine)
+{
+    return machine->vcpus.count ? machine->vcpus.items[0]->cpu->guest : machine->guest;
 }
 
 static bool set_properties(Vcpu *vcpu, const char *text, Error **error)

@@ -54,6 +54,8 @@ Vcpu *vcpu_new(Machine *machine, const char *model_and_properties, unsigned inde
 void device_class_each_property(const Class *class,
                                 void (*visit)(const Class *owner, const Property *property, void *context),
                                 void *context);
+/* What the machine's processors are, where there are some; what its program is for, where not. */
+const Guest *machine_processor(const Machine *machine);
 const VcpuClass *vcpu_class_find(const Guest *guest, const char *model, Error **error);
 /* Ticks a second of the guest's timebase; set by the board before the vCPUs are realized. */
 void vcpu_set_timebase(Machine *machine, uint64_t hz);

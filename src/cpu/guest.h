@@ -35,6 +35,14 @@ typedef struct GuestModel {
     bool closed; /* a processor that somebody makes: nothing can be added to it */
 } GuestModel;
 
+/* A model that only machines know: another guest's, of the same family, or one that cannot be had. */
+typedef struct GuestOtherModel {
+    const char *name;
+    const Guest *guest; /* NULL: it cannot be had */
+    const char *model;  /* its name there */
+    const char *lacks;  /* what it would need */
+} GuestOtherModel;
+
 struct Guest {
     IrGuest ir;       /* name, registers, helpers, FP contexts */
     const char *target; /* query-target's name: "riscv64" */
@@ -51,6 +59,7 @@ struct Guest {
     /* -cpu: models and the properties of the guest's configuration struct (offsets are into it). */
     const GuestModel *models; /* ends with a row without a name */
     const char *default_model;
+    const GuestOtherModel *other_models; /* ends with a row without a name; may be NULL */
     const Property *properties;
     /* Fills a configuration (all zeroes before) with a model's defaults. */
     void (*config_init)(const GuestModel *model, void *config);

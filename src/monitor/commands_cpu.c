@@ -9,24 +9,6 @@
 
 #include <string.h>
 
-bool qmp_query_cpu_definitions(Monitor *monitor, CpuDefinitionInfoList *result, Error **error)
-{
-    VEC(CpuDefinitionInfo) list = { 0 };
-    const Guest *guest = monitor->control->machine->guest;
-    for (const GuestModel *model = guest->models; model->name; model++) {
-        const VcpuClass *class = vcpu_class_find(guest, model->name, NULL);
-        CpuDefinitionInfo info = {
-            .name = string_copy(model->name),
-            .static_ = !model->varies,
-            .typename = string_copy(class ? class->device.class.name : model->name),
-        };
-        vec_push(&list, info);
-    }
-    result->items = list.items;
-    result->count = list.count;
-    return true;
-}
-
 static const GuestModel *find_model(const VcpuClass *class)
 {
     const GuestModel *model = class->guest->models;
@@ -34,6 +16,33 @@ static const GuestModel *find_model(const VcpuClass *class)
         model++;
     }
     return model;
+}
+
+static CpuDefinitionInfo definition_of(const Guest *guest, const char *name)
+{
+    const VcpuClass *class = vcpu_class_find(guest, name, NULL);
+    return (CpuDefinitionInfo){
+        .name = string_copy(name),
+        .static_ = class && !find_model(class)->varies,
+        .typename = string_copy(class ? class->device.class.name : name),
+    };
+}
+
+bool qmp_query_cpu_definitions(Monitor *monitor, CpuDefinitionInfoList *result, Error **error)
+{
+    VEC(CpuDefinitionInfo) list = { 0 };
+    const Guest *guest = monitor->control->machine->guest;
+    for (const GuestModel *model = guest->models; model->name; model++) {
+        vec_push(&list, definition_of(guest, model->name));
+    }
+    for (const GuestOtherModel *other = guest->other_models; other && other->name; other++) {
+        if (other->guest) {
+            vec_push(&list, definition_of(guest, other->name));
+        }
+    }
+    result->items = list.items;
+    result->count = list.count;
+    return true;
 }
 
 /* The switches of a checked configuration. */

@@ -59,12 +59,23 @@ void help_machines(const Guest *guest, StrBuf *out)
     vec_free(&list);
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 void help_cpus(const Guest *guest, StrBuf *out)
 {
     VEC(const char *) names = { 0 };
     for (const GuestModel *model = guest->models; model->name; model++) {
         vec_push(&names, model->name);
     }
+    for (const GuestOtherModel *other = guest->other_models; other && other->name; other++) {
+        if (other->guest) {
+            vec_push(&names, other->name);
+        }
+    }
+    qsort(names.items, names.count, sizeof *names.items, compare_names);
     strbuf_append(out, "Available CPUs:\n");
     for (size_t i = 0; i < names.count; i++) {
         strbuf_printf(out, "  %s\n", names.items[i]);

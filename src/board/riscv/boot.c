@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "core/fdt.h"
 #include "core/machine.h"
+#include "core/vcpu.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ enum {
 #define INITRD_DISTANCE (512 * MIB) /* from the kernel, where there is room */
 #define DTB_TOP_32 (3 * GIB)        /* a 32-bit kernel maps no more before it reads it */
 
-static bool is_32_bit(const RiscvBoot *boot) { return boot->machine->guest->word_bits == 32; }
+static bool is_32_bit(const RiscvBoot *boot) { return machine_processor(boot->machine)->word_bits == 32; }
 static uint64_t ram_end(const RiscvBoot *boot) { return boot->ram + boot->ram_size; }
 
 /* Room that a file at `address` may take. */
@@ -50,7 +51,7 @@ static bool load_raw(RiscvBoot *boot, ImageFile *file, uint64_t address, uint64_
 /* OpenSBI under the name that QEMU has for it, or where Debian's package opensbi puts it. */
 static char *find_default_firmware(Machine *machine, Error **error)
 {
-    const char *target = machine->guest->target;
+    const char *target = machine_processor(machine)->target;
     AUTO_FREE char *name = string_format("opensbi-%s-generic-fw_dynamic.bin", target);
     AUTO_FREE char *debian = string_format("/usr/lib/%s-linux-gnu/opensbi/generic/fw_dynamic.bin", target);
     AUTO_ERROR(not_found);

@@ -57,6 +57,9 @@ RISCV_MODEL(rva22s64, "rva22s64", riscv_bare_cpu_class, riscv64_guest, "rva22s64
 RISCV_MODEL(rva22u64, "rva22u64", riscv_bare_cpu_class, riscv64_guest, "rva22u64", "RVA22U64's mandates");
 RISCV_MODEL(shakti_c, "shakti-c", riscv_vendor_cpu_class, riscv64_guest, "shakti-c", "SHAKTI C-Class");
 RISCV_MODEL(lowrisc_ibex, "lowrisc-ibex", riscv_vendor_cpu_class, riscv32_guest, "lowrisc-ibex", "lowRISC Ibex");
+/* classes: VcpuClass xiangshan_nanhu_riscv_cpu_class */
+RISCV_MODEL(xiangshan_nanhu, "xiangshan-nanhu", riscv_vendor_cpu_class, riscv64_guest, "xiangshan-nanhu",
+            "XiangShan Nanhu");
 /* classes: VcpuClass rv32e_riscv_cpu_class sifive_e31_riscv_cpu_class sifive_e34_riscv_cpu_class
    sifive_u34_riscv_cpu_class */
 RISCV_MODEL(rv32e, "rv32e", riscv_bare_cpu_class, riscv32_guest, "rv32e", "RV32E alone");

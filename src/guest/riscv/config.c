@@ -61,6 +61,12 @@ static const RiscvConfig sifive_u54_defaults = { .xlen = 64, .sv39 = true, SIFIV
 static const RiscvConfig rva22u64_defaults = { .xlen = 64, .rva22u64 = true, COMMON_DEFAULTS };
 static const RiscvConfig rva22s64_defaults = { .xlen = 64, .rva22s64 = true, COMMON_DEFAULTS };
 static const RiscvConfig shakti_c_defaults = { .xlen = 64, .sv39 = true, SIFIVE_U_DEFAULTS };
+static const RiscvConfig nanhu_defaults = {
+    .xlen = 64, .sv39 = true, .i = true, .m = true, .a = true, .f = true, .d = true, .c = true, .b = true, .s = true,
+    .u = true, .zicntr = true, .zicsr = true, .zifencei = true, .zihpm = true, .zba = true, .zbb = true, .zbc = true,
+    .zbs = true, .zbkb = true, .zbkc = true, .zbkx = true, .zknd = true, .zkne = true, .zknh = true, .zksed = true,
+    .zksh = true, .svinval = true, .mmu = true, .pmp = true, .priv_spec = RISCV_PRIV_1_12, FIXED_DEFAULTS,
+};
 static const RiscvConfig ibex_defaults = {
     .xlen = 32, .i = true, .m = true, .c = true, .u = true, .zicntr = true, .zicsr = true, .zifencei = true,
     .zihpm = true, .zba = true, .zbb = true, .zbc = true, .zbs = true, .smepmp = true, .pmp = true,
@@ -77,6 +83,7 @@ const GuestModel riscv64_models[] = {
     { "shakti-c", "SHAKTI C-Class: RV64GC with Sv39", &shakti_c_defaults, .closed = true },
     { "sifive-e51", "SiFive E51: RV64IMAC, machine and user mode", &sifive_e51_defaults, .closed = true },
     { "sifive-u54", "SiFive U54: RV64GC with Sv39", &sifive_u54_defaults, .closed = true },
+    { "xiangshan-nanhu", "XiangShan Nanhu: RV64GCB with cryptography and Sv39", &nanhu_defaults, .closed = true },
     { NULL },
 };
 const GuestModel riscv32_models[] = {

@@ -91,7 +91,7 @@ enum { ELF_MACHINE_RISCV = 243 };
 static const char *const gdb_features[] = { "org.gnu.gdb.riscv.cpu", "org.gnu.gdb.riscv.fpu" };
 
 /* guests: riscv32_guest riscv64_guest */
-#define RISCV_GUEST(bits_, elf_class_, default_) \
+#define RISCV_GUEST(bits_, elf_class_, default_, others_) \
     const Guest riscv##bits_##_guest = { \
         .ir = { \
             .name = "riscv" #bits_, \
@@ -119,6 +119,7 @@ static const char *const gdb_features[] = { "org.gnu.gdb.riscv.cpu", "org.gnu.gd
         .config_size = sizeof(RiscvConfig), \
         .models = riscv##bits_##_models, \
         .default_model = default_, \
+        .other_models = others_, \
         .properties = riscv##bits_##_properties, \
         .config_init = riscv_config_init, \
         .config_given = riscv_config_given, \
@@ -152,5 +153,25 @@ static const char *const gdb_features[] = { "org.gnu.gdb.riscv.cpu", "org.gnu.gd
         .isa_string = riscv_isa_string, \
     }
 
-RISCV_GUEST(32, 1, "rv32");
-RISCV_GUEST(64, 2, "rv64");
+RISCV_GUEST(32, 1, "rv32", NULL);
+
+/* A machine of RV64 can have harts of RV32, which are that guest's. */
+static const GuestOtherModel riscv64_others[] = {
+    { "lowrisc-ibex", &riscv32_guest, "lowrisc-ibex" },
+    { "max32", &riscv32_guest, "max" },
+    { "rv32", &riscv32_guest, "rv32" },
+    { "rv32e", &riscv32_guest, "rv32e" },
+    { "rv32i", &riscv32_guest, "rv32i" },
+    { "rva23s64", .lacks = "vectors and the hypervisor extension" },
+    { "rva23u64", .lacks = "vectors" },
+    { "sifive-e31", &riscv32_guest, "sifive-e31" },
+    { "sifive-e34", &riscv32_guest, "sifive-e34" },
+    { "sifive-u34", &riscv32_guest, "sifive-u34" },
+    { "thead-c906", .lacks = "T-Head's own instructions" },
+    { "tt-ascalon", .lacks = "vectors and the hypervisor extension" },
+    { "veyron-v1", .lacks = "the hypervisor extension and Ventana's own instructions" },
+    { "x-rv128", .lacks = "registers of 128 bits" },
+    { NULL },
+};
+
+RISCV_GUEST(64, 2, "rv64", riscv64_others);
