@@ -12,6 +12,7 @@
 
 #include <signal.h>
 
+typedef struct AioRequest AioRequest;
 typedef struct Debug Debug;
 typedef struct UserOptions UserOptions;
 
@@ -55,6 +56,7 @@ typedef struct Process {
     Mutex lock;             /* of the tasks */
     ListNode tasks;
     unsigned next_index;
+    AioRequest *requests;   /* of asynchronous I/O under way; under the lock */
     _Atomic int strace_owner; /* the task whose line -strace has yet to end; 0: none */
 } Process;
 

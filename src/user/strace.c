@@ -159,6 +159,7 @@ static void append_argument(Task *task, const Syscall *row, const uint64_t *argu
     case ARGUMENT_UINT:
     case ARGUMENT_WORD:
     case ARGUMENT_OFFSET:
+    case ARGUMENT_HIGH:
         strbuf_printf(text, "%" PRIu64, value);
         break;
     case ARGUMENT_MODE:

@@ -1,4 +1,6 @@
 /* Waiting for files with the guest's signals changed meanwhile. */
+#include "user/wait_mask.h"
+
 #include "user/syscall_functions.h"
 
 #include <errno.h>
@@ -8,13 +10,7 @@
 
 enum { SIGNAL_SET_SIZE = 8, EVENTS_MAXIMUM = 256 };
 
-/* A signal set for the host's call to wait with; the handler's frame is to show the mask that was before. */
-typedef struct WaitMask {
-    bool given;
-    uint64_t set, host;
-} WaitMask;
-
-static int wait_mask_read(Task *task, uint64_t address, uint64_t size, WaitMask *mask)
+int wait_mask_read(Task *task, uint64_t address, uint64_t size, WaitMask *mask)
 {
     *mask = (WaitMask){ .given = address };
     if (!address) {
@@ -28,12 +24,12 @@ static int wait_mask_read(Task *task, uint64_t address, uint64_t size, WaitMask 
     return result;
 }
 
-static uint64_t wait_mask_host(WaitMask *mask)
+uint64_t wait_mask_host(WaitMask *mask)
 {
     return mask->given ? (uintptr_t)&mask->host : 0;
 }
 
-static int64_t wait_mask_done(Task *task, const WaitMask *mask, int64_t result)
+int64_t wait_mask_done(Task *task, const WaitMask *mask, int64_t result)
 {
     if (mask->given && atomic_load(&task->pending)) {
         task->saved_mask = task->mask;
@@ -60,8 +56,7 @@ int64_t sys_ppoll(Task *task, const uint64_t *a)
     return wait_mask_done(task, &mask, result);
 }
 
-/* The last argument is the address of a signal set's address and size. */
-static int64_t select_mask(Task *task, uint64_t address, WaitMask *mask)
+int64_t wait_mask_read_pair(Task *task, uint64_t address, WaitMask *mask)
 {
     unsigned word = task_abi(task)->word_size;
     uint64_t set = 0, size = 0;
@@ -82,7 +77,7 @@ int64_t sys_pselect6(Task *task, const uint64_t *a)
     size_t size = align_up(count, bits) / 8;
     uint64_t sets[3][SELECT_MAXIMUM / 64 + 1], timeout;
     WaitMask mask;
-    int64_t result = (int32_t)a[0] < 0 ? -EINVAL : select_mask(task, a[5], &mask);
+    int64_t result = (int32_t)a[0] < 0 ? -EINVAL : wait_mask_read_pair(task, a[5], &mask);
 
     for (unsigned i = 0; i < 3 && !result; i++) {
         memset(sets[i], 0, size + 4);

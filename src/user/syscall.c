@@ -227,8 +227,6 @@ static int64_t forward_argument(Forward *f, unsigned i)
     case ARGUMENT_INFO_IN:
     case ARGUMENT_INFO_OUT:
         return forward_info(f, i);
-    case ARGUMENT_DEEP:
-        return guest_is_like_host(f->task) ? forward_pointer(f, i, 1) : -ENOSYS;
     default:
         return 0;
     }

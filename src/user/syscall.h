@@ -41,7 +41,6 @@ typedef enum ArgumentKind {
     ARGUMENT_FIXED_OUT,
     ARGUMENT_INFO_IN,   /* siginfo */
     ARGUMENT_INFO_OUT,
-    ARGUMENT_DEEP,      /* a struct with pointers: only where the guest's layout and addresses are the host's */
 } ArgumentKind;
 
 typedef enum ResultKind { RESULT_NUMBER, RESULT_HEX } ResultKind;

@@ -56,7 +56,6 @@ enum {
 #define LINK { ARGUMENT_PATH, PATH_LINK }
 #define STRING PLAIN(STRING)
 #define SIGSET_IN PLAIN(SIGSET_IN)
-#define DEEP PLAIN(DEEP)
 #define INFO_IN PLAIN(INFO_IN)
 #define INFO_OUT PLAIN(INFO_OUT)
 #define FLAGS(table) { ARGUMENT_FLAGS, FLAGS_##table }
