@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Boots a machine and checks what it says and how it ends.
 
-    boot.py [--timeout SECONDS] [--status N | --until REGEX] [--native PROGRAM] [--disk TEXT] [--also REGEX]
-            EXPECTATIONS -- COMMAND...
+    boot.py [--timeout SECONDS] [--status N | --until REGEX] [--native PROGRAM] [--disk TEXT]
+            [--nbd PROGRAMS] [--also REGEX] EXPECTATIONS -- COMMAND...
 
 Each line of the file EXPECTATIONS is a regular expression that a line of the output must match, in this order; a line
 that begins with `!` must match nowhere; empty lines and `#` comments are passed over. With --native, what PROGRAM
@@ -11,7 +11,8 @@ The process must end by itself with status N (0), or print a line that matches R
 
 In COMMAND, @GUEST@ is the folder that tools/guest-riscv64 prepared, named by MYNA_GUEST_RISCV64. With --disk, @DISK@
 is a file of 16 MiB with random bytes and a line in sector 100; line and checksum of the whole must be printed, and at
-the end the file must hold TEXT.
+the end the file must hold TEXT. With --nbd, that file is served read-only by nbd of the folder PROGRAMS, and @DISK@ is
+a qcow2 image over it, which must hold TEXT in its place.
 """
 import argparse
 import hashlib
@@ -49,6 +50,37 @@ def make_disk():
     with tempfile.NamedTemporaryFile(prefix='myna-disk-', delete=False) as file:
         file.write(content)
     return file.name, [line, hashlib.sha256(content).hexdigest()]
+
+
+class Overlay:
+    """An image over a disk that is served by NBD and stays as it is."""
+
+    def __init__(self, programs, base):
+        self.programs, self.base = programs, base
+        self.folder = tempfile.TemporaryDirectory(prefix='myna-overlay-')
+        self.path = os.path.join(self.folder.name, 'overlay')
+        socket, pid_file = os.path.join(self.folder.name, 'socket'), os.path.join(self.folder.name, 'pid')
+        self.run('qemu-nbd', '--fork', '--pid-file', pid_file, '-r', '-t', '-k', socket, '-f', 'raw', base)
+        with open(pid_file, encoding='ascii') as file:
+            self.process = int(file.read())
+        with open(base, 'rb') as file:
+            self.content = file.read()
+        self.run('qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'raw', '-b',
+                 f'nbd+unix:///?socket={socket}', self.path)
+
+    def run(self, program, *words):
+        subprocess.run([os.path.join(self.programs, program), *words], check=True, timeout=120)
+
+    def close(self):
+        """What the disk holds now, and whether the base is what it was."""
+        whole = os.path.join(self.folder.name, 'whole')
+        self.run('qemu-img', 'check', '-q', self.path)
+        self.run('qemu-img', 'convert', '-O', 'raw', self.path, whole)
+        os.kill(self.process, signal.SIGTERM)
+        with open(whole, 'rb') as file, open(self.base, 'rb') as base:
+            content, same = file.read(), base.read() == self.content
+        self.folder.cleanup()
+        return content, same
 
 
 def find_fault(lines, wanted, unwanted):
@@ -89,6 +121,7 @@ def main():
     parser.add_argument('--until')
     parser.add_argument('--native')
     parser.add_argument('--disk')
+    parser.add_argument('--nbd')
     parser.add_argument('--also', action='append', default=[])
     parser.add_argument('expectations')
     parser.add_argument('command', nargs='+')
@@ -98,11 +131,14 @@ def main():
     if not guest:
         sys.exit('MYNA_GUEST_RISCV64 is not set: export it from tools/guest-riscv64')
     wanted, unwanted = read_expectations(options.expectations)
-    disk, anywhere = '', options.also
+    disk, overlay, anywhere = '', None, options.also
     if options.disk:
         disk, printed = make_disk()
         anywhere += printed
-    command = [word.replace('@GUEST@', guest).replace('@DISK@', disk) for word in options.command]
+    if options.nbd:
+        overlay = Overlay(options.nbd, disk)
+    given = overlay.path if overlay else disk
+    command = [word.replace('@GUEST@', guest).replace('@DISK@', given) for word in options.command]
     lines, status, expired, reached = run(command, options.timeout, options.until)
     if options.native:
         wanted += native_lines(options.native)
@@ -115,8 +151,11 @@ def main():
         fault = f'ended with status {status}, not {options.status}'
     if disk:
         with open(disk, 'rb') as file:
-            if not fault and options.disk.encode() not in file.read():
-                fault = f'the disk does not hold {options.disk!r}'
+            content, same = overlay.close() if overlay else (file.read(), True)
+        if not fault and options.disk.encode() not in content:
+            fault = f'the disk does not hold {options.disk!r}'
+        if not fault and not same:
+            fault = 'the disk below the image has changed'
         os.unlink(disk)
     if fault:
         print('\n'.join(lines[-80:]))
