@@ -1,12 +1,12 @@
 /*
- * The "file" and "host_device" drivers: regular files and block devices of the host, by threads, the host's older
- * asynchronous I/O or io_uring.
+ * The "file", "host_device" and "host_cdrom" drivers: regular files, block devices and CD drives of the host, by
+ * threads, the host's older asynchronous I/O or io_uring.
  *
  * Locks: byte 100 + N of a file is locked by whoever uses permission N (enum BlockPermission) of it, byte 200 + N by
  * whoever does not share it; both as shared locks, and whoever comes looks whether the other's byte is taken. QEMU's
  * programs do the same with the same bytes, and so they and these keep clear of each other.
  *
- * Not here: persistent reservations, zoned devices, CD drives.
+ * Not here: persistent reservations, zoned devices; opening, locking and changing the medium of a CD drive.
  */
 #include "block/driver.h"
 
@@ -24,6 +24,8 @@
 
 enum { LOCK_USED = 100, LOCK_NOT_SHARED = 200, LOCK_PERMISSIONS = 4, DIRECT_ALIGNMENT = 4096, CHUNK = 1 << 20,
        MAXIMUM_VECTORS = 1024 };
+
+extern const BlockDriver file_driver, host_cdrom_driver; /* at the end */
 
 typedef struct HostFile {
     int fd;
@@ -102,10 +104,24 @@ static bool file_set_permissions(BlockNode *node, unsigned permissions, unsigned
 
 /* Opening */
 
+static bool check_cdrom(const BlockNode *node, Error **error)
+{
+    const HostFile *file = node->state;
+    switch (host_cdrom_state(file->fd)) {
+    case HOST_CDROM_IS_NONE:
+        return error_set(error, "'%s' is not a CD drive", node->file_name);
+    case HOST_CDROM_EMPTY:
+        return error_set_errno(error, ENOMEDIUM, "Could not open '%s'", node->file_name);
+    case HOST_CDROM_LOADED:
+        break;
+    }
+    return true;
+}
+
 static bool find_size(BlockNode *node, Error **error)
 {
     HostFile *file = node->state;
-    bool wants_device = strcmp(node->driver->name, "file") != 0;
+    bool wants_device = node->driver != &file_driver;
     struct stat status;
     uint64_t size = 0;
     if (fstat(file->fd, &status) != 0) {
@@ -114,6 +130,9 @@ static bool find_size(BlockNode *node, Error **error)
     file->is_device = S_ISBLK(status.st_mode);
     if (file->is_device != wants_device || !(file->is_device || S_ISREG(status.st_mode))) {
         return error_set(error, "'%s' is not a %s", node->file_name, wants_device ? "block device" : "regular file");
+    }
+    if (node->driver == &host_cdrom_driver && !check_cdrom(node, error)) {
+        return false;
     }
     if (file->is_device && !host_device_size(file->fd, &size, error)) {
         return error_prepend(error, "'%s': ", node->file_name);
@@ -522,7 +541,7 @@ static bool device_create(BlockGraph *graph, const char *filename, const void *d
     return ok;
 }
 
-static const char *const schemes[] = { "file", "host_device", NULL };
+static const char *const schemes[] = { "file", "host_device", "host_cdrom", NULL };
 
 #define FILE_DRIVER(name_, ...) \
     { \
@@ -536,3 +555,4 @@ static const char *const schemes[] = { "file", "host_device", NULL };
     }
 const BlockDriver file_driver = FILE_DRIVER("file", .grows_with_zeroes = true, .create = file_create);
 const BlockDriver host_device_driver = FILE_DRIVER("host_device", .create = device_create);
+const BlockDriver host_cdrom_driver = FILE_DRIVER("host_cdrom");

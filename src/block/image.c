@@ -4,6 +4,7 @@
 #include "api/json.h"
 #include "api/type.h"
 #include "base/error.h"
+#include "base/host/host.h"
 #include "base/vec.h"
 #include "block/block_internal.h"
 
@@ -77,8 +78,10 @@ const BlockDriver *block_protocol_find(const char *filename, Error **error)
         return driver;
     }
     struct stat status;
-    bool is_device = stat(filename + length, &status) == 0 && S_ISBLK(status.st_mode);
-    return is_device ? block_driver_find("host_device") : driver ? driver : block_driver_find("file");
+    if (stat(filename + length, &status) != 0 || !S_ISBLK(status.st_mode)) {
+        return driver ? driver : block_driver_find("file");
+    }
+    return block_driver_find(host_device_is_cdrom(status.st_rdev) ? "host_cdrom" : "host_device");
 }
 
 const BlockDriver *block_protocol_of(const char *filename)

@@ -91,6 +91,10 @@ void host_memory_decommit(void *reserved, uint64_t size);
 
 /* Files and block devices. `bytes` of a device. */
 bool host_device_size(int fd, uint64_t *bytes, Error **error);
+/* Whether a device, by its number, is a CD drive; whether a descriptor is one, and what is in it. */
+bool host_device_is_cdrom(uint64_t number);
+typedef enum HostCdrom { HOST_CDROM_IS_NONE, HOST_CDROM_EMPTY, HOST_CDROM_LOADED } HostCdrom;
+HostCdrom host_cdrom_state(int fd);
 /* These return 0 or an errno value: EOPNOTSUPP where the host, the file system or the device cannot. Zeroes: the range
  * reads as zeroes afterwards; `may_unmap`: it need not stay allocated. Discard: it may read as anything. */
 int host_file_zero(int fd, uint64_t offset, uint64_t bytes, bool may_unmap);

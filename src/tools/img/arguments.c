@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "tools/img/img.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 
 enum { LONG_ONLY = 256 };
@@ -103,10 +104,11 @@ bool img_parse(Img *img, int count, char **words, ImgArguments *result, int *sta
     all[0] = name; /* getopt's messages begin with it */
     memcpy(all + 1, words, (size_t)count * sizeof *all);
     build(img->command->options, &syntax);
-    bool ok = true;
-    int value;
+    bool ok = true, is_signed = img->command->signed_last && count > 0 && words[count - 1][0] == '-' &&
+                                isdigit((unsigned char)words[count - 1][1]);
+    int value, parsed = count + !is_signed;
     optind = 0;
-    while (ok && (value = getopt_long(count + 1, all, strbuf_text(&syntax.letters), syntax.names.items, NULL)) != -1) {
+    while (ok && (value = getopt_long(parsed, all, strbuf_text(&syntax.letters), syntax.names.items, NULL)) != -1) {
         const ImgOption *option = find_option(img->command->options, value);
         ok = option != NULL;
         if (ok) {

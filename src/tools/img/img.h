@@ -44,6 +44,7 @@ struct ImgCommand {
     const char *name, *summary, *usage;
     const ImgOption *options; /* a row without a name ends them */
     int (*run)(Img *img, ImgArguments *arguments);
+    bool signed_last; /* its last argument may begin with a minus sign */
 };
 
 struct Img {

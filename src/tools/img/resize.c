@@ -83,5 +83,5 @@ static int run(Img *img, ImgArguments *arguments)
 
 const ImgCommand img_resize = {
     "resize", "Resize the image to the new size",
-    "[-f FMT | --image-opts] [--preallocation PREALLOC] [--shrink] [-q] FILENAME [+-]SIZE[bkKMGTPE]", options, run,
+    "[-f FMT | --image-opts] [--preallocation PREALLOC] [--shrink] [-q] FILENAME [+-]SIZE[bkKMGTPE]", options, run, true,
 };

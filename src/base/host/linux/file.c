@@ -6,10 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/cdrom.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/major.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 bool host_device_size(int fd, uint64_t *bytes, Error **error)
@@ -18,6 +21,14 @@ bool host_device_size(int fd, uint64_t *bytes, Error **error)
         return error_set_errno(error, errno, "cannot find the size of the block device");
     }
     return true;
+}
+
+bool host_device_is_cdrom(uint64_t number) { return major(number) == SCSI_CDROM_MAJOR; }
+
+HostCdrom host_cdrom_state(int fd)
+{
+    int status = ioctl(fd, CDROM_DRIVE_STATUS, CDSL_CURRENT);
+    return status < 0 ? HOST_CDROM_IS_NONE : status == CDS_DISC_OK ? HOST_CDROM_LOADED : HOST_CDROM_EMPTY;
 }
 
 /* A result as an errno value; one for all the ways to say that something is not there. */
