@@ -79,19 +79,44 @@ static Json *open_options(const ToolOpen *open, Error **error)
     if (open->image_opts) {
         return options_parse(open->name, NULL, NULL, error);
     }
-    Json *json = json_object();
-    if (open->format) {
+    Json *json = open->options ? json_copy(open->options) : json_object();
+    if (open->format && !json_get(json, "driver")) {
         json_set(json, "driver", json_string(open->format));
     }
     return json;
 }
 
+/* `node` (taken) behind a filter that keeps what is read. */
+static BlockNode *add_copy_on_read(const Tool *tool, BlockNode *node, unsigned flags, Error **error)
+{
+    if (block_node_is_read_only(node)) {
+        error_set(error, "Can't use copy-on-read on read-only device");
+        block_node_unref(node);
+        return NULL;
+    }
+    Json *options = json_object();
+    json_set(options, "driver", json_string("copy-on-read"));
+    json_set(options, "file", json_string(block_node_name(node)));
+    BlockNode *filter = block_open(tool->graph, NULL, options, flags, error);
+    block_node_unref(node);
+    return filter;
+}
+
+static BlockNode *open_node(const Tool *tool, const ToolOpen *open, Error **error)
+{
+    Json *options = open_options(open, error);
+    const char *name = open->image_opts ? NULL : open->name;
+    bool over = open->snapshot && open->flags & BLOCK_OPEN_WRITE;
+    unsigned flags = over ? open->flags & ~(unsigned)BLOCK_OPEN_WRITE : open->flags;
+    BlockNode *node = options ? block_open(tool->graph, name, options, flags, error) : NULL;
+    node = node && over ? block_open_temporary(tool->graph, node, open->flags, error) : node;
+    return node && open->copy_on_read ? add_copy_on_read(tool, node, open->flags, error) : node;
+}
+
 BlockEdge *tool_open(const Tool *tool, const ToolOpen *open)
 {
     Error *error = NULL;
-    Json *options = open_options(open, &error);
-    const char *name = open->image_opts ? NULL : open->name;
-    BlockNode *node = options ? block_open(tool->graph, name, options, open->flags, &error) : NULL;
+    BlockNode *node = open_node(tool, open, &error);
     BlockEdge *edge = node ? block_attach(node, tool->program, open->permissions, open->shared, &error) : NULL;
     block_node_unref(node);
     if (!edge) {

@@ -55,6 +55,9 @@ typedef struct ToolOpen {
     bool image_opts;    /* the name is options */
     unsigned flags;     /* BLOCK_OPEN_* */
     bool write_through;
+    const Json *options; /* more of them, besides the format; NULL: none */
+    bool snapshot;       /* what is written goes to a file that is gone afterwards */
+    bool copy_on_read;
     unsigned permissions, shared;
     const char *complaint; /* how a message begins; NULL: "Could not open 'NAME': " */
 } ToolOpen;

@@ -545,6 +545,13 @@ class ImgTest(unittest.TestCase):
         process.terminate()
         process.communicate()
 
+    def test_objects(self):
+        self.run_img('info --object secret,id=s,data=x src.raw')
+        self.assertIn('  secret\n', self.run_img('info --object help').stdout)
+        for words, text in [('foo,id=a', "Parameter 'qom-type' does not accept value 'foo'"),
+                            ('secret,data=x', "Parameter 'id' is missing")]:
+            self.expect_error(f'create --object {words} -f raw a 1M', f'qemu-img: {text}\n')
+
     def test_bench(self):
         self.run_img('create -q -f qcow2 a.qcow2 1M')
         line = 'Sending {} {} requests, {} bytes each, {} in parallel (starting at offset {}, step size {})\n'

@@ -4,6 +4,7 @@
     io.py FOLDER_OF_PROGRAMS
 """
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -31,6 +32,80 @@ class IoTest(unittest.TestCase):
 
     def check(self, command, output, status=0):
         self.assertEqual(self.run_io(command, status=status), output)
+
+    def test_breakpoints(self):
+        self.assertEqual(self.run_io('break write_aio A', 'aio_write -q 0 512', 'wait_break A', 'aio_write 64k 512',
+                                     'resume A', 'aio_flush', name='blkdebug::a.qcow2'),
+                         "blkdebug: Suspended request 'A'\nblkdebug: Resuming request 'A'\n"
+                         'wrote 512/512 bytes at offset 65536\n512 bytes, 1 ops\n')
+        # What has stopped goes on when the image is closed.
+        self.run_io('break l2_load A', 'aio_read -q 0 512', 'wait_break A', name='blkdebug::a.qcow2')
+        for command, text in [('break foo A', 'Could not set breakpoint: No such file or directory\n'),
+                              ('resume A', 'Could not resume request: No such file or directory\n'),
+                              ('remove_break A', 'Could not remove breakpoint A: No such file or directory\n'),
+                              ('wait_break A', 'No request is on its way that could be suspended\n')]:
+            self.assertEqual(self.run_io(command, status=1, name='blkdebug::a.qcow2'), text)
+        self.check('break write_aio A', 'Could not set breakpoint: Operation not supported\n', 1)
+        self.check('zone_report 0 1', 'zone report failed: Operation not supported\n', 1)
+        self.check('zone_append 0 4k', 'bad argument count 2 to zone_append, expected between 3 and 4 arguments\n', 1)
+
+    def test_ways_to_open(self):
+        self.run_io('write -q -P 1 0 1M')
+        self.run_io('write -q -P 2 0 64k', 'read -q -P 2 0 64k', options=['-s'])
+        self.run_io('read -q -P 1 0 1M', 'write -q -P 3 1M 64k', options=['-m', '-i', 'io_uring'])
+        self.assertEqual(self.run_io('close', 'open -s a.qcow2', 'write -q -P 2 0 1M', 'close', 'open -r a.qcow2',
+                                     'read -q -P 1 0 1M', 'write 0 512', status=1),
+                         'qemu-io: Block node is read-only\n')
+        self.assertEqual(self.run_io('reopen -r', 'write 0 512', 'reopen -w', 'write -q -P 4 0 512',
+                                     'reopen -c none -o lazy-refcounts=on', 'read -q -P 4 0 512', status=1),
+                         'qemu-io: Block node is read-only\n')
+        self.assertEqual(self.run_io('close', 'open -o driver=raw a.qcow2', 'read -v 0 4', 'close',
+                                     'open -o file.filename=a.qcow2', 'length'),
+                         '00000000:  51 46 49 fb  QFI.\nread 4/4 bytes at offset 0\n4 bytes, 1 ops\n10 MiB\n')
+        for options, text in [(['-i', 'foo'], 'Invalid aio option: foo'), (['-d', 'foo'], 'Invalid discard option: foo'),
+                              (['-t', 'foo'], 'Invalid cache option: foo'),
+                              (['-C', '-r'], "can't open device a.qcow2: Can't use copy-on-read on read-only device"),
+                              (['--image-opts', '-f', 'raw'], '--image-opts and -f are mutually exclusive'),
+                              (['--object', 'foo,id=a'], "Parameter 'qom-type' does not accept value 'foo'")]:
+            self.assertEqual(self.run_io('length', status=1, options=options), f'qemu-io: {text}\n')
+        for command, text in [('reopen -r -w', 'Only one -r/-w option may be given'),
+                              ('reopen -c none -o cache.direct=on', 'Cannot set both -c and the cache options'),
+                              ('reopen -o driver=raw', "Cannot change the option 'driver'")]:
+            self.check(command, f'qemu-io: {text}\n', 1)
+
+    def test_copy_on_read(self):
+        subprocess.run([os.path.join(FOLDER, 'qemu-img'), 'create', '-q', '-f', 'qcow2', '-b', 'a.qcow2', '-F',
+                        'qcow2', 'over.qcow2'], cwd=self.folder.name, check=True)
+        self.run_io('write -q -P 1 0 1M')
+        self.run_io('read -q -P 1 0 128k', options=['-C'], name='over.qcow2')
+        self.assertEqual(self.run_io('alloc 0 1M', name='over.qcow2'), '131072/1048576 bytes allocated at offset 0 bytes\n')
+
+    def test_terminal(self):
+        """Lines typed at a terminal, with a history."""
+        main, terminal = pty.openpty()
+        process = subprocess.Popen([os.path.join(FOLDER, 'qemu-io'), 'a.qcow2'], cwd=self.folder.name, stdin=terminal,
+                                   stdout=terminal, stderr=terminal)
+        os.close(terminal)
+        shown = ''
+
+        def expect(text):
+            nonlocal shown
+            while text not in shown:
+                shown += os.read(main, 4096).decode().replace('\r\n', '\n')
+            shown = shown[shown.index(text) + len(text):]
+
+        expect('qemu-io> ')
+        os.write(main, b'leng\tx\x7f\r')
+        expect('10 MiB\nqemu-io> ')
+        os.write(main, b'foo\x03')
+        expect('^C')
+        expect('qemu-io> ')
+        os.write(main, b'\x1b[A\r')  # the line before
+        expect('10 MiB\nqemu-io> ')
+        os.write(main, b'\x04')
+        expect('\n')
+        self.assertEqual(process.wait(), 0)
+        os.close(main)
 
     def test_transfers(self):
         self.check('write -P 1 0 1M', 'wrote 1048576/1048576 bytes at offset 0\n1 MiB, 1 ops\n')

@@ -5,6 +5,7 @@
 #include "block/qcow2/qcow2.h"
 
 #include "base/compiler.h"
+#include "schema/block.h"
 
 #include <errno.h>
 
@@ -107,6 +108,7 @@ static void load(Qcow2Cache *cache, TaskLock *lock, BlockTask *self, Qcow2Slice 
     if (cache->opens_lock) {
         task_unlock(lock);
     }
+    block_debug_event(cache->file, cache->opens_lock ? BLKDEBUG_EVENT_L2_LOAD : BLKDEBUG_EVENT_REFBLOCK_LOAD);
     int error = slice->bytes ? block_read(cache->file, slice->offset, slice->bytes, cache->slice_bytes) : ENOMEM;
     if (cache->opens_lock) {
         task_lock(lock, self);

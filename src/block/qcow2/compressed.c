@@ -5,6 +5,8 @@
  */
 #include "block/qcow2/qcow2.h"
 
+#include "schema/block.h"
+
 #include <errno.h>
 
 typedef struct Expansion {
@@ -31,6 +33,7 @@ int qcow2_read_compressed(BlockNode *node, const Qcow2Extent *extent, uint64_t f
     if (!stream || !cluster) {
         return ENOMEM;
     }
+    block_debug_event(node->file, BLKDEBUG_EVENT_READ_COMPRESSED);
     int error = block_read(node->file, extent->offset, stream, extent->stream_bytes);
     if (error) {
         return error;
@@ -97,6 +100,7 @@ static int write_stream(BlockNode *node, uint64_t offset, const uint8_t *stream,
     if (!error) {
         list_append(&qcow2->allocations, &allocation.node);
         task_unlock(&qcow2->lock);
+        block_debug_event(node->file, BLKDEBUG_EVENT_WRITE_COMPRESSED);
         error = block_write(node->file, place, stream, bytes, 0);
         task_lock(&qcow2->lock, self);
         error = error ? error : link_stream(node, self, offset, stream_descriptor(qcow2, place, bytes));

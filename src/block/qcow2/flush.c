@@ -10,6 +10,7 @@
 #include "block/qcow2/qcow2.h"
 
 #include "base/bytes.h"
+#include "schema/block.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -152,14 +153,20 @@ static int flush_data(BlockNode *node)
 
 static int flush_write(BlockNode *node, const Flush *flush)
 {
+    if (flush->blocks.slices.count) {
+        block_debug_event(node->file, BLKDEBUG_EVENT_REFBLOCK_UPDATE);
+    }
     int error = batch_write(&flush->blocks);
     if (!error && flush->refcount_changes.count > 0) {
         error = block_flush(node->file);
+        block_debug_event(node->file, BLKDEBUG_EVENT_REFTABLE_UPDATE);
         error = error ? error : write_changes(node, flush->refcount_table_offset, &flush->refcount_changes);
     }
     if (!error && (flush->tables.slices.count || flush->l1_changes.count)) {
         error = flush_data(node);
+        block_debug_event(node->file, BLKDEBUG_EVENT_L2_UPDATE);
         error = error ? error : batch_write(&flush->tables);
+        block_debug_event(node->file, BLKDEBUG_EVENT_L1_UPDATE);
         error = error ? error : write_changes(node, flush->l1_offset, &flush->l1_changes);
     }
     return !error && flush->frees > 0 ? block_flush(node->file) : error;

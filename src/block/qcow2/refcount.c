@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "schema/block.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -321,6 +322,7 @@ int qcow2_allocate(BlockNode *node, BlockTask *self, uint64_t wanted, bool exact
 {
     Qcow2 *qcow2 = node->state;
     uint64_t first;
+    block_debug_event(node->file, BLKDEBUG_EVENT_CLUSTER_ALLOC);
     int error = find_run(node, self, wanted, exact, &first, count);
     for (uint64_t i = 0; i < *count && !error; i++) {
         if (qcow2_set_has(&qcow2->metadata, first + i)) {

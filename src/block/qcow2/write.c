@@ -4,6 +4,8 @@
  */
 #include "block/qcow2/qcow2.h"
 
+#include "schema/block.h"
+
 #include <errno.h>
 #include <stdatomic.h>
 
@@ -15,6 +17,7 @@ static int read_backing(BlockNode *node, uint64_t offset, uint64_t bytes, BlockV
     uint64_t size = node->backing ? block_node_size(node->backing->node) : 0;
     uint64_t there = offset < size ? MIN(bytes, size - offset) : 0;
     block_vectors_fill(block_vectors_from(vectors, there), 0, bytes - there);
+    block_debug_event(node->file, BLKDEBUG_EVENT_READ_BACKING_AIO);
     return there ? block_readv(node->backing, offset, there, vectors) : 0;
 }
 
@@ -23,6 +26,7 @@ static int read_extent(BlockNode *node, const Qcow2Extent *extent, uint64_t offs
     const Qcow2 *qcow2 = node->state;
     switch (extent->kind) {
     case QCOW2_DATA:
+        block_debug_event(node->file, BLKDEBUG_EVENT_READ_AIO);
         return block_readv(qcow2->data, extent->offset, extent->bytes, vectors);
     case QCOW2_COMPRESSED:
         return qcow2_read_compressed(node, extent, offset & (qcow2->cluster_bytes - 1), extent->bytes, vectors);
@@ -166,6 +170,7 @@ static int write_with_copies(BlockNode *node, const Run *run, BlockVectors vecto
     if (!copy || !pieces) {
         return ENOMEM;
     }
+    block_debug_event(node->file, BLKDEBUG_EVENT_COW_READ);
     int error = read_around(node, run->start, run->offset, copy);
     error = error ? error : read_around(node, data_end, run->end, copy + head);
     if (error) {
@@ -186,6 +191,7 @@ static int write_with_copies(BlockNode *node, const Run *run, BlockVectors vecto
 static int write_run(BlockNode *node, const Run *run, BlockVectors vectors)
 {
     const Qcow2 *qcow2 = node->state;
+    block_debug_event(node->file, BLKDEBUG_EVENT_WRITE_AIO);
     if (run->start == run->offset && run->end == run->offset + run->bytes) {
         return block_writev(qcow2->data, run->host + (run->offset - run->allocation.guest), run->bytes, vectors, 0);
     }
@@ -256,6 +262,7 @@ static int write_in_place(BlockNode *node, BlockTask *self, const Qcow2Extent *e
     Qcow2 *qcow2 = node->state;
     unsigned token = qcow2_enter(qcow2);
     task_unlock(&qcow2->lock);
+    block_debug_event(node->file, BLKDEBUG_EVENT_WRITE_AIO);
     int error = block_writev(qcow2->data, extent->offset, extent->bytes, vectors, 0);
     task_lock(&qcow2->lock, self);
     qcow2_leave(node, token);

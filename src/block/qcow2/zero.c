@@ -129,7 +129,7 @@ static int wipe_all(BlockNode *node, uint64_t offset, uint64_t bytes, const Wipe
 }
 
 /* A part of a cluster or subcluster: left alone where it is zero already. */
-static int write_zero_part(BlockNode *node, uint64_t offset, uint64_t bytes)
+static int write_zero_part(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags)
 {
     if (bytes == 0) {
         return 0;
@@ -143,6 +143,9 @@ static int write_zero_part(BlockNode *node, uint64_t offset, uint64_t bytes)
     int error = qcow2_read(node, offset, bytes, vectors);
     if (error || block_vectors_are_zero(vectors, bytes)) {
         return error;
+    }
+    if (flags & BLOCK_NO_FALLBACK) {
+        return ENOTSUP;
     }
     memset(buffer, 0, bytes);
     return qcow2_write(node, offset, bytes, vectors, 0);
@@ -179,11 +182,11 @@ int qcow2_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigne
     uint64_t size = block_node_size(node), last = offset + bytes == size ? align_up(size, unit) : offset + bytes;
     uint64_t start = align_up(offset, unit), end = align_down(last, unit);
     if (start >= end) {
-        return write_zero_part(node, offset, bytes);
+        return write_zero_part(node, offset, bytes, flags);
     }
-    error = write_zero_part(node, offset, start - offset);
+    error = write_zero_part(node, offset, start - offset, flags);
     error = error ? error : wipe_all(node, start, end - start, &wipe);
-    return !error && last > end ? write_zero_part(node, end, last - end) : error;
+    return !error && last > end ? write_zero_part(node, end, last - end, flags) : error;
 }
 
 int qcow2_discard(BlockNode *node, uint64_t offset, uint64_t bytes)
@@ -207,7 +210,7 @@ int qcow2_zero_range(BlockNode *node, uint64_t offset, uint64_t bytes)
     int error = 0;
     for (uint64_t done = 0, part; done < bytes && !error; done += part) {
         part = MIN(bytes - done, MIB);
-        error = write_zero_part(node, offset + done, part);
+        error = write_zero_part(node, offset + done, part, 0);
     }
     return error;
 }

@@ -128,12 +128,18 @@ bool img_parse(Img *img, int count, char **words, ImgArguments *result, int *sta
         ok = false;
     }
     img->quiet = result->quiet;
+    for (size_t i = 0; i < result->objects.count && ok; i++) {
+        bool ended = false;
+        ok = tool_add_object(&img->tool, result->objects.items[i], &ended) && !ended;
+        *status = ended ? 0 : 1;
+    }
     return ok;
 }
 
 void img_arguments_clear(ImgArguments *arguments)
 {
     vec_free(&arguments->options);
+    vec_free(&arguments->objects);
     vec_free(&arguments->steps);
 }
 

@@ -21,7 +21,7 @@ typedef struct ImgArguments {
         *size, *preallocation, *create, *apply, *delete, *source_snapshot, *parallel, *sparse, *start_offset,
         *max_length, *count, *buffer_size, *depth, *step, *aio, *pattern, *flush_interval, *rate, *granularity,
         *source, *source_format;
-    Texts options;
+    Texts options, objects;
     ImgSteps steps;
     bool bitmaps, skip_broken_bitmaps, drop, list, help, quiet, progress, image_opts, target_image_opts, force_share,
         unsafe, strict, compress, no_create, target_is_zero, salvage, out_of_order, shrink, backing_chain, force,
@@ -64,7 +64,10 @@ struct Img {
 #define IMG_SHARE \
     IMG_OPTION('U', "force-share", IMG_FLAG, force_share, NULL, "open image in shared mode for concurrent access")
 #define IMG_OUTPUT IMG_OPTION(0, "output", IMG_TEXT, output, "human|json", "output format")
-#define IMG_OPTIONS_END { 0 }
+#define IMG_OBJECT \
+    IMG_OPTION(0, "object", IMG_TEXTS, objects, "OBJDEF", "define an object, such as a secret for passwords and keys")
+/* All commands have it. */
+#define IMG_OPTIONS_END IMG_OBJECT, { 0 }
 
 extern const ImgCommand img_amend, img_bench, img_bitmap, img_check, img_commit, img_compare, img_convert, img_create, img_dd, img_info,
     img_map, img_measure, img_rebase, img_resize, img_snapshot;

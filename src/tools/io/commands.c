@@ -1,11 +1,11 @@
 /* Commands of the io program that do not move data. */
 #include "api/json.h"
+#include "api/type.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "block/blkdebug.h"
 #include "schema/block.h"
 #include "tools/io/io.h"
-
-#include "api/type.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -39,7 +39,10 @@ static int run_truncate(Io *io, int count, char **words)
         mode = letter == 'm' ? type_enum_value(&PreallocMode_type, optarg, &error) : -1;
         if (mode < 0) {
             if (error) {
-                tool_report(&io->tool, error, "%s", "");
+                tool_error(&io->tool, "Invalid preallocation mode '%s'", optarg);
+                error_free(error);
+            } else {
+                io_print_usage(words[0]);
             }
             return -EINVAL;
         }
@@ -138,50 +141,11 @@ static int run_sleep(Io *io, int count, char **words)
 {
     uint64_t milliseconds;
     if (!text_to_uint64(words[1], &milliseconds, NULL) || milliseconds > INT32_MAX) {
-        printf("%s is not a valid argument\n", words[1]);
+        printf("%s is not a valid number\n", words[1]);
         return -EINVAL;
     }
     struct timespec time = { (time_t)(milliseconds / 1000), (long)(milliseconds % 1000) * 1000000 };
     nanosleep(&time, NULL);
-    return 0;
-}
-
-static int run_open(Io *io, int count, char **words)
-{
-    ToolOpen how = io->how;
-    optind = 0;
-    for (int letter; (letter = getopt(count, words, "rnUt:d:")) != -1;) {
-        AUTO_ERROR(error);
-        bool ok = letter != '?';
-        how.flags = letter == 'r' ? how.flags & ~(unsigned)BLOCK_OPEN_WRITE
-                    : letter == 'n' ? how.flags | BLOCK_OPEN_DIRECT
-                    : letter == 'U' ? how.flags | BLOCK_OPEN_FORCE_SHARE
-                                    : how.flags;
-        if (letter == 't') {
-            ok = block_parse_cache_mode(optarg, &how.flags, &how.write_through, &error);
-        } else if (letter == 'd') {
-            how.flags = strcmp(optarg, "unmap") == 0 ? how.flags | BLOCK_OPEN_DISCARD
-                                                     : how.flags & ~(unsigned)BLOCK_OPEN_DISCARD;
-        }
-        if (!ok) {
-            return -EINVAL;
-        }
-    }
-    if (io->edge) {
-        tool_error(&io->tool, "file open already, try 'help close'");
-        return -EBUSY;
-    }
-    how.name = optind < count ? words[optind] : NULL;
-    if (!how.name) {
-        fprintf(stderr, "a file name is needed\n");
-        return -EINVAL;
-    }
-    return io_open(io, &how) ? 0 : -EINVAL;
-}
-
-static int run_close(Io *io, int count, char **words)
-{
-    io_close(io);
     return 0;
 }
 
@@ -196,13 +160,75 @@ static int run_abort(Io *io, int count, char **words) { abort(); }
 static int run_sigraise(Io *io, int count, char **words)
 {
     uint64_t number;
-    if (!text_to_uint64(words[1], &number, NULL) || number > 64) {
-        printf("%s is not a valid argument\n", words[1]);
+    if (!io_parse_number(words[1], &number)) {
+        return -EINVAL;
+    }
+    if (number > 64) {
+        printf("%s is not a valid signal\n", words[1]);
         return -EINVAL;
     }
     fflush(stdout);
     raise((int)number);
     return 0;
+}
+
+/* Breakpoints */
+
+static int run_break(Io *io, int count, char **words)
+{
+    int error = blkdebug_break(io->edge, words[1], words[2]);
+    if (error) {
+        printf("Could not set breakpoint: %s\n", strerror(error));
+    } else {
+        vec_push(&io->tags, string_copy(words[2]));
+    }
+    return -error;
+}
+
+static int run_remove_break(Io *io, int count, char **words)
+{
+    int error = blkdebug_remove_break(io->edge, words[1]);
+    if (error) {
+        printf("Could not remove breakpoint %s: %s\n", words[1], strerror(error));
+    }
+    return -error;
+}
+
+static int run_resume(Io *io, int count, char **words)
+{
+    int error = blkdebug_resume(io->edge, words[1]);
+    if (error) {
+        printf("Could not resume request: %s\n", strerror(error));
+    } else {
+        printf("blkdebug: Resuming request '%s'\n", words[1]);
+    }
+    return -error;
+}
+
+static int run_wait_break(Io *io, int count, char **words)
+{
+    while (!blkdebug_is_suspended(io->edge, words[1])) {
+        if (io->pending == 0) {
+            printf("No request is on its way that could be suspended\n");
+            return -EINVAL;
+        }
+        block_loop_poll(block_runtime_main(block_graph_runtime(io->tool.graph)), true);
+    }
+    printf("blkdebug: Suspended request '%s'\n", words[1]);
+    return 0;
+}
+
+/* No node here has zones. */
+static int run_zone(Io *io, int count, char **words)
+{
+    uint64_t number;
+    for (int i = 1; i < count; i++) {
+        if (!io_parse_number(words[i], &number)) {
+            return -EINVAL;
+        }
+    }
+    printf("zone %s failed: %s\n", words[0] + strlen("zone_"), strerror(ENOTSUP));
+    return -ENOTSUP;
 }
 
 static int run_help(Io *io, int count, char **words)
@@ -213,12 +239,15 @@ static int run_help(Io *io, int count, char **words)
         for (const IoCommand *command = lists[i]; command->name; command++) {
             if (count < 2 || strcmp(command->name, words[1]) == 0) {
                 io_print_usage(command->name);
+                printf("%s", count > 1 && command->help ? command->help : "");
                 found = true;
             }
         }
     }
     if (!found) {
         printf("command %s not found\n", words[1]);
+    } else if (count < 2) {
+        printf("\nUse 'help commandname' for extended help.\n");
     }
     return found ? 0 : -EINVAL;
 }
@@ -227,17 +256,34 @@ const IoCommand io_other_commands[] = {
     { "abort", 0, 0, false, "", "simulate a program crash using abort(3)", run_abort },
     { "aio_flush", 0, 0, true, "", "completes all outstanding aio requests", run_aio_flush },
     { "alloc", 1, 2, true, "offset [count]", "checks if offset is allocated in the file", run_alloc },
-    { "close", 0, 0, true, "", "close the current open file", run_close },
+    { "break", 2, 2, true, "event tag", "sets a breakpoint on event and tags the stopped request as tag", run_break },
+    { "close", 0, 0, true, "", "close the current open file", io_run_close },
     { "flush", 0, 0, true, "", "flush all in-core file state to disk", run_flush },
     { "help", 0, 1, false, "[command]", "help for one or all commands", run_help },
     { "info", 0, 0, true, "", "prints information about the current file", run_info },
     { "length", 0, 0, true, "", "gets the length of the current file", run_length },
     { "map", 0, 0, true, "", "prints the allocated areas of a file", run_map },
-    { "open", 0, -1, false, "[-rnU] [-t cache] [-d discard] path", "open the file specified by path", run_open },
+    { "open", 1, -1, false, "[-rsCnkU] [-i aio] [-t cache] [-d discard] [-o options] [path]",
+      "open the file specified by path", io_run_open,
+      "\n -r read-only, -s writes go to a file that is gone afterwards, -C what is read from backing files is kept,\n"
+      " -n without the host's cache, -k by the host's older asynchronous I/O, -i by threads, native or io_uring,\n"
+      " -U others may write, -t cache mode, -d unmap or ignore, -o options of the driver\n\n" },
     { "quit", 0, 0, false, "", "exit the program", run_quit },
+    { "remove_break", 1, 1, true, "tag", "remove a breakpoint by tag", run_remove_break },
+    { "reopen", 0, -1, true, "[(-r|-w)] [-c cache] [-o options]", "reopens an image with new options", io_run_reopen,
+      "\n -r read-only, -w to be written, -c cache mode, -o options of the driver\n\n" },
+    { "resume", 1, 1, true, "tag", "resumes the request tagged as tag", run_resume },
     { "sigraise", 1, 1, false, "signal", "raises a signal", run_sigraise },
     { "sleep", 1, 1, false, "milliseconds", "waits for the given value in milliseconds", run_sleep },
     { "truncate", 1, -1, true, "[-m prealloc_mode] off", "truncates the current file at the given offset",
       run_truncate },
+    { "wait_break", 1, 1, true, "tag", "waits for the suspension of a request", run_wait_break },
+    { "zone_append", 3, 4, true, "offset len [len..]", "append write a number of bytes at a specified offset",
+      run_zone },
+    { "zone_close", 2, 2, true, "offset len", "close a range of zones in zone block device", run_zone },
+    { "zone_finish", 2, 2, true, "offset len", "finish a range of zones in zone block device", run_zone },
+    { "zone_open", 2, 2, true, "offset len", "explicit open a range of zones in zone block device", run_zone },
+    { "zone_report", 2, 2, true, "offset number", "report zone information", run_zone },
+    { "zone_reset", 2, 2, true, "offset len", "reset a zone write pointer in zone block device", run_zone },
     { 0 },
 };

@@ -1,11 +1,10 @@
 /*
  * The io program: exercises the block layer with commands like those of qemu-io, from the command line or stdin.
  *
- * Not here: a history of typed lines, breakpoints of blkdebug, zoned devices, reopen, -s, -C, -m, -k, -i.
+ * Not here: the state of a machine in an image (-b), zoned devices (their commands say so), --trace.
  */
 #include "tools/io/io.h"
 
-#include "base/error.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -13,11 +12,16 @@
 
 enum { MAXIMUM_WORDS = 1024 };
 
+enum { IMAGE_OPTS = 256, OBJECT };
+
 static const struct option options[] = {
     { "cmd", required_argument, NULL, 'c' },     { "format", required_argument, NULL, 'f' },
-    { "read-only", no_argument, NULL, 'r' },     { "nocache", no_argument, NULL, 'n' },
-    { "cache", required_argument, NULL, 't' },   { "discard", required_argument, NULL, 'd' },
-    { "force-share", no_argument, NULL, 'U' },   { "image-opts", no_argument, NULL, 'O' },
+    { "read-only", no_argument, NULL, 'r' },     { "snapshot", no_argument, NULL, 's' },
+    { "nocache", no_argument, NULL, 'n' },       { "copy-on-read", no_argument, NULL, 'C' },
+    { "misalign", no_argument, NULL, 'm' },      { "native-aio", no_argument, NULL, 'k' },
+    { "aio", required_argument, NULL, 'i' },     { "cache", required_argument, NULL, 't' },
+    { "discard", required_argument, NULL, 'd' }, { "force-share", no_argument, NULL, 'U' },
+    { "image-opts", no_argument, NULL, IMAGE_OPTS }, { "object", required_argument, NULL, OBJECT },
     { "help", no_argument, NULL, 'h' },          { "version", no_argument, NULL, 'V' },
     { 0 },
 };
@@ -48,18 +52,6 @@ bool io_parse_number(const char *text, uint64_t *value)
     return false;
 }
 
-bool io_open(Io *io, const ToolOpen *how)
-{
-    ToolOpen open = *how;
-    bool writes = open.flags & BLOCK_OPEN_WRITE, shares = open.flags & BLOCK_OPEN_FORCE_SHARE;
-    open.permissions = BLOCK_PERMISSION_READ | (writes ? BLOCK_PERMISSION_WRITE | BLOCK_PERMISSION_RESIZE : 0);
-    open.shared = shares ? BLOCK_PERMISSION_ALL : BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED;
-    AUTO_FREE char *complaint = string_format("can't open device %s: ", open.name);
-    open.complaint = complaint;
-    io->edge = tool_open(&io->tool, &open);
-    return io->edge != NULL;
-}
-
 void io_finish_pending(Io *io)
 {
     while (io->pending > 0) {
@@ -74,13 +66,6 @@ bool io_may_write(const Io *io)
         tool_error(&io->tool, "Block node is read-only");
     }
     return !read_only;
-}
-
-void io_close(Io *io)
-{
-    io_finish_pending(io);
-    block_detach(io->edge);
-    io->edge = NULL;
 }
 
 /* Lines */
@@ -102,6 +87,18 @@ void io_print_usage(const char *name)
 {
     const IoCommand *command = find_command(name);
     printf("%s %s -- %s\n", command->name, command->arguments, command->summary);
+}
+
+void io_offer_commands(const char *start, TextList *names)
+{
+    const IoCommand *const lists[] = { io_transfer_commands, io_other_commands };
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        for (const IoCommand *command = lists[i]; command->name; command++) {
+            if (strncmp(command->name, start, strlen(start)) == 0) {
+                vec_push(names, string_format("%s ", command->name));
+            }
+        }
+    }
 }
 
 static int check_count(const IoCommand *command, int given)
@@ -137,7 +134,7 @@ static int run_words(Io *io, int count, char **words)
     return result ? result : command->run(io, count, words);
 }
 
-static int run_line(Io *io, const char *line)
+int io_run_line(Io *io, const char *line)
 {
     AUTO_FREE char *copy = string_copy(line);
     AUTO_FREE char **words = mem_alloc_array(MAXIMUM_WORDS + 1, sizeof *words);
@@ -163,7 +160,7 @@ static void run_interactively(Io *io)
             printf("\n");
             break;
         }
-        run_line(io, line);
+        io_run_line(io, line);
     }
     free(line);
 }
@@ -172,12 +169,11 @@ static int run_all(Io *io, char **lines, size_t count)
 {
     int status = 0;
     for (size_t i = 0; i < count && !io->quits; i++) {
-        status = run_line(io, lines[i]) < 0 ? 1 : status;
+        status = io_run_line(io, lines[i]) < 0 ? 1 : status;
     }
-    if (count == 0) {
+    if (count == 0 && !io_run_terminal(io)) {
         run_interactively(io);
     }
-    io_finish_pending(io);
     return status;
 }
 
@@ -186,11 +182,17 @@ static int run_all(Io *io, char **lines, size_t count)
 static void print_help(const char *program)
 {
     printf("Usage: %s [OPTIONS]... [-c STRING]... [file]\nDisk exerciser\n\n"
+           "  --object OBJECTDEF   define an object such as a secret\n"
            "  --image-opts         treat file as option string\n"
            "  -c, --cmd STRING     execute command with its arguments from the given string\n"
            "  -f, --format FMT     specifies the block driver to use\n"
            "  -r, --read-only      open the file read-only\n"
+           "  -s, --snapshot       write to a file that is gone afterwards\n"
            "  -n, --nocache        disable host cache, short for -t none\n"
+           "  -C, --copy-on-read   keep what is read from backing files\n"
+           "  -m, --misalign       misalign buffers, for O_DIRECT\n"
+           "  -k, --native-aio     use the host's older asynchronous I/O, short for -i native\n"
+           "  -i, --aio=MODE       threads, native or io_uring\n"
            "  -t, --cache=MODE     use the given cache mode for the image\n"
            "  -d, --discard=MODE   use the given discard mode for the image\n"
            "  -U, --force-share    force shared permissions\n"
@@ -204,10 +206,16 @@ typedef struct Lines {
     size_t count, capacity;
 } Lines;
 
+static int see_help(const Io *io)
+{
+    print_help(io->tool.program);
+    return 1;
+}
+
 /* False where the program ends, with `*status`. */
 static bool parse_option(Io *io, int letter, Lines *lines, int *status)
 {
-    AUTO_ERROR(error);
+    bool ended = false;
     switch (letter) {
     case 'c':
         vec_push(lines, optarg);
@@ -215,26 +223,18 @@ static bool parse_option(Io *io, int letter, Lines *lines, int *status)
     case 'f':
         io->how.format = optarg;
         return true;
-    case 'r':
-        io->how.flags &= ~(unsigned)BLOCK_OPEN_WRITE;
+    case 'm':
+        io->misalign = true;
         return true;
-    case 'n':
-        io->how.flags |= BLOCK_OPEN_DIRECT;
-        return true;
-    case 't':
-        if (!block_parse_cache_mode(optarg, &io->how.flags, &io->how.write_through, &error)) {
-            tool_error(&io->tool, "Invalid cache option: %s", optarg);
-        }
-        return error == NULL;
-    case 'd':
-        io->how.flags |= strcmp(optarg, "unmap") == 0 || strcmp(optarg, "on") == 0 ? BLOCK_OPEN_DISCARD : 0;
-        return true;
-    case 'U':
-        io->how.flags |= BLOCK_OPEN_FORCE_SHARE;
-        return true;
-    case 'O':
+    case IMAGE_OPTS:
         io->how.image_opts = true;
         return true;
+    case OBJECT:
+        if (!tool_add_object(&io->tool, optarg, &ended)) {
+            return false;
+        }
+        *status = ended ? 0 : *status;
+        return !ended;
     case 'h':
         print_help(io->tool.program);
         *status = 0;
@@ -243,10 +243,33 @@ static bool parse_option(Io *io, int letter, Lines *lines, int *status)
         printf("%s %s\n", io->tool.program, tool_version);
         *status = 0;
         return false;
+    case '?':
+        *status = see_help(io);
+        return false;
     default:
-        fprintf(stderr, "Try '%s --help' for more information.\n", io->tool.program);
+        return io_parse_how(io, letter, optarg, &io->how);
+    }
+}
+
+/* False where the program ends, with `*status`. */
+static bool parse_all(Io *io, int count, char **words, Lines *lines, int *status)
+{
+    optind = 0;
+    for (int letter; (letter = getopt_long(count, words, "c:f:rsnCmki:t:d:UhV", options, NULL)) != -1;) {
+        if (!parse_option(io, letter, lines, status)) {
+            return false;
+        }
+    }
+    if (count - optind > 1) {
+        *status = see_help(io);
         return false;
     }
+    if (io->how.format && io->how.image_opts) {
+        tool_error(&io->tool, "--image-opts and -f are mutually exclusive");
+        return false;
+    }
+    io->how.name = optind < count ? words[optind] : NULL;
+    return true;
 }
 
 int io_main(const char *program, int count, char **arguments)
@@ -254,24 +277,13 @@ int io_main(const char *program, int count, char **arguments)
     Io io = { .how = { .flags = BLOCK_OPEN_WRITE | BLOCK_OPEN_DISCARD } };
     Lines lines = { 0 };
     int status = 1;
-    bool goes_on = tool_init(&io.tool, program);
     AUTO_FREE char **all = mem_alloc_array((size_t)count + 2, sizeof *all);
     all[0] = (char *)(uintptr_t)program;
     memcpy(all + 1, arguments, (size_t)count * sizeof *all);
-    optind = 0;
-    for (int letter; goes_on && (letter = getopt_long(count + 1, all, "c:f:rnt:d:UhV", options, NULL)) != -1;) {
-        goes_on = parse_option(&io, letter, &lines, &status);
+    if (tool_init(&io.tool, program) && parse_all(&io, count + 1, all, &lines, &status) &&
+        (!io.how.name || io_open(&io, &io.how))) {
+        status = run_all(&io, lines.items, lines.count);
     }
-    if (goes_on && count + 1 - optind > 1) {
-        fprintf(stderr, "Try '%s --help' for more information.\n", program);
-        goes_on = false;
-    }
-    int first = optind; /* commands use getopt too */
-    if (goes_on && first <= count) {
-        io.how.name = all[first];
-        goes_on = io_open(&io, &io.how);
-    }
-    status = goes_on ? run_all(&io, lines.items, lines.count) : status;
     io_close(&io);
     vec_free(&lines);
     tool_free(&io.tool);

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { USUAL_PATTERN = 0xcd, READ_FILL = 0xab, LARGEST = 1 << 30 };
+enum { SECTOR = 512, USUAL_PATTERN = 0xcd, READ_FILL = 0xab, LARGEST = 2147483136, MISALIGNMENT = 16 };
 
 /* One request, with what the options say of it. */
 typedef struct Transfer {
@@ -19,10 +19,10 @@ typedef struct Transfer {
     const char *name; /* of the command */
     BlockRequest request;
     struct iovec *pieces;
-    uint8_t *bytes;
+    uint8_t *memory, *bytes; /* `bytes` in `memory` */
     uint64_t offset, count;
     unsigned flags;
-    bool machine, quiet, dumps, zeroes, has_pattern, checks_part, asynchronous;
+    bool machine, quiet, dumps, zeroes, has_pattern, has_part, asynchronous, invalid;
     uint8_t pattern;
     uint64_t check_from, check_count;
     const char *source; /* -s: a file with the pattern */
@@ -32,7 +32,7 @@ typedef struct Transfer {
 static void transfer_free(Transfer *transfer)
 {
     free(transfer->pieces);
-    free(transfer->bytes);
+    free(transfer->memory);
     free(transfer);
 }
 
@@ -76,7 +76,7 @@ static void dump(const Transfer *transfer)
 
 static bool verify(const Transfer *transfer)
 {
-    uint64_t from = transfer->check_from, count = transfer->checks_part ? transfer->check_count : transfer->count;
+    uint64_t from = transfer->check_from, count = transfer->has_part ? transfer->check_count : transfer->count;
     for (uint64_t i = 0; transfer->has_pattern && i < count; i++) {
         if (transfer->bytes[from + i] != transfer->pattern) {
             printf("Pattern verification failed at offset %llu, %llu bytes\n",
@@ -94,6 +94,8 @@ static const char *const aio_failed[] = { [BLOCK_READ] = "readv failed", [BLOCK_
                                           [BLOCK_DISCARD] = "aio_discard failed" };
 static const char *const finished[] = { [BLOCK_READ] = "read", [BLOCK_WRITE] = "wrote", [BLOCK_WRITE_ZEROES] = "wrote",
                                         [BLOCK_DISCARD] = "discard" };
+static const char *const aio_finished[] = { [BLOCK_READ] = "read", [BLOCK_WRITE] = "wrote",
+                                            [BLOCK_WRITE_ZEROES] = "wrote", [BLOCK_DISCARD] = "discarded " };
 
 static int conclude(const Transfer *transfer, int error)
 {
@@ -106,7 +108,7 @@ static int conclude(const Transfer *transfer, int error)
     if (transfer->dumps) {
         dump(transfer);
     }
-    print_report(transfer, finished[operation]);
+    print_report(transfer, (transfer->asynchronous ? aio_finished : finished)[operation]);
     return good ? 0 : -EINVAL;
 }
 
@@ -141,13 +143,16 @@ static bool parse_option(Transfer *transfer, int letter)
         return parse_pattern(transfer, optarg);
     case 's':
         transfer->source = optarg;
-        transfer->checks_part = read;
+        transfer->has_part = read;
         return !read || io_parse_number(optarg, &transfer->check_from);
     case 'l':
-        transfer->checks_part = true;
+        transfer->has_part = true;
         return io_parse_number(optarg, &transfer->check_count);
     case 'z':
         transfer->zeroes = true;
+        return true;
+    case 'i':
+        transfer->invalid = true;
         return true;
     case 'c':
     case 'f':
@@ -173,7 +178,15 @@ static bool check_options(const Transfer *transfer)
         printf("-%c requires -z to be specified\n", transfer->flags & BLOCK_NO_FALLBACK ? 'n' : 'u');
         return false;
     }
-    bool from_file = transfer->source && !transfer->checks_part;
+    bool from_file = transfer->source && !transfer->has_part;
+    if (transfer->flags & BLOCK_FUA && transfer->flags & BLOCK_COMPRESSED) {
+        printf("-f and -b or -c cannot be specified at the same time\n");
+        return false;
+    }
+    if (transfer->request.operation == BLOCK_READ && transfer->has_part && !transfer->has_pattern) {
+        io_print_usage(transfer->name);
+        return false;
+    }
     if (transfer->zeroes + transfer->has_pattern + from_file > 1) {
         printf("Only one of -z, -P, and -s can be specified at the same time\n");
         return false;
@@ -197,7 +210,7 @@ static bool parse_places(Transfer *transfer, char **words, int count, bool vecto
         if (!io_parse_number(words[i], &length)) {
             return false;
         }
-        if (length > LARGEST - transfer->count && !(transfer->zeroes || transfer->request.operation == BLOCK_DISCARD)) {
+        if (length > LARGEST - transfer->count) {
             printf("length cannot exceed %d, given %s\n", LARGEST, words[i]);
             return false;
         }
@@ -205,6 +218,17 @@ static bool parse_places(Transfer *transfer, char **words, int count, bool vecto
         transfer->count += length;
     }
     transfer->request.vectors.count = (unsigned)count - 1;
+    if (transfer->zeroes && count > 2) {
+        printf("-z supports only a single length parameter\n");
+        return false;
+    }
+    if (transfer->flags & BLOCK_COMPRESSED && (transfer->offset | transfer->count) % SECTOR) {
+        bool count_is_wrong = transfer->offset % SECTOR == 0;
+        printf("%llu is not a sector-aligned value for '%s'\n",
+               (unsigned long long)(count_is_wrong ? transfer->count : transfer->offset),
+               count_is_wrong ? "count" : "offset");
+        return false;
+    }
     return true;
 }
 
@@ -234,13 +258,15 @@ static bool make_buffer(Transfer *transfer)
         transfer->request.operation = transfer->zeroes ? BLOCK_WRITE_ZEROES : BLOCK_DISCARD;
         return true;
     }
-    if (posix_memalign(&memory, 4096, MAX(transfer->count, 1)) != 0) {
+    size_t shift = transfer->io->misalign ? MISALIGNMENT : 0;
+    if (posix_memalign(&memory, 4096, transfer->count + shift + 1) != 0) {
         printf("there is no memory for %llu bytes\n", (unsigned long long)transfer->count);
         return false;
     }
-    transfer->bytes = memory;
-    memset(memory, read ? READ_FILL : transfer->has_pattern ? transfer->pattern : USUAL_PATTERN, transfer->count);
-    uint8_t *at = memory;
+    transfer->memory = memory;
+    transfer->bytes = transfer->memory + shift;
+    memset(transfer->bytes, read ? READ_FILL : transfer->has_pattern ? transfer->pattern : USUAL_PATTERN, transfer->count);
+    uint8_t *at = transfer->bytes;
     for (unsigned i = 0; i < transfer->request.vectors.count; i++) {
         transfer->pieces[i].iov_base = at;
         at += transfer->pieces[i].iov_len;
@@ -251,7 +277,7 @@ static bool make_buffer(Transfer *transfer)
 static bool check_part(Transfer *transfer)
 {
     transfer->check_count = transfer->check_count ? transfer->check_count : transfer->count - transfer->check_from;
-    if (transfer->checks_part && transfer->request.operation == BLOCK_READ &&
+    if (transfer->has_part && transfer->request.operation == BLOCK_READ &&
         (transfer->check_from > transfer->count || transfer->check_count > transfer->count - transfer->check_from)) {
         printf("pattern verification range exceeds end of read data\n");
         return false;
@@ -323,6 +349,11 @@ static int run_later(Transfer *transfer)
     if (!transfer) {
         return -EINVAL;
     }
+    if (transfer->invalid) { /* there are no counts of such */
+        printf("injecting invalid %s request\n", transfer->request.operation == BLOCK_READ ? "read" : "write");
+        transfer_free(transfer);
+        return 0;
+    }
     transfer->asynchronous = true;
     transfer->request.done = request_done;
     transfer->request.data = transfer;
@@ -358,12 +389,12 @@ static int run_discard(Io *io, int count, char **words)
 
 static int run_aio_read(Io *io, int count, char **words)
 {
-    return run_later(parse(io, BLOCK_READ, "CP:qrv", true, count, words));
+    return run_later(parse(io, BLOCK_READ, "CP:iqrv", true, count, words));
 }
 
 static int run_aio_write(Io *io, int count, char **words)
 {
-    return run_later(parse(io, BLOCK_WRITE, "CfP:qruz", true, count, words));
+    return run_later(parse(io, BLOCK_WRITE, "CfP:iqruz", true, count, words));
 }
 
 static int run_aio_discard(Io *io, int count, char **words)
@@ -371,20 +402,34 @@ static int run_aio_discard(Io *io, int count, char **words)
     return run_later(parse(io, BLOCK_DISCARD, "Cq", false, count, words));
 }
 
+#define REPORTING " -C the numbers alone, separated by commas; -q nothing of them\n"
+#define READING " -P checks that it is all this byte; -v prints it; -r is there for old scripts\n"
+#define WRITING " -P of this byte; -f on stable storage when it is done; -r is there for old scripts\n"
+#define ZEROING " -z zeroes, without writing them where that can be; -u with -z, the space may be given back\n"
+#define LATER " Whether it went well is said when it ends; aio_flush waits for all.\n"
+
 const IoCommand io_transfer_commands[] = {
-    { "aio_discard", 2, -1, true, "[-Cq] off len", "asynchronously discards a number of bytes", run_aio_discard },
-    { "aio_read", 2, -1, true, "[-Cqrv] [-P pattern] off len [len..]", "asynchronously reads a number of bytes",
-      run_aio_read },
-    { "aio_write", 2, -1, true, "[-Cfqruz] [-P pattern] off len [len..]", "asynchronously writes a number of bytes",
-      run_aio_write },
-    { "discard", 2, -1, true, "[-Cq] off len", "discards a number of bytes at a specified offset", run_discard },
+    { "aio_discard", 2, -1, true, "[-Cq] off len", "asynchronously discards a number of bytes", run_aio_discard,
+      "\n" REPORTING LATER "\n" },
+    { "aio_read", 2, -1, true, "[-Ciqrv] [-P pattern] off len [len..]", "asynchronously reads a number of bytes",
+      run_aio_read,
+      "\n" REPORTING READING " -i is counted as invalid\n" LATER "\n" },
+    { "aio_write", 2, -1, true, "[-Cfiqruz] [-P pattern] off len [len..]", "asynchronously writes a number of bytes",
+      run_aio_write,
+      "\n" REPORTING WRITING ZEROING " -i is counted as invalid\n" LATER "\n" },
+    { "discard", 2, -1, true, "[-Cq] off len", "discards a number of bytes at a specified offset", run_discard,
+      "\n" REPORTING "\n" },
     { "read", 2, -1, true, "[-Cqrv] [-P pattern [-s off] [-l len]] off len",
-      "reads a number of bytes at a specified offset", run_read },
+      "reads a number of bytes at a specified offset", run_read,
+      "\n" REPORTING READING " -s, -l where in what is read -P begins, and how long\n" "\n" },
     { "readv", 2, -1, true, "[-Cqrv] [-P pattern] off len [len..]", "reads a number of bytes at a specified offset",
-      run_readv },
+      run_readv,
+      "\n" REPORTING READING "\n" },
     { "write", 2, -1, true, "[-cCfnqruz] [-P pattern | -s source_file] off len",
-      "writes a number of bytes at a specified offset", run_write },
+      "writes a number of bytes at a specified offset", run_write,
+      "\n" REPORTING WRITING ZEROING " -s the bytes of a file, again and again; -c compressed; -n with -z, fails where that takes as long as writing\n" "\n" },
     { "writev", 2, -1, true, "[-Cfqr] [-P pattern] off len [len..]", "writes a number of bytes at a specified offset",
-      run_writev },
+      run_writev,
+      "\n" REPORTING WRITING "\n" },
     { 0 },
 };
