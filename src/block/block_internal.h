@@ -29,6 +29,15 @@ int node_flush(BlockNode *node);
 int node_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockStatus *status);
 void node_changed(BlockNode *node, uint64_t end); /* after a write */
 
+/* Takes the options that every node has out of `options`, and its name where it has none yet. */
+bool node_apply_settings(BlockNode *node, Json *options, unsigned flags, Error **error);
+/* The rest of them: opens its children and itself. */
+bool node_open_driver(BlockNode *node, Json *options, Error **error);
+/* What its parents need of it has changed, or what it allows. */
+bool node_update_permissions(BlockNode *node, Error **error);
+/* Its parents and users are told of its size, but for `by`. */
+void node_tell_resized(const BlockNode *node, const BlockEdge *by);
+
 void node_debug_event(BlockNode *node, int event);
 
 /* Requests that waited for the end of a drain. */

@@ -55,7 +55,9 @@ struct BlockNode {
     unsigned references;
     char *name, *file_name;
     Json *options;  /* of its children, while it is opened */
-    Json *given;    /* its own */
+    Json *given, *common; /* its own; those that every node has */
+    unsigned opened_flags;
+    bool inherits; /* a file that was opened for the node above, whose flags are its own too */
     unsigned flags; /* BLOCK_OPEN_*, that its children are opened with */
     const BlockNode *above; /* while it is opened: whose child it becomes */
     bool read_only, force_share, discard, no_flush;

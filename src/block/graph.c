@@ -169,6 +169,7 @@ void block_node_unref(BlockNode *node)
     list_remove(&node->in_graph);
     json_free(node->options);
     json_free(node->given);
+    json_free(node->common);
     free(node->state);
     free(node->name);
     free(node->file_name);
@@ -340,7 +341,6 @@ static bool check_parents(const BlockNode *node, Error **error)
     return true;
 }
 
-static bool update_permissions(BlockNode *node, Error **error);
 
 /* A node needs of those below what its users need of it, or what its driver says. */
 static unsigned child_permissions(const BlockNode *node, const char *name, unsigned permissions, unsigned *shared)
@@ -369,16 +369,16 @@ static bool update_child(BlockEdge *child, unsigned permissions, unsigned shared
     unsigned before = child->permissions, shared_before = child->shared;
     child->permissions = permissions;
     child->shared = shared;
-    if (update_permissions(child->node, error)) {
+    if (node_update_permissions(child->node, error)) {
         return true;
     }
     child->permissions = before;
     child->shared = shared_before;
-    update_permissions(child->node, NULL);
+    node_update_permissions(child->node, NULL);
     return false;
 }
 
-static bool update_permissions(BlockNode *node, Error **error)
+bool node_update_permissions(BlockNode *node, Error **error)
 {
     unsigned permissions = 0, shared = BLOCK_PERMISSION_ALL;
     LIST_FOREACH(&node->parents, parent, BlockEdge, in_node)
@@ -413,7 +413,7 @@ BlockEdge *edge_new(BlockNode *node, BlockNode *parent, const char *name, unsign
                          .graph = node->graph, .permissions = permissions, .shared = shared };
     list_append(&node->parents, &edge->in_node);
     list_append(parent ? &parent->children : &node->graph->users, &edge->in_parent);
-    if (update_permissions(node, error)) {
+    if (node_update_permissions(node, error)) {
         return edge;
     }
     edge_free(edge);
@@ -424,7 +424,7 @@ void edge_free(BlockEdge *edge)
 {
     list_remove(&edge->in_node);
     list_remove(&edge->in_parent);
-    update_permissions(edge->node, NULL); /* less is needed: this cannot fail */
+    node_update_permissions(edge->node, NULL); /* less is needed: this cannot fail */
     block_node_unref(edge->node);
     free(edge->name);
     free(edge);
@@ -498,7 +498,7 @@ static bool bitmaps_fit(const BlockNode *node, uint64_t size, Error **error)
 }
 
 /* Those above take it up, and users are told. */
-static void tell_resized(const BlockNode *node, const BlockEdge *by)
+void node_tell_resized(const BlockNode *node, const BlockEdge *by)
 {
     LIST_FOREACH(&node->parents, edge, BlockEdge, in_node)
     {
@@ -509,7 +509,7 @@ static void tell_resized(const BlockNode *node, const BlockEdge *by)
             edge->resized(edge->resized_data);
         } else if (edge->parent && edge->parent->driver->child_resized && edge == edge->parent->file) {
             edge->parent->driver->child_resized(edge->parent);
-            tell_resized(edge->parent, NULL);
+            node_tell_resized(edge->parent, NULL);
         }
     }
 }
@@ -544,7 +544,7 @@ bool block_resize(BlockEdge *edge, uint64_t size, int preallocation, Error **err
         }
     }
     if (ok) {
-        tell_resized(node, edge);
+        node_tell_resized(node, edge);
     }
     block_graph_drain_end(node->graph);
     return ok;

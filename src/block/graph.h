@@ -64,6 +64,20 @@ bool block_parse_aio(const char *name, unsigned *flags);
  * with an error that names the file.
  */
 BlockNode *block_open(BlockGraph *graph, const char *filename, Json *options, unsigned flags, Error **error);
+/*
+ * Opens nodes afresh where they stand, with the options that go with each (as block_open's; taken): all of them, or
+ * none with an error. Their driver stays, and so do children that the options do not name. `keep`: so do options;
+ * `flags` takes the place of those that it was opened with. No request of theirs is lost.
+ */
+typedef struct BlockReopen {
+    BlockNode *node;
+    Json *options;
+    unsigned flags;
+    bool keep;
+} BlockReopen;
+bool block_reopen(BlockGraph *graph, const BlockReopen *nodes, size_t count, Error **error);
+unsigned block_node_opened_flags(const BlockNode *node);
+
 BlockNode *block_node_ref(BlockNode *node);
 void block_node_unref(BlockNode *node); /* NULL is fine; the last one flushes and closes */
 BlockNode *block_node_find(const BlockGraph *graph, const char *node_name); /* NULL where there is none */

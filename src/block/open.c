@@ -217,18 +217,22 @@ static bool apply_common(BlockNode *node, const BlockNodeSettings *common, unsig
         return error_set(error,
                          "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap");
     }
-    return set_name(node, common->node_name, error);
+    return true;
 }
 
-static bool setup(BlockNode *node, Json *options, unsigned flags, Error **error)
+bool node_apply_settings(BlockNode *node, Json *options, unsigned flags, Error **error)
 {
     BlockNodeSettings common = { 0 };
     Json *mine = take_common(options);
     json_set(mine, "driver", json_string("raw")); /* any: it is chosen already, or will be by the file's beginning */
     bool ok = type_from_options(&BlockNodeSettings_type, mine, &common, error) &&
-              apply_common(node, &common, flags, error);
-    json_free(mine);
+              apply_common(node, &common, flags, error) && (node->name || set_name(node, common.node_name, error));
     type_clear(&BlockNodeSettings_type, &common);
+    json_free(json_take(mine, "driver"));
+    json_free(json_take(mine, "node-name"));
+    json_free(node->common);
+    node->common = mine;
+    node->opened_flags = flags;
     return ok;
 }
 
@@ -290,7 +294,7 @@ static void name_by_options(BlockNode *node)
 }
 
 /* `options`: what is left of them is the driver's own, and its children's. */
-static bool open_driver(BlockNode *node, Json *options, Error **error)
+bool node_open_driver(BlockNode *node, Json *options, Error **error)
 {
     const BlockDriver *driver = node->driver;
     AUTO_FREE void *settings = mem_alloc0(driver->settings->size);
@@ -304,7 +308,8 @@ static bool open_driver(BlockNode *node, Json *options, Error **error)
     node->graph->listening += node->listens;
     bool ok = driver->open(node, settings, error);
     type_clear(driver->settings, settings);
-    node->given = ok ? json_copy(options) : NULL;
+    json_free(node->given);
+    node->given = json_copy(options);
     bool is_plain = *node->file_name && !text_starts_with(node->file_name, "json:");
     if (ok && (!is_plain || (given_backing && has_other_backing(node)))) {
         name_by_options(node);
@@ -322,8 +327,8 @@ static BlockNode *open_node(BlockGraph *graph, const BlockNode *above, const cha
     options = options ? options : json_object();
     bool ok = take_json_name(&filename, options, error) && choose_driver(node, filename, options, flags, error);
     if (ok) {
-        ok = place_name(node->driver, filename, options, error) && setup(node, options, flags, error) &&
-             (node->driver || probe_driver(node, options, &file, error)) && open_driver(node, options, error);
+        ok = place_name(node->driver, filename, options, error) && node_apply_settings(node, options, flags, error) &&
+             (node->driver || probe_driver(node, options, &file, error)) && node_open_driver(node, options, error);
     }
     json_free(options);
     block_node_unref(file);
@@ -373,7 +378,11 @@ BlockEdge *block_open_child(BlockNode *node, const char *name, Error **error)
         error_set(error, "A block device must be specified for \"%s\"", name);
         return NULL;
     }
+    bool inherits = json_kind(options) != JSON_STRING;
     BlockNode *child = open_below(node, options, node->flags | BELOW_FLAGS, error);
+    if (child && inherits) {
+        child->inherits = true;
+    }
     if (child && child->read_only && node->flags & BLOCK_OPEN_AUTO_READ_ONLY) {
         node->read_only = true;
         node->flags &= ~(unsigned)BLOCK_OPEN_WRITE;
@@ -406,7 +415,11 @@ BlockEdge *block_open_named_child(BlockNode *node, const char *name, const char 
     }
     AUTO_FREE char *path = block_resolve_name(node, filename);
     unsigned flags = node->flags | BELOW_FLAGS;
-    return add_child(node, name, open_node(node->graph, node, path, NULL, flags, error), error);
+    BlockNode *child = open_node(node->graph, node, path, NULL, flags, error);
+    if (child) {
+        child->inherits = true;
+    }
+    return add_child(node, name, child, error);
 }
 
 /* One of those that are being opened above it. */

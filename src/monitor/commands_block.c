@@ -136,6 +136,38 @@ bool qmp_block_resize(Monitor *monitor, const BlockResizeArguments *arguments, E
     return ok;
 }
 
+static bool take_reopen(const Monitor *monitor, const Json *options, BlockReopen *change, Error **error)
+{
+    BlockGraph *graph = disk_graph(root_of(monitor));
+    const char *name = json_kind(options) == JSON_OBJECT ? json_get_text(options, "node-name") : NULL;
+    if (!name) {
+        return error_set(error, "node-name not specified");
+    }
+    *change = (BlockReopen){ .node = graph ? block_node_find(graph, name) : NULL, .flags = BLOCK_OPEN_WRITE };
+    if (!change->node) {
+        return error_set(error, "Failed to find node with node-name='%s'", name);
+    }
+    change->options = json_copy(options);
+    return true;
+}
+
+bool qmp_blockdev_reopen(Monitor *monitor, const BlockdevReopenArguments *arguments, Error **error)
+{
+    size_t count = 0, wanted = arguments->options.count;
+    AUTO_FREE BlockReopen *changes = mem_alloc_array(wanted + 1, sizeof *changes);
+    while (count < wanted && take_reopen(monitor, arguments->options.items[count], &changes[count], error)) {
+        count++;
+    }
+    if (count == wanted && count > 0) {
+        block_graph_enter(disk_graph(root_of(monitor)));
+        return block_reopen(disk_graph(root_of(monitor)), changes, count, error);
+    }
+    for (size_t i = 0; i < count; i++) {
+        json_free(changes[i].options);
+    }
+    return count == wanted;
+}
+
 /* Limits */
 
 static bool has_user(Object *child, void *context)

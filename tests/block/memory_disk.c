@@ -7,6 +7,7 @@
 #include "schema/block.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,13 +91,24 @@ static void take_time(const BlockNode *node)
     }
 }
 
+static void enter(MemoryDisk *disk)
+{
+    while (atomic_exchange(&disk->busy, true)) {
+        sched_yield();
+    }
+}
+
+static void leave(MemoryDisk *disk) { atomic_store(&disk->busy, false); }
+
 static int memory_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors)
 {
-    const MemoryDisk *disk = disk_of(node);
+    MemoryDisk *disk = disk_of(node);
     take_time(node);
+    enter(disk);
     uint64_t there = MIN(bytes, disk->size - MIN(offset, disk->size));
     block_vectors_write(vectors, disk->bytes + MIN(offset, disk->size), there);
     block_vectors_fill(block_vectors_from(vectors, there), 0, bytes - there);
+    leave(disk);
     return 0;
 }
 
@@ -107,15 +119,21 @@ static int change(BlockNode *node, MemoryEvent event)
         free(event.data);
         return ENOSPC;
     }
+    enter(disk);
     memory_disk_apply(disk, &event, NULL, NULL);
-    if (!disk->keeps) {
-        free(event.data);
-        return 0;
-    }
     size_t mine = disk->events.count;
-    vec_push(&disk->events, event);
+    if (disk->keeps) {
+        vec_push(&disk->events, event);
+    } else {
+        free(event.data);
+    }
+    leave(disk);
     take_time(node);
-    disk->events.items[mine].done = disk->events.count;
+    enter(disk);
+    if (disk->keeps) {
+        disk->events.items[mine].done = disk->events.count;
+    }
+    leave(disk);
     return 0;
 }
 
@@ -146,11 +164,14 @@ static int memory_flush(BlockNode *node)
 {
     MemoryDisk *disk = disk_of(node);
     if (disk->keeps) {
-        size_t begin = disk->events.count;
+        enter(disk);
+        MemoryEvent end = { .kind = MEMORY_FLUSH_END, .flush = disk->events.count };
         vec_push(&disk->events, (MemoryEvent){ .kind = MEMORY_FLUSH_BEGIN });
+        leave(disk);
         take_time(node);
-        MemoryEvent end = { .kind = MEMORY_FLUSH_END, .flush = begin };
+        enter(disk);
         vec_push(&disk->events, end);
+        leave(disk);
     }
     return 0;
 }

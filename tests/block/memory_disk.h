@@ -22,6 +22,7 @@ typedef struct MemoryDisk {
     uint8_t *bytes;
     uint64_t size, limit; /* it does not grow above that: ENOSPC */
     bool keeps;
+    _Atomic bool busy; /* in a request of one of the threads that share it */
     VEC(MemoryEvent) events;
 } MemoryDisk;
 
