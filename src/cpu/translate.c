@@ -16,6 +16,8 @@ static uint64_t fetch_address(const Translator *t)
     return (t->first_pc + t->source->available) & cpu_address_mask(t->cpu);
 }
 
+enum { FETCH_BYTES = 64 }; /* at once: blocks are short */
+
 /* Device memory: two bytes at a time where aligned. */
 static bool fetch_from_bus(Translator *t, const TlbSource *source, uint64_t address)
 {
@@ -63,7 +65,8 @@ static bool fetch_more(Translator *t)
     if (!source->host) {
         return fetch_from_bus(t, source, address);
     }
-    unsigned count = (unsigned)MIN(BLOCK_BYTES - to->available, source->granule - (address & (source->granule - 1)));
+    unsigned room = MIN(BLOCK_BYTES - to->available, FETCH_BYTES);
+    unsigned count = (unsigned)MIN(room, source->granule - (address & (source->granule - 1)));
     if (!cpu_move_ram(t->cpu, source->host + (address & mask_bits(t->cpu->exec.page_bits)), to->bytes + to->available,
                       count, false)) {
         if (t->pc == t->first_pc) {
@@ -168,7 +171,7 @@ bool translate(Cpu *cpu, Translation *to, unsigned limit)
             break;
         }
     }
-    assert(is_valid(&to->ir, &guest->ir));
+    assert(!VERIFY_IR || is_valid(&to->ir, &guest->ir));
     if (cpu_log_enabled(cpu, (LogItem)(LOG_IN_ASM | LOG_OP))) {
         log_translation(cpu, to);
     }

@@ -169,6 +169,7 @@ typedef struct IrOpInfo {
     const char *effects;
 } IrOpInfo;
 extern const IrOpInfo ir_op_info[IR_OP_COUNT];
+extern const uint8_t ir_operand_count[IR_OP_COUNT];
 const char *ir_type_name(IrType type);
 
 /* A function that translated code calls. Arguments and result are 64-bit; narrower ones are zero-extended, floating

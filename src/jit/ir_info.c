@@ -11,6 +11,12 @@ const IrOpInfo ir_op_info[IR_OP_COUNT] = {
 #undef IR
 };
 
+const uint8_t ir_operand_count[IR_OP_COUNT] = {
+#define IR(name, result, operands, effects) [IR_OP_##name] = sizeof(operands) - 1,
+#include "jit/ir.def"
+#undef IR
+};
+
 static const struct {
     const char *name;
     uint16_t bits;

@@ -46,11 +46,6 @@ typedef struct Optimiser {
     IrRef half[MAXIMUM]; /* in `to`: the low half of one that was made as a whole */
 } Optimiser;
 
-static unsigned operand_count(const IrInst *inst)
-{
-    return (unsigned)strlen(ir_op_info[inst->op].operands);
-}
-
 static bool is_pure(const IrInst *inst)
 {
     return ir_op_info[inst->op].effects[0] == 'P' || inst->op == IR_OP_get;
@@ -247,7 +242,7 @@ static IrRef resolve_get(Optimiser *o, IrRef ref)
 static void fold(const Optimiser *o, IrInst *inst)
 {
     const IrRef operands[3] = { inst->a, inst->b, inst->c };
-    unsigned count = operand_count(inst);
+    unsigned count = ir_operand_count[inst->op];
     IrType types[3] = { 0 };
     uint64_t values[3] = { 0 }, result;
 
@@ -270,7 +265,7 @@ static void resolve(Optimiser *o, IrRef ref)
     IrRef same = 0;
 
     *inst = o->from->insts[ref];
-    for (unsigned i = 0; i < operand_count(inst); i++) {
+    for (unsigned i = 0; i < ir_operand_count[inst->op]; i++) {
         *operands[i] = o->same[*operands[i]];
     }
     if (is_pure(inst) && inst->op != IR_OP_get) {
@@ -437,7 +432,7 @@ static void demand_operands(Optimiser *o, IrRef ref)
         rewrite_rotation(o, ref);
     }
     const IrRef operands[3] = { inst->a, inst->b, inst->c };
-    for (unsigned i = 0; i < operand_count(inst); i++) {
+    for (unsigned i = 0; i < ir_operand_count[inst->op]; i++) {
         note_demand(o, operands[i], demand_of_operand(o, ref, i));
     }
 }
@@ -480,7 +475,7 @@ static IrRef make_narrow(Optimiser *o, const IrInst *inst)
     IrInst narrow = { .op = inst->op, .type = IR_I32, .aux = inst->aux };
 
     narrow.a = half_of(o, inst->a);
-    if (operand_count(inst) > 1) {
+    if (ir_operand_count[inst->op] > 1) {
         narrow.b = half_of(o, inst->b);
     }
     return append(o, narrow);
@@ -491,7 +486,7 @@ static IrRef make_as_it_is(Optimiser *o, const IrInst *inst)
     IrInst copy = *inst;
     IrRef *const operands[3] = { &copy.a, &copy.b, &copy.c };
 
-    for (unsigned i = 0; i < operand_count(inst); i++) {
+    for (unsigned i = 0; i < ir_operand_count[inst->op]; i++) {
         *operands[i] = o->made[*operands[i]];
     }
     if (inst->op == IR_OP_set) {

@@ -114,7 +114,7 @@ static bool check_operands(Verifier *v, IrRef ref)
 static bool check_unused(Verifier *v, IrRef ref)
 {
     const IrInst *inst = &v->block->insts[ref];
-    size_t count = strlen(ir_op_info[inst->op].operands);
+    size_t count = ir_operand_count[inst->op];
     bool has_imm =
         inst->op == IR_OP_const || inst->op == IR_OP_insn || inst->op == IR_OP_goto || inst->op == IR_OP_push_return;
     bool has_displacement = inst->op == IR_OP_load || inst->op == IR_OP_store;

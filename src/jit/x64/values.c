@@ -17,22 +17,11 @@ static bool lives_behind(const Value *value, IrRef last)
     return value->last_use > last;
 }
 
-static const char *const operands_of[IR_OP_COUNT] = {
-#define IR(name, result, operands, effects) [IR_OP_##name] = operands,
-#include "jit/ir.def"
-#undef IR
-};
 static const char *const effects_of[IR_OP_COUNT] = {
 #define IR(name, result, operands, effects) [IR_OP_##name] = effects,
 #include "jit/ir.def"
 #undef IR
 };
-
-/* How many of a, b and c are operands. */
-static unsigned operand_count(const IrInst *inst)
-{
-    return (unsigned)strlen(operands_of[inst->op]);
-}
 
 static void note_use(Compiler *c, IrRef ref, IrRef at)
 {
@@ -92,7 +81,7 @@ void values_init(Compiler *c)
         value->where = inst->op == IR_OP_const ? WHERE_CONST : WHERE_NOWHERE;
         value->dead = !value->uses && (effect == 'P' || inst->op == IR_OP_get);
         value->fused = !value->dead && (fuses(c, ref) || fuses_negation(c, ref));
-        for (unsigned i = 0; i < operand_count(inst) && !value->dead; i++) {
+        for (unsigned i = 0; i < ir_operand_count[inst->op] && !value->dead; i++) {
             note_use(c, operands[i], place_of_use(c, ref));
         }
     }
@@ -421,7 +410,7 @@ static void release_of(Compiler *c, const IrInst *inst)
 {
     const IrRef operands[3] = { inst->a, inst->b, inst->c };
 
-    for (unsigned i = 0; i < operand_count(inst); i++) {
+    for (unsigned i = 0; i < ir_operand_count[inst->op]; i++) {
         if (operands[i] && c->values[operands[i]].root) {
             release(c, operands[i]);
         }
