@@ -97,7 +97,10 @@ typedef struct CodeCounts {
 
 /* How a vCPU found what it entered from the run loop. */
 typedef struct CodeLookups {
-    _Atomic uint64_t entered, predicted, found, contexts; /* by its targets, in the table; the rest had to be made */
+    _Atomic uint64_t entered, predicted, linked, found; /* by its targets, by the exit's link, in the table; the rest had
+                                                         * to be made */
+    _Atomic uint64_t contexts, fences, forgotten; /* changes of targets; told of changed code; targets lost by that or
+                                                  * because code went */
 } CodeLookups;
 
 enum { CODE_PAGE_BUCKETS = 1 << 12 };
@@ -122,6 +125,7 @@ struct CodeCache {
 CodeCache *code_cache_new(const CpuEngine *engine, const IrGuest *guest, const CodeLayout *layout, Error **error);
 void code_cache_free(CodeCache *cache);
 Block *code_find(CodeCache *cache, const BlockQuery *query);
+bool code_block_is(const Block *block, const BlockQuery *query);
 typedef enum PublishResult { PUBLISH_DONE, PUBLISH_LOST, PUBLISH_CHANGED } PublishResult;
 /* Enters a block. LOST: `*block` becomes the one that was there before. CHANGED: memory is not what the translation
  * was made from any more. */
@@ -149,6 +153,8 @@ void code_forget_targets(Cpu *cpu);
 /* cpu->space_serial is another one: predictions made under the old one are left. */
 void code_space_changed(Cpu *cpu);
 void code_told_of_changes(Cpu *cpu);
+/* RAM that code was fetched from may be no more. */
+void code_map_changed(Cpu *cpu);
 /* Between blocks: the memory that this vCPU does not hold any more may go. */
 void code_rest(Cpu *cpu);
 /* Whether the vCPU has seen the epoch, or is in no code and will see it before it enters any. Under the group's lock. */

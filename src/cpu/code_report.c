@@ -12,7 +12,7 @@ static void add_block(CodeSummary *sum, const Block *block)
         return;
     }
     for (unsigned i = 0; i < block->code.link_count; i++) {
-        linked += block->code.links[i].to != NULL;
+        linked += atomic_load_explicit(&block->code.links[i].to, memory_order_relaxed) != NULL;
     }
     sum->blocks++;
     sum->guest_bytes += block->code.guest_bytes;
@@ -77,13 +77,17 @@ static void print_vcpu(const Cpu *cpu, StrBuf *out)
     const CodeLookups *lookups = code_lookups(cpu);
     const CpuTlbCounts *tlb = cpu_tlb_counts(cpu);
     uint64_t entered = get(&lookups->entered), predicted = get(&lookups->predicted), found = get(&lookups->found);
+    uint64_t linked = get(&lookups->linked);
     uint64_t walks = get(&tlb->walks), large = get(&tlb->large), shared = get(&tlb->shared);
     uint64_t misses = walks + large + shared;
 
     strbuf_printf(out,
-                  "CPU %u: code entered %" PRIu64 " times: %" PRIu64 "%% predicted, %" PRIu64 "%% found, %" PRIu64
-                  " contexts\n",
-                  cpu->index, entered, percent(predicted, entered), percent(found, entered), get(&lookups->contexts));
+                  "CPU %u: code entered %" PRIu64 " times: %" PRIu64 "%% predicted, %" PRIu64 "%% linked, %" PRIu64
+                  "%% found, %" PRIu64 " contexts\n",
+                  cpu->index, entered, percent(predicted, entered), percent(linked, entered), percent(found, entered),
+                  get(&lookups->contexts));
+    strbuf_printf(out, "CPU %u: told of changed code %" PRIu64 " times, predictions forgotten %" PRIu64 " times\n",
+                  cpu->index, get(&lookups->fences), get(&lookups->forgotten));
     strbuf_printf(out,
                   "CPU %u: TLB misses %" PRIu64 ": %" PRIu64 "%% walks, %" PRIu64 "%% from large pages, %" PRIu64
                   "%% from other spaces\n",

@@ -114,7 +114,7 @@ static _Atomic(Block *) *bucket_of(CodeCache *cache, const BlockQuery *query)
     return &cache->buckets[mix(h) & (cache->bucket_count - 1)];
 }
 
-static bool block_is(const Block *block, const BlockQuery *query)
+bool code_block_is(const Block *block, const BlockQuery *query)
 {
     return block->code.pc == query->pc && block->ram == query->ram && block->ram_offset == query->ram_offset &&
            block->code.mode == query->mode && block->code.flags == query->flags;
@@ -129,7 +129,7 @@ Block *code_find(CodeCache *cache, const BlockQuery *query)
 {
     Block *block = atomic_load_explicit(bucket_of(cache, query), memory_order_acquire);
 
-    while (block && !block_is(block, query)) {
+    while (block && !code_block_is(block, query)) {
         block = atomic_load_explicit(&block->next, memory_order_acquire);
     }
     return block;
@@ -185,9 +185,11 @@ static bool read_parts(Cpu *cpu, CodePage *page, uint64_t parts)
 
 /* Links. Under the lock. */
 
+static CodeBlock *linked_to(const CodeLink *link) { return atomic_load_explicit(&link->to, memory_order_relaxed); }
+
 static void unlink_exit(CodeLink *link)
 {
-    if (!link->to) {
+    if (!linked_to(link)) {
         return;
     }
     atomic_store_explicit(&link->target, link->stub, memory_order_release);
@@ -195,15 +197,15 @@ static void unlink_exit(CodeLink *link)
     if (link->next) {
         link->next->previous = link->previous;
     }
-    link->to = NULL;
+    atomic_store_explicit(&link->to, NULL, memory_order_relaxed);
 }
 
 void code_link(CodeCache *cache, CodeLink *link, Block *to, uintptr_t addend)
 {
     mutex_lock(&cache->lock);
-    if (!((Block *)link->from)->dropped && !to->dropped && link->to != &to->code) {
+    if (!((Block *)link->from)->dropped && !to->dropped && linked_to(link) != &to->code) {
         unlink_exit(link);
-        link->to = &to->code;
+        atomic_store_explicit(&link->to, &to->code, memory_order_release);
         link->addend = addend;
         link->next = to->incoming;
         link->previous = &to->incoming;

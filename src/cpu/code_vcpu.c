@@ -3,7 +3,7 @@
  *
  * Targets and returns are kept for each mode (and flags) and address space apart, so that neither a system call nor
  * another program costs the program its predictions. They are left where translations of pages that code came from go,
- * and all of them are emptied when code goes.
+ * and all of them are emptied when code goes. Targets on pages that all spaces share are taken along to a new space.
  */
 #include "base/strbuf.h"
 #include "cpu/code.h"
@@ -12,16 +12,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTEXTS = 24, FOLLOWERS = 2, TRIES = 3 };
+enum { CONTEXTS = 24, FOLLOWERS = 2, TRIES = 3, ENTERED_PAGES = 64 };
+
+/* RAM that code was fetched from. */
+typedef struct EnteredPage {
+    const void *ram;
+    uint8_t *host;
+    uint64_t offset;
+} EnteredPage;
 
 /* What indirect jumps and returns find, for one mode and address space. */
 typedef struct CodeContext {
     uint64_t mode, space; /* Cpu.space_serial */
+    uint64_t shared;      /* Cpu.shared_serial, of what it took from another space or may give to one */
     uint32_t flags;
     bool valid;
     uint64_t last_used;
     uint32_t return_top;
     struct CodeContext *followers[FOLLOWERS]; /* that came after it last, the latest first; maybe others by now */
+    uint64_t is_shared[EXEC_TARGETS / 64]; /* bit n: target n is on a page that all spaces share */
     ExecTarget targets[EXEC_TARGETS];
     ExecReturn returns[EXEC_RETURNS];
 } CodeContext;
@@ -34,6 +43,9 @@ struct CodeVcpu {
     uint64_t since;         /* the count of changes that this vCPU was told of last */
     _Atomic uint64_t epoch; /* of the cache: seen */
     _Atomic bool inside;    /* has host code on its stack, even while it is not `running` */
+    EnteredPage entered[ENTERED_PAGES]; /* since targets and tags for fetches were forgotten last: what these rely on */
+    uint64_t drops;         /* of blocks, in all, when this was looked at last */
+    unsigned entered_count; /* ENTERED_PAGES: perhaps more than there is place for */
     CodeChunk *chunk;       /* it fills; NULL: none */
     CodeLookups lookups;
     Translation translation;
@@ -94,8 +106,45 @@ static void empty(const CodeCache *cache, CodeContext *context)
     for (unsigned i = 0; i < EXEC_RETURNS; i++) {
         context->returns[i] = (ExecReturn){ EXEC_NO_PC, nowhere };
     }
+    memset(context->is_shared, 0, sizeof context->is_shared);
     context->return_top = 0;
     context->valid = true;
+}
+
+/* One of another space whose targets hold here as far as they are shared; the latest. NULL: there is none. */
+static const CodeContext *find_giver(const CodeVcpu *code, const CodeContext *to)
+{
+    const CodeContext *giver = NULL;
+
+    for (unsigned i = 0; i < CONTEXTS && code->contexts[i]; i++) {
+        const CodeContext *context = code->contexts[i];
+        bool gives = context != to && context->valid && context->mode == to->mode && context->flags == to->flags &&
+                     context->shared == to->shared;
+        if (gives && (!giver || context->last_used > giver->last_used)) {
+            giver = context;
+        }
+    }
+    return giver;
+}
+
+/* A context that nothing is known of. */
+static void begin(Cpu *cpu, CodeContext *context)
+{
+    CodeVcpu *code = cpu->code;
+
+    context->shared = cpu->shared_serial;
+    empty(code->cache, context);
+    const CodeContext *giver = find_giver(code, context);
+    if (!giver) {
+        return;
+    }
+    memcpy(context->is_shared, giver->is_shared, sizeof context->is_shared);
+    for (unsigned i = 0; i < ARRAY_SIZE(context->is_shared); i++) {
+        for (uint64_t left = context->is_shared[i]; left; left &= left - 1) {
+            unsigned index = i * 64 + (unsigned)__builtin_ctzll(left);
+            context->targets[index] = giver->targets[index];
+        }
+    }
 }
 
 void code_forget_targets(Cpu *cpu)
@@ -109,6 +158,7 @@ void code_forget_targets(Cpu *cpu)
         code->contexts[i]->valid = false;
     }
     cpu->exec.code_link = NULL;
+    count_up(&code->lookups.forgotten);
     if (code->current) { /* translated code may look before the run loop does */
         empty(code->cache, code->current);
         cpu->exec.return_top = 0;
@@ -178,7 +228,7 @@ static void select_context(Cpu *cpu, uint32_t flags)
     }
     current = next_context(code, mode, space, flags);
     if (!current->valid) {
-        empty(code->cache, current);
+        begin(cpu, current);
     }
     current->last_used = ++code->uses;
     code->current = current;
@@ -199,16 +249,46 @@ void code_space_changed(Cpu *cpu)
 
 /* What changes, what goes. */
 
+/* Compares the pages that were entered, if they are few. True: nothing that this vCPU relies on was dropped, by whomever,
+ * and all it relies on is as it was. */
+static bool entered_pages_stand(Cpu *cpu)
+{
+    CodeVcpu *code = cpu->code;
+    const _Atomic uint64_t *drops = &code->cache->counts.drops;
+
+    for (unsigned i = 0; i < code->entered_count && code->entered_count < ENTERED_PAGES; i++) {
+        const EnteredPage *page = &code->entered[i];
+        const TlbSource source = { .ram = (void *)page->ram, .host = page->host, .ram_offset = page->offset };
+        code_page_check(cpu, &source, code->since);
+    }
+    uint64_t before = code->drops;
+    code->drops = atomic_load_explicit(drops, memory_order_relaxed);
+    return code->entered_count < ENTERED_PAGES && code->drops == before;
+}
+
 void code_told_of_changes(Cpu *cpu)
 {
     if (cpu->code) {
+        bool direct = cpu->code->cache->flags & CODE_DIRECT;
+        count_up(&cpu->code->lookups.fences);
         cpu->code->since = atomic_fetch_add(&cpu->code->cache->changes, 1) + 1;
+        if (!direct && entered_pages_stand(cpu)) {
+            return;
+        }
+        cpu->code->entered_count = 0;
         code_forget_targets(cpu);
-        if (cpu->code->cache->flags & CODE_DIRECT) { /* its links ask no TLB */
+        if (direct) { /* its links ask no TLB */
             code_check_all(cpu);
         } else {
             tlb_forget_fetches(cpu);
         }
+    }
+}
+
+void code_map_changed(Cpu *cpu)
+{
+    if (cpu->code) {
+        cpu->code->entered_count = ENTERED_PAGES; /* all is forgotten next time, and none of them compared */
     }
 }
 
@@ -218,9 +298,22 @@ bool code_has_reached(const Cpu *cpu, uint64_t epoch)
            (!cpu->running && !atomic_load_explicit(&cpu->code->inside, memory_order_acquire));
 }
 
+static void note_entered(CodeVcpu *code, const TlbSource *source)
+{
+    for (unsigned i = code->entered_count; i-- > 0;) {
+        if (code->entered[i].ram == source->ram && code->entered[i].offset == source->ram_offset) {
+            return;
+        }
+    }
+    if (code->entered_count < ENTERED_PAGES) {
+        code->entered[code->entered_count++] = (EnteredPage){ source->ram, source->host, source->ram_offset };
+    }
+}
+
 void code_fetches_from(Cpu *cpu, const TlbSource *source)
 {
     if (cpu->code && source->cacheable && source->host && source->ram) {
+        note_entered(cpu->code, source);
         code_page_check(cpu, source, cpu->code->since);
     }
 }
@@ -337,7 +430,7 @@ static const IrBlock *optimise(Cpu *cpu)
         !cache->host->optimise(cache->common, &from->optimised, &from->ir, &cpu->guest->ir)) {
         return &from->ir;
     }
-    assert(ir_verify(&from->optimised, &cpu->guest->ir, NULL));
+    assert(!VERIFY_IR || ir_verify(&from->optimised, &cpu->guest->ir, NULL));
     if (cpu_log_enabled(cpu, LOG_OP_OPT) && log_address_selected(cpu->log, from->ir.pc)) {
         AUTO_STRBUF(text);
         ir_dump(&from->optimised, &cpu->guest->ir, &text);
@@ -478,15 +571,28 @@ static void remember(Cpu *cpu, Block *block, const TlbSource *source)
     Exec *exec = &cpu->exec;
     CodeLink *link = exec->code_link;
     const CodeBlock *from = link ? __atomic_load_n(&link->from, __ATOMIC_ACQUIRE) : NULL;
+    bool linked = from && atomic_load_explicit(&link->target, memory_order_relaxed) == block->code.code;
 
-    if (from && link->pc == block->code.pc && from->mode == block->code.mode && from->flags == block->code.flags &&
+    if (from && !linked && link->pc == block->code.pc && from->mode == block->code.mode && from->flags == block->code.flags &&
         stays_in_reach(block, link)) {
         uint64_t page = align_down(block->code.pc, BIT(exec->page_bits));
         code_link(cpu->code->cache, link, block, (uintptr_t)source->host - page);
     }
     if (!block->second_ram) { /* else its entry refuses until `find` has looked up the second page */
-        exec->targets[exec_target_index(block->code.pc)] = (ExecTarget){ block->code.pc, block->code.code };
+        unsigned index = exec_target_index(block->code.pc);
+        uint64_t *word = &cpu->code->current->is_shared[index / 64];
+        exec->targets[index] = (ExecTarget){ block->code.pc, block->code.code };
+        *word = source->shared ? *word | BIT(index % 64) : *word & ~BIT(index % 64);
     }
+}
+
+/* The block that the exit led to already, when its page was not in the TLB. NULL: none that is asked for. */
+static Block *find_linked(const Exec *exec, const BlockQuery *query)
+{
+    CodeBlock *to = exec->code_link ? atomic_load_explicit(&exec->code_link->to, memory_order_acquire) : NULL;
+    Block *block = (Block *)to;
+
+    return block && !block->second_ram && code_block_is(block, query) ? block : NULL;
 }
 
 /* The code at the guest's pc. NULL: as make. */
@@ -507,7 +613,13 @@ static const void *find(Cpu *cpu, uint32_t flags)
     }
     TlbSource first = *source;
     BlockQuery query = { first.ram, first.ram_offset, pc, exec->mode, flags };
-    Block *block = code_find(cpu->code->cache, &query);
+    Block *block = find_linked(exec, &query);
+    if (block) {
+        count_up(&cpu->code->lookups.linked);
+        remember(cpu, block, &first);
+        return block->code.code;
+    }
+    block = code_find(cpu->code->cache, &query);
     if (block && (!second_page_stands(cpu, block) || block != code_find(cpu->code->cache, &query))) {
         return NULL; /* the interpreter takes this instruction */
     }

@@ -81,6 +81,7 @@ struct Cpu {
     uint64_t alarm; /* exec.insns at which guest->alarm is called; UINT64_MAX: never */
     CpuTlb *tlb;
     uint64_t space_serial; /* of what the TLB holds for the present address space: changes where predictions are wrong */
+    uint64_t shared_serial; /* of what all spaces share: likewise */
     bool running;          /* executes guest instructions: an exclusive section waits for it; under the group's lock */
     _Atomic uint32_t drop; /* CpuDrop bits asked for by others */
 };

@@ -14,6 +14,7 @@ typedef struct TlbSource {
     uint64_t ram_offset;
     uint32_t attributes; /* for the bus */
     bool writable;
+    bool shared;    /* the translation is that of all address spaces */
     bool cacheable; /* all of the page is mapped alike; else it holds for `granule` bytes around the address alone */
     uint64_t granule;    /* a power of two */
     uint64_t extent;     /* bytes from the address on up to the next edge */

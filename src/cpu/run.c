@@ -17,6 +17,7 @@ static void run_drops(Cpu *cpu)
 
     if (drop & CPU_DROP_TLB) {
         cpu_tlb_flush(cpu, UINT32_MAX);
+        code_map_changed(cpu);
     }
     if (drop & CPU_DROP_CODE) {
         cpu_code_changed(cpu);

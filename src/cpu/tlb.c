@@ -1,8 +1,8 @@
 /*
  * The TLB of a vCPU: for each address space that ran lately, and each MMU mode, a table that hits compare with directly
  * (tlb_table.h). Changing to another space puts its tables in the place of the present one's; translations of global
- * pages, and of modes that know no spaces, stand in tables of their own. A miss looks for the page among those, then
- * among large pages, and walks where both have nothing.
+ * pages, and of modes that know no spaces, stand in tables of their own, which a space begins with. A miss looks for the
+ * page among those, then among large pages, and walks where both have nothing.
  *
  * A space that is not the present one is dropped by a mark, and emptied when it comes back.
  */
@@ -91,6 +91,7 @@ static void enter_space(Cpu *cpu)
     code_space_changed(cpu);
 }
 
+/* Of one space; those on pages that all spaces share stay. */
 static void forget_predictions(Cpu *cpu, TlbSpace *space)
 {
     space->serial = ++cpu->tlb->serials;
@@ -100,10 +101,32 @@ static void forget_predictions(Cpu *cpu, TlbSpace *space)
     }
 }
 
-static void flush_ways(TlbSpace *space, uint32_t modes)
+static void forget_all_predictions(Cpu *cpu)
 {
+    CpuTlb *tlb = cpu->tlb;
+
+    cpu->shared_serial++;
+    filter_anew(cpu, &tlb->common);
+    for (unsigned i = 0; i < SPACES && tlb->spaces[i]; i++) {
+        forget_predictions(cpu, tlb->spaces[i]);
+    }
+    if (tlb->current == &tlb->common) {
+        forget_predictions(cpu, tlb->current);
+    }
+}
+
+/* What is left are translations that all spaces share. */
+static void flush_ways(Cpu *cpu, TlbSpace *space, uint32_t modes)
+{
+    CpuTlb *tlb = cpu->tlb;
+
     for (uint32_t left = modes & mask_bits(TLB_MODES); left; left &= left - 1) {
-        tlb_ways_flush(&space->ways[__builtin_ctz(left)]);
+        unsigned mode = (unsigned)__builtin_ctz(left);
+        if (space == &tlb->common || !(spaced_modes(cpu) >> mode & 1)) {
+            tlb_ways_flush(&space->ways[mode]);
+        } else {
+            tlb_ways_copy(&space->ways[mode], &tlb->common.ways[mode]);
+        }
     }
 }
 
@@ -137,7 +160,7 @@ static void revive(Cpu *cpu, TlbSpace *space)
 
     if (!space->valid) {
         space->valid = true;
-        flush_ways(space, UINT32_MAX);
+        flush_ways(cpu, space, UINT32_MAX);
         space->serial = ++tlb->serials;
         filter_anew(cpu, space);
     } else if (space->fetches != tlb->fetches) {
@@ -208,8 +231,8 @@ static void log_drop(Cpu *cpu, const TlbScope *scope)
     log_write(cpu->log, "cpu %u: mmu: flush of %s\n", cpu->index, strbuf_text(&what));
 }
 
-/* Predictions stay where no code was fetched from what goes: data comes and goes often. */
-static void drop_page(Cpu *cpu, TlbSpace *space, const TlbScope *scope)
+/* True where code may have been fetched from what goes. Else predictions stay: data comes and goes often. */
+static bool drop_page(Cpu *cpu, TlbSpace *space, const TlbScope *scope)
 {
     uint64_t page = align_down(scope->address & cpu_address_mask(cpu), BIT(cpu->exec.page_bits));
     unsigned bit = tlb_filter_bit(page, cpu->exec.page_bits);
@@ -218,9 +241,7 @@ static void drop_page(Cpu *cpu, TlbSpace *space, const TlbScope *scope)
     for (uint32_t left = scope->modes & mask_bits(TLB_MODES); left; left &= left - 1) {
         fetched |= tlb_ways_flush_page(&space->ways[__builtin_ctz(left)], page, cpu->exec.page_bits);
     }
-    if (fetched) {
-        forget_predictions(cpu, space);
-    }
+    return fetched;
 }
 
 static void drop(Cpu *cpu, TlbSpace *space, const TlbScope *scope)
@@ -229,9 +250,11 @@ static void drop(Cpu *cpu, TlbSpace *space, const TlbScope *scope)
         return;
     }
     if (scope->one_page) {
-        drop_page(cpu, space, scope);
+        if (drop_page(cpu, space, scope)) {
+            forget_predictions(cpu, space);
+        }
     } else if (space == cpu->tlb->current) {
-        flush_ways(space, scope->modes);
+        flush_ways(cpu, space, scope->modes);
         forget_predictions(cpu, space);
     } else {
         space->valid = false;
@@ -241,17 +264,15 @@ static void drop(Cpu *cpu, TlbSpace *space, const TlbScope *scope)
 /* Pages of all spaces, and the modes that know none. */
 static void drop_common(Cpu *cpu, const TlbScope *scope)
 {
-    CpuTlb *tlb = cpu->tlb;
+    bool fetched = true;
 
     if (scope->one_page) {
-        drop_page(cpu, &tlb->common, scope);
+        fetched = drop_page(cpu, &cpu->tlb->common, scope);
     } else {
-        flush_ways(&tlb->common, scope->modes);
+        flush_ways(cpu, &cpu->tlb->common, scope->modes);
     }
-    if (scope->modes & mask_bits(TLB_MODES) & ~spaced_modes(cpu)) { /* predictions of each space may be of these */
-        for (unsigned i = 0; i < SPACES && tlb->spaces[i]; i++) {
-            forget_predictions(cpu, tlb->spaces[i]);
-        }
+    if (fetched) {
+        forget_all_predictions(cpu);
     }
 }
 
@@ -268,13 +289,11 @@ void cpu_tlb_drop(Cpu *cpu, const TlbScope *scope)
         log_drop(cpu, scope);
     }
     count_drop(&tlb->counts, scope);
+    if (!scope->one_space || !spaced_modes(cpu)) { /* first: it is what flushed spaces begin with */
+        drop_common(cpu, scope);
+    }
     for (unsigned i = 0; i < SPACES && tlb->spaces[i]; i++) {
         drop(cpu, tlb->spaces[i], scope);
-    }
-    if (!spaced_modes(cpu)) {
-        drop(cpu, &tlb->common, scope);
-    } else if (!scope->one_space) {
-        drop_common(cpu, scope);
     }
     cpu_tlb_select(cpu);
     show_tables(cpu);
@@ -306,7 +325,7 @@ const CpuTlbCounts *cpu_tlb_counts(const Cpu *cpu) { return &cpu->tlb->counts; }
 
 /* Filling. */
 
-static TlbSource find_source(Cpu *cpu, uint64_t address, const MmuResult *result)
+static TlbSource find_source(Cpu *cpu, uint64_t address, const MmuResult *result, bool spaced)
 {
     unsigned page_bits = cpu->exec.page_bits;
     uint64_t in_page = address & mask_bits(page_bits), granule = BIT(MIN(result->page_bits, page_bits));
@@ -320,6 +339,7 @@ static TlbSource find_source(Cpu *cpu, uint64_t address, const MmuResult *result
         .ram_offset = page.ram_offset,
         .attributes = result->attributes,
         .writable = page.writable,
+        .shared = result->global || !spaced,
         .cacheable = result->page_bits >= page_bits,
         .granule = granule,
         .extent = result->extent ? result->extent : granule - (address & (granule - 1)),
@@ -361,10 +381,14 @@ static TlbEntry make_entry(Cpu *cpu, uint64_t page, MmuAccess access, const TlbS
     return entry;
 }
 
-static void note_fetches(Cpu *cpu, uint64_t page)
+static void note_fetches(Cpu *cpu, uint64_t page, const TlbSource *source)
 {
     unsigned bit = tlb_filter_bit(page, cpu->exec.page_bits);
+
     cpu->tlb->current->filter[bit / 64] |= BIT(bit % 64);
+    if (source->shared) {
+        cpu->tlb->common.filter[bit / 64] |= BIT(bit % 64);
+    }
 }
 
 static const TlbSource *enter(Cpu *cpu, uint64_t page, unsigned mode, const TlbEntry *entry, const TlbSource *source)
@@ -374,7 +398,7 @@ static const TlbSource *enter(Cpu *cpu, uint64_t page, unsigned mode, const TlbE
 
     cpu->exec.tlb[mode] = ways->table;
     if (entry->execute != TLB_INVALID) {
-        note_fetches(cpu, page);
+        note_fetches(cpu, page, source);
     }
     return &ways->sources[slot];
 }
@@ -437,7 +461,7 @@ static const TlbSource *fill(Cpu *cpu, uint64_t address, MmuAccess access, unsig
     if (!find_result(cpu, address, access, mode, &result)) {
         return NULL;
     }
-    TlbSource source = find_source(cpu, address, &result);
+    TlbSource source = find_source(cpu, address, &result, spaced);
     if (!source.cacheable) {
         cpu->tlb->uncached = source;
         return &cpu->tlb->uncached;
@@ -450,7 +474,8 @@ static const TlbSource *fill(Cpu *cpu, uint64_t address, MmuAccess access, unsig
     }
     if (spaced && result.global && large) {
         tlb_ways_enter_large(common, address, &result);
-    } else if (spaced && result.global) {
+    }
+    if (spaced && result.global) {
         tlb_ways_enter(common, page, cpu->exec.page_bits, &entry, &source);
     }
     return enter(cpu, page, mode, &entry, &source);
@@ -466,7 +491,7 @@ const TlbSource *tlb_lookup(Cpu *cpu, uint64_t address, MmuAccess access, unsign
         return fill(cpu, address, access, mode);
     }
     if (access == MMU_EXECUTE) {
-        note_fetches(cpu, page);
+        note_fetches(cpu, page, &ways->sources[slot]);
     }
     return &ways->sources[slot];
 }

@@ -7,6 +7,7 @@
 enum {
     MINIMUM_BITS = 6,
     MAXIMUM_BITS = 13,
+    COPIED_BITS = 12,
     QUIET_FLUSHES = 64, /* so many in a row with less than a quarter used: halve the table */
 };
 
@@ -140,6 +141,26 @@ void tlb_ways_flush(TlbWays *ways)
         return;
     }
     clear(ways);
+}
+
+void tlb_ways_copy(TlbWays *ways, const TlbWays *from)
+{
+    if (!from->used || from->bits > COPIED_BITS) {
+        tlb_ways_flush(ways);
+        return;
+    }
+    if (!ways->sources || ways->bits != from->bits) {
+        tlb_ways_free(ways);
+        allocate(ways, from->bits);
+    }
+    TlbTable table = ways->table;
+    TlbSource *sources = ways->sources;
+    memcpy(table.entries, from->table.entries, sizeof *table.entries << from->bits);
+    memcpy(sources, from->sources, sizeof *sources << from->bits);
+    *ways = *from;
+    ways->table = table;
+    ways->sources = sources;
+    ways->displaced = ways->quiet_flushes = 0;
 }
 
 static void drop_range(TlbEntry *entries, size_t count, uint64_t first, uint64_t last)

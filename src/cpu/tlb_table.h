@@ -37,6 +37,8 @@ void tlb_ways_init(TlbWays *ways);
 void tlb_ways_free(TlbWays *ways);
 /* Empties it, and gives it another size where its use says so. */
 void tlb_ways_flush(TlbWays *ways);
+/* Becomes what the other one is, where that is not too much. */
+void tlb_ways_copy(TlbWays *ways, const TlbWays *from);
 /* Drops what translates any address of the page, all of a large page included. True where other pages had to go too. */
 bool tlb_ways_flush_page(TlbWays *ways, uint64_t page, unsigned page_bits);
 void tlb_ways_forget_fetches(TlbWays *ways);

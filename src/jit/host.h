@@ -42,7 +42,8 @@ typedef struct CodeLink {
     uintptr_t addend;
     uint64_t pc;
     bool cross_page;
-    CodeBlock *from, *to;  /* the cache's own from here on */
+    CodeBlock *from;       /* the cache's own from here on */
+    _Atomic(CodeBlock *) to;
     struct CodeLink *next, **previous; /* of those that lead to `to`; what leads here */
 } CodeLink;
 

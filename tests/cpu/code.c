@@ -3,6 +3,7 @@
 #include "toy.h"
 
 #include "base/thread.h"
+#include "cpu/code.h"
 
 #include <glib.h>
 
@@ -65,6 +66,91 @@ static void test_changes(void)
     g_assert_cmpuint(again, ==, 1);
     g_assert_cmpuint(again, <, all);
     g_assert_cmpuint(toy_state(machine, 0)->r[1], ==, 103);
+    free_machine(machine);
+}
+
+/* Predictions stay where what they rely on is as it was, and go where it is not, whoever finds that first. */
+static void test_fences(void)
+{
+    ToyMachine *machine = toy_new(2);
+    const CodeLookups *lookups = code_lookups(machine->cpus[0]);
+
+    TOY_CODE(machine, 0x1000, TOY(TOY_CALL, 10, 0, 0x800), TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
+    TOY_CODE(machine, 0x2000, TOY(TOY_ADDI, 1, 1, 1), TOY(TOY_JUMP, 0, 10, 0));
+    run(machine, 0, 0x1000);
+    run(machine, 0, 0x1000);
+    uint64_t forgotten = lookups->forgotten, found = lookups->found, linked = lookups->linked;
+    for (unsigned i = 0; i < 10; i++) {
+        cpu_code_changed(machine->cpus[0]);
+        run(machine, 0, 0x1000);
+    }
+    g_assert_cmpuint(lookups->forgotten, ==, forgotten);
+    g_assert_cmpuint(lookups->found + lookups->linked, ==, found + linked);
+    TOY_CODE(machine, 0x2000, TOY(TOY_ADDI, 1, 1, 100));
+    cpu_code_changed(machine->cpus[1]);
+    g_assert_cmpuint(run(machine, 1, 0x1000), ==, 1); /* this one finds it, and drops the block */
+    g_assert_cmpuint(toy_state(machine, 1)->r[1], ==, 100);
+    toy_state(machine, 0)->r[1] = 0;
+    cpu_code_changed(machine->cpus[0]);
+    g_assert_cmpuint(run(machine, 0, 0x1000), ==, 0);
+    g_assert_cmpuint(toy_state(machine, 0)->r[1], ==, 100);
+    g_assert_cmpuint(lookups->forgotten, ==, forgotten + 1);
+    free_machine(machine);
+}
+
+/* The same of so many pages that they are not all compared at once. */
+static void test_fences_of_many(void)
+{
+    enum { PAGES = 100 };
+    ToyMachine *machine = toy_new(1);
+
+    for (unsigned i = 0; i < PAGES; i++) {
+        TOY_CODE(machine, 0x10000 + i * 0x1000, TOY(TOY_ADDI, 1, 1, 1), TOY(TOY_CALL, 10, 0, 0x7fe));
+    }
+    TOY_CODE(machine, 0x10000 + PAGES * 0x1000, TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
+    run(machine, 0, 0x10000);
+    for (unsigned i = 0; i < PAGES; i++) {
+        TOY_CODE(machine, 0x10000 + i * 0x1000, TOY(TOY_ADDI, 1, 1, 1 + i));
+        cpu_code_changed(machine->cpus[0]);
+        toy_state(machine, 0)->r[1] = 0;
+        g_assert_cmpuint(run(machine, 0, 0x10000), ==, !!i);
+        g_assert_cmpuint(toy_state(machine, 0)->r[1], ==, PAGES + i * (i + 1) / 2);
+    }
+    free_machine(machine);
+}
+
+/* A new space knows the code on the pages that all have, until such a page goes. */
+static void test_shared_pages(void)
+{
+    ToyMachine *machine = toy_new(1);
+    Cpu *cpu = machine->cpus[0];
+    const CodeLookups *lookups = code_lookups(cpu);
+
+    TOY_CODE(machine, 0x1000, TOY(TOY_ADDI, 11, 0, 0x2000), TOY(TOY_ADDI, 10, 0, 0x100c), TOY(TOY_JUMP, 0, 11, 0),
+             TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
+    TOY_CODE(machine, 0x2000, TOY(TOY_ADDI, 1, 1, 1), TOY(TOY_JUMP, 0, 10, 0));
+    TOY_CODE(machine, 0x3000, TOY(TOY_ADDI, 1, 1, 10), TOY(TOY_JUMP, 0, 10, 0));
+    machine->pages[1] |= TOY_GLOBAL;
+    machine->pages[2] |= TOY_GLOBAL;
+    run(machine, 0, 0x1000);
+    uint64_t found = lookups->found + lookups->linked;
+    for (uint64_t space = 1; space < 12; space++) {
+        machine->space = space;
+        cpu_tlb_select(cpu);
+        g_assert_cmpuint(run(machine, 0, 0x1000), ==, 0);
+        cpu_tlb_drop(cpu, &(TlbScope){ .modes = UINT32_MAX, .one_space = true, .space = space, .space_mask = UINT64_MAX });
+        g_assert_cmpuint(run(machine, 0, 0x1000), ==, 0);
+    }
+    g_assert_cmpuint(lookups->found + lookups->linked, ==, found);
+    machine->pages[2] = 0x3000 | 7 | TOY_GLOBAL;
+    cpu_tlb_flush_page(cpu, 0x2000, UINT32_MAX);
+    for (uint64_t space = 0; space < 12; space++) {
+        machine->space = space;
+        cpu_tlb_select(cpu);
+        toy_state(machine, 0)->r[1] = 0;
+        run(machine, 0, 0x1000);
+        g_assert_cmpuint(toy_state(machine, 0)->r[1], ==, 10);
+    }
     free_machine(machine);
 }
 
@@ -228,6 +314,9 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cpu/code/shared", test_shared);
     g_test_add_func("/cpu/code/changes", test_changes);
+    g_test_add_func("/cpu/code/fences", test_fences);
+    g_test_add_func("/cpu/code/fences-of-many", test_fences_of_many);
+    g_test_add_func("/cpu/code/shared-pages", test_shared_pages);
     g_test_add_func("/cpu/code/remapped", test_remapped);
     g_test_add_func("/cpu/code/spaces", test_spaces);
     g_test_add_func("/cpu/code/dropped-range", test_dropped_range);
