@@ -396,7 +396,10 @@ static bool connect_with_patience(NbdLink *link)
             return true;
         }
         int64_t next = host_monotonic_ns() + pause;
-        if (remote->closing || (first && next > end)) {
+        if (remote->closing) {
+            return false;
+        }
+        if (first && next > end) {
             error_propagate(&remote->open_error, error_copy(error));
             return false;
         }
