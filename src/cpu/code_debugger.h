@@ -1,7 +1,7 @@
 /*
  * What gdb is told about translated code, on request: where it is and how to get from it to what called it, so that a
- * backtrace of the emulator goes on below a helper. After "JIT Compilation Interface" of gdb's manual; frames are described
- * as DWARF 5, section 6.4, has it. Blocks have no names of their own there: -perfmap tells those.
+ * backtrace of the emulator goes on below a helper. After "JIT Compilation Interface" of gdb's manual; frames are
+ * described as DWARF 5, section 6.4, has it. Blocks have no names of their own there: -perfmap tells those.
  */
 #pragma once
 

@@ -291,6 +291,12 @@ void machine_prepare(TestMachine *machine)
 
 CompileResult machine_compile(TestMachine *machine, const IrBlock *block, unsigned flags, CodeBlock *code)
 {
+    return machine_compile_as(machine, block, flags, &(CodeBlock){ 0 }, code);
+}
+
+CompileResult machine_compile_as(TestMachine *machine, const IrBlock *block, unsigned flags, const CodeBlock *wanted,
+                                 CodeBlock *code)
+{
     AUTO_ERROR(error);
 
     if (!machine->code_memory) {
@@ -298,7 +304,10 @@ CompileResult machine_compile(TestMachine *machine, const IrBlock *block, unsign
     }
     CodeSpace space = code_space(machine);
     flags |= machine->exec.mode ? CODE_FP_EXACT : 0;
-    *code = (CodeBlock){ .flags = flags, .pc = block->pc, .mode = machine->exec.mode };
+    *code = *wanted;
+    code->flags = flags;
+    code->pc = block->pc;
+    code->mode = machine->exec.mode;
     memset(space.data, 0, machine->data_dirty);
     g_assert_true(host->optimise(machine->code_common, &machine->optimised, block, &test_guest));
     if (!ir_verify(&machine->optimised, &test_guest, &error)) {
@@ -306,7 +315,20 @@ CompileResult machine_compile(TestMachine *machine, const IrBlock *block, unsign
     }
     CompileResult result = host->compile(&space, machine->code_common, &machine->optimised, &test_guest, code);
     machine->data_dirty = result == COMPILE_DONE ? space.data_used : 0; /* else it is zeroes again */
+    machine->code_last = space.code_used;
     return result;
+}
+
+void machine_keep(TestMachine *machine)
+{
+    machine->code_used = align_up(machine->code_used + machine->code_last, 64);
+    machine->data_used = align_up(machine->data_used + machine->data_dirty, 64);
+    machine->data_dirty = 0;
+}
+
+int machine_enter(TestMachine *machine, const CodeBlock *code)
+{
+    return host->enter(machine->code_common, &machine->exec, machine_cpu(machine), code->code);
 }
 
 static int run_host(TestMachine *machine, const IrBlock *block)

@@ -63,7 +63,7 @@ typedef struct TestMachine {
     uint8_t *code_memory; /* of host code: half code, half data */
     void *code_common;
     size_t code_used, data_used; /* by what is common */
-    size_t data_dirty;           /* behind that, by the last block */
+    size_t data_dirty, code_last; /* behind that, by the last block */
     IrBlock optimised;           /* what was compiled last */
     bool io;             /* atomics are done in exclusive sections */
     unsigned exclusives; /* how many there were */
@@ -85,6 +85,12 @@ int machine_run(TestMachine *machine, const IrBlock *block);
 void machine_prepare(TestMachine *machine);
 /* A block of host code in the machine's memory, which holds one at a time. */
 CompileResult machine_compile(TestMachine *machine, const IrBlock *block, unsigned flags, CodeBlock *code);
+/* The same with guards and more as `wanted` has them. */
+CompileResult machine_compile_as(TestMachine *machine, const IrBlock *block, unsigned flags, const CodeBlock *wanted,
+                                 CodeBlock *code);
+/* The last one that was compiled stays, and others are made behind it. */
+void machine_keep(TestMachine *machine);
+int machine_enter(TestMachine *machine, const CodeBlock *code);
 
 /* The same block, instruction by instruction in plain C. */
 int reference_run(TestMachine *machine, const IrBlock *block);

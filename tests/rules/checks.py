@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""gen/check_layers.py and gen/check_symbols.py: that they find what is wrong and leave alone what is right."""
+"""gen/check_layers.py, check_symbols.py and check_float.py: that they find what is wrong and leave alone what is right."""
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -120,7 +121,9 @@ class Layers(Tree):
         self.assertNotEqual(result.returncode, 0)
 
 
-class Symbols(Tree):
+class Objects(Tree):
+    script = ''
+
     def check(self, path, code, *options):
         """What is said about the object made from this code, or ''."""
         self.put('src/' + path, code)
@@ -129,9 +132,36 @@ class Symbols(Tree):
         self.put('build/compile_commands.json', json.dumps([
             {'directory': self.path('build'), 'file': '../src/' + path, 'output': '../out.o'},
             {'directory': self.path('build'), 'file': '../tests/other.c', 'output': '../none.o'}]))
-        result = self.run_check('check_symbols.py', self.path('build'), self.path('src'))
+        result = self.run_check(self.script, self.path('build'), self.path('src'))
         self.assertEqual(result.returncode != 0, bool(result.stderr), result.stderr)
         return result.stderr
+
+
+class Float(Objects):
+    script = 'check_float.py'
+
+    def test_right(self):
+        rows = [
+            ('guest/riscv/a.c', 'struct S { long a, b; }; void f(struct S *a, struct S *b) { *a = *b; }'),
+            ('fpu/a.c', 'long f(long x) { return x * 3; }'),
+        ]
+        for path, code in rows:
+            self.assertEqual(self.check(path, code), '', code)
+
+    @unittest.skipUnless(platform.machine() == 'x86_64', 'reads instructions of x86-64')
+    def test_wrong(self):
+        rows = [
+            ('guest/riscv/a.c', 'double f(double x) { return x * 3; }', 'f computes in floating point: mulsd'),
+            ('jit/x64/a.c', 'int f(float x) { return (int)x; }', 'f computes in floating point: cvttss2si'),
+            ('cpu/a.c', 'int f(float x, float y) { return x < y; }', 'f computes in floating point: comiss'),
+            ('fpu/a.c', 'void f(__int128 *a, __int128 *b) { *a = *b; }', 'f uses vector registers: mov'),
+        ]
+        for path, code, message in rows:
+            self.assertIn(message, self.check(path, code))
+
+
+class Symbols(Objects):
+    script = 'check_symbols.py'
 
     def test_right(self):
         rows = [

@@ -212,7 +212,8 @@ static void lower_compare_and_swap(Compiler *c, const IrInst *inst)
     take_register(c, RAX);
     access.expected = use_register(c, inst->c);
     unsigned value = use_register(c, inst->b);
-    access.place = place_of(c, &(IrInst){ .a = inst->a }); /* its third operand stands where others have a displacement */
+    /* Its third operand stands where others have a displacement. */
+    access.place = place_of(c, &(IrInst){ .a = inst->a });
     access.entry = scratch_register(c);
     begin_access(c, inst, &access, soft_both);
     x64_rr(&c->code, X64_MOV_RM, 8, RAX, access.expected);

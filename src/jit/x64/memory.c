@@ -1,7 +1,8 @@
 /*
- * Guest memory. Loads and stores of up to 8 bytes are made in place (numbers in the host's byte order alone): with the soft TLB after a comparison with the
- * page's entry, else at the guest's address (plus the gs base). All others, and what misses, go through x64_slow. The
- * host orders all but a store before a later load: that takes a fence where the guest asks for it.
+ * Guest memory. Loads and stores of up to 8 bytes are made in place (numbers in the host's byte order alone): with the
+ * soft TLB after a comparison with the page's entry, else at the guest's address (plus the gs base). All others, and
+ * what misses, go through x64_slow. The host orders all but a store before a later load: that takes a fence where the
+ * guest asks for it.
  */
 #include "jit/x64/internal.h"
 
