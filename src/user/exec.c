@@ -1,6 +1,7 @@
 /*
  * execve: of the guest's programs through ourselves, of scripts through their interpreter, of the host's programs as
- * they are. No binfmt_misc is needed. Everything is checked before the host's call, which then does not return.
+ * they are. No binfmt_misc is needed, but where it has started us and there is no /proc to find ourselves by.
+ * Everything is checked before the host's call, which then does not return.
  *
  * A program that would change the user or group gets EPERM, and a word on standard error: we cannot give it that.
  *
@@ -267,7 +268,7 @@ static int64_t run(ExecRequest *request)
         return -EPERM;
     }
     vec_push(&request->environment, NULL);
-    if (kind == PROGRAM_HOST) {
+    if (kind == PROGRAM_HOST || request->task->process->self < 0) {
         vec_push(&request->arguments, NULL);
         return host_call(request->task, SYS_execve, (uintptr_t)request->path.text,
                          (uintptr_t)request->arguments.items, (uintptr_t)request->environment.items, 0, 0, 0);

@@ -20,6 +20,7 @@
 #include "user/proc.h"
 #include "user/signal.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -145,7 +146,17 @@ static bool process_init(Process *process, Error **error)
     return true;
 }
 
-/* The emulator's own file, so that execve finds it whatever the guest does to names; out of the guest's way. */
+/* Whether the file begins as this program does: without /proc the name that it was executed by may be the guest's. */
+static bool is_ours(int fd)
+{
+    extern const uint8_t __ehdr_start[] __attribute__((visibility("hidden")));
+    uint8_t header[sizeof(Elf64_Ehdr)];
+
+    return pread(fd, header, sizeof header, 0) == sizeof header && !memcmp(header, __ehdr_start, sizeof header);
+}
+
+/* The emulator's own file, so that execve finds it whatever the guest does to names; out of the guest's way. -1: it
+ * cannot be found, and binfmt_misc has to. */
 static int open_self(const UserOptions *options)
 {
     if (options->self_fd) {
@@ -154,6 +165,10 @@ static int open_self(const UserOptions *options)
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     if (fd < 0) { /* no /proc */
         fd = open((const char *)getauxval(AT_EXECFN), O_RDONLY | O_CLOEXEC);
+        if (fd >= 0 && !is_ours(fd)) {
+            close(fd);
+            return -1;
+        }
     }
     int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, SELF_LOWEST);
 

@@ -18,6 +18,7 @@ cd "$2"
 "$1" --register riscv64 riscv32 || exit 11
 "$1" --check || exit 12
 (exec -a "another name" ./program one) > by-f || exit 13
+chroot . /program again > by-chroot || exit 21 # where there is no /proc to find the emulator by
 "$1" --register --flags POCF riscv64 || exit 14
 (exec -a "another name" ./program one) > by-p || exit 15
 "$1" --check riscv64 || exit 16
@@ -30,8 +31,15 @@ exit 0
 
 SOURCE = r"""
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "again")) {
+        execl("/program", "program", "over", NULL);
+        perror("execl");
+        return 1;
+    }
     printf("%s %s\n", argv[0], argc > 1 ? argv[1] : "");
     return 0;
 }
@@ -53,8 +61,9 @@ def main():
             sys.exit(77)
         if done.returncode:
             sys.exit(f'step {done.returncode}: {text}')
-        results = [open(os.path.join(folder, name), encoding='utf-8').read() for name in ('by-f', 'by-p')]
-    if not results[0].endswith('/program one\n') or results[1] != 'another name one\n' or 'flags POCF' not in text:
+        results = [open(os.path.join(folder, name), encoding='utf-8').read() for name in ('by-f', 'by-p', 'by-chroot')]
+    if not results[0].endswith('/program one\n') or results[1] != 'another name one\n' or \
+            results[2] != '/program over\n' or 'flags POCF' not in text:
         sys.exit(f'{results}: {text}')
 
 

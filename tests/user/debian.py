@@ -85,14 +85,14 @@ exec sub
 og si unf og si unf og si unf 4e30cbd202f2f33496bb5e604a4d3f50a122064ecdeb1323630208dc246f1695
 riscv64 30000
 '''
-JAVA = 'PATH="$ROOT/usr/lib/jvm/default-java/bin:$PATH"; javac -d . "$SOURCES/Language.java" && java -Xmx256m -cp . Language'
+JAVA = 'PATH="$ROOT/usr/lib/jvm/default-java/bin:$PATH"; javac -J-XX:TieredStopAtLevel=1 -d . "$SOURCES/Language.java" && java -Xmx256m -cp . Language'
 JAVA_OUT = '''trees 589680
 locks 40000 40000
 virtual {0=20, 1=20, 2=20, 3=20, 4=20, 5=20, 6=20, 7=20, 8=20, 9=20}
 deep
 caught 20000
 sub 0
-SUM
+50038549663
 avaj si unf
 riscv64 1.414
 '''
