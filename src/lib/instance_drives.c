@@ -120,7 +120,8 @@ static bool take_cache(Json *values, DiskOptions *options, Error **error)
     Json *writeback = json_take(cache, "writeback");
     bool on = true, ok = !writeback || (json_kind(writeback) == JSON_STRING
                                             ? text_to_bool(json_text(writeback), &on, error)
-                                            : json_kind(writeback) == JSON_BOOL && (on = json_to_bool(writeback), true));
+                                            : json_kind(writeback) == JSON_BOOL &&
+                                                (on = json_to_bool(writeback), true));
     options->write_through = !on;
     json_free(writeback);
     json_set(values, "cache", cache);

@@ -253,7 +253,8 @@ class Options(Test):
             with open(self.path(name), 'wb') as file:
                 file.truncate(1 << 20)
         vm = self.start(*VIRT, '-S', '-drive', f"file={self.path('disk')},format=raw,if=none,id=d0",
-                        '-device', 'virtio-blk-device,drive=d0', '-drive', f"file={self.path('second')},index=1,readonly=on",
+                        '-device', 'virtio-blk-device,drive=d0', '-drive',
+                        f"file={self.path('second')},index=1,readonly=on",
                         self.path('third'))
         self.assertEqual(vm.hmp('info qtree').count('virtio-blk-device'), 3)
         self.assertEqual([drive['inserted']['image']['virtual-size'] for drive in vm.command('query-block')],

@@ -11,7 +11,8 @@ VALUES = (None, True, 0, -1, 2 ** 64 - 1, -2 ** 63, 1e308, '', '/machine', '/', 
           {'a': {}}, 'virtio-rng-device', 'rng-random', 'r', 'ring', 'type')
 WORDS = ('info', 'registers', '-a', '-f', 'x', '/8xb', '/4i', '/99999xg', '$pc', '$', '(', '1', '0x80000000', '-1', '+',
          '"', '\\', 'device_add', 'virtio-rng-device,id=d', 'device_del', 'd', 'object_add', 'rng-random,id=r',
-         'object_del', 'r', 'qom-list', '/machine', 'qom-get', 'type', 'qom-set', 'sum', 'cpu', 'log', 'none', 'help', '?', 'print',
+         'object_del', 'r', 'qom-list', '/machine', 'qom-get', 'type', 'qom-set', 'sum', 'cpu', 'log', 'none', 'help',
+         '?', 'print',
          'stop', 'cont', 'system_reset', 'mtree', 'qtree', 'ringbuf_write', 'ringbuf_read', 'ring', '\t', '\x7f', 'ä')
 
 
