@@ -23,6 +23,7 @@ struct BlockGraph {
 /* In tasks: requests to a node, of any alignment. */
 int node_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors);
 int node_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags);
+int node_copy_to(BlockNode *node, uint64_t offset, uint64_t bytes, const BlockCopySource *source);
 int node_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags);
 int node_discard(BlockNode *node, uint64_t offset, uint64_t bytes);
 int node_flush(BlockNode *node);

@@ -115,6 +115,8 @@ struct BlockDriver {
     int (*write)(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags);
     int (*write_zeroes)(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags); /* ENOTSUP: cannot */
     int (*discard)(BlockNode *node, uint64_t offset, uint64_t bytes);
+    /* A write of what is at `source`; NULL or ENOTSUP: it cannot. */
+    int (*copy_to)(BlockNode *node, uint64_t offset, uint64_t bytes, const BlockCopySource *source);
     int (*flush)(BlockNode *node);
     /* `bytes` at most. NULL: data without an offset. */
     int (*status)(BlockNode *node, uint64_t offset, uint64_t bytes, BlockStatus *status);

@@ -387,6 +387,39 @@ static int file_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, u
     return error;
 }
 
+typedef struct Copy {
+    const HostFile *from, *to;
+    uint64_t from_offset, to_offset, bytes;
+    int error;
+} Copy;
+
+static void copy_in_thread(void *data)
+{
+    Copy *copy = data;
+    for (uint64_t done = 0; done < copy->bytes && !copy->error;) {
+        int64_t count = host_file_copy(copy->from->fd, copy->from_offset + done, copy->to->fd, copy->to_offset + done,
+                                       copy->bytes - done);
+        if (count == 0) { /* what is behind the source's end reads as zeroes */
+            copy->error = host_file_zero(copy->to->fd, copy->to_offset + done, copy->bytes - done, false);
+            return;
+        }
+        copy->error = count < 0 ? (int)-count : 0;
+        done += count > 0 ? (uint64_t)count : 0;
+    }
+}
+
+/* Every node with this function is a file. */
+static int file_copy_to(BlockNode *node, uint64_t offset, uint64_t bytes, const BlockCopySource *source)
+{
+    Copy copy = { .from = source->node->state, .to = node->state, .from_offset = source->offset, .to_offset = offset,
+                  .bytes = bytes };
+    if (source->node->driver->copy_to != file_copy_to || copy.from->is_device || copy.to->is_device) {
+        return ENOTSUP;
+    }
+    block_task_in_thread(block_task_self(block_graph_runtime(node->graph)), copy_in_thread, &copy);
+    return copy.error == EOPNOTSUPP ? ENOTSUP : copy.error;
+}
+
 static void discard_in_thread(void *data)
 {
     Change *change = data;
@@ -548,7 +581,8 @@ static const char *const schemes[] = { "file", "host_device", "host_cdrom", NULL
         .name = name_, .is_protocol = true, .state_size = sizeof(HostFile), .settings = &FileSettings_type, \
         .filename_key = "filename", .schemes = schemes, .open = file_open, .close = file_close, \
         .host_request = file_host_request, \
-        .read = file_read, .write = file_write, .write_zeroes = file_write_zeroes, .discard = file_discard, \
+        .read = file_read, .write = file_write, .write_zeroes = file_write_zeroes, \
+        .copy_to = file_copy_to, .discard = file_discard, \
         .flush = file_flush, .status = file_status, .set_permissions = file_set_permissions, \
         .allocated_size = file_allocated_size, .resize = file_resize, \
         .create_type = &FileCreateOptions_type, __VA_ARGS__ \

@@ -224,6 +224,21 @@ int node_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors ve
     return write_plainly(node, offset, bytes, vectors, flags);
 }
 
+int node_copy_to(BlockNode *node, uint64_t offset, uint64_t bytes, const BlockCopySource *source)
+{
+    BlockRange range = { .start = offset, .end = offset + bytes };
+    if (!node->driver->copy_to || !is_whole(node, offset, bytes) ||
+        node->detect_zeroes != BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF) {
+        return ENOTSUP;
+    }
+    range_begin(node, &range);
+    int error = node->driver->copy_to(node, offset, bytes, source);
+    range_end(node, &range);
+    node_changed(node, error ? 0 : offset + bytes);
+    block_bitmaps_note(node, offset, bytes);
+    return error;
+}
+
 static int write_zero_bytes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags)
 {
     size_t size = MIN(bytes, CHUNK);

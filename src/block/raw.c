@@ -103,6 +103,12 @@ static int raw_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVect
     return error ? error : block_writev(node->file, place, bytes, vectors, flags);
 }
 
+static int raw_copy_to(BlockNode *node, uint64_t offset, uint64_t bytes, const BlockCopySource *source)
+{
+    uint64_t place = offset + ((Raw *)node->state)->offset;
+    return is_guarded(node, place) ? ENOTSUP : block_copy_to(node->file, place, bytes, source);
+}
+
 static int raw_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags)
 {
     return block_write_zeroes(node->file, offset + ((Raw *)node->state)->offset, bytes, flags);
@@ -171,6 +177,7 @@ const BlockDriver raw_driver = {
     .read = raw_read,
     .write = raw_write,
     .write_zeroes = raw_write_zeroes,
+    .copy_to = raw_copy_to,
     .discard = raw_discard,
     .status = raw_status,
     .resize = raw_resize,

@@ -67,6 +67,10 @@ static int perform(BlockNode *node, const BlockRequest *request, unsigned flags)
     case BLOCK_READ:
         return node_read(node, request->offset, request->bytes, request->vectors);
     case BLOCK_WRITE:
+        if (request->source) {
+            int error = node_copy_to(node, request->offset, request->bytes, request->source);
+            return !error && flags & BLOCK_FUA ? node_flush(node) : error;
+        }
         return node_write(node, request->offset, request->bytes, request->vectors, flags);
     case BLOCK_WRITE_ZEROES:
         return node_write_zeroes(node, request->offset, request->bytes, flags);
@@ -337,6 +341,34 @@ int block_writev(BlockEdge *edge, uint64_t offset, uint64_t count, BlockVectors 
 {
     return wait_for(&(Call){ .edge = edge, .request = { .operation = BLOCK_WRITE, .offset = offset, .bytes = count,
                                                         .vectors = vectors, .flags = flags } });
+}
+
+int block_copy_to(BlockEdge *edge, uint64_t offset, uint64_t count, const BlockCopySource *source)
+{
+    return wait_for(&(Call){ .edge = edge, .request = { .operation = BLOCK_WRITE, .offset = offset, .bytes = count,
+                                                        .source = source } });
+}
+
+/* The part from `offset` on that is at one place. */
+static int copy_some(BlockEdge *from, uint64_t offset, BlockEdge *to, uint64_t to_offset, uint64_t *count)
+{
+    BlockStatus status;
+    int error = block_status(from, offset, *count, &status);
+    if (error || !status.has_offset || !status.data || status.compressed || !status.node->driver->copy_to) {
+        return error ? error : ENOTSUP;
+    }
+    *count = status.bytes;
+    return block_copy_to(to, to_offset, status.bytes, &(BlockCopySource){ status.node, status.offset });
+}
+
+int block_copy_range(BlockEdge *from, uint64_t from_offset, BlockEdge *to, uint64_t to_offset, uint64_t count)
+{
+    int error = 0;
+    for (uint64_t done = 0, part; done < count && !error; done += part) {
+        part = count - done;
+        error = copy_some(from, from_offset + done, to, to_offset + done, &part);
+    }
+    return error;
 }
 
 int block_read(BlockEdge *edge, uint64_t offset, void *bytes, uint64_t count)

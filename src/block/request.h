@@ -79,6 +79,16 @@ int block_status(BlockEdge *edge, uint64_t offset, uint64_t count, BlockStatus *
 int block_status_above(BlockEdge *edge, const BlockNode *base, uint64_t offset, uint64_t count, BlockStatus *status,
                        unsigned *depth);
 
+/* Where bytes are that are to be copied within the host: in a protocol's node. */
+typedef struct BlockCopySource {
+    BlockNode *node;
+    uint64_t offset;
+} BlockCopySource;
+/* A write of bytes that are there. ENOTSUP where the nodes or the host cannot; something may have been written then. */
+int block_copy_to(BlockEdge *edge, uint64_t offset, uint64_t count, const BlockCopySource *source);
+/* From one image to another, of which nobody else writes to `from`; ENOTSUP as above. */
+int block_copy_range(BlockEdge *from, uint64_t from_offset, BlockEdge *to, uint64_t to_offset, uint64_t count);
+
 /* The nodes that a request goes through without a task. */
 typedef struct BlockPassage {
     BlockNode *node;
@@ -94,6 +104,7 @@ struct BlockRequest {
     unsigned flags;
     uint64_t offset, bytes;
     BlockVectors vectors;
+    const BlockCopySource *source; /* a write of what is there; NULL: of the vectors */
     void (*done)(BlockRequest *request, int error);
     void *data;
     /* The block layer's own. */

@@ -545,6 +545,22 @@ class ImgTest(unittest.TestCase):
         process.terminate()
         process.communicate()
 
+    def test_copy_offload(self):
+        """Or not, where the host cannot: the images are the same."""
+        odd = self.data[:-300]
+        with open(self.path('odd.raw'), 'wb') as file:
+            file.write(odd)
+        for words in ['-O qcow2', '-W -m 16 -O qcow2 -o cluster_size=4k', '-O qcow2 -o extended_l2=on', '-O raw']:
+            self.run_img(f'convert -C -f raw {words} odd.raw a')
+            self.run_img('compare -f raw odd.raw a' if 'raw' in words else 'compare odd.raw a')
+            self.run_img('convert -C -O raw a b' if 'qcow2' in words else 'convert -C -f raw -O raw a b')
+            self.assertEqual(self.read('b'), odd + bytes(-len(odd) % 512))
+            if 'qcow2' in words:
+                self.run_img('check -q a')
+        for letter in ['c', 'S 4k']:
+            self.expect_error(f'convert -C -{letter} -O qcow2 src.raw a',
+                              f'qemu-img: Cannot enable copy offloading when -{letter[0]} is used\n')
+
     def test_objects(self):
         self.run_img('info --object secret,id=s,data=x src.raw')
         self.assertIn('  secret\n', self.run_img('info --object help').stdout)

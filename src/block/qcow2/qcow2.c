@@ -300,6 +300,7 @@ const BlockDriver qcow2_driver = {
     .read = qcow2_read,
     .write = qcow2_write,
     .write_zeroes = qcow2_write_zeroes,
+    .copy_to = qcow2_copy_to,
     .discard = qcow2_discard,
     .flush = qcow2_flush,
     .status = qcow2_status,

@@ -261,6 +261,7 @@ int qcow2_check_slice(BlockNode *node, Qcow2Slice *slice);
 
 int qcow2_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors);
 int qcow2_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags);
+int qcow2_copy_to(BlockNode *node, uint64_t offset, uint64_t bytes, const BlockCopySource *source);
 /* Before any change, with `lock` held: EIO where the image is known to be damaged. */
 int qcow2_begin_changes(BlockNode *node);
 /* `lock` is held. Whether clusters in the range are being allocated; if so it has waited, and everything may be

@@ -57,6 +57,24 @@ int qcow2_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors ve
     return 0;
 }
 
+/* What is written */
+
+typedef struct Payload {
+    BlockVectors vectors;
+    const BlockCopySource *source; /* NULL: the vectors */
+    uint64_t done;                 /* bytes before these, of the source */
+} Payload;
+
+static int write_data(BlockNode *node, uint64_t host, uint64_t bytes, const Payload *payload)
+{
+    const Qcow2 *qcow2 = node->state;
+    if (!payload->source) {
+        return block_writev(qcow2->data, host, bytes, payload->vectors, 0);
+    }
+    return block_copy_to(qcow2->data, host, bytes, &(BlockCopySource){ payload->source->node,
+                                                                       payload->source->offset + payload->done });
+}
+
 /* Writing to new clusters */
 
 /* A write to clusters that follow each other on the disk and in the file. */
@@ -188,14 +206,13 @@ static int write_with_copies(BlockNode *node, const Run *run, BlockVectors vecto
     return block_writev(qcow2->data, host, run->end - run->start, (BlockVectors){ pieces, count + 2, 0 }, 0);
 }
 
-static int write_run(BlockNode *node, const Run *run, BlockVectors vectors)
+static int write_run(BlockNode *node, const Run *run, const Payload *payload)
 {
-    const Qcow2 *qcow2 = node->state;
     block_debug_event(node->file, BLKDEBUG_EVENT_WRITE_AIO);
     if (run->start == run->offset && run->end == run->offset + run->bytes) {
-        return block_writev(qcow2->data, run->host + (run->offset - run->allocation.guest), run->bytes, vectors, 0);
+        return write_data(node, run->host + (run->offset - run->allocation.guest), run->bytes, payload);
     }
-    return write_with_copies(node, run, vectors);
+    return payload->source ? ENOTSUP : write_with_copies(node, run, payload->vectors);
 }
 
 /* The subclusters of one cluster that `run` wrote. */
@@ -236,13 +253,13 @@ static int link_run(BlockNode *node, BlockTask *self, const Run *run)
 }
 
 /* `lock` is held, and open meanwhile. */
-static int perform(BlockNode *node, BlockTask *self, Run *run, BlockVectors vectors)
+static int perform(BlockNode *node, BlockTask *self, Run *run, const Payload *payload)
 {
     Qcow2 *qcow2 = node->state;
     list_append(&qcow2->allocations, &run->allocation.node);
     unsigned token = qcow2_enter(qcow2);
     task_unlock(&qcow2->lock);
-    int error = write_run(node, run, vectors);
+    int error = write_run(node, run, payload);
     task_lock(&qcow2->lock, self);
     error = error ? error : link_run(node, self, run);
     if (error && run->taken) {
@@ -257,20 +274,20 @@ static int perform(BlockNode *node, BlockTask *self, Run *run, BlockVectors vect
 /* Writing */
 
 /* `lock` is held, and open meanwhile. */
-static int write_in_place(BlockNode *node, BlockTask *self, const Qcow2Extent *extent, BlockVectors vectors)
+static int write_in_place(BlockNode *node, BlockTask *self, const Qcow2Extent *extent, const Payload *payload)
 {
     Qcow2 *qcow2 = node->state;
     unsigned token = qcow2_enter(qcow2);
     task_unlock(&qcow2->lock);
     block_debug_event(node->file, BLKDEBUG_EVENT_WRITE_AIO);
-    int error = block_writev(qcow2->data, extent->offset, extent->bytes, vectors, 0);
+    int error = write_data(node, extent->offset, extent->bytes, payload);
     task_lock(&qcow2->lock, self);
     qcow2_leave(node, token);
     return error;
 }
 
 /* As much as goes in one way; `done` becomes that: 0 where something was waited for. */
-static int write_some(BlockNode *node, BlockTask *self, uint64_t offset, uint64_t bytes, BlockVectors vectors,
+static int write_some(BlockNode *node, BlockTask *self, uint64_t offset, uint64_t bytes, const Payload *payload,
                       uint64_t *done)
 {
     Qcow2 *qcow2 = node->state;
@@ -285,7 +302,7 @@ static int write_some(BlockNode *node, BlockTask *self, uint64_t offset, uint64_
     if (!error && extent.kind == QCOW2_DATA && extent.copied) {
         qcow2_cache_put(&qcow2->tables, slice);
         *done = extent.bytes;
-        return write_in_place(node, self, &extent, vectors);
+        return write_in_place(node, self, &extent, payload);
     }
     uint64_t until = qcow2_slice_end(qcow2, offset);
     if (error || qcow2_wait_for_allocations(qcow2, self, offset, MIN(bytes, until - offset))) {
@@ -296,7 +313,7 @@ static int write_some(BlockNode *node, BlockTask *self, uint64_t offset, uint64_
     error = plan(node, self, slice, &run);
     qcow2_cache_put(&qcow2->tables, slice);
     *done = run.bytes;
-    return error ? error : perform(node, self, &run, vectors);
+    return error ? error : perform(node, self, &run, payload);
 }
 
 /* The counts in the file may be wrong from now on, where the image allows it. */
@@ -314,20 +331,33 @@ int qcow2_begin_changes(BlockNode *node)
     return error ? error : block_flush(node->file);
 }
 
-int qcow2_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
+static int write_all(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors,
+                     const BlockCopySource *source)
 {
     Qcow2 *qcow2 = node->state;
     BlockTask *self = qcow2_task(node);
-    if (flags & BLOCK_COMPRESSED) {
-        return qcow2_write_compressed(node, offset, bytes, vectors);
-    }
     task_lock(&qcow2->lock, self);
     int error = qcow2_begin_changes(node);
     for (uint64_t done = 0, part; done < bytes && !error; done += part) {
-        error = write_some(node, self, offset + done, bytes - done, block_vectors_from(vectors, done), &part);
+        Payload payload = { block_vectors_from(vectors, done), source, done };
+        error = write_some(node, self, offset + done, bytes - done, &payload, &part);
     }
     task_unlock(&qcow2->lock);
     return error ? error : qcow2_flush_if_needed(node);
+}
+
+int qcow2_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
+{
+    return flags & BLOCK_COMPRESSED ? qcow2_write_compressed(node, offset, bytes, vectors)
+                                    : write_all(node, offset, bytes, vectors, NULL);
+}
+
+/* Whole clusters alone: nothing has to be copied around them. */
+int qcow2_copy_to(BlockNode *node, uint64_t offset, uint64_t bytes, const BlockCopySource *source)
+{
+    const Qcow2 *qcow2 = node->state;
+    bool whole = ((offset | bytes) & (qcow2->cluster_bytes - 1)) == 0;
+    return whole ? write_all(node, offset, bytes, (BlockVectors){ 0 }, source) : ENOTSUP;
 }
 
 void qcow2_free_entry(Qcow2 *qcow2, const Qcow2Entry *entry, Qcow2FreeReason reason)

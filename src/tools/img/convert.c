@@ -38,6 +38,7 @@ static const ImgOption options[] = {
                "how many zeroes in a row are not written (4k; 0: all are)"),
     IMG_SHARE, IMG_OPTION('r', "rate", IMG_TEXT, rate, "RATE", "I/O rate limit"),
     IMG_OPTION('m', "parallel", IMG_TEXT, parallel, "NUM_TASKS", "specify parallelism (default 8)"),
+    IMG_OPTION('C', "copy-range-offloading", IMG_FLAG, copy_range, NULL, "let the host copy, where it can"),
     IMG_OPTION(0, "salvage", IMG_FLAG, salvage, NULL, "go on where the source cannot be read, with zeroes"),
     IMG_OPTION('W', "oob-writes", IMG_FLAG, out_of_order, NULL, "enable out-of-order writes"), IMG_OPTIONS_END,
 };
@@ -58,6 +59,7 @@ typedef struct Convert {
     VEC(Source) sources;
     BlockEdge *target;
     uint64_t size, next, done, chunk, sparse;
+    bool copy_range; /* the host copies, as long as it can */
     bool compress, target_is_zero, has_backing, salvage, out_of_order;
     unsigned running;
     bool failed;
@@ -228,16 +230,32 @@ static bool write_data(Convert *convert, const Piece *piece, const char *bytes)
     return true;
 }
 
+/* Within the host. False: the bytes have to be moved after all. */
+static bool offload(Convert *convert, const Piece *piece)
+{
+    const Source *source = source_at(convert, piece->offset);
+    uint64_t at = piece->offset - source->start;
+    if (!convert->copy_range || piece->bytes > source->size - at) {
+        return false;
+    }
+    int error = block_copy_range(source->edge, at, convert->target, piece->offset, piece->bytes);
+    convert->copy_range = error == 0 || piece->offset + piece->bytes == convert->size;
+    return !error;
+}
+
 static bool copy_piece(Convert *convert, BlockTask *self, const Piece *piece, char *bytes)
 {
     if (piece->kind == PIECE_DATA) {
         img_rate_wait(convert->img, &convert->rate, piece->bytes);
     }
-    bool ok = piece->kind != PIECE_DATA || read_piece(convert, piece, bytes);
+    bool offloads = piece->kind == PIECE_DATA && convert->copy_range;
+    bool ok = piece->kind != PIECE_DATA || offloads || read_piece(convert, piece, bytes);
     if (!convert->out_of_order) {
         wait_for_turn(convert, self, piece);
     }
-    if (piece->kind == PIECE_DATA) {
+    if (offloads) {
+        ok = offload(convert, piece) || (read_piece(convert, piece, bytes) && write_data(convert, piece, bytes));
+    } else if (piece->kind == PIECE_DATA) {
         ok = ok && write_data(convert, piece, bytes);
     } else if (piece->kind == PIECE_ZERO) {
         ok = ok && write_zeroes(convert, piece->offset, piece->bytes);
@@ -436,6 +454,10 @@ static bool check_arguments(const Convert *convert, const ImgArguments *argument
         tool_error(tool, "Use of --skip-broken-bitmaps requires --bitmaps");
         return false;
     }
+    if (arguments->copy_range && (arguments->compress || arguments->sparse)) {
+        tool_error(tool, "Cannot enable copy offloading when -%c is used", arguments->compress ? 'c' : 'S');
+        return false;
+    }
     if (arguments->names < 2) {
         tool_error(tool, "Must specify image file name");
         return false;
@@ -470,6 +492,7 @@ static bool check_target_bitmaps(const Convert *convert, const ImgArguments *arg
 static int run(Img *img, ImgArguments *arguments)
 {
     Convert convert = { .img = img, .compress = arguments->compress, .salvage = arguments->salvage,
+                        .copy_range = arguments->copy_range,
                         .out_of_order = arguments->out_of_order || arguments->compress,
                         .progress = { .tool = &img->tool, .shown = arguments->progress && !arguments->quiet } };
     const char *format = arguments->target_format ? arguments->target_format : "raw";

@@ -25,7 +25,7 @@ typedef struct ImgArguments {
     ImgSteps steps;
     bool bitmaps, skip_broken_bitmaps, drop, list, help, quiet, progress, image_opts, target_image_opts, force_share,
         unsafe, strict, compress, no_create, target_is_zero, salvage, out_of_order, shrink, backing_chain, force,
-        native, write, no_drain;
+        native, write, no_drain, copy_range;
     int names; /* what is no option */
     char **name;
 } ImgArguments;
