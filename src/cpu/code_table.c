@@ -108,10 +108,15 @@ static uint64_t mix(uint64_t h)
     return h ^ h >> 32;
 }
 
+/* Blocks of one guest page lie on one page of the table: a short program touches few of them. */
 static _Atomic(Block *) *bucket_of(CodeCache *cache, const BlockQuery *query)
 {
-    uint64_t h = query->pc ^ mix((uintptr_t)query->ram ^ query->ram_offset << 16) ^ mix(query->mode << 8 ^ query->flags);
-    return &cache->buckets[mix(h) & (cache->bucket_count - 1)];
+    enum { NEAR = 512, PAGE_BITS = 12 };
+    uint64_t kind = mix(query->mode << 8 ^ query->flags), page = query->pc >> PAGE_BITS;
+    uint64_t h = mix(page ^ mix((uintptr_t)query->ram ^ query->ram_offset >> PAGE_BITS << 20) ^ kind);
+    uint64_t place = query->pc >> 1 ^ query->pc >> 10;
+
+    return &cache->buckets[(h * NEAR | (place & (NEAR - 1))) & (cache->bucket_count - 1)];
 }
 
 bool code_block_is(const Block *block, const BlockQuery *query)
