@@ -11,9 +11,7 @@ typedef struct Io {
     Tool tool;
     BlockEdge *edge; /* NULL: nothing is open */
     ToolOpen how;    /* as the command line says */
-    ToolOpen now;    /* of what is open; its name and options are: */
-    char *name;
-    Json *options;
+    ToolOpen now;    /* of what is open: its flags, and whether it is written through */
     VEC(char *) tags; /* of breakpoints */
     bool misalign;
     bool quits;

@@ -1,7 +1,4 @@
-/*
- * What the io program works on: opening, closing, and opening again in another way. `reopen` closes the image and opens
- * it anew, as it was where that fails.
- */
+/* What the io program works on: opening, closing, and opening in another way. */
 #include "api/json.h"
 #include "api/options.h"
 #include "base/error.h"
@@ -13,59 +10,52 @@
 
 /* The image that is open */
 
-static void forget_image(Io *io)
+static void set_permissions(ToolOpen *open)
 {
-    free(io->name);
-    json_free(io->options);
-    io->name = NULL;
-    io->options = NULL;
+    bool writes = open->flags & BLOCK_OPEN_WRITE, shares = open->flags & BLOCK_OPEN_FORCE_SHARE;
+    open->permissions = BLOCK_PERMISSION_READ | (writes ? BLOCK_PERMISSION_WRITE | BLOCK_PERMISSION_RESIZE : 0);
+    open->shared = shares ? BLOCK_PERMISSION_ALL : BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED;
 }
 
-static BlockEdge *open_image(Io *io, const ToolOpen *how)
+static BlockEdge *attach(const Io *io, BlockNode *node, const ToolOpen *how, Error **error)
 {
     ToolOpen open = *how;
-    bool writes = open.flags & BLOCK_OPEN_WRITE, shares = open.flags & BLOCK_OPEN_FORCE_SHARE;
-    bool named = open.name && !open.image_opts;
-    AUTO_FREE char *complaint = named ? string_format("can't open device %s: ", open.name)
-                                      : string_copy("can't open: ");
-    open.permissions = BLOCK_PERMISSION_READ | (writes ? BLOCK_PERMISSION_WRITE | BLOCK_PERMISSION_RESIZE : 0);
-    open.shared = shares ? BLOCK_PERMISSION_ALL : BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED;
-    open.complaint = complaint;
-    return tool_open(&io->tool, &open);
+    open.flags = block_node_is_read_only(node) ? open.flags & ~(unsigned)BLOCK_OPEN_WRITE : open.flags;
+    set_permissions(&open);
+    BlockEdge *edge = block_attach(node, io->tool.program, open.permissions, open.shared, error);
+    if (edge) {
+        block_edge_set_write_through(edge, open.write_through);
+    }
+    return edge;
 }
 
 bool io_open(Io *io, const ToolOpen *how)
 {
-    io->edge = open_image(io, how);
-    if (io->edge) {
-        forget_image(io);
-        io->now = *how;
-        io->now.name = io->name = string_copy(how->name);
-        io->now.options = io->options = how->options ? json_copy(how->options) : json_object();
-    }
+    bool named = how->name && !how->image_opts;
+    AUTO_FREE char *complaint = named ? string_format("can't open device %s: ", how->name)
+                                      : string_copy("can't open: ");
+    ToolOpen open = *how;
+    set_permissions(&open);
+    open.complaint = complaint;
+    io->edge = tool_open(&io->tool, &open);
+    io->now = (ToolOpen){ .flags = how->flags, .write_through = how->write_through };
     return io->edge != NULL;
 }
 
 /* Requests that have stopped at breakpoints go on. */
-static void close_edge(Io *io)
+void io_close(Io *io)
 {
     while (io->tags.count > 0) {
         char *tag = io->tags.items[--io->tags.count];
         blkdebug_remove_break(io->edge, tag);
         free(tag);
     }
-    io_finish_pending(io);
-    block_detach(io->edge);
-    io->edge = NULL;
-}
-
-void io_close(Io *io)
-{
-    if (io->edge) {
-        close_edge(io);
-    }
     vec_free(&io->tags);
-    forget_image(io);
+    if (io->edge) {
+        io_finish_pending(io);
+        block_detach(io->edge);
+        io->edge = NULL;
+    }
 }
 
 /* Options that several lines have */
@@ -221,51 +211,41 @@ static bool parse_reopening(Io *io, int count, char **words, Reopening *reopenin
 
 static bool check_reopening(Io *io, const Reopening *reopening)
 {
-    static const char *const fixed[] = { "driver", "file", "node-name", "filename", "backing", "data-file" };
-    const Json *options = reopening->options;
-    if (reopening->cache && json_get(options, "cache")) {
+    if (reopening->cache && json_get(reopening->options, "cache")) {
         tool_error(&io->tool, "Cannot set both -c and the cache options");
         return false;
     }
-    if ((reopening->read_only || reopening->writable) && json_get(options, "read-only")) {
+    if ((reopening->read_only || reopening->writable) && json_get(reopening->options, "read-only")) {
         tool_error(&io->tool, "Cannot set both -r/-w and 'read-only'");
-        return false;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(fixed); i++) {
-        if (json_get(options, fixed[i])) {
-            tool_error(&io->tool, "Cannot change the option '%s'", fixed[i]);
-            return false;
-        }
-    }
-    if (io->now.snapshot || io->now.image_opts) {
-        tool_error(&io->tool, "Cannot reopen %s", io->now.snapshot ? "a snapshot file" : "what --image-opts opened");
         return false;
     }
     return true;
 }
 
+/* The edge is a new one: what may be done with the image may be different. */
 static int reopen(Io *io, Reopening *reopening)
 {
-    Json *all = json_copy(io->options);
+    Error *error = NULL;
     ToolOpen *how = &reopening->how;
-    for (size_t i = 0; i < json_length(reopening->options); i++) {
-        const char *key = json_key(reopening->options, i);
-        json_free(json_take(all, key));
-        json_set(all, key, json_copy(json_value(reopening->options, i)));
-    }
     how->flags = reopening->read_only  ? how->flags & ~(unsigned)BLOCK_OPEN_WRITE
                  : reopening->writable ? how->flags | BLOCK_OPEN_WRITE
                                        : how->flags;
-    how->options = all;
-    AUTO_FREE char *name = string_copy(how->name);
-    how->name = name;
-    close_edge(io);
-    bool ok = io_open(io, how);
-    if (!ok) {
-        io->edge = open_image(io, &io->now);
+    io_finish_pending(io);
+    BlockNode *node = block_node_ref(block_edge_node(io->edge));
+    block_detach(io->edge);
+    BlockReopen request = { .node = node, .options = json_copy(reopening->options), .flags = how->flags, .keep = true };
+    bool ok = block_reopen(io->tool.graph, &request, 1, &error);
+    io->now = ok ? *how : io->now;
+    if (error) {
+        tool_report(&io->tool, error, "%s", "");
+        error = NULL;
     }
-    json_free(all);
-    return ok ? 0 : -EINVAL;
+    io->edge = attach(io, node, &io->now, &error);
+    block_node_unref(node);
+    if (!io->edge) {
+        tool_report(&io->tool, error, "%s", "");
+    }
+    return ok && io->edge ? 0 : -EINVAL;
 }
 
 int io_run_reopen(Io *io, int count, char **words)
