@@ -32,11 +32,13 @@ bool probe_driver(BlockNode *node, Json *options, BlockNode **file, Error **erro
     if (!file_options) {
         return error_set(error, "A block device must be specified for \"file\"");
     }
+    bool inherits = json_kind(file_options) != JSON_STRING;
     *file = open_below(node, file_options, node->flags | BLOCK_OPEN_PROTOCOL | BLOCK_OPEN_DISCARD, error);
     BlockEdge *edge = *file ? edge_new(*file, NULL, "probing", 0, BLOCK_PERMISSION_ALL, error) : NULL;
     if (!edge) {
         return false;
     }
+    (*file)->inherits = inherits;
     size_t count = MIN(block_node_size(*file), sizeof bytes);
     int number = block_read(edge, 0, bytes, count);
     edge_free(edge);

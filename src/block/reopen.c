@@ -164,6 +164,9 @@ static unsigned flags_below(BlockNode *node, const Json *options, unsigned flags
 static bool reopen_node(BlockNode *node, const Json *options, unsigned flags, Error **error)
 {
     ListNode aside;
+    if (node->driver == &broken) {
+        return error_set(error, "Block node '%s' could not be opened again", node->name);
+    }
     Json *before = old_options(node);
     unsigned flags_before = node->opened_flags, below_before = node->flags;
     uint64_t size = block_node_size(node);

@@ -62,6 +62,7 @@ class IoTest(unittest.TestCase):
         self.assertEqual(self.run_io('close', 'open -o driver=raw a.qcow2', 'read -v 0 4', 'close',
                                      'open -o file.filename=a.qcow2', 'length'),
                          '00000000:  51 46 49 fb  QFI.\nread 4/4 bytes at offset 0\n4 bytes, 1 ops\n10 MiB\n')
+        self.run_io('reopen -w', 'write -q 0 512', options=['-r'])
         for options, text in [(['-i', 'foo'], 'Invalid aio option: foo'), (['-d', 'foo'], 'Invalid discard option: foo'),
                               (['-t', 'foo'], 'Invalid cache option: foo'),
                               (['-C', '-r'], "can't open device a.qcow2: Can't use copy-on-read on read-only device"),

@@ -38,7 +38,8 @@ bool io_open(Io *io, const ToolOpen *how)
     set_permissions(&open);
     open.complaint = complaint;
     io->edge = tool_open(&io->tool, &open);
-    io->now = (ToolOpen){ .flags = how->flags, .write_through = how->write_through };
+    io->now = (ToolOpen){ .flags = how->flags, .write_through = how->write_through,
+                           .snapshot = how->snapshot };
     return io->edge != NULL;
 }
 
@@ -213,6 +214,10 @@ static bool check_reopening(Io *io, const Reopening *reopening)
 {
     if (reopening->cache && json_get(reopening->options, "cache")) {
         tool_error(&io->tool, "Cannot set both -c and the cache options");
+        return false;
+    }
+    if (io->now.snapshot) { /* its file has no name any more */
+        tool_error(&io->tool, "Cannot reopen a snapshot file");
         return false;
     }
     if ((reopening->read_only || reopening->writable) && json_get(reopening->options, "read-only")) {
