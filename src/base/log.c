@@ -25,7 +25,6 @@ static const LogItemRow items[] = {
     { "none", "clear the items before this one" },
     { "all", "set all items but 'nochain' and 'tid'" },
     { "vpu", "nothing: no processor here has vector registers yet" },
-    { "page", "nothing: the memory maps of user-mode programs are not logged yet" },
     { "op_ind", "nothing: there is no lowering of indirect operations here" },
     { "op_plugin", "nothing: there are no plugins here" },
     { "plugin", "nothing: there are no plugins here" },

@@ -30,6 +30,7 @@ typedef struct StrBuf StrBuf;
     X(LOG_UNIMP, "unimp", "log the use of functions that are not implemented") \
     X(LOG_GUEST_ERRORS, "guest_errors", "log what the guest does against a specification") \
     X(LOG_INVALID_MEM, "invalid_mem", "log accesses to memory that nothing answers, or not in this size") \
+    X(LOG_PAGE, "page", "user-mode programs: show the map of memory at the start and when it changes") \
     X(LOG_STRACE, "strace", "user-mode programs: log every system call") \
     X(LOG_TID, "tid", "open a log file for each thread; give -D a name with '%d'")
 

@@ -263,6 +263,7 @@ int user_main(int argc, char **argv, char **environment)
     close(fd);
     process.self = open_self(&options);
     task_set_current(task);
+    proc_log_layout(task, "binary load");
     if (options.debug_fd ? !debug_start_again(&process, options.debug_fd, &error)
                          : options.debugger && !debug_start(&process, options.debugger, options.prefix, &error)) {
         fprintf(stderr, "%s: %s\n", argv[0], error_message(error));

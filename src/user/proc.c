@@ -7,6 +7,7 @@
  */
 #include "user/proc.h"
 
+#include "base/log.h"
 #include "base/strbuf.h"
 #include "base/text.h"
 #include "user/host/host.h"
@@ -314,6 +315,45 @@ bool proc_text(Task *task, const char *name, StrBuf *text)
     }
     files[file].make(task, path, text);
     return true;
+}
+
+/* -- -d page -------------------------------------------------------------------------------------------------------- */
+
+static void put_layout_line(StrBuf *text, uint64_t start, uint64_t end, const char *protection)
+{
+    strbuf_printf(text, "%016" PRIx64 "-%016" PRIx64 " %016" PRIx64 " %s\n", start, end, end - start, protection);
+}
+
+void proc_log_layout(Task *task, const char *after)
+{
+    AUTO_STRBUF(maps);
+    AUTO_STRBUF(text);
+    uint64_t start = 0, end = 0; /* of what is alike so far */
+    char protection[4] = "", *rest;
+
+    if (!log_enabled(task->process->log, LOG_PAGE) || !proc_text(task, "maps", &maps)) {
+        return;
+    }
+    for (char *line = maps.length ? strtok_r(maps.data, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest)) {
+        uint64_t first, next;
+        char here[4];
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %3s", &first, &next, here) != 3) {
+            continue;
+        }
+        if (first != end || strcmp(here, protection)) {
+            if (end) {
+                put_layout_line(&text, start, end, protection);
+            }
+            start = first;
+        }
+        end = next;
+        memcpy(protection, here, sizeof protection);
+    }
+    if (end) {
+        put_layout_line(&text, start, end, protection);
+    }
+    log_write(task->process->log, "page layout changed following %s\n%-16s %-16s %-16s prot\n%s", after, "start", "end",
+              "size", strbuf_text(&text));
 }
 
 /* -- what the host's kernel shows ---------------------------------------------------------------------------------------- */

@@ -24,5 +24,7 @@ ProcFile proc_find(const Process *process, const char *path);
 int64_t proc_open(Task *task, ProcFile file, const char *path, uint64_t flags);
 /* The same text of a file below /proc/self, by its name; false: it is the host's. */
 bool proc_text(Task *task, const char *name, StrBuf *text);
+/* -d page: shows the map of memory. `after`: what changed it. */
+void proc_log_layout(Task *task, const char *after);
 /* Tells the host's kernel what its own files of this process are to show. */
 void proc_show_program(Process *process);
