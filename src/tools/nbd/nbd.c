@@ -78,15 +78,25 @@ static void signal_came(void *data, unsigned events)
 
 /* The image */
 
-/* How the file is read is the file's option. */
-static void place_aio(const NbdGiven *given, Json *options)
+/* Where nobody says how, by the ring, which asks least of the processor, where the host has one. */
+static const char *choose_aio(const Nbd *nbd)
 {
+    BlockLoop *loop = block_runtime_main(block_graph_runtime(nbd->tool.graph));
+    return nbd->given.aio ? nbd->given.aio : block_loop_aio(loop, true, NULL) ? "io_uring" : "threads";
+}
+
+/* How the file is read is the file's option. */
+static void place_aio(const Nbd *nbd, Json *options)
+{
+    const NbdGiven *given = &nbd->given;
     Json *file = json_get(options, "file") ? json_copy(json_get(options, "file")) : json_object();
     const char *driver = json_kind(file) == JSON_OBJECT ? json_get_text(file, "driver") : "";
     const BlockDriver *protocol = given->image_opts || driver ? NULL : block_protocol_of(given->image);
     const char *name = protocol ? block_driver_name(protocol) : driver ? driver : "file";
     if (strcmp(name, "file") == 0 || strcmp(name, "host_device") == 0) {
-        json_set(file, "aio", json_string(given->aio));
+        if (given->aio || !json_get(file, "aio")) {
+            json_set(file, "aio", json_string(choose_aio(nbd)));
+        }
         if (protocol) {
             json_set(file, "driver", json_string(name));
             json_set(file, "filename", json_string(given->image + block_name_scheme(given->image)));
@@ -97,8 +107,9 @@ static void place_aio(const NbdGiven *given, Json *options)
     }
 }
 
-static Json *image_options(const NbdGiven *given, Error **error)
+static Json *image_options(const Nbd *nbd, Error **error)
 {
+    const NbdGiven *given = &nbd->given;
     Json *options = given->image_opts ? options_parse(given->image, NULL, NULL, error) : json_object();
     if (options && given->format) {
         json_set(options, "driver", json_string(given->format));
@@ -106,8 +117,8 @@ static Json *image_options(const NbdGiven *given, Error **error)
     if (options && given->detect_zeroes) {
         json_set(options, "detect-zeroes", json_string(given->detect_zeroes));
     }
-    if (options && given->aio && !text_starts_with(given->image, "json:")) {
-        place_aio(given, options);
+    if (options && !text_starts_with(given->image, "json:")) {
+        place_aio(nbd, options);
     }
     return options;
 }
@@ -116,7 +127,7 @@ static BlockNode *open_node(const Nbd *nbd, Error **error)
 {
     const NbdGiven *given = &nbd->given;
     bool written = !given->read_only && !given->snapshot;
-    Json *options = image_options(given, error);
+    Json *options = image_options(nbd, error);
     bool has_name = !given->image_opts && !(options && json_get(options, "file"));
     BlockNode *node = options ? block_open(nbd->tool.graph, has_name ? given->image : NULL, options,
                                            given->flags | (written ? BLOCK_OPEN_WRITE : 0), error)
