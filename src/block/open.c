@@ -463,5 +463,5 @@ bool block_open_backing(BlockNode *node, const char *filename, const char *forma
         return true;
     }
     node->backing = add_child(node, "backing", open_backing_node(node, filename, format, error), error);
-    return node->backing || error_prepend(error, "Could not open backing file of '%s': ", node->file_name);
+    return node->backing || error_prepend(error, "Could not open backing file: ");
 }

@@ -113,6 +113,22 @@ static BlockNode *open_node(const Tool *tool, const ToolOpen *open, Error **erro
     return node && open->copy_on_read ? add_copy_on_read(tool, node, open->flags, error) : node;
 }
 
+/* An error that begins with the image's name, which stands before it already; takes it. */
+static Error *without_name(Error *error)
+{
+    const char *message = error_message(error), *end = message[0] == '\'' ? strstr(message, "': ") : NULL;
+    if (!end || memchr(message + 1, '\'', (size_t)(end - message) - 1)) {
+        return error;
+    }
+    Error *result = NULL;
+    error_set(&result, "%s", end + strlen("': "));
+    if (*error_hint(error)) {
+        error_add_hint(&result, "%s", error_hint(error));
+    }
+    error_free(error);
+    return result;
+}
+
 BlockEdge *tool_open(const Tool *tool, const ToolOpen *open)
 {
     Error *error = NULL;
@@ -122,7 +138,7 @@ BlockEdge *tool_open(const Tool *tool, const ToolOpen *open)
     if (!edge) {
         AUTO_FREE char *before = open->complaint ? string_copy(open->complaint)
                                                  : string_format("Could not open '%s': ", open->name);
-        tool_report(tool, error, "%s", before);
+        tool_report(tool, without_name(error), "%s", before);
         return NULL;
     }
     block_edge_set_write_through(edge, open->write_through);

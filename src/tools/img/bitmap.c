@@ -111,7 +111,7 @@ static bool check_arguments(const Img *img, const ImgArguments *arguments)
     if (fault) {
         tool_error(&img->tool, "%s", fault);
     } else if (arguments->names != 2) {
-        img_usage_error(img, "Expecting filename and bitmap name");
+        tool_error(&img->tool, "Expecting filename and bitmap name");
     }
     return !fault && arguments->names == 2;
 }

@@ -59,7 +59,7 @@ static void print_json(const BlockNode *node, const BlockCheck *check, const cha
         { "total-clusters", check->total_clusters }, { "check-errors", check->check_errors, true },
         { "corruptions", check->corruptions }, { "corruptions-fixed", check->corruptions_fixed },
         { "leaks", check->leaks }, { "leaks-fixed", check->leaks_fixed },
-        { "allocated-clusters", check->allocated_clusters }, { "fragmented-clusters", check->fragmented_clusters },
+        { "allocated-clusters", check->allocated_clusters },
     };
     Json *json = json_object();
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
@@ -69,6 +69,9 @@ static void print_json(const BlockNode *node, const BlockCheck *check, const cha
     }
     json_set(json, "filename", json_string(name));
     json_set(json, "format", json_string(block_node_driver_name(node)));
+    if (check->fragmented_clusters) {
+        json_set(json, "fragmented-clusters", json_uint(check->fragmented_clusters));
+    }
     img_print_json(json);
     json_free(json);
 }
@@ -77,7 +80,7 @@ static bool parse_repair(const Img *img, const char *text, unsigned *fix)
 {
     *fix = !text ? 0 : strcmp(text, "leaks") == 0 ? BLOCK_FIX_LEAKS : BLOCK_FIX_LEAKS | BLOCK_FIX_ERRORS;
     if (text && strcmp(text, "leaks") != 0 && strcmp(text, "all") != 0) {
-        tool_error(&img->tool, "-r expects 'leaks' or 'all', not '%s'", text);
+        img_usage_error(img, "--repair (-r) expects 'leaks' or 'all' not '%s'", text);
         return false;
     }
     return true;

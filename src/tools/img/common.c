@@ -1,6 +1,8 @@
 /* Progress, opening, and output that commands share. */
 #include "api/json.h"
+#include "api/options.h"
 #include "api/type.h"
+#include "base/error.h"
 #include "base/host/host.h"
 #include "base/strbuf.h"
 #include "base/text.h"
@@ -74,18 +76,42 @@ BlockEdge *img_open_source(const Img *img, const ImgArguments *arguments, const 
     return tool_open(&img->tool, &open);
 }
 
+/* The name, else the ID; the caller's. NULL after a message. */
+static char *parse_snapshot(const Img *img, const char *text)
+{
+    AUTO_ERROR(error);
+    if (!text_starts_with(text, "snapshot.")) {
+        return string_copy(text);
+    }
+    Json *options = options_parse(text, NULL, NULL, &error);
+    const Json *values = options ? json_get(options, "snapshot") : NULL;
+    const char *name = values ? json_get_text(values, "name") : NULL, *id = values ? json_get_text(values, "id") : NULL;
+    char *result = name || id ? string_copy(name ? name : id) : NULL;
+    for (size_t i = 0; values && i < json_length(values); i++) {
+        const char *key = json_key(values, i);
+        if (strcmp(key, "name") != 0 && strcmp(key, "id") != 0) {
+            tool_error(&img->tool, "Invalid parameter 'snapshot.%s'", key);
+            free(result);
+            result = NULL;
+            break;
+        }
+    }
+    json_free(options);
+    if (!result) {
+        tool_error(&img->tool, "Failed in parsing snapshot param '%s'", text);
+    }
+    return result;
+}
+
 bool img_load_snapshot(const Img *img, BlockEdge *edge, const char *text)
 {
-    static const char *const keys[] = { "snapshot.name=", "snapshot.id=" };
     Error *error = NULL;
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-        text += text_starts_with(text, keys[i]) ? strlen(keys[i]) : 0;
-    }
-    if (!block_snapshot_load(block_edge_node(edge), text, &error)) {
+    AUTO_FREE char *name = parse_snapshot(img, text);
+    if (name && !block_snapshot_load(block_edge_node(edge), name, &error)) {
         tool_report(&img->tool, error, "Failed to load snapshot: ");
         return false;
     }
-    return true;
+    return name != NULL;
 }
 
 void img_print_json(const Json *json)

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { CHUNK = 2 << 20, USUAL_TASKS = 8, MOST_TASKS = 16, USUAL_SPARSE = 4096, SECTOR = 512 };
+enum { CHUNK = 2 << 20, USUAL_TASKS = 8, MOST_TASKS = 16, USUAL_SPARSE = 4096, SECTOR = 512, LARGEST_SPARSE = 16 << 20 };
 #define LONGEST_SKIP GIB
 
 static const ImgOption options[] = {
@@ -366,8 +366,11 @@ static bool create_target(Convert *convert, const ImgArguments *arguments, const
         const char *mode = json_get_text(values, "preallocation");
         bool allocated = mode && (strcmp(mode, "falloc") == 0 || strcmp(mode, "full") == 0);
         convert->target_is_zero = !convert->has_backing && !(allocated && convert->compress);
-        if (ok && convert->has_backing && !json_get(values, "backing_fmt")) {
-            tool_error(&img->tool, "backing format must be specified");
+        if (ok && convert->has_backing && !block_driver_has_backing(driver)) {
+            tool_error(&img->tool, "Backing file not supported for file format '%s'", format);
+            ok = false;
+        } else if (ok && convert->has_backing && !json_get(values, "backing_fmt")) {
+            tool_error(&img->tool, "Use of backing file requires explicit backing format");
             ok = false;
         } else if (ok && !block_create_check(driver, name, values, &error)) {
             tool_report(&img->tool, error, "%s", "");
@@ -421,16 +424,20 @@ static bool parse_numbers(Convert *convert, const ImgArguments *arguments, unsig
     convert->sparse = USUAL_SPARSE;
     bool is_number = !arguments->parallel || text_to_uint64(arguments->parallel, &count, NULL);
     if (!is_number || count < 1 || count > MOST_TASKS) {
-        tool_error(&convert->img->tool, "Invalid number of coroutines. Allowed number of coroutines is between 1 and "
-                                        "%d", MOST_TASKS);
+        if (is_number) {
+            tool_error(&convert->img->tool, "Invalid number of coroutines specified. Must be between 1 and %d.",
+                       MOST_TASKS);
+        } else {
+            tool_error(&convert->img->tool, "Invalid number of coroutines specified: '%s'.", arguments->parallel);
+        }
         return false;
     }
     *tasks = (unsigned)count;
     if (arguments->sparse && (!text_to_size(arguments->sparse, 1, &convert->sparse, NULL) ||
-                              convert->sparse % SECTOR || convert->sparse > CHUNK)) {
+                              convert->sparse % SECTOR || convert->sparse > LARGEST_SPARSE)) {
         tool_error(&convert->img->tool, "Invalid buffer size for sparse output specified. Valid sizes are multiples of "
                                         "%d up to %d. Select 0 to disable sparse detection (fully allocates output).",
-                   SECTOR, CHUNK);
+                   SECTOR, LARGEST_SPARSE);
         return false;
     }
     return true;
@@ -440,7 +447,8 @@ static bool check_arguments(const Convert *convert, const ImgArguments *argument
 {
     const Tool *tool = &convert->img->tool;
     if (arguments->no_create && arguments->options.count) {
-        tool_warning(tool, "-o has no effect when skipping image creation");
+        tool_error(tool, "-o has no effect when skipping image creation");
+        return false;
     }
     if (arguments->target_image_opts && !arguments->no_create) {
         tool_error(tool, "--target-image-opts requires use of -n flag");

@@ -118,7 +118,7 @@ static bool check_backing(Img *img, const BlockDriver *driver, const char *filen
 {
     const char *backing = json_get_text(values, "backing_file"), *format = json_get_text(values, "backing_fmt");
     if (!backing) {
-        return true;
+        return !format || error_set(error, "Backing format cannot be used without backing file");
     }
     if (!block_driver_has_backing(driver)) {
         return error_set(error, "Backing file not supported for file format '%s'", block_driver_name(driver));

@@ -6,8 +6,8 @@
 
 static const ImgOption options[] = {
     IMG_HELP, IMG_FORMAT, IMG_IMAGE_OPTS,
-    IMG_OPTION(0, "start-offset", IMG_TEXT, start_offset, "OFFSET", "where to begin"),
-    IMG_OPTION(0, "max-length", IMG_TEXT, max_length, "LENGTH", "how much of the image to look at"), IMG_OUTPUT,
+    IMG_OPTION('s', "start-offset", IMG_TEXT, start_offset, "OFFSET", "where to begin"),
+    IMG_OPTION('l', "max-length", IMG_TEXT, max_length, "LENGTH", "how much of the image to look at"), IMG_OUTPUT,
     IMG_SHARE, IMG_OPTIONS_END,
 };
 
