@@ -65,7 +65,7 @@ CodeCache *code_cache_new(const CpuEngine *engine, const IrGuest *guest, const C
     CodeCache *cache = NEW(CodeCache);
 
     cache->host = engine->host;
-    cache->flags = engine->code_flags;
+    cache->flags = engine->code_flags | (guest->fp_rules ? CODE_FP_EXACT : 0);
     mutex_init(&cache->lock);
     bool wanted = engine->perf_map || engine->jit_dump;
     if (wanted) {

@@ -27,7 +27,7 @@ typedef enum CodeFlag {
     CODE_COUNTED = 2, /* exec->budget is counted down and holds: else nothing is counted, exec->budget is not looked at
                        * and exec->insns stands still */
     CODE_NO_LINKS = 4, /* leave after this block: logging, single steps */
-    CODE_FP_EXACT = 8, /* flags and results exact where the fast variant may differ */
+    CODE_FP_EXACT = 8, /* flags exact where the fast variant may differ: for guests whose rules are not all zeroes */
     CODE_BASE = 16,    /* with CODE_DIRECT: exec->base may be other than 0; the thread's gs base is it (x64) */
 } CodeFlag;
 

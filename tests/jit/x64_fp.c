@@ -383,11 +383,28 @@ static void test_settle(void)
     g_assert_cmphex(x64_fp_settled(&rules, IR_F32, 0xffffffff7fc00001), ==, 0xffffffffffc00000);
 }
 
+/* Guests whose rules are all zeroes need no exact variants: the fast one has their flags. Others do. */
+static void test_variants(void)
+{
+    const FpContext zero = { 0 }, early = { .tiny_before_rounding = true }, flushing = { .flush_outputs = true };
+
+    for (IrOp op = IR_OP_fadd; op <= IR_OP_fround_int; op++) {
+        for (unsigned narrows = 0; narrows < 2; narrows++) {
+            g_assert_cmpint(x64_fp_treatment(&zero, op, narrows, false), ==, x64_fp_treatment(&zero, op, narrows, true));
+        }
+    }
+    g_assert_cmpint(x64_fp_treatment(&early, IR_OP_fmul, false, false), <, FP_TREAT_EXACT);
+    g_assert_cmpint(x64_fp_treatment(&early, IR_OP_fmul, false, true), ==, FP_TREAT_EXACT);
+    g_assert_cmpint(x64_fp_treatment(&flushing, IR_OP_fadd, false, false), <, FP_TREAT_EXACT);
+    g_assert_cmpint(x64_fp_treatment(&flushing, IR_OP_fadd, false, true), ==, FP_TREAT_EXACT);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/jit/x64/fp/exact", test_exact);
     g_test_add_func("/jit/x64/fp/settle", test_settle);
+    g_test_add_func("/jit/x64/fp/variants", test_variants);
     if (!__builtin_cpu_supports("avx")) {
         return g_test_run();
     }
