@@ -422,7 +422,8 @@ class Options(Test):
                 self.assertEqual(status, 0, output)
                 for word in words:
                     self.assertIn(word, output)
-        self.assertNotIn('rv32', run(self.program('riscv64'), '-cpu', 'help')[1])
+        self.assertNotIn('rv64', run(self.program('riscv32'), '-cpu', 'help')[1])
+        self.assertIn('rv32', run(self.program('riscv64'), '-cpu', 'help')[1])
         self.assertIn('rv32', run(self.program('riscv32'), '-cpu', 'help')[1])
 
     def test_names(self):

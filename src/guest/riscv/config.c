@@ -114,11 +114,13 @@ static const Type priv_type = {
     { .name = name_, .type = &type_bool, .offset = MEMBER(member_), .description = __VA_ARGS__ }
 #define LETTER_ROW(name_, description_) SWITCH(#name_, name_, description_),
 #define EXTENSION_ROW(name_, since_, description_) SWITCH(#name_, name_, description_),
+#define ABSENT_ROW(name_) SWITCH(#name_, name_, "Not built: off"),
 #define OLD_NAME(name_, member_) SWITCH(name_, member_, "Older spelling of " #member_, .deprecated = true)
 
 #define COMMON_PROPERTIES \
     RISCV_LETTERS(LETTER_ROW) \
     RISCV_EXTENSIONS(EXTENSION_ROW) \
+    RISCV_ABSENT(ABSENT_ROW) \
     OLD_NAME("Zawrs", zawrs), OLD_NAME("Zfa", zfa), OLD_NAME("Zfh", zfh), OLD_NAME("Zfhmin", zfhmin), \
         OLD_NAME("Zicsr", zicsr), OLD_NAME("Zifencei", zifencei), OLD_NAME("Zihintntl", zihintntl), \
         OLD_NAME("Zihintpause", zihintpause), SWITCH("mmu", mmu, "Paging"), \
@@ -269,6 +271,21 @@ static bool drop_newer(RiscvConfig *c, Error **error)
     return true;
 }
 
+static bool check_absent(RiscvConfig *c, Error **error)
+{
+    static const ExtensionRow absent[] = {
+#define X(name_) { #name_, MEMBER(name_) },
+        RISCV_ABSENT(X)
+#undef X
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(absent); i++) {
+        if (*member(c, absent[i].member)) {
+            return error_set(error, "extension %s is not there: it can only be off", absent[i].name);
+        }
+    }
+    return true;
+}
+
 static void add_implied(RiscvConfig *c)
 {
     for (size_t i = 0; i < ARRAY_SIZE(implications); i++) {
@@ -415,7 +432,7 @@ bool riscv_config_check(const GuestModel *model, void *config, Error **error)
     RiscvConfig *c = config;
 
     riscv_profiles_apply(c);
-    if (!check_closed(model, c, error) || !check_counters(c, error) || !drop_newer(c, error)) {
+    if (!check_absent(c, error) || !check_closed(model, c, error) || !check_counters(c, error) || !drop_newer(c, error)) {
         return false;
     }
     add_implied(c);

@@ -95,6 +95,15 @@ typedef struct StrBuf StrBuf;
     X(svpbmt, RISCV_PRIV_1_12, "Memory types by page") \
     X(svvptc, RISCV_PRIV_1_13, "Newly valid page-table entries are seen without a fence")
 
+/* X(member): what is not built. The properties are there, for those who turn them off: they cannot be on. */
+#define RISCV_ABSENT(X) \
+    X(h) X(v) X(smaia) X(smcdeleg) X(smcsrind) X(smctr) X(smmpm) X(smnpm) X(ssaia) X(ssccfg) X(sscsrind) X(ssctr) \
+    X(ssnpm) X(sspm) X(supm) X(xtheadba) X(xtheadbb) X(xtheadbs) X(xtheadcmo) X(xtheadcondmov) X(xtheadfmemidx) \
+    X(xtheadfmv) X(xtheadmac) X(xtheadmemidx) X(xtheadmempair) X(xtheadsync) X(xventanacondops) X(zicfilp) X(zicfiss) \
+    X(zvbb) X(zvbc) X(zve32f) X(zve32x) X(zve64d) X(zve64f) X(zve64x) X(zvfbfmin) X(zvfbfwma) X(zvfh) X(zvfhmin) \
+    X(zvkb) X(zvkg) X(zvkn) X(zvknc) X(zvkned) X(zvkng) X(zvknha) X(zvknhb) X(zvks) X(zvksc) X(zvksed) X(zvksg) \
+    X(zvksh) X(zvkt)
+
 typedef enum RiscvPriv { RISCV_PRIV_1_10, RISCV_PRIV_1_11, RISCV_PRIV_1_12, RISCV_PRIV_1_13 } RiscvPriv;
 
 enum { RISCV_PMP_MAXIMUM = 64, RISCV_GIVEN_SIZE = 256 };
@@ -104,6 +113,7 @@ typedef struct RiscvConfig {
 #define X(name, ...) bool name;
     RISCV_LETTERS(X)
     RISCV_EXTENSIONS(X)
+    RISCV_ABSENT(X)
 #undef X
     bool mmu, pmp, debug;
     bool rva22u64, rva22s64;
