@@ -257,6 +257,37 @@ except nbd.Error as error:
                      'localhost', check=False)
         self.assertNotEqual(result.returncode, 0)
 
+    def test_our_programs_by_tls(self):
+        self.serve(*self.credentials('x509', 'server'), '--tls-creds', 'tls')
+        creds = self.credentials('x509', 'client')
+        file = {'driver': 'nbd', 'tls-creds': 'tls', 'tls-hostname': 'localhost', 'multi-conn': 3,
+                'server': {'type': 'unix', 'path': self.path}}
+        plain = 'json:' + json.dumps({'driver': 'raw', 'file': file})
+        run('qemu-img', 'convert', *creds, '-f', 'raw', '-O', 'raw', plain, self.copy)
+        self.assertEqual(self.contents(self.copy), self.data)
+        run('qemu-io', *creds, '-c', 'aio_write -P 7 0 3M', '-c', 'aio_write -P 8 3M 1M', '-c', 'aio_flush', '-c',
+            'aio_read -P 7 1M 2M', '-c', 'aio_read -P 8 3M 1M', '-c', 'aio_flush', plain)
+        self.assertEqual(self.contents(self.image), b'\7' * (3 << 20) + b'\x08' * (1 << 20))
+        uri = 'json:' + json.dumps({'driver': 'raw', 'file': {
+            'driver': 'nbd', 'filename': f'nbds+unix:///?socket={self.path}', 'tls-creds': 'tls',
+            'tls-hostname': 'localhost'}})
+        self.assertIn(f'virtual size: 4 MiB ({SIZE} bytes)', run('qemu-img', 'info', *creds, uri).stdout)
+        result = run('qemu-img', 'info', f'nbds+unix:///?socket={self.path}', check=False)
+        self.assertIn("'nbds+unix' is NBD by TLS: it needs tls-creds", result.stderr)
+        result = run('qemu-img', 'info', f'json:{json.dumps(file)}', check=False)
+        self.assertIn("No TLS credentials with id 'tls'", result.stderr)
+
+    def test_machine_by_tls(self):
+        execute = self.qmp('-blockdev', f'driver=file,filename={self.image},node-name=disk',
+                           *(word.replace('--object', '-object') for word in self.credentials('psk', 'server')),
+                           '-object', 'authz-simple,id=who,identity=alice')
+        self.assertEqual(execute('nbd-server-start', addr={'type': 'unix', 'data': {'path': self.path}},
+                                 **{'tls-creds': 'tls', 'tls-authz': 'who', 'max-connections': 2})[0], {})
+        self.assertEqual(execute('nbd-server-add', device='disk', name='')[0], {})
+        self.assertEqual(self.copy_by_tls(f'tls-psk-file={self.psk}', 'alice@').returncode, 0)
+        self.assertEqual(self.contents(self.copy), self.data)
+        self.assertNotEqual(self.copy_by_tls(f'tls-psk-file={self.psk}', 'qemu@').returncode, 0)
+
     def test_psk(self):
         self.serve(*self.credentials('psk', 'server'), '--tls-creds', 'tls', '--object',
                    'authz-list,id=who,policy=deny,rules.0.match=al*,rules.0.policy=allow,rules.0.format=glob',
