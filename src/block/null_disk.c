@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "schema/block.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -47,7 +48,7 @@ static int null_wait(BlockNode *node)
     const Null *null = node->state;
     if (null->latency_ns) {
         BlockTask *self = block_task_self(block_graph_runtime(node->graph));
-        block_task_wait_until(self, host_monotonic_ns() + (int64_t)null->latency_ns);
+        return block_task_wait_until(self, host_monotonic_ns() + (int64_t)null->latency_ns) ? 0 : ECANCELED;
     }
     return 0;
 }

@@ -87,9 +87,15 @@ static int perform(BlockNode *node, const BlockRequest *request, unsigned flags)
 static int perform_for(BlockEdge *edge, const BlockRequest *request)
 {
     unsigned flags = request->flags | (edge->write_through ? BLOCK_FUA : 0);
+    BlockTask *self = block_task_self(edge->graph->runtime);
     if (edge->throttle && request->operation != BLOCK_FLUSH && request->operation != BLOCK_DISCARD) {
-        BlockTask *self = block_task_self(edge->graph->runtime);
-        throttle_pass(edge->throttle, self, request->operation != BLOCK_READ, request->bytes);
+        int error = throttle_pass(edge->throttle, self, request->operation != BLOCK_READ, request->bytes);
+        if (error) {
+            return error;
+        }
+    }
+    if (!edge->node->driver->is_filter && !edge->node->driver->is_protocol) {
+        block_task_set_begun(self); /* what a format does belongs together */
     }
     return perform(edge->node, request, flags);
 }
@@ -98,7 +104,9 @@ static void run_request(void *data)
 {
     BlockRequest *request = data;
     BlockEdge *edge = request->edge;
+    request->task = block_task_self(edge->graph->runtime);
     int error = perform_for(edge, request);
+    request->task = NULL;
     end(request, block_loop_self(edge->graph->runtime), error);
 }
 
@@ -265,7 +273,11 @@ static void submit(void *data)
         return;
     }
     request->submitting = true;
-    begin(request, request->loop);
+    if (request->cancelled) {
+        end(request, request->loop, ECANCELED);
+    } else {
+        begin(request, request->loop);
+    }
     request->submitting = false;
 }
 
@@ -274,8 +286,19 @@ void block_submit(BlockEdge *edge, BlockRequest *request)
     request->edge = edge;
     request->loop = block_loop_self(edge->graph->runtime);
     request->started = host_monotonic_ns();
+    request->task = NULL;
+    request->cancelled = false;
     assert(request->loop && !edge->parent);
     submit(request);
+}
+
+/* One that a drain holds back ends when that lets it go. */
+void block_cancel(BlockRequest *request)
+{
+    request->cancelled = true;
+    if (request->task) {
+        block_task_cancel(request->task);
+    }
 }
 
 void block_submit_held(BlockGraph *graph)

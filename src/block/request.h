@@ -111,7 +111,8 @@ struct BlockRequest {
     BlockEdge *edge;
     BlockLoop *loop;
     BlockRequest *next;
-    bool submitting;
+    bool submitting, cancelled;
+    BlockTask *task; /* that serves it */
     int error;
     int64_t started;
     BlockCall call;
@@ -120,3 +121,6 @@ struct BlockRequest {
     BlockPassage passage[BLOCK_PASSAGES];
 };
 void block_submit(BlockEdge *edge, BlockRequest *request);
+/* Asks that the request end soon: with ECANCELED where it still waits for its time (limits, a drain, a disk that only
+ * pretends to be slow); what has begun is carried through. `done` is called as ever. On the loop that submitted. */
+void block_cancel(BlockRequest *request);

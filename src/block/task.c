@@ -85,7 +85,8 @@ void block_task_start(BlockLoop *loop, void (*entry)(void *data), void *data)
     BlockTask *task = get_task(loop);
     task->entry = entry;
     task->data = data;
-    task->sleeping = task->woken = false;
+    task->sleeping = task->woken = task->begun = task->cancelled = false;
+    task->cancel = NULL;
     coroutine_prepare(task->coroutine, run_task, task);
     enter(task);
     block_loop_send(loop);
@@ -122,14 +123,56 @@ void block_task_wake(BlockTask *task)
     }
 }
 
-static void time_is_up(void *data) { block_task_wake(data); }
+/* Cancelling: tasks that wait for no more than time say how they can be woken. */
 
-void block_task_wait_until(BlockTask *self, int64_t deadline)
+void block_task_set_cancel(BlockTask *self, void (*cancel)(void *data), void *data)
+{
+    self->cancel = cancel;
+    self->cancel_data = data;
+}
+
+bool block_task_is_cancelled(const BlockTask *self) { return self->cancelled; }
+void block_task_set_begun(BlockTask *self) { self->begun = true; }
+
+void block_task_cancel(BlockTask *task)
+{
+    if (!task->begun) {
+        task->cancelled = true;
+        if (task->cancel) {
+            task->cancel(task->cancel_data);
+        }
+    }
+}
+
+typedef struct Sleep {
+    BlockTask *task;
+    bool over;
+} Sleep;
+
+/* The timer and whoever cancels are on the task's own loop. */
+static void end_sleep(void *data)
+{
+    Sleep *sleep = data;
+    if (!sleep->over) {
+        sleep->over = true;
+        block_task_wake(sleep->task);
+    }
+}
+
+bool block_task_wait_until(BlockTask *self, int64_t deadline)
 {
     BlockTimer timer;
-    block_timer_init(&timer, self->loop, time_is_up, self);
+    Sleep sleep = { .task = self };
+    if (self->cancelled) {
+        return false;
+    }
+    block_timer_init(&timer, self->loop, end_sleep, &sleep);
     block_timer_set(&timer, deadline);
+    block_task_set_cancel(self, end_sleep, &sleep);
     block_task_sleep(self);
+    block_task_set_cancel(self, NULL, NULL);
+    block_timer_cancel(&timer);
+    return !self->cancelled;
 }
 
 typedef struct TaskCall {

@@ -72,7 +72,13 @@ void block_task_start(BlockLoop *loop, void (*entry)(void *data), void *data);
 /* Puts the calling task to sleep until block_task_wake, which may come before: one for each. */
 void block_task_sleep(BlockTask *self);
 void block_task_wake(BlockTask *task); /* any thread */
-void block_task_wait_until(BlockTask *self, int64_t deadline); /* of host_monotonic_ns */
+/* Until a time of host_monotonic_ns. False: it was cancelled before. */
+bool block_task_wait_until(BlockTask *self, int64_t deadline);
+/* For whoever waits and need not: `cancel` is called by block_task_cancel; NULL: no more. */
+void block_task_set_cancel(BlockTask *self, void (*cancel)(void *data), void *data);
+bool block_task_is_cancelled(const BlockTask *self);
+void block_task_set_begun(BlockTask *self); /* what it does cannot be given up any more */
+void block_task_cancel(BlockTask *task);    /* on its loop's thread; nothing where it has begun */
 /* Calls `entry` as a task and returns when it has ended: directly within a task, else by running the loop meanwhile. */
 void block_task_call(BlockRuntime *runtime, void (*entry)(void *data), void *data);
 

@@ -27,6 +27,9 @@ struct BlockTask {
     void (*entry)(void *data);
     void *data;
     bool sleeping, woken;
+    bool begun, cancelled;
+    void (*cancel)(void *data);
+    void *cancel_data;
     BlockCall wake;
 };
 

@@ -56,5 +56,5 @@ typedef struct ThrottleMember ThrottleMember;
 ThrottleMember *throttle_join(ThrottleGroup *group); /* holds a reference */
 void throttle_leave(ThrottleMember *member);         /* without a request; NULL is fine */
 ThrottleGroup *throttle_member_group(const ThrottleMember *member);
-/* Returns when such a request may go. Any loop. */
-void throttle_pass(ThrottleMember *member, BlockTask *self, bool write, uint64_t bytes);
+/* Returns when such a request may go; ECANCELED where its task was cancelled. Any loop. */
+int throttle_pass(ThrottleMember *member, BlockTask *self, bool write, uint64_t bytes);

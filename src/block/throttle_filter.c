@@ -23,10 +23,10 @@ static bool throttle_open(BlockNode *node, const void *data, Error **error)
 
 static void throttle_close(BlockNode *node) { throttle_leave(((ThrottleFilter *)node->state)->member); }
 
-static void pass(BlockNode *node, bool write, uint64_t bytes)
+static int pass(BlockNode *node, bool write, uint64_t bytes)
 {
     ThrottleFilter *filter = node->state;
-    throttle_pass(filter->member, block_task_self(block_graph_runtime(node->graph)), write, bytes);
+    return throttle_pass(filter->member, block_task_self(block_graph_runtime(node->graph)), write, bytes);
 }
 
 static bool throttle_map(BlockNode *node, BlockOperation operation, uint64_t offset, uint64_t bytes,
@@ -39,26 +39,26 @@ static bool throttle_map(BlockNode *node, BlockOperation operation, uint64_t off
 
 static int throttle_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors)
 {
-    pass(node, false, bytes);
-    return filter_read(node, offset, bytes, vectors);
+    int error = pass(node, false, bytes);
+    return error ? error : filter_read(node, offset, bytes, vectors);
 }
 
 static int throttle_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)
 {
-    pass(node, true, bytes);
-    return filter_write(node, offset, bytes, vectors, flags);
+    int error = pass(node, true, bytes);
+    return error ? error : filter_write(node, offset, bytes, vectors, flags);
 }
 
 static int throttle_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags)
 {
-    pass(node, true, bytes);
-    return filter_write_zeroes(node, offset, bytes, flags);
+    int error = pass(node, true, bytes);
+    return error ? error : filter_write_zeroes(node, offset, bytes, flags);
 }
 
 static int throttle_discard(BlockNode *node, uint64_t offset, uint64_t bytes)
 {
-    pass(node, true, bytes);
-    return filter_discard(node, offset, bytes);
+    int error = pass(node, true, bytes);
+    return error ? error : filter_discard(node, offset, bytes);
 }
 
 static void drain(BlockNode *node, bool begins)

@@ -13,11 +13,14 @@
 #include "block/block_internal.h"
 #include "schema/block.h"
 
+#include <errno.h>
 #include <string.h>
 
 typedef struct Waiter {
     struct Waiter *next;
     BlockTask *task;
+    ThrottleMember *member;
+    bool write, has_turn;
 } Waiter;
 
 struct ThrottleMember {
@@ -75,6 +78,7 @@ static Waiter *next_waiter(ThrottleMember *member, bool write)
             Waiter *waiter = other->queues[write].first;
             if (waiter) {
                 other->queues[write].first = waiter->next;
+                waiter->has_turn = true;
                 return waiter;
             }
         }
@@ -82,18 +86,57 @@ static Waiter *next_waiter(ThrottleMember *member, bool write)
     return NULL;
 }
 
-static void take_turn(ThrottleMember *member, BlockTask *self, bool write)
+/* Takes the waiter out of its queue, if it is still there. */
+static bool dequeue(const Waiter *waiter)
 {
-    ThrottleGroup *group = member->group;
-    if (!group->directions[write].busy) {
-        group->directions[write].busy = true;
-        return;
+    ThrottleMember *member = waiter->member;
+    Waiter *before = NULL;
+    for (Waiter *other = member->queues[waiter->write].first; other; before = other, other = other->next) {
+        if (other != waiter) {
+            continue;
+        }
+        if (before) {
+            before->next = other->next;
+        } else {
+            member->queues[waiter->write].first = other->next;
+        }
+        if (member->queues[waiter->write].last == other) {
+            member->queues[waiter->write].last = before;
+        }
+        return true;
     }
-    Waiter waiter = { .task = self };
-    enqueue(member, write, &waiter);
-    mutex_unlock(&group->mutex);
-    block_task_sleep(self); /* it is handed over */
+    return false;
+}
+
+/* Whoever waits for room or his turn is woken; he sees that he is cancelled. */
+static void cancel_waiter(void *data)
+{
+    const Waiter *waiter = data;
+    ThrottleGroup *group = waiter->member->group;
     mutex_lock(&group->mutex);
+    if (group->directions[waiter->write].sleeper == waiter->task) {
+        wake_sleeper(&group->directions[waiter->write]);
+    } else if (dequeue(waiter)) {
+        block_task_wake(waiter->task);
+    }
+    mutex_unlock(&group->mutex);
+}
+
+/* False: it was cancelled, and it is not its turn. */
+static bool take_turn(Waiter *waiter)
+{
+    ThrottleGroup *group = waiter->member->group;
+    struct Direction *direction = &group->directions[waiter->write];
+    if (!direction->busy) {
+        direction->busy = true;
+        return true;
+    }
+    enqueue(waiter->member, waiter->write, waiter);
+    waiter->has_turn = false;
+    mutex_unlock(&group->mutex);
+    block_task_sleep(waiter->task); /* it is handed over */
+    mutex_lock(&group->mutex);
+    return waiter->has_turn;
 }
 
 typedef struct Alarm {
@@ -117,7 +160,7 @@ static void wait_for_room(ThrottleGroup *group, BlockTask *self, bool write)
 {
     Alarm alarm = { .group = group, .direction = &group->directions[write], .task = self };
     block_timer_init(&alarm.timer, block_task_loop(self), time_is_up, &alarm);
-    while (group->drains == 0) {
+    while (group->drains == 0 && !block_task_is_cancelled(self)) {
         int64_t now = host_monotonic_ns(), delay = throttle_delay(&group->throttle, write, now);
         if (delay <= 0) {
             return;
@@ -131,21 +174,39 @@ static void wait_for_room(ThrottleGroup *group, BlockTask *self, bool write)
     }
 }
 
-void throttle_pass(ThrottleMember *member, BlockTask *self, bool write, uint64_t bytes)
+static void hand_on(ThrottleMember *member, bool write)
+{
+    Waiter *next = next_waiter(member, write);
+    member->group->directions[write].busy = next != NULL;
+    if (next) {
+        block_task_wake(next->task);
+    }
+}
+
+int throttle_pass(ThrottleMember *member, BlockTask *self, bool write, uint64_t bytes)
 {
     ThrottleGroup *group = member->group;
+    Waiter waiter = { .task = self, .member = member, .write = write };
+    bool limited, cancelled = false;
     mutex_lock(&group->mutex);
-    if (group->throttle.limited) {
-        take_turn(member, self, write);
-        wait_for_room(group, self, write);
-        throttle_count(&group->throttle, write, bytes);
-        Waiter *next = next_waiter(member, write);
-        group->directions[write].busy = next != NULL;
-        if (next) {
-            block_task_wake(next->task);
+    limited = group->throttle.limited;
+    if (limited) {
+        block_task_set_cancel(self, cancel_waiter, &waiter);
+        bool mine = take_turn(&waiter);
+        if (mine) {
+            wait_for_room(group, self, write);
         }
+        cancelled = block_task_is_cancelled(self);
+        if (!cancelled) {
+            throttle_count(&group->throttle, write, bytes);
+        }
+        if (mine) {
+            hand_on(member, write);
+        }
+        block_task_set_cancel(self, NULL, NULL);
     }
     mutex_unlock(&group->mutex);
+    return cancelled ? ECANCELED : 0;
 }
 
 /* Limits */

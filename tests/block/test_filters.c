@@ -229,6 +229,74 @@ static void test_throttled_drain(void)
     rig_clear(&rig);
 }
 
+/* Requests that wait for their time are given up; those that have begun are not. */
+
+static void cancelled_or_not(BlockRequest *request, int error)
+{
+    Waiting *waiting = request->data;
+    g_assert_true(error == ECANCELED || error == 0);
+    *waiting->left += error == ECANCELED ? 1000 : 1;
+}
+
+static void submit_reads(BlockEdge *edge, Waiting *all, unsigned count, unsigned *sum)
+{
+    for (unsigned i = 0; i < count; i++) {
+        all[i] = (Waiting){ .piece = { all[i].bytes, 512 }, .left = sum };
+        all[i].request = (BlockRequest){ .operation = BLOCK_READ, .offset = i * 512, .bytes = 512,
+                                         .vectors = { &all[i].piece, 1, 0 }, .done = cancelled_or_not,
+                                         .data = &all[i] };
+        block_submit(edge, &all[i].request);
+    }
+}
+
+static void test_cancel(void)
+{
+    Rig rig;
+    rig_init(&rig);
+    AUTO_ERROR(error);
+    Waiting all[5];
+    unsigned sum = 0;
+    ThrottleGroup *group = throttle_group_get(rig.graph, "g", &error);
+    ThrottleLimits limits;
+    throttle_group_limits(group, &limits);
+    limits.bps_total = 10;
+    g_assert_true(throttle_group_set_limits(group, &limits, &error));
+    BlockEdge *edge = open_edge(&rig, "{'driver': 'raw', 'file': {'filename': 'DISK'}}");
+    block_edge_set_throttle(edge, group);
+    submit_reads(edge, all, 5, &sum);
+    block_loop_poll(block_runtime_main(block_graph_runtime(rig.graph)), false);
+    for (unsigned i = 2; i < 5; i++) { /* one that waits for room or its turn, and those behind */
+        block_cancel(&all[i].request);
+    }
+    while (sum < 3000) {
+        block_loop_poll(block_runtime_main(block_graph_runtime(rig.graph)), true);
+    }
+    block_edge_set_throttle(edge, NULL); /* which lets the others go */
+    block_edge_drain(edge);
+    g_assert_cmpuint(sum, ==, 3002);
+    block_detach(edge);
+    throttle_group_unref(group);
+    sum = 0;
+    edge = open_edge(&rig, "{'driver': 'null-co', 'latency-ns': 3600000000000}");
+    submit_reads(edge, all, 2, &sum);
+    block_cancel(&all[0].request);
+    block_cancel(&all[1].request);
+    block_edge_drain(edge);
+    g_assert_cmpuint(sum, ==, 2000);
+    block_detach(edge);
+    edge = open_edge(&rig, "{'driver': 'raw', 'file': {'filename': 'DISK'}}");
+    sum = 0;
+    block_graph_drain_begin(rig.graph);
+    submit_reads(edge, all, 2, &sum);
+    block_cancel(&all[1].request);
+    block_graph_drain_end(rig.graph);
+    while (sum < 1001) {
+        block_loop_poll(block_runtime_main(block_graph_runtime(rig.graph)), true);
+    }
+    block_detach(edge);
+    rig_clear(&rig);
+}
+
 /* Other filters */
 
 static void test_copy_on_read(void)
@@ -537,6 +605,7 @@ int main(int count, char **arguments)
     g_test_add_func("/filters/throttle/bursts", test_bursts);
     g_test_add_func("/filters/throttle/refusals", test_limits_that_do_not_fit);
     g_test_add_func("/filters/throttle/drain", test_throttled_drain);
+    g_test_add_func("/cancel", test_cancel);
     g_test_add_func("/filters/copy-on-read", test_copy_on_read);
     g_test_add_func("/filters/blkdebug/rules", test_blkdebug);
     g_test_add_func("/filters/blkdebug/limits", test_blkdebug_limits);
