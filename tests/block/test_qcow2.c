@@ -2,46 +2,11 @@
 #include "api/json.h"
 #include "base/bytes.h"
 #include "base/error.h"
-#include "base/files.h"
-#include "block/graph.h"
-#include "core/loop.h"
 #include "qcow2_image.h"
+#include "rig.h"
 
 #include <errno.h>
-#include <glib/gstdio.h>
 #include <unistd.h>
-
-typedef struct Rig {
-    Loop *loop;
-    Files *files;
-    BlockGraph *graph;
-    char *folder;
-} Rig;
-
-static Rig rig_new(void)
-{
-    Rig rig = { .loop = loop_new(false, NULL), .files = files_new(), .folder = g_strdup("/var/tmp/qcow2-XXXXXX") };
-    g_assert_nonnull(g_mkdtemp(rig.folder));
-    rig.graph = block_graph_new(rig.files, rig.loop, NULL);
-    return rig;
-}
-
-static void rig_free(Rig *rig)
-{
-    block_graph_free(rig->graph);
-    files_free(rig->files);
-    loop_free(rig->loop);
-    GDir *folder = g_dir_open(rig->folder, 0, NULL);
-    for (const char *name; (name = g_dir_read_name(folder));) {
-        g_autofree char *path = g_build_filename(rig->folder, name, NULL);
-        g_unlink(path);
-    }
-    g_dir_close(folder);
-    g_rmdir(rig->folder);
-    g_free(rig->folder);
-}
-
-static char *path_of(const Rig *rig, const char *name) { return g_build_filename(rig->folder, name, NULL); }
 
 static void put_file(const Rig *rig, const char *name, const GByteArray *bytes)
 {
@@ -110,7 +75,7 @@ static void test_kind(gconstpointer data)
     const ImageKind *kind = data;
     size_t cluster = (size_t)1 << kind->cluster_bits;
     for (uint32_t seed = 1; seed <= 2; seed++) {
-        Rig rig = rig_new();
+        Rig rig = rig_new(0);
         Image image = image_new(kind, MIN(201 * cluster, 4u << 20) - 512, NULL, NULL, NULL, 0,
                                 kind->external ? "data" : NULL, seed);
         put_file(&rig, "image", image.file);
@@ -129,7 +94,7 @@ static void test_kind(gconstpointer data)
 static void test_backing(gconstpointer data)
 {
     const ImageKind *kind = data;
-    Rig rig = rig_new();
+    Rig rig = rig_new(0);
     GByteArray *raw = g_byte_array_new();
     for (unsigned i = 0; i < 300 << 10; i++) {
         g_byte_array_append(raw, &(uint8_t){ (uint8_t)(i ^ i >> 8) }, 1);
@@ -160,7 +125,7 @@ static const ImageKind plain = { "plain", 3, 16, false, false, false };
 
 static void test_loops(void)
 {
-    Rig rig = rig_new();
+    Rig rig = rig_new(0);
     Image a = image_new(&plain, 1 << 20, "./b", NULL, NULL, 0, NULL, 1);
     Image b = image_new(&plain, 1 << 20, "a", NULL, NULL, 0, NULL, 1);
     Image lost = image_new(&plain, 1 << 20, "nowhere", NULL, NULL, 0, NULL, 1);
@@ -217,7 +182,7 @@ static void store(uint8_t *to, unsigned bytes, uint64_t value)
 
 static void test_broken_headers(void)
 {
-    Rig rig = rig_new();
+    Rig rig = rig_new(0);
     Image image = image_new(&plain, 1 << 20, NULL, NULL, NULL, 0, NULL, 1);
     for (unsigned i = 0; i < G_N_ELEMENTS(broken_headers); i++) {
         uint8_t before[8];
@@ -248,7 +213,7 @@ static void test_broken_tables(void)
         { false, UINT64_C(1) << 62 | 0x10000 },             /* a stream that is none */
         { false, UINT64_C(1) << 62 | ((UINT64_C(1) << 54) - 1) }, /* or lies behind the end */
     };
-    Rig rig = rig_new();
+    Rig rig = rig_new(0);
     Image image = image_new(&plain, 1 << 20, NULL, NULL, NULL, 0, NULL, 2);
     uint8_t *l1 = image.file->data + load_be64(image.file->data + 40);
     uint8_t *l2 = image.file->data + (load_be64(l1) & ~(UINT64_C(1) << 63)), bytes[512];
@@ -269,7 +234,7 @@ static void test_broken_tables(void)
 /* Whatever a byte of a table or header is: an error, or bytes. */
 static void test_random_damage(void)
 {
-    Rig rig = rig_new();
+    Rig rig = rig_new(0);
     static const ImageKind small = { "small", 3, 14, true, true, false };
     Image image = image_new(&small, 1 << 20, NULL, NULL, NULL, 0, NULL, 3);
     g_autofree uint8_t *bytes = g_malloc(image.size);

@@ -4,52 +4,13 @@
  */
 #include "api/json.h"
 #include "base/error.h"
-#include "base/files.h"
 #include "block/bitmap.h"
-#include "block/graph.h"
 #include "block/image.h"
-#include "core/loop.h"
+#include "rig.h"
 
 #include <errno.h>
-#include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
-
-typedef struct Rig {
-    Loop *loop;
-    Files *files;
-    BlockGraph *graph;
-    char *folder, *peer; /* peer: qemu-img, NULL where there is none */
-    GRand *random;
-} Rig;
-
-static Rig rig_new(uint32_t seed)
-{
-    Rig rig = { .loop = loop_new(false, NULL), .files = files_new(), .folder = g_strdup("/var/tmp/qcow2w-XXXXXX"),
-                .peer = g_find_program_in_path("qemu-img"), .random = g_rand_new_with_seed(seed) };
-    g_assert_nonnull(g_mkdtemp(rig.folder));
-    rig.graph = block_graph_new(rig.files, rig.loop, NULL);
-    return rig;
-}
-
-static void rig_free(Rig *rig)
-{
-    block_graph_free(rig->graph);
-    files_free(rig->files);
-    loop_free(rig->loop);
-    GDir *folder = g_dir_open(rig->folder, 0, NULL);
-    for (const char *name; (name = g_dir_read_name(folder));) {
-        g_autofree char *path = g_build_filename(rig->folder, name, NULL);
-        g_unlink(path);
-    }
-    g_dir_close(folder);
-    g_rmdir(rig->folder);
-    g_free(rig->folder);
-    g_free(rig->peer);
-    g_rand_free(rig->random);
-}
-
-static char *path_of(const Rig *rig, const char *name) { return g_build_filename(rig->folder, name, NULL); }
 
 /* Making and opening */
 
@@ -114,11 +75,13 @@ static void expect_clean(BlockEdge *edge)
 static void ask_peer(const Rig *rig, const char *name, const char *expected, uint64_t size)
 {
     g_autofree char *path = path_of(rig, name), *raw = path_of(rig, "peer.raw"), *bytes = NULL, *output = NULL;
-    const char *check[] = { rig->peer, "check", path, NULL };
-    const char *convert[] = { rig->peer, "convert", "-O", "raw", path, raw, NULL };
+    const char *folder = g_getenv("QEMU_BIN");
+    g_autofree char *peer = folder ? g_build_filename(folder, "qemu-img", NULL) : g_find_program_in_path("qemu-img");
+    const char *check[] = { peer, "check", path, NULL };
+    const char *convert[] = { peer, "convert", "-O", "raw", path, raw, NULL };
     int status = 0;
     gsize length = 0;
-    if (!rig->peer) {
+    if (!peer) {
         return;
     }
     g_assert_true(g_spawn_sync(NULL, (char **)check, NULL, G_SPAWN_DEFAULT, NULL, NULL, &output, NULL, &status, NULL));
