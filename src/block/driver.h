@@ -132,6 +132,7 @@ struct BlockDriver {
     void (*drain_end)(BlockNode *node);
     /* Something that tests may want to know of happens; `event` is a BlkdebugEvent. In tasks or outside. */
     void (*debug_event)(BlockNode *node, int event);
+    int (*state)(BlockNode *node, bool write, uint64_t offset, uint64_t bytes, BlockVectors vectors); /* in tasks */
     bool (*resize)(BlockNode *node, uint64_t size, int preallocation, Error **error);
 
     /* Images as a whole: see image.h. */

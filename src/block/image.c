@@ -245,6 +245,35 @@ void block_node_facts(const BlockNode *node, BlockFacts *facts)
     }
 }
 
+typedef struct StateCall {
+    BlockEdge *edge;
+    bool write;
+    uint64_t offset, bytes;
+    BlockVectors vectors;
+    int error;
+} StateCall;
+
+static void run_state_call(void *data)
+{
+    StateCall *call = data;
+    BlockNode *node = call->edge->node;
+    call->error = node->driver->state(node, call->write, call->offset, call->bytes, call->vectors);
+}
+
+int block_state(BlockEdge *edge, bool write, uint64_t offset, uint64_t bytes, BlockVectors vectors)
+{
+    StateCall call = { .edge = edge, .write = write, .offset = offset, .bytes = bytes, .vectors = vectors };
+    if (!edge->node->driver->state) {
+        return ENOTSUP;
+    }
+    if (write && !(edge->permissions & BLOCK_PERMISSION_WRITE)) {
+        return EPERM;
+    }
+    block_task_call(edge->graph->runtime, run_state_call, &call);
+    node_changed(edge->node, 0);
+    return call.error;
+}
+
 bool block_can_compress(const BlockNode *node) { return node->limits.write_flags & BLOCK_COMPRESSED; }
 bool block_can_check(const BlockNode *node) { return node->driver->check != NULL; }
 

@@ -74,6 +74,24 @@ class IoTest(unittest.TestCase):
                               ('reopen -o driver=raw', "Cannot change the option 'driver'")]:
             self.check(command, f'qemu-io: {text}\n', 1)
 
+    def test_state(self):
+        """Of a machine: behind the disk, and snapshots have it."""
+        self.run_io('write -q -P 1 0 1M', 'write -b -q -P 2 0 100k', 'read -b -q -P 2 0 100k', 'read -q -P 1 0 1M')
+        qemu_img = os.path.join(FOLDER, 'qemu-img')
+        for words in [['snapshot', '-c', 'one', 'a.qcow2'], ['check', '-q', 'a.qcow2']]:
+            subprocess.run([qemu_img, *words], cwd=self.folder.name, check=True)
+        self.run_io('write -b -q -P 3 10k 1k', 'read -b -q -P 2 0 10k', 'read -b -q -P 3 10k 1k',
+                    'read -b -q -P 2 11k 89k', 'write -b -q -P 4 600M 64k')
+        for words in [['check', '-q', 'a.qcow2'], ['snapshot', '-a', 'one', 'a.qcow2'], ['check', '-q', 'a.qcow2']]:
+            subprocess.run([qemu_img, *words], cwd=self.folder.name, check=True)
+        self.run_io('read -b -q -P 2 0 100k')
+        self.check('write -b -z 0 4k', '-b and -z cannot be specified at the same time\n', 1)
+        self.check('write -b -f 0 4k', '-f and -b or -c cannot be specified at the same time\n', 1)
+        self.check('write -b 8E 4k', 'Parsing error: non-numeric argument, or extraneous/unrecognized suffix -- 8E\n', 1)
+        self.check('write -b 7E 4k', 'write failed: File too large\n', 1)
+        self.assertEqual(self.run_io('read -b 0 4k', options=['-f', 'raw'], status=1),
+                         'read failed: Operation not supported\n')
+
     def test_copy_on_read(self):
         subprocess.run([os.path.join(FOLDER, 'qemu-img'), 'create', '-q', '-f', 'qcow2', '-b', 'a.qcow2', '-F',
                         'qcow2', 'over.qcow2'], cwd=self.folder.name, check=True)

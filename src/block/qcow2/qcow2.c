@@ -231,9 +231,8 @@ static Json *specific_facts(const BlockNode *node)
 static void qcow2_facts(const BlockNode *node, BlockFacts *facts)
 {
     const Qcow2 *qcow2 = node->state;
-    uint64_t table = BIT(qcow2->table_bits + qcow2->header.cluster_bits);
     *facts = (BlockFacts){ .cluster_bytes = (uint32_t)qcow2->cluster_bytes,
-                           .vm_state_offset = align_up(qcow2->header.size, table),
+                           .vm_state_offset = qcow2_state_offset(qcow2),
                            .dirty = qcow2_has(qcow2, QCOW2_DIRTY),
                            .corrupt = qcow2_has(qcow2, QCOW2_CORRUPT), .backing_file = qcow2->header.backing_file,
                            .backing_format = qcow2->header.backing_format, .specific = specific_facts(node) };
@@ -305,6 +304,7 @@ const BlockDriver qcow2_driver = {
     .flush = qcow2_flush,
     .status = qcow2_status,
     .resize = qcow2_resize,
+    .state = qcow2_state,
     .create_type = &Qcow2CreateOptions_type,
     .create = qcow2_create,
     .amend_type = &Qcow2AmendOptions_type,

@@ -369,6 +369,9 @@ bool qcow2_change_refcount_order(BlockNode *node, unsigned order, Error **error)
 /* resize.c */
 
 uint64_t qcow2_l1_entries_for(const Qcow2 *qcow2, uint64_t size);
+uint64_t qcow2_state_offset(const Qcow2 *qcow2);
+/* In a task: reads or writes the state of a machine. */
+int qcow2_state(BlockNode *node, bool write, uint64_t offset, uint64_t bytes, BlockVectors vectors);
 bool qcow2_resize(BlockNode *node, uint64_t size, int preallocation, Error **error);
 
 /* compressed.c */

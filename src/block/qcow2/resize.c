@@ -236,6 +236,46 @@ static void run_resize(void *data)
     resize->error = resize->error ? resize->error : block_flush(node->file);
 }
 
+/* The state of a machine, behind the disk. It is reached through the same tables. */
+
+uint64_t qcow2_state_offset(const Qcow2 *qcow2)
+{
+    return align_up(qcow2->header.size, BIT(qcow2->table_bits + qcow2->header.cluster_bits));
+}
+
+static int make_room(BlockNode *node, uint64_t end)
+{
+    Qcow2 *qcow2 = node->state;
+    BlockTask *self = qcow2_task(node);
+    uint64_t entries = qcow2_l1_entries_for(qcow2, end);
+    if (entries <= qcow2->header.l1_entries) {
+        return 0;
+    }
+    int error = qcow2_flush_all(node);
+    task_lock(&qcow2->lock, self);
+    error = error ? error : qcow2_begin_changes(node);
+    error = error || entries <= qcow2->header.l1_entries ? error : grow_l1(node, self, entries);
+    task_unlock(&qcow2->lock);
+    return error;
+}
+
+int qcow2_state(BlockNode *node, bool write, uint64_t offset, uint64_t bytes, BlockVectors vectors)
+{
+    const Qcow2 *qcow2 = node->state;
+    uint64_t start = qcow2_state_offset(qcow2);
+    if (qcow2_has(qcow2, QCOW2_EXTERNAL_DATA)) {
+        return ENOTSUP;
+    }
+    if (offset > INT64_MAX - start || bytes > INT64_MAX - start - offset) {
+        return EFBIG;
+    }
+    if (!write) {
+        return qcow2_read(node, start + offset, bytes, vectors);
+    }
+    int error = make_room(node, start + offset + bytes);
+    return error ? error : qcow2_write(node, start + offset, bytes, vectors, 0);
+}
+
 /* The files below */
 
 static bool resize_data_file(BlockNode *node, uint64_t size, int preallocation, Error **error)

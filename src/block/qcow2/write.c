@@ -170,10 +170,11 @@ static int plan(BlockNode *node, BlockTask *self, const Qcow2Slice *slice, Run *
     return 0;
 }
 
-/* What the disk has now, zeroes behind its end. */
+/* What the disk has now, zeroes behind its end; but for the state of a machine, which is behind that. */
 static int read_around(BlockNode *node, uint64_t start, uint64_t end, uint8_t *to)
 {
-    uint64_t size = MAX(start, MIN(end, block_node_size(node)));
+    bool is_state = start >= qcow2_state_offset(node->state);
+    uint64_t size = is_state ? end : MAX(start, MIN(end, block_node_size(node)));
     struct iovec piece = { to, size - start };
     memset(to + (size - start), 0, end - size);
     return size > start ? qcow2_read(node, start, size - start, (BlockVectors){ &piece, 1, 0 }) : 0;

@@ -1,7 +1,7 @@
 /*
  * The io program: exercises the block layer with commands like those of qemu-io, from the command line or stdin.
  *
- * Not here: the state of a machine in an image (-b), zoned devices (their commands say so), --trace.
+ * Not here: zoned devices (their commands say so), --trace.
  */
 #include "tools/io/io.h"
 

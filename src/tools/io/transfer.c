@@ -1,8 +1,4 @@
-/*
- * Commands of the io program that move data: read, write, their vector and asynchronous forms, and discard.
- *
- * Not here: the state of a machine in an image (-b).
- */
+/* Commands of the io program that move data: read, write, their vector and asynchronous forms, and discard. */
 #include "base/host/host.h"
 #include "base/text.h"
 #include "tools/io/io.h"
@@ -22,7 +18,7 @@ typedef struct Transfer {
     uint8_t *memory, *bytes; /* `bytes` in `memory` */
     uint64_t offset, count;
     unsigned flags;
-    bool machine, quiet, dumps, zeroes, has_pattern, has_part, asynchronous, invalid;
+    bool machine, quiet, dumps, zeroes, has_pattern, has_part, asynchronous, invalid, state;
     uint8_t pattern;
     uint64_t check_from, check_count;
     const char *source; /* -s: a file with the pattern */
@@ -151,6 +147,9 @@ static bool parse_option(Transfer *transfer, int letter)
     case 'z':
         transfer->zeroes = true;
         return true;
+    case 'b':
+        transfer->state = true;
+        return true;
     case 'i':
         transfer->invalid = true;
         return true;
@@ -179,7 +178,11 @@ static bool check_options(const Transfer *transfer)
         return false;
     }
     bool from_file = transfer->source && !transfer->has_part;
-    if (transfer->flags & BLOCK_FUA && transfer->flags & BLOCK_COMPRESSED) {
+    if (transfer->state && transfer->zeroes) {
+        printf("-b and -z cannot be specified at the same time\n");
+        return false;
+    }
+    if (transfer->flags & BLOCK_FUA && (transfer->flags & BLOCK_COMPRESSED || transfer->state)) {
         printf("-f and -b or -c cannot be specified at the same time\n");
         return false;
     }
@@ -315,6 +318,10 @@ static Transfer *parse(Io *io, BlockOperation operation, const char *letters, bo
 static int perform(const Transfer *transfer)
 {
     const BlockRequest *request = &transfer->request;
+    if (transfer->state) {
+        return block_state(transfer->io->edge, request->operation == BLOCK_WRITE, request->offset, request->bytes,
+                           request->vectors);
+    }
     switch (request->operation) {
     case BLOCK_READ:
         return block_readv(transfer->io->edge, request->offset, request->bytes, request->vectors);
@@ -364,7 +371,7 @@ static int run_later(Transfer *transfer)
 
 static int run_read(Io *io, int count, char **words)
 {
-    return run_now(parse(io, BLOCK_READ, "Cl:pP:qrs:v", false, count, words));
+    return run_now(parse(io, BLOCK_READ, "bCl:pP:qrs:v", false, count, words));
 }
 
 static int run_readv(Io *io, int count, char **words)
@@ -374,7 +381,7 @@ static int run_readv(Io *io, int count, char **words)
 
 static int run_write(Io *io, int count, char **words)
 {
-    return run_now(parse(io, BLOCK_WRITE, "cCfnpP:qrs:uz", false, count, words));
+    return run_now(parse(io, BLOCK_WRITE, "bcCfnpP:qrs:uz", false, count, words));
 }
 
 static int run_writev(Io *io, int count, char **words)
@@ -419,15 +426,15 @@ const IoCommand io_transfer_commands[] = {
       "\n" REPORTING WRITING ZEROING " -i is counted as invalid\n" LATER "\n" },
     { "discard", 2, -1, true, "[-Cq] off len", "discards a number of bytes at a specified offset", run_discard,
       "\n" REPORTING "\n" },
-    { "read", 2, -1, true, "[-Cqrv] [-P pattern [-s off] [-l len]] off len",
+    { "read", 2, -1, true, "[-bCqrv] [-P pattern [-s off] [-l len]] off len",
       "reads a number of bytes at a specified offset", run_read,
-      "\n" REPORTING READING " -s, -l where in what is read -P begins, and how long\n" "\n" },
+      "\n" REPORTING READING " -s, -l where in what is read -P begins, and how long\n -b the state of a machine\n" "\n" },
     { "readv", 2, -1, true, "[-Cqrv] [-P pattern] off len [len..]", "reads a number of bytes at a specified offset",
       run_readv,
       "\n" REPORTING READING "\n" },
-    { "write", 2, -1, true, "[-cCfnqruz] [-P pattern | -s source_file] off len",
+    { "write", 2, -1, true, "[-bcCfnqruz] [-P pattern | -s source_file] off len",
       "writes a number of bytes at a specified offset", run_write,
-      "\n" REPORTING WRITING ZEROING " -s the bytes of a file, again and again; -c compressed; -n with -z, fails where that takes as long as writing\n" "\n" },
+      "\n" REPORTING WRITING ZEROING " -s the bytes of a file, again and again; -c compressed; -n with -z, fails where that takes as long as writing\n -b the state of a machine\n" "\n" },
     { "writev", 2, -1, true, "[-Cfqr] [-P pattern] off len [len..]", "writes a number of bytes at a specified offset",
       run_writev,
       "\n" REPORTING WRITING "\n" },
