@@ -1,4 +1,5 @@
 /* Machines: making, building and ending them; their properties; -smp and -m. */
+#include "core/debugger.h"
 #include "core/device_internal.h"
 #include "core/lock_internal.h"
 #include "core/loop.h"
@@ -306,6 +307,7 @@ void machine_free(Machine *machine)
         return;
     }
     Object *root = machine->root;
+    debugger_free(machine);
     machine_park(machine); /* for good */
     machine_note_globals(machine);
     machine->events = (MachineEvents){ 0 };

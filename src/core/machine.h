@@ -123,6 +123,7 @@ struct Machine {
     struct MachineParking *parking;
     struct MachineStep *step;
     struct MachineTimebase *timebase;
+    struct Debugger *debugger; /* NULL: none may come */
     struct MachineTurns *turns; /* NULL: vCPUs run side by side */
     bool built, loaded;
 };

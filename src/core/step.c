@@ -4,6 +4,7 @@
  * their instruction. Nothing here depends on how a run is divided into calls: what is saved between two of them and
  * loaded elsewhere goes on alike.
  */
+#include "core/debugger.h"
 #include "core/loop.h"
 #include "core/machine_internal.h"
 #include "core/vcpu.h"
@@ -62,7 +63,7 @@ static uint64_t run_slice(Machine *machine, uint64_t limit)
     step->left -= MIN(ran, step->left);
     if (!step->left || exit == CPU_EXIT_HALTED) {
         end_slice(machine);
-    } else if (exit == CPU_EXIT_DEBUG) {
+    } else if (exit == CPU_EXIT_DEBUG && debugger_stops(machine, machine->vcpus.items[step->vcpu])) {
         machine_stop(machine, RUN_STATE_DEBUG);
     }
     return ran;

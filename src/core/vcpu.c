@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/host/host.h"
 #include "base/text.h"
+#include "core/debugger.h"
 #include "core/device_internal.h"
 #include "core/loop.h"
 #include "core/machine_internal.h"
@@ -202,7 +203,7 @@ static void *run_thread(void *data)
         CpuExit exit = run(machine, vcpu->cpu);
         if (exit == CPU_EXIT_HALTED) {
             cpu_wait(vcpu->cpu, INT64_MAX);
-        } else if (exit == CPU_EXIT_DEBUG) {
+        } else if (exit == CPU_EXIT_DEBUG && debugger_stops(machine, vcpu)) {
             parking_set_debug_stop(machine, vcpu, true);
             loop_post(machine->loop, debug_stop, vcpu);
         }

@@ -69,6 +69,7 @@ struct Cpu {
     bool powered_off;     /* PSCI, HSM, SIPI: does not run until cpu_power_on */
     bool exceptions_exit; /* user mode: an exception leaves cpu_run */
     bool single_step;
+    bool holds_interrupts; /* a debugger steps: none is taken */
     bool watches; /* the guest's to set: guest->watch is asked */
     _Atomic uint64_t lines; /* interrupt inputs: bit n is line n */
     _Atomic uint64_t edges; /* lines that rose, for guests that latch pulses: they clear what they have seen */

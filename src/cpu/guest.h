@@ -112,6 +112,13 @@ struct Guest {
     bool (*check_state)(const Cpu *cpu, Error **error);
     /* Saved state was loaded: derive what is not saved. */
     void (*settle)(Cpu *cpu);
+    /* For debuggers: registers that are not in the register table, by numbers below `system_register_limit`, of which
+     * there may be few. False: there is none of this number. May be NULL. */
+    bool (*system_register)(const Cpu *cpu, unsigned number, char name[24], unsigned *bits);
+    bool (*get_system_register)(Cpu *cpu, unsigned number, uint64_t *value);
+    bool (*set_system_register)(Cpu *cpu, unsigned number, uint64_t value);
+    unsigned system_register_limit;
+    const char *gdb_system_feature; /* what gdb calls them all */
     /* Text of one instruction into `buffer`; returns its length in bytes, 0 where there are too few. */
     unsigned (*disassemble)(const Cpu *cpu, uint64_t pc, const uint8_t *bytes, unsigned count, StrBuf *buffer);
     /* `info registers`, in the layout that QEMU's users know. */

@@ -209,7 +209,9 @@ static int prepare(Cpu *cpu, bool *recheck)
     if (*recheck) {
         *recheck = false;
         cpu->exec.link = NULL;
-        cpu->guest->interrupt(cpu);
+        if (!cpu->holds_interrupts) {
+            cpu->guest->interrupt(cpu);
+        }
         cpu->exec.mode = cpu->guest->mode(cpu);
     }
     return RUN_ON;

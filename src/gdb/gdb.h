@@ -91,6 +91,11 @@ bool gdb_follows_forks(const Gdb *gdb);
 bool gdb_wants_stop(Gdb *gdb);
 /* Reports and serves, until all is to go on. False: the debugger is gone; nothing is to stop any more. */
 bool gdb_stopped(Gdb *gdb, const GdbStop *stop);
+/* The same for who cannot wait: gdb_report says that all stands; gdb_serve answers what has come, until there is no more,
+ * or all is to go on, or, while it `runs`, is to stop. */
+typedef enum GdbServed { GDB_SERVED, GDB_SERVED_RESUME, GDB_SERVED_INTERRUPT, GDB_SERVED_END } GdbServed;
+void gdb_report(Gdb *gdb, const GdbStop *stop);
+GdbServed gdb_serve(Gdb *gdb, const GdbStop *stop, bool runs);
 /* The last word. */
 void gdb_report_end(Gdb *gdb, const GdbStop *stop);
 
@@ -98,6 +103,9 @@ void gdb_report_end(Gdb *gdb, const GdbStop *stop);
  * debug. `channel`: the first process's; `waits`: it begins when the debugger says so; `prefix`: where the program's
  * files are sought first, NULL: nowhere else. False with an error where it cannot be started. */
 bool gdb_broker_start(int listener, int channel, int process, bool waits, const char *prefix, Error **error);
+
+/* Registers of the guest's table that the debugger is told of: the next number is the first of GdbTarget.list. */
+unsigned gdb_register_count(const Guest *guest);
 
 /* Signals of Linux as gdb numbers them, and back; 0 and GDB_SIGNAL_UNKNOWN: there is none. */
 int gdb_signal_from_linux(int number);

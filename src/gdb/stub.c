@@ -441,6 +441,19 @@ static void answer(Gdb *gdb, GdbAnswer result)
     }
 }
 
+/* True: all is to go on. */
+static bool serve_packet(Gdb *gdb, const GdbStop *stop)
+{
+    if (gdb->link.packet[0] == '?') {
+        report(gdb, stop);
+        return false;
+    }
+    strbuf_clear(&gdb->reply);
+    GdbAnswer result = dispatch(gdb);
+    answer(gdb, result);
+    return result == ANSWER_RESUME;
+}
+
 bool gdb_stopped(Gdb *gdb, const GdbStop *stop)
 {
     gdb->thread = stop->thread;
@@ -450,18 +463,32 @@ bool gdb_stopped(Gdb *gdb, const GdbStop *stop)
         gdb_link_write_text(&gdb->link, GDB_EXEC_NOTICE);
     }
     while (!gdb->link.gone && gdb_link_packet(&gdb->link)) {
-        if (gdb->link.packet[0] == '?') {
-            report(gdb, stop);
-            continue;
-        }
-        strbuf_clear(&gdb->reply);
-        GdbAnswer result = dispatch(gdb);
-        if (result == ANSWER_RESUME) {
+        if (serve_packet(gdb, stop)) {
             return true;
         }
-        answer(gdb, result);
     }
     return false;
+}
+
+void gdb_report(Gdb *gdb, const GdbStop *stop)
+{
+    gdb->thread = stop->thread;
+    report(gdb, stop);
+}
+
+GdbServed gdb_serve(Gdb *gdb, const GdbStop *stop, bool runs)
+{
+    gdb->thread = gdb->thread > 0 ? gdb->thread : stop->thread;
+    while (!gdb->link.gone && gdb_link_ready(&gdb->link)) {
+        GdbItem item = gdb_link_next(&gdb->link);
+        if (item == GDB_ITEM_INTERRUPT && runs) {
+            return GDB_SERVED_INTERRUPT;
+        }
+        if (item == GDB_ITEM_PACKET && serve_packet(gdb, stop)) {
+            return GDB_SERVED_RESUME;
+        }
+    }
+    return gdb->link.gone ? GDB_SERVED_END : GDB_SERVED;
 }
 
 void gdb_report_end(Gdb *gdb, const GdbStop *stop)

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/trace.h"
 #include "block/block.h"
+#include "core/debugger.h"
 #include "hw/firmware/fw_cfg.h"
 #include "monitor/objects.h"
 #include "schema/char.h"
@@ -351,6 +352,11 @@ static bool apply_mon(Instance *instance, const GivenOption *option, const void 
     return device && monitor_new(&instance->control, device, kind, error);
 }
 
+static bool apply_debugger(Instance *instance, const GivenOption *option, const void *value, Error **error)
+{
+    return debugger_listen(instance->machine, option->id == OPTION_GDB ? option->text : "tcp::1234", error);
+}
+
 /* There is one display, "none": to read the option is to refuse all others. */
 static bool apply_display(Instance *instance, const GivenOption *option, const void *value, Error **error)
 {
@@ -406,6 +412,8 @@ static const OptionAction actions[] = {
     { OPTION_MONITOR, PHASE_MONITOR, false, apply_monitor },
     { OPTION_QMP, PHASE_MONITOR, false, apply_monitor },
     { OPTION_QMP_PRETTY, PHASE_MONITOR, false, apply_monitor },
+    { OPTION_GDB, PHASE_MONITOR, false, apply_debugger },
+    { OPTION_GDB_DEFAULT, PHASE_MONITOR, false, apply_debugger },
 };
 
 static const OptionAction *find_action(OptionId id, Phase phase)

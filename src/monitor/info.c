@@ -9,6 +9,7 @@
 #include "api/type.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "core/debugger.h"
 #include "core/device.h"
 #include "core/vcpu.h"
 #include "schema/hmp.h"
@@ -275,6 +276,18 @@ bool hmp_info_irq(Monitor *monitor, StrBuf *output, Error **error)
 bool hmp_log(Monitor *monitor, const LogHmpArguments *arguments, StrBuf *output, Error **error)
 {
     return log_set_items(monitor->control->log, arguments->items, error);
+}
+
+bool hmp_gdbserver(Monitor *monitor, const GdbserverHmpArguments *arguments, StrBuf *output, Error **error)
+{
+    const char *device = arguments->device ? arguments->device : "tcp::1234";
+    bool ok = debugger_listen(monitor->control->machine, device, error);
+    if (ok && !strcmp(device, "none")) {
+        strbuf_append(output, "Disabled gdbserver\n");
+    } else if (ok) {
+        strbuf_printf(output, "Waiting for gdb connection on device '%s'\n", device);
+    }
+    return ok;
 }
 
 bool hmp_logfile(Monitor *monitor, const LogfileHmpArguments *arguments, StrBuf *output, Error **error)

@@ -6,6 +6,9 @@
 
 #include "base/strbuf.h"
 
+#include <stdio.h>
+#include <string.h>
+
 enum {
     CSR_NUMBER_SHIFT = 20,
     FUNCT3_SHIFT = 12,
@@ -196,4 +199,44 @@ bool riscv_csr_write(Cpu *cpu, unsigned number, uint64_t value)
     }
     write_row(cpu, row, index, value, mask_bits(riscv_config(cpu)->xlen));
     return true;
+}
+
+bool riscv_system_register(const Cpu *cpu, unsigned number, char name[24], unsigned *bits)
+{
+    const RiscvConfig *config = riscv_config(cpu);
+    AUTO_STRBUF(text);
+    unsigned index;
+
+    *bits = config->xlen;
+    if (number == RISCV_SYSTEM_REGISTERS - 1) {
+        strcpy(name, "priv");
+        return true;
+    }
+    if (number >= RISCV_SYSTEM_REGISTERS || !find_row(config, number, &index)) {
+        return false;
+    }
+    riscv_csr_name(config, number, &text);
+    snprintf(name, 24, "%s", strbuf_text(&text));
+    return true;
+}
+
+bool riscv_get_system_register(Cpu *cpu, unsigned number, uint64_t *value)
+{
+    if (number == RISCV_SYSTEM_REGISTERS - 1) {
+        *value = riscv_state(cpu)->privilege;
+        return true;
+    }
+    return number < RISCV_SYSTEM_REGISTERS && riscv_csr_read(cpu, number, value);
+}
+
+bool riscv_set_system_register(Cpu *cpu, unsigned number, uint64_t value)
+{
+    if (number == RISCV_SYSTEM_REGISTERS - 1) {
+        if (!riscv_privilege_exists(riscv_config(cpu), value)) {
+            return false;
+        }
+        riscv_set_privilege(cpu, (RiscvPrivilege)value, 0);
+        return true;
+    }
+    return number < RISCV_SYSTEM_REGISTERS && riscv_csr_write(cpu, number, value);
 }

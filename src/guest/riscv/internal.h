@@ -136,6 +136,11 @@ void riscv_csr_name(const RiscvConfig *config, unsigned number, StrBuf *buffer);
 /* For monitors and tests: no side effects but those of the register itself; false where there is no such register. */
 bool riscv_csr_read(Cpu *cpu, unsigned number, uint64_t *value);
 bool riscv_csr_write(Cpu *cpu, unsigned number, uint64_t value);
+/* For debuggers: those by their numbers, and behind them the privilege mode, "priv". */
+enum { RISCV_SYSTEM_REGISTERS = 4097 };
+bool riscv_system_register(const Cpu *cpu, unsigned number, char name[24], unsigned *bits);
+bool riscv_get_system_register(Cpu *cpu, unsigned number, uint64_t *value);
+bool riscv_set_system_register(Cpu *cpu, unsigned number, uint64_t value);
 /* `bits`: the instruction, with the row of riscv_csr_use in the upper half. `operand`: rs1's value or the immediate. */
 uint64_t riscv_helper_csr(Cpu *cpu, uint64_t bits, uint64_t operand, uint64_t unused);
 
