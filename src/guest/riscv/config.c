@@ -320,6 +320,9 @@ static bool check_requirements(RiscvConfig *c, Error **error)
             return error_set(error, "extension %s needs extension %s: set %s=on, or %s=off", name, needs, needs, name);
         }
     }
+    if (c->smepmp && !c->pmp) {
+        return error_set(error, "extension smepmp needs physical memory protection: set pmp=on, or smepmp=off");
+    }
     if (c->zcf && c->xlen != 32) {
         return error_set(error, "extension zcf exists on RV32 alone");
     }
@@ -432,7 +435,8 @@ bool riscv_config_check(const GuestModel *model, void *config, Error **error)
     RiscvConfig *c = config;
 
     riscv_profiles_apply(c);
-    if (!check_absent(c, error) || !check_closed(model, c, error) || !check_counters(c, error) || !drop_newer(c, error)) {
+    if (!check_absent(c, error) || !check_closed(model, c, error) || !check_counters(c, error) ||
+        !drop_newer(c, error)) {
         return false;
     }
     add_implied(c);

@@ -72,7 +72,8 @@ def compare(dump, cpu, encodings, left, right):
     groups = collections.defaultdict(list)
     for place, name in zip(different, names):
         bits = encodings[place]
-        key = name[0] if name[0] != '-' else f'{bits & 0xe003:#06x}/e003' if bits & 3 != 3 else f'{bits & 0x707f:#06x}/707f'
+        mask = 0x707f if bits & 3 == 3 else 0xe003
+        key = name[0] if name[0] != '-' else f'{bits & mask:#06x}/{mask:x}'
         groups[key, left[place], right[place]].append(bits)
     for (name, one, other), members in sorted(groups.items()):
         print(f'  {name}: {one} and {other}: {len(members)}:', *(f'{bits:x}' for bits in members[:6]))

@@ -74,7 +74,8 @@ class Program:
             return [f'li a2, {value:#x}', 'csrrw a0, pmpcfg0, a2']
         if name.startswith('pmpaddr'):
             size = self.random.choice([0, 1, 7, 511, 1023] if self.fine else [511, 1023])
-            return ['la a2, pages', f'li a3, {self.random.randrange(0x4000) & (~3 if self.fine else ~0xfff):#x}', 'add a2, a2, a3', 'srli a2, a2, 2',
+            offset = self.random.randrange(0x4000) & (~3 if self.fine else ~0xfff)
+            return ['la a2, pages', f'li a3, {offset:#x}', 'add a2, a2, a3', 'srli a2, a2, 2',
                     f'ori a2, a2, {size}' if size < 2048 else 'nop', f'csrrw a0, {name}, a2']
         value = self.value() & MASKS.get(name, -1)
         if name in ('fcsr', 'frm', 'fflags'):
@@ -94,7 +95,8 @@ class Program:
         return [f'li a1, {high | self.base | self.random.getrandbits(28) & ~0xf:#x}']
 
     def access(self):
-        name = self.random.choice(LOADS + STORES + ATOMICS + (['ld', 'sd', 'lwu', 'lr.d', 'amoor.d'] if self.wide else []))
+        wide = ['ld', 'sd', 'lwu', 'lr.d', 'amoor.d'] if self.wide else []
+        name = self.random.choice(LOADS + STORES + ATOMICS + wide)
         if name.startswith('lr'):
             return [*self.address(), f'{name} a0, (a1)']
         if name.startswith('amo'):
