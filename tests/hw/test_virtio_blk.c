@@ -8,8 +8,10 @@
 #include "base/error.h"
 #include "base/host/host.h"
 #include "base/strbuf.h"
+#include "block/graph.h"
 #include "core/loop.h"
 #include "core/state.h"
+#include "schema/block.h"
 
 #include <glib/gstdio.h>
 #include <pthread.h>
@@ -665,10 +667,101 @@ static void test_thread(const void *legacy)
     rig_free(&other.rig);
 }
 
+/* Errors, by the policies of a drive or device: the first write fails for want of space, all of sector 8 do. */
+
+static Rig rig_that_fails(const char *properties, int write_error)
+{
+    AUTO_ERROR(error);
+    Rig rig = { .driver = driver_new_empty(false), .path = make_file(SIZE) };
+    Bench *bench = rig.driver->bench;
+    g_autofree char *name = g_strdup_printf("json:{'driver': 'raw', 'file': {'driver': 'blkdebug', 'image': {'driver': "
+                                            "'file', 'filename': '%s'}, 'inject-error': [{'event': 'none', 'iotype': "
+                                            "'write', 'errno': 28, 'once': true}, {'event': 'none', 'iotype': "
+                                            "'write', 'sector': 8}]}}", rig.path);
+    DiskOptions options = { .id = "d0", .filename = name, .flags = BLOCK_OPEN_WRITE, .write_error = write_error,
+                            .read_error = BLOCKDEV_ON_ERROR_AUTO };
+    rig.disk = disk_open(bench->machine->root, bench->files, bench->loop, &options, &error);
+    if (!rig.disk) {
+        g_error("%s", error_message(error));
+    }
+    g_autofree char *all = g_strdup_printf("drive=d0%s", properties);
+    driver_add(rig.driver, "virtio-blk-device", all);
+    driver_run(rig.driver);
+    driver_negotiate(rig.driver, BASIC);
+    rig.queue = driver_queue(rig.driver, 0, 16);
+    driver_go(rig.driver);
+    return rig;
+}
+
+static bool has_stopped(void *data) { return ((Machine *)data)->run_state == RUN_STATE_IO_ERROR; }
+
+/* It waits for the machine to go on, which tries it again. */
+static void test_stop_at_errors(void)
+{
+    static const struct {
+        const char *properties;
+        int of_drive;
+    } rows[] = { { "", BLOCKDEV_ON_ERROR_AUTO }, { "", BLOCKDEV_ON_ERROR_ENOSPC }, { ",werror=stop", 0 } };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        Rig rig = rig_that_fails(rows[i].properties, rows[i].of_drive);
+        Machine *machine = rig.driver->bench->machine;
+        Request request = begin(&rig, T_OUT, 1, SECTOR);
+        offer(&rig, rig.queue, &request, SECTOR, false);
+        queue_kick(rig.queue);
+        g_assert_true(bench_wait(rig.driver->bench, has_stopped, machine));
+        g_assert_cmpint(disk_status(rig.disk), ==, DISK_NOSPACE);
+        g_assert_cmpuint(*driver_host(rig.driver, request.status), ==, S_NONE);
+        g_assert_true(machine_run(machine, NULL));
+        g_assert_cmpuint(end(&rig, rig.queue, &request, 1), ==, S_OK);
+        g_assert_cmpint(disk_status(rig.disk), ==, DISK_OK);
+        expect_file(&rig, SIZE, SECTOR, SECTOR, 0xc3);
+        rig_free(&rig);
+    }
+}
+
+static void test_other_policies(void)
+{
+    char bytes[SECTOR] = { 0 };
+    Rig rig = rig_that_fails(",werror=ignore", BLOCKDEV_ON_ERROR_STOP);
+    g_assert_cmpuint(perform(&rig, T_OUT, 1, bytes, SECTOR, false), ==, S_OK);
+    g_assert_cmpuint(perform(&rig, T_OUT, 8, bytes, SECTOR, false), ==, S_OK);
+    g_assert_true(machine_is_running(rig.driver->bench->machine));
+    expect_file(&rig, SIZE, 0, 0, 0);
+    rig_free(&rig);
+    rig = rig_that_fails("", BLOCKDEV_ON_ERROR_REPORT);
+    g_assert_cmpuint(perform(&rig, T_OUT, 1, bytes, SECTOR, false), ==, S_IOERR);
+    rig_free(&rig);
+    rig = rig_that_fails("", BLOCKDEV_ON_ERROR_STOP); /* a reset gives up what waits */
+    Request request = begin(&rig, T_OUT, 8, SECTOR);
+    offer(&rig, rig.queue, &request, SECTOR, false);
+    queue_kick(rig.queue);
+    g_assert_true(bench_wait(rig.driver->bench, has_stopped, rig.driver->bench->machine));
+    rig_free(&rig);
+}
+
+/* The driver is told. */
+static void test_resize(void)
+{
+    Rig rig = rig_new();
+    uint8_t bytes[SECTOR];
+    BlockEdge *edge = block_attach(disk_node(rig.disk), "block_resize", BLOCK_PERMISSION_RESIZE, BLOCK_PERMISSION_ALL,
+                                   NULL);
+    g_assert_true(edge && block_resize(edge, 2 * SIZE, PREALLOC_MODE_OFF, NULL));
+    block_detach(edge);
+    g_assert_cmphex(driver_get(rig.driver, MMIO_INTERRUPT_STATUS) & VIRTIO_ISR_CONFIG, ==, VIRTIO_ISR_CONFIG);
+    g_assert_cmpuint(driver_get(rig.driver, CAPACITY), ==, 2 * SIZE / SECTOR);
+    driver_put(rig.driver, MMIO_INTERRUPT_ACK, VIRTIO_ISR_CONFIG);
+    g_assert_cmpuint(perform(&rig, T_IN, 2 * SIZE / SECTOR - 1, bytes, SECTOR, true), ==, S_OK);
+    rig_free(&rig);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/virtio-blk/transfers", test_transfers);
+    g_test_add_func("/virtio-blk/errors/stop", test_stop_at_errors);
+    g_test_add_func("/virtio-blk/errors/other", test_other_policies);
+    g_test_add_func("/virtio-blk/resize", test_resize);
     g_test_add_func("/virtio-blk/used-length", test_used_length);
     g_test_add_func("/virtio-blk/any-layout", test_any_layout);
     g_test_add_func("/virtio-blk/limits", test_limits);
