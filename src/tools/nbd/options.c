@@ -299,18 +299,16 @@ static bool check(const Parser *parser, int words)
         const char *message;
     } rules[] = {
         { given->list && words != 0, "List mode is incompatible with a file name" },
-        { given->list && (given->persistent || given->offset || given->has_shared || *given->name ||
-                          given->description || given->bitmaps.count || given->allocation_depth),
+        { given->list && (given->offset || *given->name || given->description || given->bitmaps.count ||
+                          given->allocation_depth || given->connect || given->disconnect || given->format ||
+                          given->load_snapshot || given->aio || given->has_cache || given->has_discard),
           "List mode is incompatible with per-device settings" },
         { given->list && given->fork, "List mode is incompatible with forking" },
-        { given->disconnect && (words != 1 || given->has_port || given->has_host || given->socket),
-          "Invalid number of arguments" },
         { given->image_opts && given->format, "--image-opts and -f are mutually exclusive" },
-        { given->connect && (given->has_host || given->has_port),
-          "Kernel NBD client needs no port nor interface to bind to" },
         { given->connect && given->tls_creds, "TLS is not supported with a host device" },
+        { given->tls_authz && !given->tls_creds, "--tls-authz is not permitted without --tls-creds" },
+        { given->tls_hostname && !given->tls_creds, "--tls-hostname is not permitted without --tls-creds" },
         { given->tls_authz && given->list, "TLS authorization is incompatible with export list" },
-        { given->tls_authz && !given->tls_creds, "TLS authorization requires TLS credentials" },
         { given->tls_hostname && !given->list, "TLS hostname is only supported with export list" },
         { given->socket && given->socket[0] != '/', "socket path must be absolute" },
         { given->selinux_label != NULL, "SELinux support not enabled in this binary" },
@@ -328,6 +326,20 @@ static bool check(const Parser *parser, int words)
     return true;
 }
 
+/* --object help, -T help: nothing else matters then. */
+static bool wants_help(const NbdGiven *given)
+{
+    bool help = false;
+    for (size_t i = 0; i < given->objects.count; i++) {
+        const char *text = given->objects.items[i];
+        help = help || strcmp(text, "help") == 0 || text_ends_with(text, ",help");
+    }
+    for (size_t i = 0; i < given->traces.count; i++) {
+        help = help || strcmp(given->traces.items[i], "help") == 0;
+    }
+    return help;
+}
+
 bool nbd_parse(const char *program, NbdGiven *given, int count, char **words, int *status)
 {
     const Parser parser = { program, given, status };
@@ -339,7 +351,7 @@ bool nbd_parse(const char *program, NbdGiven *given, int count, char **words, in
             return false;
         }
     }
-    if (!check(&parser, count - optind)) {
+    if (!wants_help(given) && !check(&parser, count - optind)) {
         return false;
     }
     given->image = optind < count ? words[optind] : NULL;
