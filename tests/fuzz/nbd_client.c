@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Files *files = files_new();
     BlockGraph *graph = required(block_graph_new(files, loop, NULL));
     required(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 ? fds : NULL);
-    struct timeval patience = { .tv_usec = 5000 };
+    struct timeval patience = { .tv_usec = 1000 };
     setsockopt(fds[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     files_add_named(files, "server", fds[0], NULL);
     AUTO_FREE char *options =
