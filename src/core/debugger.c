@@ -1,8 +1,8 @@
 /*
  * The machine under gdb. While there are breakpoints, watchpoints or a step under way, vCPUs run instruction by
  * instruction, and each looks behind every one whether it has met something: code needs no change, be it in ROM, and a
- * breakpoint is at a virtual address, whatever is mapped there. While a vCPU makes a step the others rest, and it takes no
- * interrupt (`maintenance packet Qqemu.sstep=1` lets it).
+ * breakpoint is at a virtual address, whatever is mapped there. While a vCPU makes a step the others rest, and it
+ * takes no interrupt (`maintenance packet Qqemu.sstep=1` lets it).
  *
  * Memory is that which the vCPU sees, or physical: `maintenance packet Qqemu.PhyMemMode:1`.
  *
@@ -56,7 +56,7 @@ static Vcpu *find_vcpu(const Debugger *debugger, int thread)
                                                                           : NULL;
 }
 
-/* -- what the vCPUs ask ---------------------------------------------------------------------------------------------- */
+/* -- what the vCPUs ask -------------------------------------------------------------------------------------------- */
 
 static bool has_breakpoint(const Debugger *debugger, uint64_t address)
 {
@@ -129,7 +129,7 @@ bool debugger_stops(Machine *machine, Vcpu *vcpu)
     return stops;
 }
 
-/* -- the target ------------------------------------------------------------------------------------------------------ */
+/* -- the target ---------------------------------------------------------------------------------------------------- */
 
 static bool target_thread(void *data, unsigned index, int *thread)
 {
@@ -240,7 +240,7 @@ static void target_kill(void *data)
     machine_request_shutdown(((Debugger *)data)->machine, SHUTDOWN_HOST_QMP_QUIT, EXIT_SUCCESS);
 }
 
-/* -- system registers: those of the guest's numbers that there are, numbered on ------------------------------------------- */
+/* -- system registers: those of the guest's numbers that there are, numbered on ------------------------------------ */
 
 static bool is_in_table(const Guest *guest, const char *name)
 {
@@ -276,7 +276,8 @@ static void target_list(void *data, unsigned first, StrBuf *xml)
     }
     strbuf_printf(xml, "<feature name=\"%s\">\n", cpu->guest->gdb_system_feature);
     for (unsigned number = 0; next_system_register(cpu, &number, name, &bits); number++, first++) {
-        strbuf_printf(xml, "<reg name=\"%s\" bitsize=\"%u\" regnum=\"%u\" group=\"system\" type=\"int\"/>\n", name, bits, first);
+        strbuf_printf(xml, "<reg name=\"%s\" bitsize=\"%u\" regnum=\"%u\" group=\"system\" type=\"int\"/>\n", name,
+                      bits, first);
     }
     strbuf_append(xml, "</feature>\n");
 }
@@ -319,7 +320,7 @@ static unsigned target_set(void *data, int thread, unsigned number, const uint8_
            size == bits / 8 && cpu->guest->set_system_register(cpu, found, load_le(bytes, bits / 8));
 }
 
-/* -- packets of QEMU's ----------------------------------------------------------------------------------------------------- */
+/* -- packets of QEMU's --------------------------------------------------------------------------------------------- */
 
 static void target_query(void *data, const char *packet, StrBuf *reply)
 {
@@ -359,7 +360,7 @@ static const GdbTarget machine_target = {
     .process = FIRST_PROCESS,
 };
 
-/* -- the connection -------------------------------------------------------------------------------------------------------- */
+/* -- the connection ------------------------------------------------------------------------------------------------ */
 
 /* The debugger is gone: nothing is left of it. */
 static void let_go(Debugger *debugger)
@@ -461,7 +462,8 @@ static char *parse_where(const char *where, Error **error)
             known = known || (strlen(words[i]) == size && !strncmp(at, words[i], size));
         }
         if (!known) {
-            error_set(error, "'%.*s' is not known here; a debugger connects to tcp:[HOST]:PORT or unix:PATH", (int)size, at);
+            error_set(error, "'%.*s' is not known here; a debugger connects to tcp:[HOST]:PORT or unix:PATH", (int)size,
+                      at);
             return NULL;
         }
     }

@@ -1,6 +1,6 @@
 /*
- * A debugger of the machine: -gdb. gdb's connection is served on the main loop while the machine is stopped. vCPUs are its
- * threads, numbered from 1.
+ * A debugger of the machine: -gdb. gdb's connection is served on the main loop while the machine is stopped. vCPUs
+ * are its threads, numbered from 1.
  */
 #pragma once
 
@@ -10,8 +10,8 @@ typedef struct Error Error;
 typedef struct Machine Machine;
 typedef struct Vcpu Vcpu;
 
-/* Where debuggers may come, one after the other: "tcp:[HOST]:PORT", "unix:PATH", either with ",server=on" and the like as
- * for a character device, or a port or path alone. "none" or NULL: nowhere any more. */
+/* Where debuggers may come, one after the other: "tcp:[HOST]:PORT", "unix:PATH", either with ",server=on" and the
+ * like as for a character device, or a port or path alone. "none" or NULL: nowhere any more. */
 bool debugger_listen(Machine *machine, const char *where, Error **error);
 void debugger_free(Machine *machine);
 /* On the vCPU's thread, which has run one instruction: whether the machine is to stop there. */

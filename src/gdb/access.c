@@ -18,7 +18,7 @@ static Cpu *current_cpu(Gdb *gdb)
     return cpu;
 }
 
-/* -- registers --------------------------------------------------------------------------------------------------------- */
+/* -- registers ----------------------------------------------------------------------------------------------------- */
 
 static void append_register(const Cpu *cpu, const GuestRegister *reg, StrBuf *text)
 {
@@ -103,7 +103,7 @@ GdbAnswer gdb_write_register(Gdb *gdb, char *arguments, size_t length)
     return cpu && row >= 0 && set_register(cpu, (unsigned)row, arguments) ? ANSWER_OK : ANSWER_ERROR;
 }
 
-/* -- memory ------------------------------------------------------------------------------------------------------------ */
+/* -- memory -------------------------------------------------------------------------------------------------------- */
 
 GdbAnswer gdb_read_memory(Gdb *gdb, char *arguments, size_t length)
 {

@@ -1,7 +1,8 @@
 /*
- * Between the debugger and the processes of a program. Each process has a stub of its own at the other end of a channel;
- * a child's channel comes with the report of its parent's fork, and a channel stays open over execve. Packets go to the
- * process that they mean; when one stops, so do the others, and what they had to report waits for its turn.
+ * Between the debugger and the processes of a program. Each process has a stub of its own at the other end of a
+ * channel; a child's channel comes with the report of its parent's fork, and a channel stays open over execve.
+ * Packets go to the process that they mean; when one stops, so do the others, and what they had to report waits for
+ * its turn.
  *
  * It is a process of its own, nobody's child, so that it sees the end of any of them and none sees it.
  */
@@ -39,7 +40,7 @@ typedef struct Broker {
     StrBuf threads; /* what qsThreadInfo has yet to tell */
 } Broker;
 
-/* -- members ----------------------------------------------------------------------------------------------------------- */
+/* -- members ------------------------------------------------------------------------------------------------------- */
 
 static Member *add_member(Broker *broker, int fd, int process)
 {
@@ -119,7 +120,7 @@ static void let_go(Broker *broker, Member *member)
     remove_member(broker, member);
 }
 
-/* -- what members report ------------------------------------------------------------------------------------------------- */
+/* -- what members report ------------------------------------------------------------------------------------------- */
 
 /* A child has come: false, the debugger is not to hear of it. */
 static bool take_child(Broker *broker, Member *parent, const char *event)
@@ -227,7 +228,7 @@ static void report_pending(Broker *broker, Member *member)
     report(broker, member, event);
 }
 
-/* -- what the debugger asks ------------------------------------------------------------------------------------------------ */
+/* -- what the debugger asks ---------------------------------------------------------------------------------------- */
 
 typedef enum Outcome { OUTCOME_REPLY, OUTCOME_NONE, OUTCOME_RESUME } Outcome;
 
@@ -318,7 +319,9 @@ static Outcome on_threads(Broker *broker, const char *packet, size_t length, Str
         }
     }
     const char *all = strbuf_text(&broker->threads);
-    size_t size = strlen(all) < GDB_DATA_MAXIMUM ? strlen(all) : GDB_DATA_MAXIMUM - strcspn(all + GDB_DATA_MAXIMUM, ",");
+    size_t size = strlen(all);
+    for (size = MIN(size, GDB_DATA_MAXIMUM); size && all[size] && all[size] != ','; size--) { /* whole numbers */
+    }
     strbuf_printf(reply, "%c%.*s", size ? 'm' : 'l', (int)size, all);
     return OUTCOME_REPLY;
 }
@@ -485,7 +488,7 @@ static bool serve(Broker *broker)
     return false;
 }
 
-/* -- while something runs ---------------------------------------------------------------------------------------------------- */
+/* -- while something runs ------------------------------------------------------------------------------------------ */
 
 /* The index of a member that has something to say; -1: the debugger, or who wants to be it. */
 static int wait_for_event(Broker *broker)
@@ -588,7 +591,7 @@ static void release(Broker *broker)
     }
 }
 
-/* -- files of processes ------------------------------------------------------------------------------------------------------ */
+/* -- files of processes -------------------------------------------------------------------------------------------- */
 
 /* "/proc/PROCESS/NAME": the member, and what follows. */
 static Member *find_process_file(Broker *broker, const char *path, const char **name)
@@ -647,7 +650,7 @@ static bool read_process_link(void *data, const char *path, char *target)
            snprintf(target, PATH_MAX, "%s", strbuf_text(&bytes)) < PATH_MAX;
 }
 
-/* -- start ------------------------------------------------------------------------------------------------------------------- */
+/* -- start --------------------------------------------------------------------------------------------------------- */
 
 NORETURN static void broker_main(Broker *broker, bool waits)
 {

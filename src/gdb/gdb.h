@@ -80,7 +80,8 @@ typedef struct GdbTarget {
 int gdb_listen(const char *option, const char *where, Error **error);
 /* Waits for the debugger. -1 with errno. */
 int gdb_accept(int listener);
-/* A debugger at the other end of `fd`, which is freed with it. `is_channel`: of our own making, where nothing gets lost. */
+/* A debugger at the other end of `fd`, which is freed with it. `is_channel`: of our own making, where nothing gets
+ * lost. */
 Gdb *gdb_new(int fd, bool is_channel, const GdbTarget *target, void *data);
 void gdb_free(Gdb *gdb);
 /* To poll: readable where the debugger wants an interrupt. */
@@ -91,8 +92,8 @@ bool gdb_follows_forks(const Gdb *gdb);
 bool gdb_wants_stop(Gdb *gdb);
 /* Reports and serves, until all is to go on. False: the debugger is gone; nothing is to stop any more. */
 bool gdb_stopped(Gdb *gdb, const GdbStop *stop);
-/* The same for who cannot wait: gdb_report says that all stands; gdb_serve answers what has come, until there is no more,
- * or all is to go on, or, while it `runs`, is to stop. */
+/* The same for who cannot wait: gdb_report says that all stands; gdb_serve answers what has come, until there is no
+ * more, or all is to go on, or, while it `runs`, is to stop. */
 typedef enum GdbServed { GDB_SERVED, GDB_SERVED_RESUME, GDB_SERVED_INTERRUPT, GDB_SERVED_END } GdbServed;
 void gdb_report(Gdb *gdb, const GdbStop *stop);
 GdbServed gdb_serve(Gdb *gdb, const GdbStop *stop, bool runs);

@@ -50,7 +50,8 @@ void gdb_describe(const Gdb *gdb, StrBuf *xml);
 /* The row of the guest's register table of a number; -1: there is none. */
 int gdb_register_row(const Guest *guest, unsigned number);
 
-/* Host I/O, behind "vFile:". `open_file` and `read_link` answer for what is not as the host has it; -1, false: it is. */
+/* Host I/O, behind "vFile:". `open_file` and `read_link` answer for what is not as the host has it; -1, false: it is.
+ * */
 typedef struct GdbFiles {
     const char *prefix;
     int (*open_file)(void *data, const char *path);

@@ -186,7 +186,7 @@ void gdb_link_interrupt(GdbLink *link)
     write_all(link, &byte, 1, -1);
 }
 
-/* -- what packets are made of ------------------------------------------------------------------------------------------ */
+/* -- what packets are made of -------------------------------------------------------------------------------------- */
 
 void gdb_append_hex(StrBuf *text, const void *bytes, size_t size)
 {
@@ -197,7 +197,10 @@ void gdb_append_hex(StrBuf *text, const void *bytes, size_t size)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 size_t gdb_parse_hex(const char *text, uint8_t *bytes, size_t size)
@@ -253,7 +256,7 @@ const char *gdb_parse_thread(const char *text, int *process, int *thread)
     return *text == '.' ? parse_id(text + 1, thread) : text;
 }
 
-/* -- connecting ------------------------------------------------------------------------------------------------------ */
+/* -- connecting ---------------------------------------------------------------------------------------------------- */
 
 static int listen_path(const char *path)
 {

@@ -15,7 +15,7 @@ static void append_thread(const Gdb *gdb, int thread, StrBuf *text)
     strbuf_printf(text, "%x", (unsigned)thread);
 }
 
-/* -- going on ------------------------------------------------------------------------------------------------------------ */
+/* -- going on ------------------------------------------------------------------------------------------------------ */
 
 static void resume_all(Gdb *gdb, int action, int signal)
 {
@@ -124,7 +124,7 @@ static GdbAnswer detach(Gdb *gdb, char *arguments, size_t length)
     return ANSWER_NONE;
 }
 
-/* -- threads ------------------------------------------------------------------------------------------------------------- */
+/* -- threads ------------------------------------------------------------------------------------------------------- */
 
 static GdbAnswer choose_thread(Gdb *gdb, char *arguments, size_t length)
 {
@@ -153,8 +153,8 @@ static GdbAnswer more_threads(Gdb *gdb, char *arguments, size_t length)
     int thread;
     unsigned count = 0;
 
-    for (; count < 200 && gdb->target->thread(gdb->data, (unsigned)gdb->next_thread, &thread); count++, gdb->next_thread++) {
-        strbuf_append_char(&gdb->reply, count ? ',' : 'm');
+    for (; count < 200 && gdb->target->thread(gdb->data, (unsigned)gdb->next_thread, &thread); gdb->next_thread++) {
+        strbuf_append_char(&gdb->reply, count++ ? ',' : 'm');
         append_thread(gdb, thread, &gdb->reply);
     }
     strbuf_append(&gdb->reply, count ? "" : "l");
@@ -189,7 +189,7 @@ static GdbAnswer describe_thread(Gdb *gdb, char *arguments, size_t length)
     return ANSWER_REPLY;
 }
 
-/* -- queries ------------------------------------------------------------------------------------------------------------- */
+/* -- queries ------------------------------------------------------------------------------------------------------- */
 
 static GdbAnswer supported(Gdb *gdb, char *arguments, size_t length)
 {
@@ -240,7 +240,8 @@ static GdbAnswer transfer(Gdb *gdb, char *arguments, size_t length)
     uint64_t offset = gdb_parse_number(&place);
     if (writes) {
         size_t size = (size_t)(end - place);
-        bool ok = target->set_object && target->set_object(gdb->data, arguments, gdb->thread, offset, (uint8_t *)place, size);
+        bool ok = target->set_object &&
+                  target->set_object(gdb->data, arguments, gdb->thread, offset, (uint8_t *)place, size);
         strbuf_printf(&gdb->reply, "%zx", size);
         return ok ? ANSWER_REPLY : ANSWER_ERROR;
     }
@@ -353,7 +354,7 @@ static GdbAnswer dispatch(Gdb *gdb)
     return packets[best].function(gdb, packet + best_length, gdb->link.length - best_length);
 }
 
-/* -- stopping -------------------------------------------------------------------------------------------------------------- */
+/* -- stopping ------------------------------------------------------------------------------------------------------ */
 
 static void describe_end(const Gdb *gdb, const GdbStop *stop, StrBuf *text)
 {

@@ -3,7 +3,8 @@
  * (fs/binfmt_elf.c, fs/coredump.c): for the signals that make one, as far as RLIMIT_CORE goes, where core_pattern says.
  * Where that is a program to be run, the file is qemu_NAME_DATE-TIME_PID.core in the working directory, as QEMU has it.
  *
- * Not here: coredump_filter. Code of files is left out, but for the ELF header, as by default; pages of zeroes are holes.
+ * Not here: coredump_filter. Code of files is left out, but for the ELF header, as by default; pages of zeroes are
+ * holes.
  */
 #include "user/coredump.h"
 
@@ -49,7 +50,8 @@ typedef struct Dump {
 
 bool core_is_dumped(int signal)
 {
-    static const int signals[] = { SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS };
+    static const int signals[] = { SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ,
+                                   SIGSYS };
 
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
         if (signals[i] == signal) {
@@ -59,7 +61,7 @@ bool core_is_dumped(int signal)
     return false;
 }
 
-/* -- notes: numbers, words of the guest, text, one behind the other ------------------------------------------------------ */
+/* -- notes: numbers, words of the guest, text, one behind the other ------------------------------------------------ */
 
 static void put(StrBuf *bytes, unsigned size, uint64_t value)
 {
@@ -235,7 +237,7 @@ static void make_notes(Dump *dump)
     mutex_unlock(&dump->task->process->lock);
 }
 
-/* -- memory -------------------------------------------------------------------------------------------------------------- */
+/* -- memory -------------------------------------------------------------------------------------------------------- */
 
 /* Code of a file that nobody has changed is found there; its ELF header says which one it is. */
 static uint64_t bytes_to_dump(const Dump *dump, const Segment *segment)
@@ -264,8 +266,8 @@ static void find_segments(Dump *dump)
     for (char *line = maps.length ? strtok_r(maps.data, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest)) {
         Segment segment = { 0 };
         char mode[5];
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*s %*s %4095[^\n]", &segment.start, &segment.end, mode,
-                   &segment.offset, segment.path) >= 4) {
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*s %*s %4095[^\n]", &segment.start, &segment.end,
+                   mode, &segment.offset, segment.path) >= 4) {
             segment.flags = (mode[0] == 'r' ? PF_R : 0) | (mode[1] == 'w' ? PF_W : 0) | (mode[2] == 'x' ? PF_X : 0);
             segment.dumped = bytes_to_dump(dump, &segment);
             vec_push(&dump->segments, segment);
@@ -293,18 +295,20 @@ static void write_segment(Dump *dump, const Segment *segment, uint64_t offset)
     bool ok = true;
 
     for (uint64_t at = 0; ok && at < segment->dumped; at += sizeof page) {
-        if (!memory_read(task_memory(dump->task), page, segment->start + at, sizeof page) && !is_zero(page, sizeof page)) {
+        if (!memory_read(task_memory(dump->task), page, segment->start + at, sizeof page) &&
+            !is_zero(page, sizeof page)) {
             ok = write_at(dump, page, sizeof page, offset + at);
         }
     }
 }
 
-/* -- the file ------------------------------------------------------------------------------------------------------------ */
+/* -- the file ------------------------------------------------------------------------------------------------------ */
 
 static void put_header(const Dump *dump, StrBuf *bytes, uint64_t count)
 {
     const UserAbi *abi = task_abi(dump->task);
-    const uint8_t ident[EI_NIDENT] = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, abi->guest->elf_class, ELFDATA2LSB, EV_CURRENT };
+    const uint8_t ident[EI_NIDENT] = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, abi->guest->elf_class, ELFDATA2LSB,
+                                       EV_CURRENT };
     bool wide = dump->word == 8;
 
     strbuf_append_bytes(bytes, ident, sizeof ident);
@@ -361,7 +365,7 @@ static void write_dump(Dump *dump)
     }
 }
 
-/* -- its name ------------------------------------------------------------------------------------------------------------ */
+/* -- its name ------------------------------------------------------------------------------------------------------ */
 
 static void append_name(StrBuf *name, const char *text)
 {

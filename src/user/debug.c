@@ -4,8 +4,8 @@
  * thread stops, the others do as soon as they leave guest code or a system call.
  *
  * A thread of each process serves its channel to the broker (gdb/broker.c). A child of fork gets a channel of its own,
- * which the broker is given with the parent's report; a child of vfork, which has no thread to spare, is served by one of
- * its parent's; over execve the channel stays open, and the new program says that it has come.
+ * which the broker is given with the parent's report; a child of vfork, which has no thread to spare, is served by
+ * one of its parent's; over execve the channel stays open, and the new program says that it has come.
  *
  * Not here: following a process that shares memory and does not hold its parent (CLONE_VM without CLONE_VFORK): it runs
  * on without, and a breakpoint that it meets is taken out.
@@ -226,7 +226,7 @@ void debug_end(Task *task, int status, int signal)
     }
 }
 
-/* -- the thread that serves the channel ------------------------------------------------------------------------------------ */
+/* -- the thread that serves the channel ---------------------------------------------------------------------------- */
 
 /* The debugger is gone: as if it had never been. */
 static void let_go(Debug *debug)
@@ -322,7 +322,7 @@ static void *run_debugger(void *data)
     return NULL;
 }
 
-/* -- beginnings -------------------------------------------------------------------------------------------------------------- */
+/* -- beginnings ---------------------------------------------------------------------------------------------------- */
 
 /* Out of the way of the guest's. */
 static int move_high(int fd)
@@ -452,7 +452,7 @@ bool debug_owns(const Process *process, int fd)
     return debug && (fd == debug->memory || fd == debug->event || fd == debug->channel);
 }
 
-/* -- fork ---------------------------------------------------------------------------------------------------------------------- */
+/* -- fork ---------------------------------------------------------------------------------------------------------- */
 
 void debug_fork_begin(Task *task, DebugFork *fork)
 {
@@ -523,7 +523,7 @@ void debug_fork_child(Task *task, DebugFork *fork)
     }
 }
 
-/* -- vfork: before it, by the parent; then by the child; when the parent goes on ------------------------------------------------ */
+/* -- vfork: before it, by the parent; then by the child; when the parent goes on ----------------------------------- */
 
 void debug_vfork_begin(Task *task, Process *child, DebugFork *fork)
 {
@@ -592,7 +592,7 @@ void debug_vfork_end(Task *task, DebugFork *fork)
     }
 }
 
-/* -- execve ------------------------------------------------------------------------------------------------------------------------ */
+/* -- execve -------------------------------------------------------------------------------------------------------- */
 
 int debug_exec_begin(Task *task)
 {

@@ -20,7 +20,8 @@ void debug_leave(Task *task);
 void debug_ran(Task *task, bool stepped);
 /* The guest met a breakpoint instruction: true, it was the debugger's. */
 bool debug_breakpoint(Task *task);
-/* A signal is to be delivered: the number of the one that is to be, 0: none. The debugger may change what is told of it. */
+/* A signal is to be delivered: the number of the one that is to be, 0: none. The debugger may change what is told of
+ * it. */
 int debug_signal(Task *task, siginfo_t *info);
 void debug_call(Task *task, uint64_t number, bool returns);
 /* The process ends: by a status or by a signal. */

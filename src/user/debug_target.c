@@ -1,6 +1,6 @@
 /*
- * The program as the debugger sees it: memory without the breakpoints in it, registers, threads, objects. What is asked is
- * asked while all tasks stand.
+ * The program as the debugger sees it: memory without the breakpoints in it, registers, threads, objects. What is
+ * asked is asked while all tasks stand.
  */
 #include "base/strbuf.h"
 #include "user/debug_internal.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* -- memory ---------------------------------------------------------------------------------------------------------- */
+/* -- memory -------------------------------------------------------------------------------------------------------- */
 
 static bool poke(Debug *debug, uint64_t address, const void *bytes, size_t size)
 {
@@ -68,7 +68,7 @@ static bool target_write(void *data, int thread, uint64_t address, const void *b
     return true;
 }
 
-/* -- points ---------------------------------------------------------------------------------------------------------- */
+/* -- points -------------------------------------------------------------------------------------------------------- */
 
 static Breakpoint *find_breakpoint(const Debug *debug, uint64_t address)
 {
@@ -158,7 +158,7 @@ static bool target_remove(void *data, GdbPoint kind, uint64_t address, uint64_t 
     return false;
 }
 
-/* -- threads --------------------------------------------------------------------------------------------------------- */
+/* -- threads ------------------------------------------------------------------------------------------------------- */
 
 static bool target_thread(void *data, unsigned index, int *thread)
 {
@@ -236,7 +236,7 @@ static void target_kill(void *data)
     kill(((Debug *)data)->pid, SIGKILL);
 }
 
-/* -- calls, signals, objects ------------------------------------------------------------------------------------------- */
+/* -- calls, signals, objects --------------------------------------------------------------------------------------- */
 
 static void target_catch_calls(void *data, bool enabled, const uint64_t *numbers, size_t count)
 {
@@ -293,7 +293,8 @@ static bool target_object(void *data, const char *name, int thread, StrBuf *byte
 }
 
 /* The siginfo that a signal is about to be delivered with. */
-static bool target_set_object(void *data, const char *name, int thread, size_t offset, const uint8_t *bytes, size_t size)
+static bool target_set_object(void *data, const char *name, int thread, size_t offset, const uint8_t *bytes,
+                              size_t size)
 {
     Task *task = find_task(data, thread);
     AUTO_STRBUF(whole);

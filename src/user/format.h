@@ -1,6 +1,6 @@
 /*
- * Structs by a line of text, where their members are what differs between processors: how wide words and pointers are, and
- * how members are aligned.
+ * Structs by a line of text, where their members are what differs between processors: how wide words and pointers
+ * are, and how members are aligned.
  *
  *     "16b i l 2q p"     16 bytes, an unsigned int, an unsigned long, two 64-bit numbers, a pointer
  *

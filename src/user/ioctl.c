@@ -1,7 +1,7 @@
 /*
- * ioctl. A program whose words and addresses are the host's gets the host's as it is. For others a row of ioctls.def says
- * what the argument is; a number that holds the size of a struct is another one where the struct is. What has no row is
- * passed on where a number says that it has no argument, and gets ENOTTY else.
+ * ioctl. A program whose words and addresses are the host's gets the host's as it is. For others a row of ioctls.def
+ * says what the argument is; a number that holds the size of a struct is another one where the struct is. What has no
+ * row is passed on where a number says that it has no argument, and gets ENOTTY else.
  */
 #include "user/ioctl.h"
 
@@ -81,7 +81,8 @@ static IoctlFunction ioctl_pointer, ioctl_interfaces;
 
 static const IoctlRow rows[] = {
 #define IOCTL(name_, kind_, format_) { #name_, (uint32_t)(name_), KIND_##kind_, NULL, format_, NULL },
-#define IOCTL_AS(name_, declared_, kind_, format_) { #name_, (uint32_t)(name_), KIND_##kind_, declared_, format_, NULL },
+#define IOCTL_AS(name_, declared_, kind_, format_) \
+    { #name_, (uint32_t)(name_), KIND_##kind_, declared_, format_, NULL },
 #define IOCTL_BY(name_, function_) { #name_, (uint32_t)(name_), KIND_NONE, NULL, "", ioctl_##function_ },
 #include "user/ioctls.def"
 };
@@ -180,8 +181,8 @@ static int64_t ioctl_interfaces(const IoctlCall *call)
     return result < 0 ? result : memory_write(memory, call->argument, &length, sizeof length) ? -EFAULT : result;
 }
 
-/* Families whose numbers say how long a struct is that is the same everywhere: of input devices, which alone are told by
- * their type to have no words in them. */
+/* Families whose numbers say how long a struct is that is the same everywhere: of input devices, which alone are told
+ * by their type to have no words in them. */
 static bool is_family(uint32_t request)
 {
     enum { EFFECT = 0x80 }; /* EVIOCSFF: a struct with an address */

@@ -84,8 +84,8 @@ static void append_field(const uint8_t *bytes, const LayoutField *field, StrBuf 
 static void append_times(const uint8_t *bytes, unsigned count, StrBuf *text)
 {
     for (unsigned i = 0; i < count; i++) {
-        strbuf_printf(text, "%s{tv_sec=%" PRId64 ",tv_nsec=%" PRId64 "}", i ? "," : "", (int64_t)load_le64(bytes + 16 * i),
-                      (int64_t)load_le64(bytes + 16 * i + 8));
+        strbuf_printf(text, "%s{tv_sec=%" PRId64 ",tv_nsec=%" PRId64 "}", i ? "," : "",
+                      (int64_t)load_le64(bytes + 16 * i), (int64_t)load_le64(bytes + 16 * i + 8));
     }
 }
 

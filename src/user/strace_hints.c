@@ -93,7 +93,7 @@ static void print_result(const Place *place, StrBuf *text)
     strace_bytes(place->task, place->value, (uint64_t)place->result, text);
 }
 
-/* -- lists --------------------------------------------------------------------------------------------------------------- */
+/* -- lists --------------------------------------------------------------------------------------------------------- */
 
 /* Elements of so many bytes from an address, the first of them, each by a function. */
 static void print_list(const Place *place, uint64_t address, uint64_t count, size_t step,
@@ -254,7 +254,7 @@ static void print_mask(const Place *place, StrBuf *text)
     }
 }
 
-/* -- files ----------------------------------------------------------------------------------------------------------------- */
+/* -- files --------------------------------------------------------------------------------------------------------- */
 
 static void print_request(const Place *place, StrBuf *text)
 {
@@ -299,7 +299,7 @@ static void print_fcntl(const Place *place, StrBuf *text)
     }
 }
 
-/* -- processes ------------------------------------------------------------------------------------------------------------- */
+/* -- processes ----------------------------------------------------------------------------------------------------- */
 
 static void print_status(const Place *place, StrBuf *text)
 {
@@ -373,8 +373,11 @@ static void print_action(const Place *place, StrBuf *text)
         strace_pointer(place->value, text);
         return;
     }
-    strbuf_printf(text, handler > 1 ? "{sa_handler=0x%" PRIx64 : handler ? "{sa_handler=SIG_IGN" : "{sa_handler=SIG_DFL",
-                  handler);
+    if (handler > 1) {
+        strbuf_printf(text, "{sa_handler=0x%" PRIx64, handler);
+    } else {
+        strbuf_append(text, handler ? "{sa_handler=SIG_IGN" : "{sa_handler=SIG_DFL");
+    }
     strbuf_append(text, ",sa_flags=");
     strace_flags(NAMES_SIGACTION, read_word(place, place->value + word), text);
     strbuf_append(text, ",sa_mask=");
@@ -382,7 +385,7 @@ static void print_action(const Place *place, StrBuf *text)
     strbuf_append_char(text, '}');
 }
 
-/* -- sockets --------------------------------------------------------------------------------------------------------------- */
+/* -- sockets ------------------------------------------------------------------------------------------------------- */
 
 static void print_socket_address(const Place *place, uint64_t address, uint64_t length, StrBuf *text)
 {
@@ -402,8 +405,8 @@ static void print_socket_address(const Place *place, uint64_t address, uint64_t 
     switch (a.any.sa_family) {
     case AF_UNIX:
         strbuf_append(text, "{sa_family=AF_UNIX,sun_path=");
-        strace_bytes(place->task, address + 2, a.path.sun_path[0] ? strnlen(a.path.sun_path, sizeof a.path.sun_path) : length - 2,
-                     text);
+        strace_bytes(place->task, address + 2,
+                     a.path.sun_path[0] ? strnlen(a.path.sun_path, sizeof a.path.sun_path) : length - 2, text);
         strbuf_append_char(text, '}');
         break;
     case AF_INET:
@@ -453,7 +456,8 @@ static void print_message(const Place *place, StrBuf *text)
     strbuf_append(text, "{msg_name=");
     print_socket_address(place, name, name_length, text);
     strbuf_append(text, ",msg_iov=");
-    print_list(place, read_word(place, at + 2 * word), read_word(place, at + 3 * word), 2 * word, print_vector_item, text);
+    print_list(place, read_word(place, at + 2 * word), read_word(place, at + 3 * word), 2 * word, print_vector_item,
+               text);
     strbuf_printf(text, ",msg_controllen=%" PRIu64 "}", read_word(place, at + 5 * word));
 }
 
@@ -486,7 +490,7 @@ static void print_option_by_length(const Place *place, StrBuf *text)
     print_value(place, length_at(place), text);
 }
 
-/* -- rows ------------------------------------------------------------------------------------------------------------------ */
+/* -- rows ---------------------------------------------------------------------------------------------------------- */
 
 /* A format, or a number: both are taken of whatever the row has. */
 #define DETAIL_FORMAT(detail_) _Generic((detail_), char *: (detail_), const char *: (detail_), default: NULL)
@@ -507,7 +511,8 @@ const StraceHint *strace_find_hint(const Syscall *row, unsigned argument, bool r
     size_t call = (size_t)(row - syscall_table);
 
     for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
-        if (hints[i].call == call && hints[i].argument == argument && hints[i].moment == (returns ? AFTER_CALL : BEFORE_CALL)) {
+        if (hints[i].call == call && hints[i].argument == argument &&
+            hints[i].moment == (returns ? AFTER_CALL : BEFORE_CALL)) {
             return &hints[i];
         }
     }

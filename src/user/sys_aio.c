@@ -1,7 +1,7 @@
 /*
- * Asynchronous I/O as Linux has it of old. A context is to the guest a page of its own, which holds the host's number; it
- * is no ring, so that libaio makes the calls. Requests are copied with their addresses turned into the host's; when one
- * is done, its event tells the guest's own.
+ * Asynchronous I/O as Linux has it of old. A context is to the guest a page of its own, which holds the host's
+ * number; it is no ring, so that libaio makes the calls. Requests are copied with their addresses turned into the
+ * host's; when one is done, its event tells the guest's own.
  *
  * Not here: requests of a context that another process of the guest made (the kernel has none either).
  */

@@ -1,6 +1,6 @@
 /*
- * Calls with vectors of addresses or masks of words: memory of other processes, nodes of memory. A mask is the same on the
- * host but for its length.
+ * Calls with vectors of addresses or masks of words: memory of other processes, nodes of memory. A mask is the same
+ * on the host but for its length.
  */
 #include "user/syscall_functions.h"
 
@@ -10,7 +10,7 @@
 
 enum { MASK_MAXIMUM = GUEST_PAGE_SIZE, PAGES_AT_ONCE = 512 };
 
-/* -- memory of processes --------------------------------------------------------------------------------------------- */
+/* -- memory of processes ------------------------------------------------------------------------------------------- */
 
 /* The other process is a guest's too, and has its memory where this one has. */
 static int64_t process_memory(Task *task, long number, const uint64_t *a)
@@ -18,7 +18,8 @@ static int64_t process_memory(Task *task, long number, const uint64_t *a)
     if (a[2] > VECTOR_MAXIMUM || a[4] > VECTOR_MAXIMUM) {
         return -EINVAL;
     }
-    AUTO_FREE struct iovec *own = mem_alloc_array(a[2] + 1, sizeof *own), *other = mem_alloc_array(a[4] + 1, sizeof *other);
+    AUTO_FREE struct iovec *own = mem_alloc_array(a[2] + 1, sizeof *own);
+    AUTO_FREE struct iovec *other = mem_alloc_array(a[4] + 1, sizeof *other);
     int64_t result = task_vector(task, a[1], a[2], own);
 
     result = result ? result : task_vector(task, a[3], a[4], other);
@@ -35,7 +36,7 @@ int64_t sys_process_vm_writev(Task *task, const uint64_t *a)
     return process_memory(task, SYS_process_vm_writev, a);
 }
 
-/* -- masks of nodes ---------------------------------------------------------------------------------------------------- */
+/* -- masks of nodes ------------------------------------------------------------------------------------------------ */
 
 typedef struct Mask {
     uint64_t words[MASK_MAXIMUM / sizeof(uint64_t)];

@@ -1,13 +1,14 @@
 /*
- * A program without a libc, for RISC-V of either width: calls whose arguments or structs differ with the width of a word.
- * It prints the same on both.
+ * A program without a libc, for RISC-V of either width: calls whose arguments or structs differ with the width of a
+ * word. It prints the same on both.
  */
 typedef unsigned long word;
 typedef unsigned long long wide;
 
 enum {
     NARROW = sizeof(word) == 4,
-    FTRUNCATE = 46, PIPE2 = 59, LSEEK = 62, WRITE = 64, PREAD = 67, PWRITE = 68, PREADV = 69, EXIT_GROUP = 94, WAITID = 95,
+    FTRUNCATE = 46, PIPE2 = 59, LSEEK = 62, WRITE = 64, PREAD = 67, PWRITE = 68, PREADV = 69, EXIT_GROUP = 94,
+    WAITID = 95,
     CLOCK_GETTIME = NARROW ? 403 : 113, SIGACTION = 134, SIGQUEUEINFO = 138, GETPID = 172, CLONE = 220, MMAP = 222,
     IOCTL = 29, SOCKET = 198, SETSOCKOPT = 208, GETSOCKOPT = 209, MLOCK = 228, MEMFD_CREATE = 279, PREADV2 = 286,
     SIGUSR1 = 10, SIGCHLD = 17, SA_SIGINFO = 4, EXITED = 4, BY_PID = 1, FOUR_GB_IN_PAGES = 0x100000,
