@@ -78,7 +78,7 @@ struct Task {
     bool mask_saved;           /* saved_mask is to be brought back after the call: sigsuspend and the like */
     uint64_t saved_mask;
     uint64_t alternate_stack, alternate_size;
-    int alternate_flags;
+    uint32_t alternate_flags;
     uint64_t clear_tid;        /* set_tid_address */
     uint64_t robust_list;
     struct ExecRequest *exec;  /* of an execve under way: a child that shares memory leaves it behind */

@@ -24,6 +24,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM (UINT32_C(1) << 31)
+#endif
+
 enum { HANDLER_DEFAULT = 0, HANDLER_IGNORE = 1, SIGNAL_SET_SIZE = 8 };
 
 #define SIGNAL_BIT(number) BIT((number) - 1)
@@ -174,13 +178,18 @@ NORETURN static void end_by(Task *task, const siginfo_t *info)
     _exit(128 + number);
 }
 
+/* Nobody is on a stack that disarms itself. */
+static bool is_on_alternate(const Task *task)
+{
+    uint64_t pointer = task_abi(task)->stack_pointer(task->cpu);
+
+    return !(task->alternate_flags & SS_AUTODISARM) && pointer - task->alternate_stack - 1 < task->alternate_size;
+}
+
 /* Whether the alternate stack is to be used, and is not already. */
 static bool wants_alternate(const Task *task, const SignalAction *action)
 {
-    uint64_t pointer = task_abi(task)->stack_pointer(task->cpu);
-    bool inside = pointer - task->alternate_stack - 1 < task->alternate_size;
-
-    return action->flags & SA_ONSTACK && task->alternate_size && !inside;
+    return action->flags & SA_ONSTACK && task->alternate_size && !is_on_alternate(task);
 }
 
 static void finish_call(Task *task, const SignalAction *action)
@@ -202,7 +211,7 @@ static void call_handler(Task *task, const siginfo_t *info, const SignalAction *
         .mask = task->mask_saved ? task->saved_mask : task->mask,
         .alternate_start = task->alternate_stack,
         .alternate_size = task->alternate_size,
-        .alternate_flags = task->alternate_size ? task->alternate_flags : SS_DISABLE,
+        .alternate_flags = task->alternate_size ? (int)task->alternate_flags : SS_DISABLE,
     };
 
     trace_user_setup_frame(task->process->log->trace, task->cpu->index, action->handler);
@@ -213,6 +222,10 @@ static void call_handler(Task *task, const siginfo_t *info, const SignalAction *
     task->mask_saved = false;
     if (!task_abi(task)->push_frame(task, &frame)) {
         end_by(task, &(siginfo_t){ .si_signo = SIGSEGV, .si_code = SI_KERNEL });
+    }
+    if (task->alternate_flags & SS_AUTODISARM) {
+        task->alternate_stack = task->alternate_size = 0;
+        task->alternate_flags = 0;
     }
     uint64_t own = action->flags & SA_NODEFER ? 0 : SIGNAL_BIT(info->si_signo);
     signals_set_mask(task, task->mask | action->mask | own);
@@ -375,6 +388,26 @@ int64_t sys_rt_sigsuspend(Task *task, const uint64_t *a)
     return result == -USER_RESTART ? -EINTR : result;
 }
 
+static int64_t set_alternate(Task *task, uint64_t start, uint32_t flags, uint64_t size)
+{
+    enum { LEAST = 2048 };
+    uint32_t mode = flags & ~SS_AUTODISARM;
+
+    if (is_on_alternate(task)) {
+        return -EPERM;
+    }
+    if (mode != SS_DISABLE && mode != SS_ONSTACK && mode) {
+        return -EINVAL;
+    }
+    if (mode != SS_DISABLE && size < LEAST) {
+        return -ENOMEM;
+    }
+    task->alternate_stack = mode == SS_DISABLE ? 0 : start;
+    task->alternate_size = mode == SS_DISABLE ? 0 : size;
+    task->alternate_flags = flags;
+    return 0;
+}
+
 int64_t sys_rt_sigreturn(Task *task, const uint64_t *a)
 {
     SignalFrame frame = { 0 };
@@ -384,8 +417,7 @@ int64_t sys_rt_sigreturn(Task *task, const uint64_t *a)
         return SYSCALL_NO_RESULT;
     }
     trace_user_do_sigreturn(task->process->log->trace, task->cpu->index, task->cpu->guest->pc(task->cpu));
-    task->alternate_stack = frame.alternate_start;
-    task->alternate_size = frame.alternate_flags & SS_DISABLE ? 0 : frame.alternate_size;
+    set_alternate(task, frame.alternate_start, (uint32_t)frame.alternate_flags, frame.alternate_size);
     signals_set_mask(task, frame.mask);
     return SYSCALL_NO_RESULT;
 }
@@ -396,29 +428,22 @@ int64_t sys_sigaltstack(Task *task, const uint64_t *a)
     GuestMemory *memory = task_memory(task);
     unsigned size = task_abi(task)->word_size;
     uint64_t start = 0, flags = 0, bytes = 0;
-    bool inside = task_abi(task)->stack_pointer(task->cpu) - task->alternate_stack - 1 < task->alternate_size;
-    uint64_t state = inside ? SS_ONSTACK : task->alternate_size ? 0 : SS_DISABLE;
-    uint64_t old_start = task->alternate_stack, old_size = task->alternate_size;
+    uint64_t state = is_on_alternate(task) ? SS_ONSTACK : task->alternate_size ? 0 : SS_DISABLE;
+    const uint64_t old[3] = { task->alternate_stack, state | (task->alternate_flags & SS_AUTODISARM),
+                              task->alternate_size };
 
     if (a[0]) {
         if (memory_read_word(memory, a[0], size, &start) || memory_read_word(memory, a[0] + size, 4, &flags) ||
             memory_read_word(memory, a[0] + 2 * size, size, &bytes)) {
             return -EFAULT;
         }
-        if (inside) {
-            return -EPERM;
+        int64_t result = set_alternate(task, start, (uint32_t)flags, bytes);
+        if (result) {
+            return result;
         }
-        if (flags & ~(uint64_t)(SS_ONSTACK | SS_DISABLE)) {
-            return -EINVAL;
-        }
-        if (!(flags & SS_DISABLE) && bytes < 2048) {
-            return -ENOMEM;
-        }
-        task->alternate_stack = flags & SS_DISABLE ? 0 : start;
-        task->alternate_size = flags & SS_DISABLE ? 0 : bytes;
     }
-    if (a[1] && (memory_write_word(memory, a[1], size, old_start) || memory_write_word(memory, a[1] + size, size, state) ||
-                 memory_write_word(memory, a[1] + 2 * size, size, old_size))) {
+    if (a[1] && (memory_write_word(memory, a[1], size, old[0]) || memory_write_word(memory, a[1] + size, 4, old[1]) ||
+                 memory_write_word(memory, a[1] + 2 * size, size, old[2]))) {
         return -EFAULT;
     }
     return 0;
