@@ -47,8 +47,12 @@ static uint64_t translate_block(Cpu *cpu, const CodeHost *host, void *common, Co
         return 2;
     }
     translation->first = *source;
-    if (!translate(cpu, translation, LIMIT) ||
-        host->compile(space, common, &translation->ir, &cpu->guest->ir, &block) != COMPILE_DONE) {
+    if (!translate(cpu, translation, LIMIT)) {
+        return 2;
+    }
+    bool less = host->optimise && host->optimise(common, &translation->optimised, &translation->ir, &cpu->guest->ir);
+    const IrBlock *ir = less ? &translation->optimised : &translation->ir;
+    if (host->compile(space, common, ir, &cpu->guest->ir, &block) != COMPILE_DONE) {
         return 2;
     }
     totals->blocks++;
@@ -74,6 +78,7 @@ static void run(TestMachine *machine, size_t bytes, unsigned flags, Totals *tota
         return;
     }
     ir_block_init(&translation.ir);
+    ir_block_init(&translation.optimised);
     size_t code = align_up(space.code_used, 64), data = align_up(space.data_used, 64);
     double begun = now();
     for (uint64_t at = 0; at + 4 <= bytes;) {
@@ -85,6 +90,7 @@ static void run(TestMachine *machine, size_t bytes, unsigned flags, Totals *tota
     }
     totals->seconds += now() - begun;
     ir_block_free(&translation.ir);
+    ir_block_free(&translation.optimised);
     munmap(memory, SPACE);
 }
 
