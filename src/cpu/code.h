@@ -6,9 +6,10 @@
  * dropping take the cache's lock, for some hundred nanoseconds each.
  *
  * Taking back. A block that is dropped is unlinked and found no more, but its memory stays: a vCPU may be in it, or
- * have its address in its targets and returns. Chunks go back as wholes, the oldest first: one is emptied, a new epoch
- * begins, and the chunk is used again when each vCPU has reached it, that is, has been in the run loop and emptied its
- * targets and returns, or does not run at all.
+ * have its address in its targets and returns. Chunks go back as wholes: one is emptied, a new epoch begins, and the
+ * chunk is used again when each vCPU has reached it, that is, has been in the run loop and emptied its targets and
+ * returns, or does not run at all. The next to go is any of those that nobody has looked blocks up
+ * in since all were asked last; new ones are spared until then.
  *
  * Code that changes. Nothing is write-protected. Of each page that blocks come from there is a copy. A vCPU that is told
  * of changes compares a page with its copy before it fetches from it again, and what changed is dropped.
@@ -58,7 +59,7 @@ typedef struct CodeChunk {
     bool has_code_memory;
     bool shared; /* with a process that forked off: what was written stays */
     size_t code_used, data_used;
-    uint64_t order;              /* CHUNK_FULL: the lower, the older */
+    _Atomic bool used;           /* CHUNK_FULL: new, or looked up in, since all chunks were asked last */
     uint64_t epoch;              /* CHUNK_LEAVING: free once every vCPU has seen it */
     _Atomic uint32_t block_count; /* their addresses stand at the end of the data, by falling address of these */
 } CodeChunk;
@@ -68,15 +69,15 @@ typedef struct CodeMemory {
     uint8_t *code, *write, *data;
     size_t chunk_bytes, chunk_count; /* of code; data likewise */
     CodeChunk *chunks;
-    uint64_t orders;
+    uint32_t random; /* the last number */
 } CodeMemory;
 
 bool code_memory_init(CodeMemory *memory, uint64_t bytes, Error **error);
 void code_memory_free(CodeMemory *memory);
 /* A chunk to fill, or NULL. */
 CodeChunk *code_memory_take(CodeMemory *memory);
-/* The chunk that was filled first, or NULL; and how many are free. */
-CodeChunk *code_memory_oldest(CodeMemory *memory);
+/* The chunk that is to go, or NULL; and how many are free. */
+CodeChunk *code_memory_choose(CodeMemory *memory);
 size_t code_memory_free_chunks(const CodeMemory *memory);
 /* The process has forked: the memory of all code is shared with another one. Chunks that are being filled go on in the
  * parent alone. */
@@ -85,6 +86,8 @@ void code_memory_share(CodeMemory *memory, bool is_child);
 bool code_chunk_space(const CodeMemory *memory, const CodeChunk *chunk, size_t head, CodeSpace *space, void **head_at);
 /* Takes what was used of the space. */
 void code_chunk_use(CodeMemory *memory, CodeChunk *chunk, const CodeSpace *space, Block *block);
+/* A block in the chunk is about to run. Takes no lock. */
+void code_memory_use(CodeMemory *memory, const Block *block);
 Block *code_chunk_block(const CodeMemory *memory, const CodeChunk *chunk, uint32_t index);
 /* The block that a host address is in, or NULL. Takes no lock: for signal handlers. */
 Block *code_memory_find(const CodeMemory *memory, const void *pc);

@@ -81,17 +81,47 @@ CodeChunk *code_memory_take(CodeMemory *memory)
     return NULL;
 }
 
-CodeChunk *code_memory_oldest(CodeMemory *memory)
+static bool may_go(const CodeChunk *chunk)
 {
-    CodeChunk *oldest = NULL;
+    return chunk->state == CHUNK_FULL && !atomic_load_explicit(&chunk->used, memory_order_relaxed);
+}
+
+static size_t count_candidates(const CodeMemory *memory)
+{
+    size_t count = 0;
 
     for (size_t i = 0; i < memory->chunk_count; i++) {
-        CodeChunk *chunk = &memory->chunks[i];
-        if (chunk->state == CHUNK_FULL && (!oldest || chunk->order < oldest->order)) {
-            oldest = chunk;
+        count += may_go(&memory->chunks[i]);
+    }
+    return count;
+}
+
+CodeChunk *code_memory_choose(CodeMemory *memory)
+{
+    size_t count = count_candidates(memory);
+
+    for (size_t i = 0; i < memory->chunk_count && !count; i++) { /* all of them were used: asks anew */
+        atomic_store_explicit(&memory->chunks[i].used, false, memory_order_relaxed);
+    }
+    count = count ? count : count_candidates(memory);
+    memory->random = memory->random * 1664525 + 1013904223;
+    size_t left = count ? (memory->random >> 8) % count : 0;
+    for (size_t i = 0; i < memory->chunk_count; i++) {
+        if (may_go(&memory->chunks[i]) && !left--) {
+            return &memory->chunks[i];
         }
     }
-    return oldest;
+    return NULL; /* none is full, or it was used meanwhile */
+}
+
+void code_memory_use(CodeMemory *memory, const Block *block)
+{
+    size_t offset = (size_t)((uintptr_t)block->code.code - (uintptr_t)memory->code);
+    CodeChunk *chunk = &memory->chunks[offset / memory->chunk_bytes];
+
+    if (!atomic_load_explicit(&chunk->used, memory_order_relaxed)) {
+        atomic_store_explicit(&chunk->used, true, memory_order_relaxed);
+    }
 }
 
 size_t code_memory_free_chunks(const CodeMemory *memory)
@@ -111,7 +141,6 @@ void code_memory_share(CodeMemory *memory, bool is_child)
         chunk->shared = chunk->has_code_memory;
         if (is_child && chunk->state == CHUNK_FILLING && i > 0) { /* the first one holds what is common */
             chunk->state = CHUNK_FULL;
-            chunk->order = memory->orders++;
         }
     }
 }

@@ -70,7 +70,7 @@ static void finish_chunk(CodeVcpu *code)
     mutex_lock(&code->cache->lock);
     if (code->chunk) {
         code->chunk->state = CHUNK_FULL;
-        code->chunk->order = code->cache->memory.orders++;
+        atomic_store_explicit(&code->chunk->used, true, memory_order_relaxed);
         code->chunk = NULL;
     }
     mutex_unlock(&code->cache->lock);
@@ -368,18 +368,18 @@ static void reclaim(Cpu *cpu)
     }
 }
 
-/* Empties the oldest chunk where few are free. Under the lock. */
+/* Empties a chunk where few are free. Under the lock. */
 static void evict(Cpu *cpu)
 {
     CodeCache *cache = cpu->code->cache;
-    CodeChunk *oldest = code_memory_oldest(&cache->memory);
+    CodeChunk *chunk = code_memory_free_chunks(&cache->memory) > 1 ? NULL : code_memory_choose(&cache->memory);
 
-    if (!oldest || code_memory_free_chunks(&cache->memory) > 1) {
+    if (!chunk) {
         return;
     }
-    code_drop_chunk(cache, oldest);
-    oldest->state = CHUNK_LEAVING;
-    oldest->epoch = atomic_fetch_add(&cache->epoch, 1) + 1;
+    code_drop_chunk(cache, chunk);
+    chunk->state = CHUNK_LEAVING;
+    chunk->epoch = atomic_fetch_add(&cache->epoch, 1) + 1;
     atomic_fetch_add_explicit(&cache->counts.evictions, 1, memory_order_relaxed);
 }
 
@@ -631,6 +631,7 @@ static const void *find(Cpu *cpu, uint32_t flags)
     if (!block || block->interpreted) {
         return NULL;
     }
+    code_memory_use(&cpu->code->cache->memory, block);
     remember(cpu, block, &first);
     return block->code.code;
 }

@@ -231,12 +231,12 @@ static void *run_thread(void *argument)
     return (void *)(uintptr_t)cpu_run(cpu, INT64_MAX);
 }
 
-static void build_routines(ToyMachine *machine)
+static void build_routines(ToyMachine *machine, unsigned count)
 {
     uint64_t at = 0x10000;
 
-    for (unsigned i = 0; i < ROUTINES; i++, at += ROUTINE_BYTES) { /* each adds its number, and goes on to the next */
-        int64_t next = i + 1 < ROUTINES ? ROUTINE_BYTES : (int64_t)0x10000 + ROUTINES * ROUTINE_BYTES - (int64_t)at;
+    for (unsigned i = 0; i < count; i++, at += ROUTINE_BYTES) { /* each adds its number, and goes on to the next */
+        int64_t next = ROUTINE_BYTES;
         TOY_CODE(machine, at, TOY(TOY_ADDI, 3, 3, i), TOY(TOY_CALL, 10, 0, (next - 4) / 2));
     }
     TOY_CODE(machine, at, TOY(TOY_ADDI, 1, 1, 1), TOY(TOY_SYSTEM, 0, 0, TOY_YIELD), TOY(TOY_BEQ, 1, 2, 4),
@@ -249,7 +249,7 @@ static void test_eviction(void)
     Thread threads[CPUS];
 
     fake_host_set_size(20000);
-    build_routines(machine);
+    build_routines(machine, ROUTINES);
     for (unsigned i = 0; i < CPUS; i++) {
         toy_state(machine, i)->r[2] = 20;
         toy_state(machine, i)->r[4] = 0x10000;
@@ -261,6 +261,31 @@ static void test_eviction(void)
         g_assert_cmpuint(toy_state(machine, i)->r[3], ==, 20 * (ROUTINES * (ROUTINES - 1) / 2));
     }
     g_assert_cmpuint(fake_host_compiled(), >, ROUTINES); /* all of it does not fit: some was translated again */
+    fake_host_set_size(64);
+    free_machine(machine);
+}
+
+/* What is looked up again and again stays while other code comes and goes in a circle that is too large. */
+static void test_often_used(void)
+{
+    enum { COUNT = 18, ROUNDS = 100, BYTES = 0x100, HOT = 0x8000, COLD = 0x10000 };
+    ToyMachine *machine = toy_new(1);
+    ToyState *s = toy_state(machine, 0);
+
+    fake_host_set_size(20000); /* each block in a chunk of its own, and there are fewer than COUNT */
+    TOY_CODE(machine, HOT, TOY(TOY_ADDI, 5, 5, 1), TOY(TOY_JUMP, 0, 10, 0));
+    for (unsigned i = 0; i < COUNT; i++) {
+        unsigned at = COLD + i * BYTES;
+        TOY_CODE(machine, at, TOY(TOY_CALL, 10, 0, (int)(HOT - at) / 2), TOY(TOY_CALL, 11, 0, (BYTES - 4) / 2));
+    }
+    TOY_CODE(machine, COLD + COUNT * BYTES, TOY(TOY_ADDI, 1, 1, 1), TOY(TOY_BEQ, 1, 2, 4), TOY(TOY_JUMP, 0, 4, 0),
+             TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
+    s->r[2] = ROUNDS;
+    s->r[4] = COLD;
+    unsigned made = run(machine, 0, COLD), cold = ROUNDS * (2 * COUNT + 2);
+    g_assert_cmpuint(s->r[5], ==, ROUNDS * COUNT);
+    g_assert_cmpuint(made, >, 4 * COUNT); /* it is too large */
+    g_assert_cmpuint(made, <, cold + ROUNDS);
     fake_host_set_size(64);
     free_machine(machine);
 }
@@ -321,6 +346,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu/code/spaces", test_spaces);
     g_test_add_func("/cpu/code/dropped-range", test_dropped_range);
     g_test_add_func("/cpu/code/eviction", test_eviction);
+    g_test_add_func("/cpu/code/often-used", test_often_used);
     g_test_add_func("/cpu/code/short-blocks", test_short_blocks);
     g_test_add_func("/cpu/code/counting", test_counting);
     return g_test_run();

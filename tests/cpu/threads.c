@@ -106,6 +106,39 @@ static void test_wide(void)
     toy_free(machine);
 }
 
+/* One writes code, through another mapping, and says so; the other one, told of changes, runs nothing older. */
+static void test_code_by_another(void)
+{
+    enum { ROUNDS = 1000, WRITER = 0x1000, RUNNER = 0x2000, CODE = 0x3000, WINDOW = 0x6000, SAID = 0x8000 };
+    ToyMachine *machine = toy_new(2);
+    Runner runners[CPUS];
+
+    TOY_CODE(machine, WRITER, TOY(TOY_ADD, 6, 6, 7), TOY(TOY_ADDI, 8, 8, 1), TOY(TOY_STORE, 6, 13, TOY_ACCESS(0, 2)),
+             TOY(TOY_STORE, 8, 9, TOY_ACCESS(0, 3)), TOY(TOY_LOAD, 3, 9, TOY_ACCESS(8, 3)),
+             TOY(TOY_SYSTEM, 0, 0, TOY_YIELD), TOY(TOY_BNE, 3, 8, -4), TOY(TOY_BNE, 8, 2, -14),
+             TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
+    TOY_CODE(machine, RUNNER, TOY(TOY_LOAD, 3, 9, TOY_ACCESS(0, 3)), TOY(TOY_SYSTEM, 0, 0, TOY_YIELD),
+             TOY(TOY_BEQ, 3, 8, -4), TOY(TOY_ADDI, 8, 3, 0), TOY(TOY_SYSTEM, 0, 0, TOY_CODE_CHANGED),
+             TOY(TOY_CALL, 10, 0, (CODE - RUNNER - 20) / 2), TOY(TOY_BEQ, 5, 8, 4), TOY(TOY_ADDI, 15, 15, 1),
+             TOY(TOY_STORE, 8, 9, TOY_ACCESS(8, 3)), TOY(TOY_BNE, 8, 2, -18), TOY(TOY_SYSTEM, 0, 0, TOY_HALT));
+    TOY_CODE(machine, CODE, TOY(TOY_ADDI, 5, 0, 0), TOY(TOY_JUMP, 0, 10, 0));
+    machine->pages[WINDOW / TOY_PAGE] = CODE | 7;
+    for (unsigned i = 0; i < 2; i++) {
+        ToyState *s = toy_state(machine, i);
+        s->pc = i ? RUNNER : WRITER;
+        s->r[2] = ROUNDS;
+        s->r[6] = TOY(TOY_ADDI, 5, 0, 0);
+        s->r[7] = 0x10000; /* one more of the immediate */
+        s->r[9] = SAID;
+        s->r[13] = WINDOW;
+    }
+    start(machine, runners, false);
+    join(machine, runners);
+    g_assert_cmpuint(toy_state(machine, 1)->r[8], ==, ROUNDS);
+    g_assert_cmpuint(toy_state(machine, 1)->r[15], ==, 0); /* times that something older ran */
+    toy_free(machine);
+}
+
 /* Exclusive sections. */
 
 typedef struct Section {
@@ -314,6 +347,7 @@ int main(int argc, char **argv)
     ADD("exclusive", test_exclusive);
     ADD("flush", test_flush);
     ADD("code", test_code);
+    ADD("code-by-another", test_code_by_another);
     ADD("wake", test_wake);
     ADD("stop", test_stop);
     ADD("wait-deadline", test_wait_deadline);
