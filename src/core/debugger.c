@@ -389,9 +389,8 @@ static void go_on(Debugger *debugger)
     }
 }
 
-static void on_packet(void *data, unsigned events)
+static void serve(Debugger *debugger)
 {
-    Debugger *debugger = data;
     Machine *machine = debugger->machine;
 
     switch (gdb_serve(debugger->gdb, &debugger->stop, machine_is_running(machine))) {
@@ -408,6 +407,16 @@ static void on_packet(void *data, unsigned events)
     default:
         break;
     }
+}
+
+/* What was read together with a word to go on is not lost. */
+static void on_packet(void *data, unsigned events)
+{
+    Debugger *debugger = data;
+
+    do {
+        serve(debugger);
+    } while (debugger->gdb && gdb_has_input(debugger->gdb));
 }
 
 /* The machine has stopped, by whomever; vCPUs rest. */

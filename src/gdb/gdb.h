@@ -86,6 +86,8 @@ Gdb *gdb_new(int fd, bool is_channel, const GdbTarget *target, void *data);
 void gdb_free(Gdb *gdb);
 /* To poll: readable where the debugger wants an interrupt. */
 int gdb_fd(const Gdb *gdb);
+/* Whether something has been read already that gdb_fd does not show any more. */
+bool gdb_has_input(const Gdb *gdb);
 /* What the debugger can follow. */
 bool gdb_follows_forks(const Gdb *gdb);
 /* Reads what came while all runs: true, the debugger wants to stop it. */

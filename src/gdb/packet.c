@@ -343,6 +343,11 @@ int gdb_fd(const Gdb *gdb)
     return gdb->link.fd;
 }
 
+bool gdb_has_input(const Gdb *gdb)
+{
+    return gdb->link.input_used < gdb->link.input_count;
+}
+
 bool gdb_follows_forks(const Gdb *gdb)
 {
     return gdb->forks;

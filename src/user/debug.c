@@ -307,7 +307,8 @@ static void *run_debugger(void *data)
     uint64_t count;
 
     while (!debug->over) {
-        if (poll(fds, 2, -1) < 0) {
+        bool has_input = gdb_has_input(debug->gdb);
+        if (poll(fds, 2, has_input ? 0 : -1) < 0) {
             continue;
         }
         if (fds[0].revents & POLLIN) {
@@ -315,7 +316,7 @@ static void *run_debugger(void *data)
             if (!pause_if_asked(debug) && debug->stopped) {
                 serve(debug);
             }
-        } else if (fds[1].revents && !pause_if_asked(debug) && gdb_wants_stop(debug->gdb)) {
+        } else if ((has_input || fds[1].revents) && !pause_if_asked(debug) && gdb_wants_stop(debug->gdb)) {
             interrupt(debug);
         }
     }
