@@ -126,7 +126,10 @@ void tool_signals_end(Tool *tool)
 
 void tool_stops(Tool *tool, bool stops) { atomic_store(&tool->signals->stops, stops); }
 bool tool_interrupted(const Tool *tool) { return tool->signals && atomic_load(&tool->signals->interrupted); }
-bool tool_progress_wanted(const Tool *tool) { return tool->signals && atomic_exchange(&tool->signals->progress, false); }
+bool tool_progress_wanted(const Tool *tool)
+{
+    return tool->signals && atomic_exchange(&tool->signals->progress, false);
+}
 
 void tool_guard(Tool *tool, const char *path)
 {

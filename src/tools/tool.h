@@ -29,8 +29,8 @@ void tool_free(Tool *tool);
 /* --object: option syntax or JSON. *ended: help was asked for, and printed. False after a message. */
 bool tool_add_object(const Tool *tool, const char *text, bool *ended);
 
-/* signals.c: between the two, signals do not tear what is written. False after a message. The second one does not return
- * where a signal has ended the work. */
+/* signals.c: between the two, signals do not tear what is written. False after a message. The second one does not
+ * return where a signal has ended the work. */
 bool tool_signals_start(Tool *tool);
 void tool_signals_end(Tool *tool);
 /* The command looks at tool_interrupted from now on, and stops then, without a message. */

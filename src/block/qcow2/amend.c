@@ -1,6 +1,6 @@
 /*
- * Changing what an image was made with: its version, the width of its refcounts, lazy refcounts, size, data file. Nothing
- * else is on its way meanwhile. A step is whole in the file before the next one begins.
+ * Changing what an image was made with: its version, the width of its refcounts, lazy refcounts, size, data file.
+ * Nothing else is on its way meanwhile. A step is whole in the file before the next one begins.
  *
  * Not here: encryption; the backing file (that is rebasing).
  */

@@ -1,6 +1,6 @@
 /*
- * Streams of compressed clusters: raw deflate (RFC 1951) or zstd (RFC 8878), made and expanded by any thread. Deflate is
- * libdeflate's where the program is built with it: three times as fast, and somewhat smaller.
+ * Streams of compressed clusters: raw deflate (RFC 1951) or zstd (RFC 8878), made and expanded by any thread. Deflate
+ * is libdeflate's where the program is built with it: three times as fast, and somewhat smaller.
  */
 #pragma once
 

@@ -16,7 +16,7 @@ static const ImgOption options[] = {
     IMG_OPTION('d', "drop", IMG_FLAG, drop, NULL, "skip emptying FILENAME on completion"),
     IMG_OPTION('b', "base", IMG_TEXT, backing, "BASE_IMG",
                "image in the backing chain to commit to, instead of the nearest (implies --drop)"),
-    IMG_OPTION('r', "rate-limit", IMG_TEXT, rate, "RATE", "I/O rate limit"), IMG_OPTIONS_END,
+    IMG_OPTION('r', "rate", IMG_TEXT, rate, "RATE", "I/O rate limit"), IMG_OPTIONS_END,
 };
 
 typedef struct Commit {
@@ -36,8 +36,8 @@ static bool fail(const Commit *commit, int error)
 
 /* Copying */
 
-/* What the layers have from `offset` on, alike, and which of them. NULL: none has anything. Behind its end a layer hides
- * what is below it. */
+/* What the layers have from `offset` on, alike, and which of them. NULL: none has anything. Behind its end a layer
+ * hides what is below it. */
 static int find_layer(const Commit *commit, uint64_t offset, uint64_t bytes, BlockStatus *status, BlockEdge **layer)
 {
     *layer = NULL;

@@ -141,7 +141,8 @@ static int compare_all(Compare *compare)
 
 static int run(Img *img, ImgArguments *arguments)
 {
-    Compare compare = { .img = img, .strict = arguments->strict, .progress = { .tool = &img->tool, .shown = arguments->progress } };
+    Compare compare = { .img = img, .strict = arguments->strict,
+                        .progress = { .tool = &img->tool, .shown = arguments->progress } };
     unsigned flags = 0;
     bool write_through, ok = true;
     if (!img_parse_cache(img, arguments->source_cache, "writeback", "source cache", &flags, &write_through)) {

@@ -11,7 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
-enum { CHUNK = 2 << 20, USUAL_TASKS = 8, MOST_TASKS = 16, USUAL_SPARSE = 4096, SECTOR = 512, LARGEST_SPARSE = 16 << 20 };
+enum { CHUNK = 2 << 20, USUAL_TASKS = 8, MOST_TASKS = 16, SECTOR = 512 };
+enum { USUAL_SPARSE = 4096, LARGEST_SPARSE = 16 << 20 };
 #define LONGEST_SKIP GIB
 
 static const ImgOption options[] = {

@@ -1,9 +1,13 @@
-/* The img program: makes, describes, checks, copies and changes disk images. Its commands are those of qemu-img. */
+/*
+ * The img program: makes, describes, checks, copies and changes disk images. Its commands are those of qemu-img.
+ *
+ * Not here: --trace.
+ */
 #include "tools/img/img.h"
 
 static const ImgCommand *const commands[] = {
-    &img_amend, &img_bench, &img_bitmap, &img_check, &img_commit, &img_compare, &img_convert, &img_create, &img_dd, &img_info, &img_map,
-    &img_measure, &img_rebase, &img_resize, &img_snapshot,
+    &img_amend, &img_bench, &img_bitmap, &img_check, &img_commit, &img_compare, &img_convert, &img_create,
+    &img_dd, &img_info, &img_map, &img_measure, &img_rebase, &img_resize, &img_snapshot,
 };
 
 static void print_help(const char *program)
@@ -39,7 +43,8 @@ static int run_command(const char *program, const ImgCommand *command, int count
     Img img = { .command = command };
     ImgArguments arguments = { 0 };
     int status = 1;
-    if (tool_init(&img.tool, program) && tool_signals_start(&img.tool) && img_parse(&img, count, words, &arguments, &status)) {
+    if (tool_init(&img.tool, program) && tool_signals_start(&img.tool) &&
+        img_parse(&img, count, words, &arguments, &status)) {
         status = command->run(&img, &arguments);
     }
     img_arguments_clear(&arguments);

@@ -69,8 +69,8 @@ struct Img {
 /* All commands have it. */
 #define IMG_OPTIONS_END IMG_OBJECT, { 0 }
 
-extern const ImgCommand img_amend, img_bench, img_bitmap, img_check, img_commit, img_compare, img_convert, img_create, img_dd, img_info,
-    img_map, img_measure, img_rebase, img_resize, img_snapshot;
+extern const ImgCommand img_amend, img_bench, img_bitmap, img_check, img_commit, img_compare, img_convert,
+    img_create, img_dd, img_info, img_map, img_measure, img_rebase, img_resize, img_snapshot;
 
 /* arguments.c: false after a message, or where help was asked for and printed; `*status` is the exit status then. */
 bool img_parse(Img *img, int count, char **arguments, ImgArguments *result, int *status);

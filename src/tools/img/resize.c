@@ -75,7 +75,8 @@ static int run(Img *img, ImgArguments *arguments)
     BlockEdge *edge = tool_open(&img->tool, &(ToolOpen){
         .name = arguments->name[0], .format = arguments->format, .image_opts = arguments->image_opts,
         .flags = BLOCK_OPEN_WRITE,
-        .permissions = BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE | BLOCK_PERMISSION_RESIZE, .shared = BLOCK_PERMISSION_READ });
+        .permissions = BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE | BLOCK_PERMISSION_RESIZE,
+        .shared = BLOCK_PERMISSION_READ });
     int status = edge ? resize(img, arguments, edge, arguments->name[1], mode) : 1;
     block_detach(edge);
     return status;
@@ -83,5 +84,6 @@ static int run(Img *img, ImgArguments *arguments)
 
 const ImgCommand img_resize = {
     "resize", "Resize the image to the new size",
-    "[-f FMT | --image-opts] [--preallocation PREALLOC] [--shrink] [-q] FILENAME [+-]SIZE[bkKMGTPE]", options, run, true,
+    "[-f FMT | --image-opts] [--preallocation PREALLOC] [--shrink] [-q] FILENAME [+-]SIZE[bkKMGTPE]", options,
+    run, true,
 };

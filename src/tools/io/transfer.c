@@ -268,7 +268,8 @@ static bool make_buffer(Transfer *transfer)
     }
     transfer->memory = memory;
     transfer->bytes = transfer->memory + shift;
-    memset(transfer->bytes, read ? READ_FILL : transfer->has_pattern ? transfer->pattern : USUAL_PATTERN, transfer->count);
+    int fill = read ? READ_FILL : transfer->has_pattern ? transfer->pattern : USUAL_PATTERN;
+    memset(transfer->bytes, fill, transfer->count);
     uint8_t *at = transfer->bytes;
     for (unsigned i = 0; i < transfer->request.vectors.count; i++) {
         transfer->pieces[i].iov_base = at;
@@ -413,6 +414,7 @@ static int run_aio_discard(Io *io, int count, char **words)
 #define READING " -P checks that it is all this byte; -v prints it; -r is there for old scripts\n"
 #define WRITING " -P of this byte; -f on stable storage when it is done; -r is there for old scripts\n"
 #define ZEROING " -z zeroes, without writing them where that can be; -u with -z, the space may be given back\n"
+#define STATE " -b the state of a machine, not the disk\n"
 #define LATER " Whether it went well is said when it ends; aio_flush waits for all.\n"
 
 const IoCommand io_transfer_commands[] = {
@@ -428,13 +430,14 @@ const IoCommand io_transfer_commands[] = {
       "\n" REPORTING "\n" },
     { "read", 2, -1, true, "[-bCqrv] [-P pattern [-s off] [-l len]] off len",
       "reads a number of bytes at a specified offset", run_read,
-      "\n" REPORTING READING " -s, -l where in what is read -P begins, and how long\n -b the state of a machine\n" "\n" },
+      "\n" REPORTING READING " -s, -l where in what is read -P begins, and how long\n" STATE "\n" },
     { "readv", 2, -1, true, "[-Cqrv] [-P pattern] off len [len..]", "reads a number of bytes at a specified offset",
       run_readv,
       "\n" REPORTING READING "\n" },
     { "write", 2, -1, true, "[-bcCfnqruz] [-P pattern | -s source_file] off len",
       "writes a number of bytes at a specified offset", run_write,
-      "\n" REPORTING WRITING ZEROING " -s the bytes of a file, again and again; -c compressed; -n with -z, fails where that takes as long as writing\n -b the state of a machine\n" "\n" },
+      "\n" REPORTING WRITING ZEROING " -s the bytes of a file, again and again; -c compressed\n"
+      " -n with -z, fails where that takes as long as writing\n" STATE "\n" },
     { "writev", 2, -1, true, "[-Cfqr] [-P pattern] off len [len..]", "writes a number of bytes at a specified offset",
       run_writev,
       "\n" REPORTING WRITING "\n" },
