@@ -58,7 +58,8 @@ def ratio(ours, theirs):
 
 def print_row(name, native, ours, theirs):
     shown = f"{theirs:9.2f}" if theirs else "        -"
-    print(f"{name:22} {native:9.2f} {ours:9.2f} {shown} {ratio(ours, native)} {ratio(theirs, native)} {ratio(theirs, ours)}")
+    print(f"{name:22} {native:9.2f} {ours:9.2f} {shown} {ratio(ours, native)} {ratio(theirs, native)} "
+          f"{ratio(theirs, ours)}")
 
 
 def print_head(unit):
@@ -154,7 +155,8 @@ def guest_files():
 def boot(program, kernel, initrd):
     """name -> seconds, of one run of guest-init to power-off; "whole run" is the process's own time."""
     begun = time.monotonic()
-    output = subprocess.run([program, "-M", "virt", "-m", "1G", "-nographic", "-no-reboot", "-kernel", kernel, "-initrd",
+    output = subprocess.run([program, "-M", "virt", "-m", "1G", "-nographic", "-no-reboot", "-kernel", kernel,
+                             "-initrd",
                              initrd, "-append", "console=ttyS0 panic=-1 quiet"], check=True, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, timeout=600).stdout.decode(errors="replace")
     took = time.monotonic() - begun

@@ -1,7 +1,7 @@
 /*
  * What translation costs: a file of RISC-V code, such as a program's .text, becomes host code from end to end, a block
- * where the one before ends. Prints guest instructions a second and host bytes for each guest byte, with the soft TLB and
- * with memory reached directly.
+ * where the one before ends. Prints guest instructions a second and host bytes for each guest byte, with the soft TLB
+ * and with memory reached directly.
  */
 #include "base/error.h"
 #include "cpu/cpu_internal.h"

@@ -23,8 +23,8 @@ EXCEPTIONS = {'cpu/code_report.c'}
 VECTORS = re.compile(r'%[xyz]mm\d+|%k[0-7]|%st\b')
 # Moves, logic and integers in vector registers are fine.
 ARITHMETIC = re.compile(r'^v?(add|sub|mul|div|sqrt|min|max|round|cmp|u?comi|rcp|rsqrt|h(add|sub)|addsub|dp)[sp][sd]$|'
-                        r'^v?(add|sub|mul|div|sqrt|min|max|cmp\w*|u?comi|round)[sp][sd]$|^v?cvt|^vfn?m(add|sub)|^f(ld|st|add|'
-                        r'sub|mul|div|com|ucom|sqrt)')
+                        r'^v?(add|sub|mul|div|sqrt|min|max|cmp\w*|u?comi|round)[sp][sd]$|^v?cvt|^vfn?m(add|sub)|'
+                        r'^f(ld|st|add|sub|mul|div|com|ucom|sqrt)')
 INSTRUCTION = re.compile(r'^ +[0-9a-f]+:\t(?:lock |rep[nz]* |notrack )*(\S+) *(.*)$')
 FUNCTION = re.compile(r'^[0-9a-f]+ <(.*)>:$')
 

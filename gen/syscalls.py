@@ -18,8 +18,8 @@ REASONS = {
     'io_uring_register': 'ENOSYS: as io_uring_setup',
     'rseq': 'ENOSYS: an instruction of the guest is several of the host, so that a sequence cannot be restarted; libc '
             'does without',
-    'seccomp': 'EINVAL, as of a kernel without filters: they are written for the guest\'s numbers, and would not outlive '
-               'execve',
+    'seccomp': 'EINVAL, as of a kernel without filters: they are written for the guest\'s numbers, and would not '
+               'outlive execve',
     'ptrace': 'EPERM: a debugger would see the emulator; -g serves',
     'userfaultfd': 'ENOSYS: its faults are the host\'s',
     'remap_file_pages': 'ENOSYS: deprecated; programs have not used it since Linux 4.0',
@@ -63,7 +63,8 @@ BY_LIBC = {
     'rt_sigsuspend': 'sigsuspend', 'rt_sigtimedwait': 'sigtimedwait', 'rt_sigqueueinfo': 'sigqueue', 'brk': 'sbrk',
     'pipe2': 'pipe', 'dup3': 'dup2', 'eventfd2': 'eventfd', 'signalfd4': 'signalfd', 'inotify_init1': 'inotify_init',
     'prlimit64': 'getrlimit', 'mq_timedsend': 'mq_send', 'mq_timedreceive': 'mq_receive', 'mq_getsetattr': 'mq_getattr',
-    'futex': 'pthread_mutex_lock', 'rt_sigreturn': 'sigaction', 'unlinkat': 'unlink', 'mkdirat': 'mkdir', 'wait4': 'wait',
+    'futex': 'pthread_mutex_lock', 'rt_sigreturn': 'sigaction', 'unlinkat': 'unlink', 'mkdirat': 'mkdir',
+    'wait4': 'wait',
     'set_tid_address': 'fork', 'exit': 'pthread_join', 'sendto': 'send', 'recvfrom': 'recv', 'readlinkat': 'readlink',
     'clock_nanosleep': 'usleep', 'renameat2': 'rename', 'execve': 'execl', 'pread64': 'pread', 'pwrite64': 'pwrite',
     'riscv_flush_icache': '__builtin___clear_cache',
@@ -92,13 +93,14 @@ def treatment(name, function):
 def render(root):
     wide, narrow, sources = numbers(root, 64), numbers(root, 32), tests(root)
     lines = ['# System calls', '',
-             'What becomes of each call in user mode. Made by `gen/syscalls.py`; a test holds it to the tables. "right" '
-             'means: what Linux', 'gives, to programs of 64 and, where the number stands, 32 bits. The tests are in '
-             '`tests/user`: each prints the same on the', 'host and on the guest.']
+             'What becomes of each call in user mode. Made by `gen/syscalls.py`; a test holds it to the tables. '
+             '"right"', 'means: what Linux gives, to programs of 64 and, where the number stands, 32 bits. The tests '
+             'are in', '`tests/user`: each prints the same on the host and on the guest.']
     for line in read_lines(root, 'src/user/syscalls.def'):
         section, row = SECTION.match(line), ROW.match(line)
         if section:
-            lines += ['', f'## {section.group(1)}', '', '| call | 64 | 32 | | how | tests |', '|---|---|---|---|---|---|']
+            lines += ['', f'## {section.group(1)}', '', '| call | 64 | 32 | | how | tests |',
+                      '|---|---|---|---|---|---|']
         elif row:
             name, function, _ = row.groups()
             verdict, how = treatment(name, function)

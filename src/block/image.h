@@ -57,8 +57,8 @@ void block_node_facts(const BlockNode *node, BlockFacts *facts);
 /* A name that the image has for another one, as seen from here; the caller's. */
 char *block_resolve_name(const BlockNode *node, const char *filename);
 
-/* Reads or writes the state of a machine, which an image has room for behind its disk; 0 or an errno value, ENOTSUP where
- * it has none. */
+/* Reads or writes the state of a machine, which an image has room for behind its disk; 0 or an errno value, ENOTSUP
+ * where it has none. */
 int block_state(BlockEdge *edge, bool write, uint64_t offset, uint64_t bytes, BlockVectors vectors);
 
 bool block_can_compress(const BlockNode *node); /* it takes BLOCK_COMPRESSED */

@@ -11,8 +11,8 @@
  * returns, or does not run at all. The next to go is any of those that nobody has looked blocks up
  * in since all were asked last; new ones are spared until then.
  *
- * Code that changes. Nothing is write-protected. Of each page that blocks come from there is a copy. A vCPU that is told
- * of changes compares a page with its copy before it fetches from it again, and what changed is dropped.
+ * Code that changes. Nothing is write-protected. Of each page that blocks come from there is a copy. A vCPU that is
+ * told of changes compares a page with its copy before it fetches from it again, and what changed is dropped.
  */
 #pragma once
 
@@ -100,8 +100,8 @@ typedef struct CodeCounts {
 
 /* How a vCPU found what it entered from the run loop. */
 typedef struct CodeLookups {
-    _Atomic uint64_t entered, predicted, linked, found; /* by its targets, by the exit's link, in the table; the rest had
-                                                         * to be made */
+    /* By its targets, by the exit's link, in the table; the rest had to be made. */
+    _Atomic uint64_t entered, predicted, linked, found;
     _Atomic uint64_t contexts, fences, forgotten; /* changes of targets; told of changed code; targets lost by that or
                                                   * because code went */
 } CodeLookups;
@@ -160,7 +160,8 @@ void code_told_of_changes(Cpu *cpu);
 void code_map_changed(Cpu *cpu);
 /* Between blocks: the memory that this vCPU does not hold any more may go. */
 void code_rest(Cpu *cpu);
-/* Whether the vCPU has seen the epoch, or is in no code and will see it before it enters any. Under the group's lock. */
+/* Whether the vCPU has seen the epoch, or is in no code and will see it before it enters any. Under the group's
+ * lock. */
 bool code_has_reached(const Cpu *cpu, uint64_t epoch);
 /* Around fork(2), by the thread of `cpu`, which is in no code. */
 void code_fork_begin(CodeCache *cache);

@@ -1,7 +1,7 @@
 /*
  * See code_debugger.h. The interface is a list of object files in memory, whose head is a variable that gdb knows by
- * its name, and a function that it has a breakpoint in. The file has a section of code (which is elsewhere), one of frames,
- * and names.
+ * its name, and a function that it has a breakpoint in. The file has a section of code (which is elsewhere), one of
+ * frames, and names.
  */
 #include "cpu/code_debugger.h"
 

@@ -161,7 +161,8 @@ bool code_chunk_space(const CodeMemory *memory, const CodeChunk *chunk, size_t h
     size_t start = chunk_start(memory, chunk), used = chunk->data_used + align_up(head, DATA_ALIGNMENT);
     size_t slots = (chunk->block_count + 1) * sizeof(Block *);
 
-    if (used + slots + DATA_ALIGNMENT > memory->chunk_bytes || chunk->code_used + CODE_ALIGNMENT > memory->chunk_bytes) {
+    if (used + slots + DATA_ALIGNMENT > memory->chunk_bytes ||
+        chunk->code_used + CODE_ALIGNMENT > memory->chunk_bytes) {
         return false;
     }
     *head_at = memory->data + start + chunk->data_used;

@@ -1,7 +1,7 @@
 /*
  * What profilers of the host are told about translated code: perf's map of names (/tmp/perf-PID.map), and a dump of the
- * code itself for `perf inject --jit` (jit-PID.dump). After "jitdump specification" of Linux' tools/perf. A process that
- * forked off writes nothing.
+ * code itself for `perf inject --jit` (jit-PID.dump). After "jitdump specification" of Linux' tools/perf. A process
+ * that forked off writes nothing.
  */
 #pragma once
 

@@ -71,7 +71,8 @@ CodeCache *code_cache_new(const CpuEngine *engine, const IrGuest *guest, const C
     if (wanted) {
         cache->profile = code_profile_new(engine->perf_map, engine->jit_dump, engine->host->elf_machine, error);
     }
-    if ((wanted && !cache->profile) || !init(cache, guest, layout, engine->code_bytes ? engine->code_bytes : DEFAULT_BYTES, error)) {
+    uint64_t bytes = engine->code_bytes ? engine->code_bytes : DEFAULT_BYTES;
+    if ((wanted && !cache->profile) || !init(cache, guest, layout, bytes, error)) {
         code_cache_free(cache);
         return NULL;
     }

@@ -218,7 +218,8 @@ static void select_context(Cpu *cpu, uint32_t flags)
 {
     CodeVcpu *code = cpu->code;
     CodeContext *current = code->current;
-    uint64_t mode = cpu->exec.mode, space = flags & CODE_DIRECT ? 0 : cpu->space_serial; /* what is unmapped there is dropped */
+    /* what is unmapped there is dropped */
+    uint64_t mode = cpu->exec.mode, space = flags & CODE_DIRECT ? 0 : cpu->space_serial;
 
     if (LIKELY(context_is(current, mode, space, flags))) {
         return;
@@ -249,8 +250,8 @@ void code_space_changed(Cpu *cpu)
 
 /* What changes, what goes. */
 
-/* Compares the pages that were entered, if they are few. True: nothing that this vCPU relies on was dropped, by whomever,
- * and all it relies on is as it was. */
+/* Compares the pages that were entered, if they are few. True: nothing that this vCPU relies on was dropped, by
+ * whomever, and all it relies on is as it was. */
 static bool entered_pages_stand(Cpu *cpu)
 {
     CodeVcpu *code = cpu->code;
@@ -573,7 +574,8 @@ static void remember(Cpu *cpu, Block *block, const TlbSource *source)
     const CodeBlock *from = link ? __atomic_load_n(&link->from, __ATOMIC_ACQUIRE) : NULL;
     bool linked = from && atomic_load_explicit(&link->target, memory_order_relaxed) == block->code.code;
 
-    if (from && !linked && link->pc == block->code.pc && from->mode == block->code.mode && from->flags == block->code.flags &&
+    if (from && !linked && link->pc == block->code.pc && from->mode == block->code.mode &&
+        from->flags == block->code.flags &&
         stays_in_reach(block, link)) {
         uint64_t page = align_down(block->code.pc, BIT(exec->page_bits));
         code_link(cpu->code->cache, link, block, (uintptr_t)source->host - page);

@@ -81,7 +81,8 @@ struct Cpu {
     uint64_t timer_deadlines[CPU_TIMERS]; /* in ticks of cpu_time; UINT64_MAX: none */
     uint64_t alarm; /* exec.insns at which guest->alarm is called; UINT64_MAX: never */
     CpuTlb *tlb;
-    uint64_t space_serial; /* of what the TLB holds for the present address space: changes where predictions are wrong */
+    /* of what the TLB holds for the present address space: changes where predictions are wrong */
+    uint64_t space_serial;
     uint64_t shared_serial; /* of what all spaces share: likewise */
     bool running;          /* executes guest instructions: an exclusive section waits for it; under the group's lock */
     _Atomic uint32_t drop; /* CpuDrop bits asked for by others */
@@ -109,8 +110,8 @@ void cpu_group_fork_begin(CpuGroup *group);
 void cpu_group_fork_end(CpuGroup *group, Cpu *cpu, bool is_child);
 /* The thread of this vCPU was ended by force, wherever it was: none waits for it any more. It may be freed then. */
 void cpu_group_abandon(Cpu *cpu);
-/* User mode: code in [first, last] of what `ram` (of BusPage) names is gone: each vCPU leaves it before it enters another
- * block. Any thread. */
+/* User mode: code in [first, last] of what `ram` (of BusPage) names is gone: each vCPU leaves it before it enters
+ * another block. Any thread. */
 void cpu_group_drop_code(CpuGroup *group, const void *ram, uint64_t first, uint64_t last);
 /* The block that a host address lies in: its guest address and size. False: in none. Async-signal-safe. */
 bool cpu_group_find_code(const CpuGroup *group, const void *host_pc, uint64_t *pc, uint32_t *bytes);
@@ -211,7 +212,7 @@ bool cpu_claimed_write(Cpu *cpu, uint32_t number, uint64_t value);
 void cpu_power_off(Cpu *cpu);
 void cpu_power_on(Cpu *cpu, void (*prepare)(Cpu *cpu, void *data), void *data);
 
-/* For the handler of SIGSEGV and SIGBUS, on the thread of the vCPU, with the handler's third argument: if translated code
- * (CODE_DIRECT) accessed guest memory at `host_address`, the guest's exception is pending when this returns true, and the
- * handler is to return. False: it was not translated code. Async-signal-safe if bus->walk is. */
+/* For the handler of SIGSEGV and SIGBUS, on the thread of the vCPU, with the handler's third argument: if translated
+ * code (CODE_DIRECT) accessed guest memory at `host_address`, the guest's exception is pending when this returns true,
+ * and the handler is to return. False: it was not translated code. Async-signal-safe if bus->walk is. */
 bool cpu_host_fault(Cpu *cpu, void *ucontext, uintptr_t host_address, MmuAccess access);

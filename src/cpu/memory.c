@@ -237,7 +237,8 @@ static bool find_parts(Cpu *cpu, uint64_t address, MemOp op, MmuAccess access, M
 static bool check_alignment(Cpu *cpu, uint64_t address, MemOp op, MmuAccess access)
 {
     unsigned size = mem_size(op);
-    bool allowed = !(op & MEM_ALIGNED) || !(address & (size - 1)) || (op & MEM_ATOMIC && is_within_whole(address, size));
+    bool allowed = !(op & MEM_ALIGNED) || !(address & (size - 1)) ||
+        (op & MEM_ATOMIC && is_within_whole(address, size));
 
     if (!allowed) {
         cpu->guest->misaligned(cpu, address, access);

@@ -1,8 +1,8 @@
 /*
  * The TLB of a vCPU: for each address space that ran lately, and each MMU mode, a table that hits compare with directly
  * (tlb_table.h). Changing to another space puts its tables in the place of the present one's; translations of global
- * pages, and of modes that know no spaces, stand in tables of their own, which a space begins with. A miss looks for the
- * page among those, then among large pages, and walks where both have nothing.
+ * pages, and of modes that know no spaces, stand in tables of their own, which a space begins with. A miss looks for
+ * the page among those, then among large pages, and walks where both have nothing.
  *
  * A space that is not the present one is dropped by a mark, and emptied when it comes back.
  */

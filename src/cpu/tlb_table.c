@@ -33,7 +33,9 @@ static bool entry_is_for(const TlbEntry *entry, uint64_t page)
 /* The page of an entry that is not empty. */
 static uint64_t entry_page(const TlbEntry *entry)
 {
-    uint64_t tag = entry->read != TLB_INVALID ? entry->read : entry->write != TLB_INVALID ? entry->write : entry->execute;
+    uint64_t tag = entry->read != TLB_INVALID    ? entry->read
+                   : entry->write != TLB_INVALID ? entry->write
+                                                 : entry->execute;
     return tag & ~(uint64_t)TLB_SLOW;
 }
 

@@ -48,7 +48,8 @@ void gdb_describe(const Gdb *gdb, StrBuf *xml)
 {
     const Guest *guest = gdb->target->guest;
 
-    strbuf_printf(xml, "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n<target version=\"1.0\">\n"
+    strbuf_printf(xml,
+                  "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n<target version=\"1.0\">\n"
                        "<architecture>%s</architecture>\n", guest->gdb_architecture);
     strbuf_append(xml, gdb->target->object ? "<osabi>GNU/Linux</osabi>\n" : "");
     for (unsigned group = 0; group < guest->gdb_feature_count; group++) {

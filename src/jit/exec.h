@@ -52,9 +52,9 @@ typedef struct ExecMemory {
 } ExecMemory;
 
 /*
- * Where guest memory is mapped by the guest itself (user mode), the host may find nothing behind an address that was good
- * a moment ago: another thread unmapped it, a file became shorter. Whoever touches such memory in C stands behind a guard
- * then; the handler of the host's signal fills in what happened and goes to exec_guard_leave.
+ * Where guest memory is mapped by the guest itself (user mode), the host may find nothing behind an address that was
+ * good a moment ago: another thread unmapped it, a file became shorter. Whoever touches such memory in C stands behind
+ * a guard then; the handler of the host's signal fills in what happened and goes to exec_guard_leave.
  */
 typedef struct ExecGuard {
     jmp_buf place;
@@ -75,7 +75,8 @@ typedef struct ExecJump {
 enum { EXEC_JUMPS = 4096 };
 
 /* Where translated code finds the targets of indirect jumps and returns; a vCPU's own. All entries are for the present
- * mode and fetch context: whoever changes these, or drops code or translations of addresses, changes or empties them. */
+ * mode and fetch context: whoever changes these, or drops code or translations of addresses, changes or empties
+ * them. */
 typedef struct ExecTarget {
     uint64_t pc; /* EXEC_NO_PC: none. A guest can jump there too: `code` is a way out then (CodeHost.nowhere). */
     const void *code;

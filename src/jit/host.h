@@ -8,8 +8,8 @@
  * mapping. Code that has been published is never written again; all that changes (links, inline caches) is data.
  *
  * Contract. Every block starts with the same registers: the host's `contract` says which guest registers stand in host
- * registers; all others are in the guest's state. A `set` of a register that is not in the contract reaches the state at
- * once, so that at each point that can raise or fault the state is complete but for the contract's registers (and
+ * registers; all others are in the guest's state. A `set` of a register that is not in the contract reaches the state
+ * at once, so that at each point that can raise or fault the state is complete but for the contract's registers (and
  * floating-point values whose NaN rule is still due: CodePoint.unsettled).
  */
 #pragma once
@@ -36,9 +36,9 @@ typedef enum CodeFlag {
 typedef struct CodeLink {
     _Atomic(const void *) target;
     const void *stub;
-    /* Where the target is on another page than the block, in soft-TLB blocks: the exit compares the entry of `pc`'s page
-     * in the fetch TLB (its `execute` tag, and its addend with this one) and takes the stub where they differ. Atomic
-     * with `target`: written before it, and never changed while it is set. */
+    /* Where the target is on another page than the block, in soft-TLB blocks: the exit compares the entry of `pc`'s
+     * page in the fetch TLB (its `execute` tag, and its addend with this one) and takes the stub where they differ.
+     * Atomic with `target`: written before it, and never changed while it is set. */
     uintptr_t addend;
     uint64_t pc;
     bool cross_page;
@@ -120,12 +120,14 @@ typedef struct CodeUnwind {
 typedef struct CodeHost {
     const char *name; /* "x64" */
     uint16_t elf_machine;
-    /* Common code (entry, exits, slow-path thunks) for one guest, made once for each cache at its start. `*common` is in
-     * the data space. */
+    /* Common code (entry, exits, slow-path thunks) for one guest, made once for each cache at its start. `*common` is
+     * in the data space. */
     bool (*prepare)(CodeSpace *space, const IrGuest *guest, const CodeLayout *layout, void **common, Error **error);
-    /* The same block with less to do: what compile is best given. False: it is too long. NULL: there is no such thing. */
+    /* The same block with less to do: what compile is best given. False: it is too long. NULL: there is no such
+     * thing. */
     bool (*optimise)(const void *common, IrBlock *to, const IrBlock *from, const IrGuest *guest);
-    /* `block` stays where it is as long as the code; its pc, mode, flags and what else the cache knows were filled in. */
+    /* `block` stays where it is as long as the code; its pc, mode, flags and what else the cache knows were filled
+     * in. */
     CompileResult (*compile)(CodeSpace *space, const void *common, const IrBlock *ir, const IrGuest *guest,
                              CodeBlock *block);
     /* Runs from `code` on. Returns as interp_run does. */

@@ -1,6 +1,6 @@
 /*
- * What is done to a block before a host makes code of it: the same block with less to do. The interpreter runs blocks as
- * they are.
+ * What is done to a block before a host makes code of it: the same block with less to do. The interpreter runs blocks
+ * as they are.
  */
 #pragma once
 

@@ -1,7 +1,9 @@
 /*
- * binfmt_misc, after Documentation/admin-guide/binfmt-misc.rst: a rule for each guest by the first bytes of its ELF files.
+ * binfmt_misc, after Documentation/admin-guide/binfmt-misc.rst: a rule for each guest by the first bytes of its ELF
+ * files.
  *
- *   myna-user --register [--flags FLAGS] [GUEST...]    FLAGS: F (ours is opened now: serves in any container), P (argv[0]
+ *   myna-user --register [--flags FLAGS] [GUEST...]    FLAGS: F (ours is opened now: serves in any container), P
+ *   (argv[0]
  *                                                      is kept), O, C (set-user-ID programs get what they ask for)
  *   myna-user --unregister [GUEST...]
  *   myna-user --check [GUEST...]                       says what is registered, and what is wrong
@@ -37,7 +39,8 @@ typedef struct Request {
 
 typedef bool Action(const Request *request, const UserAbi *abi, Error **error);
 
-/* Class, byte order, version, kind of file (ET_EXEC and ET_DYN differ in a bit each) and machine; not the system's ABI. */
+/* Class, byte order, version, kind of file (ET_EXEC and ET_DYN differ in a bit each) and machine; not the system's
+ * ABI. */
 static void fill_magic(const UserAbi *abi, uint8_t magic[MAGIC_SIZE], uint8_t mask[MAGIC_SIZE])
 {
     const uint8_t bytes[MAGIC_SIZE] = { 0x7f, 'E', 'L', 'F', abi->guest->elf_class, 1, 1, [16] = 2,
@@ -259,7 +262,8 @@ bool binfmt_command(int argc, char **argv, int *status)
     static const struct {
         const char *name;
         Action *action;
-    } actions[] = { { "--register", register_guest }, { "--unregister", unregister_guest }, { "--check", check_guest } };
+    } actions[] = { { "--register", register_guest }, { "--unregister", unregister_guest },
+                    { "--check", check_guest } };
     char program[PATH_MAX] = "";
 
     for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(actions); i++) {

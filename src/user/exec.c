@@ -372,7 +372,8 @@ int64_t sys_execveat(Task *task, const uint64_t *a)
     uint64_t path;
     guest_pointer(task, a[1], 1, &path);
     int64_t fd = first || !(a[4] & AT_EMPTY_PATH)
-                     ? host_call(task, SYS_openat, a[0], path, O_PATH | O_CLOEXEC | (a[4] & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0),
+                     ? host_call(task, SYS_openat, a[0], path,
+                                 O_PATH | O_CLOEXEC | (a[4] & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0),
                                  0, 0, 0)
                      : host_call(task, SYS_fcntl, a[0], F_DUPFD_CLOEXEC, LOWEST_FD, 0, 0, 0);
     if (fd < 0) {

@@ -31,8 +31,8 @@ enum {
                    MAP_STACK | MAP_HUGETLB | 0x3f << MAP_HUGE_SHIFT,
 };
 
-/* Private memory that is to be written, and of this size at least, the host is asked to back by huge pages: first touches
- * and misses of the host's TLB are what large arrays cost. Not what says that it is sparse, nor stacks. */
+/* Private memory that is to be written, and of this size at least, the host is asked to back by huge pages: first
+ * touches and misses of the host's TLB are what large arrays cost. Not what says that it is sparse, nor stacks. */
 #define HUGE_AT_LEAST (4 * MIB)
 #define HUGE_PAGE (2 * MIB)
 enum { NEVER_HUGE = MAP_NORESERVE | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB };
@@ -226,7 +226,8 @@ bool memory_lookup(GuestMemory *memory, uint64_t address, MemoryRange *range)
     return memory_next(memory, address, range) && range->start <= address;
 }
 
-/* What is at the addresses goes, or changes its protection: translated code from there first, as comparisons read it. */
+/* What is at the addresses goes, or changes its protection: translated code from there first, as comparisons read
+ * it. */
 static void mappings_change(GuestMemory *memory, uint64_t address, uint64_t size)
 {
     if (memory->group && size) {

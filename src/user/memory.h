@@ -44,7 +44,8 @@ typedef struct Error Error;
 GuestMemory *memory_new(uint64_t base, uint64_t limit, uint64_t reserve, Error **error);
 void memory_free(GuestMemory *memory);
 
-/* The lowest address at which whole size fits, searched downwards from map_top; with the lock held. 0: there is none. */
+/* The lowest address at which whole size fits, searched downwards from map_top; with the lock held. 0: there is
+ * none. */
 uint64_t memory_find_free(const GuestMemory *memory, uint64_t size);
 
 /* As the system calls of these names. Offsets are in bytes. */

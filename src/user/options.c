@@ -94,7 +94,8 @@ static bool set_trace(Parse *parse, const char *value, Error **error)
         for (size_t k = 0; k < ARRAY_SIZE(known); k++) {
             found = found || !strcmp(json_key(values, i), known[k]);
         }
-        ok = found && ok ? ok : error_set(error, "there is no '%s': enable, events and file are known", json_key(values, i));
+        ok = found && ok ? ok : error_set(error, "there is no '%s': enable, events and file are known",
+                                          json_key(values, i));
     }
     ok = ok && values;
     json_free(values);
@@ -167,7 +168,8 @@ static bool set_accelerator(Parse *parse, const char *value, Error **error)
 {
     parse->options->interpret = !strcmp(value, "interp");
     if (!parse->options->interpret && strcmp(value, "tcg") && strcmp(value, "jit")) {
-        return error_set(error, "there is no accelerator '%s': 'tcg' (the same as 'jit') translates, 'interp' interprets",
+        return error_set(error,
+                         "there is no accelerator '%s': 'tcg' (the same as 'jit') translates, 'interp' interprets",
                          value);
     }
     return true;

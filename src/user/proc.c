@@ -1,7 +1,7 @@
 /*
- * /proc/self and the like: maps, smaps, auxv, cmdline, environ, stat, and /proc/cpuinfo, as Linux's fs/proc writes them.
- * Names, addresses of arguments and the auxiliary vector are given to the host's kernel too, so that other processes
- * (ps) see the program and not us.
+ * /proc/self and the like: maps, smaps, auxv, cmdline, environ, stat, and /proc/cpuinfo, as Linux's fs/proc writes
+ * them. Names, addresses of arguments and the auxiliary vector are given to the host's kernel too, so that other
+ * processes (ps) see the program and not us.
  *
  * Not here: what these files show of other guest programs to one another, but for what the kernel was given.
  */
@@ -123,7 +123,8 @@ static void append_range(const HostMapping *m, uint64_t start, uint64_t end, uin
     const char *name = names[range->kind];
     char line[128];
 
-    int length = snprintf(line, sizeof line, "%08" PRIx64 "-%08" PRIx64 " %c%c%c%c %08" PRIx64 " %s %" PRIu64 " ", start,
+    int length = snprintf(line, sizeof line, "%08" PRIx64 "-%08" PRIx64 " %c%c%c%c %08" PRIx64 " %s %" PRIu64 " ",
+                          start,
                           end, range->protection & PROT_READ ? 'r' : '-', range->protection & PROT_WRITE ? 'w' : '-',
                           range->protection & PROT_EXEC ? 'x' : '-', range->shared ? 's' : 'p', m->inode ? offset : 0,
                           m->device, m->inode);
@@ -272,7 +273,7 @@ static void make_cpuinfo(Task *task, const char *path, StrBuf *text)
     }
 }
 
-/* -- opening --------------------------------------------------------------------------------------------------------- */
+/* -- opening ------------------------------------------------------------------------------------------------------- */
 
 /* Opened a second time, so that it has the flags that were asked for. */
 static int64_t open_text(const StrBuf *text, uint64_t flags)
@@ -317,7 +318,7 @@ bool proc_text(Task *task, const char *name, StrBuf *text)
     return true;
 }
 
-/* -- -d page -------------------------------------------------------------------------------------------------------- */
+/* -- -d page ------------------------------------------------------------------------------------------------------- */
 
 static void put_layout_line(StrBuf *text, uint64_t start, uint64_t end, const char *protection)
 {
@@ -356,7 +357,7 @@ void proc_log_layout(Task *task, const char *after)
               "size", strbuf_text(&text));
 }
 
-/* -- what the host's kernel shows ---------------------------------------------------------------------------------------- */
+/* -- what the host's kernel shows ---------------------------------------------------------------------------------- */
 
 /* The heap stays the host's own: brk works on it. */
 static bool fill_map(const Process *process, struct prctl_mm_map *map)

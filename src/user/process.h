@@ -82,7 +82,8 @@ struct Task {
     uint64_t clear_tid;        /* set_tid_address */
     uint64_t robust_list;
     struct ExecRequest *exec;  /* of an execve under way: a child that shares memory leaves it behind */
-    bool restarting;           /* the signal that waits interrupted a call, which is begun anew unless its handler says no */
+    /* the signal that waits interrupted a call, which is begun anew unless its handler says no */
+    bool restarting;
     uint8_t debug_action;      /* of GdbResume: what the debugger lets the thread do */
     uint8_t debug_watch;       /* GdbPoint + 1 of a watchpoint that was met */
     bool debug_reported;       /* the thread has stopped since it was let go */

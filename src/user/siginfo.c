@@ -1,6 +1,6 @@
 /*
- * siginfo. Three numbers, then a union: at 16 where words have 64 bits, as the host has it; at 12 with narrow words where
- * they have 32. Which member holds is told by signal and code, as kernel/signal.c's siginfo_layout does.
+ * siginfo. Three numbers, then a union: at 16 where words have 64 bits, as the host has it; at 12 with narrow words
+ * where they have 32. Which member holds is told by signal and code, as kernel/signal.c's siginfo_layout does.
  */
 #include "user/siginfo.h"
 

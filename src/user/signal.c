@@ -107,8 +107,8 @@ static void host_handler(int number, siginfo_t *info, void *context)
     user_fix_syscall(context);
 }
 
-/* The host ignores and ends by default what the guest does; but a debugger is to see all that is not ignored, and a dump
- * of the core is ours to make. */
+/* The host ignores and ends by default what the guest does; but a debugger is to see all that is not ignored, and a
+ * dump of the core is ours to make. */
 static bool is_default_ours(const Process *process, int number)
 {
     return is_fault(number) || process->debug || core_is_dumped(number);

@@ -1,6 +1,6 @@
 /*
- * The first stack of a program, as Linux lays it out: from the top the program's name, environment, arguments, 16 random
- * bytes and the platform's name, then the auxiliary vector and the pointers to all of them.
+ * The first stack of a program, as Linux lays it out: from the top the program's name, environment, arguments, 16
+ * random bytes and the platform's name, then the auxiliary vector and the pointers to all of them.
  */
 #include "base/bytes.h"
 #include "base/error.h"

@@ -2,9 +2,9 @@
  * Threads and processes: all forms of clone, and how they end.
  *
  * A thread of the guest is one of the host. A process that shares memory with its parent (vfork, posix_spawn) is one of
- * the host too: it runs on a stack of its own as its parent's thread, which waits for it in the kernel; where the guest's
- * thread is not to wait, another one does so for it. Everything else is fork(2), or the kernel's clone for the flags that
- * fork does not know.
+ * the host too: it runs on a stack of its own as its parent's thread, which waits for it in the kernel; where the
+ * guest's thread is not to wait, another one does so for it. Everything else is fork(2), or the kernel's clone for the
+ * flags that fork does not know.
  *
  * Not here: threads that are put into a list of a signal handler table of their own (CLONE_SIGHAND is CLONE_THREAD's).
  */
@@ -60,7 +60,8 @@ int64_t sys_exit(Task *task, const uint64_t *a)
     return SYSCALL_NO_RESULT;
 }
 
-/* Writes `value` where `expected` still stands; what stands there then goes to `*expected`. False: there is no memory. */
+/* Writes `value` where `expected` still stands; what stands there then goes to `*expected`. False: there is no
+ * memory. */
 static bool swap_word(Task *task, uint64_t address, uint32_t *expected, uint32_t value)
 {
     Exec *exec = &task->cpu->exec;
@@ -521,7 +522,7 @@ static int64_t clone_process(Task *task, const CloneRequest *request)
     return child;
 }
 
-/* -- the calls ------------------------------------------------------------------------------------------------------- */
+/* -- the calls ----------------------------------------------------------------------------------------------------- */
 
 static int64_t clone_by(Task *task, const CloneRequest *request)
 {
@@ -583,7 +584,8 @@ static int64_t read_clone_args(Task *task, uint64_t address, uint64_t size, uint
 
 int64_t sys_clone3(Task *task, const uint64_t *a)
 {
-    enum { FLAGS, PIDFD, CHILD_TID, PARENT_TID, EXIT_SIGNAL, STACK, STACK_SIZE, TLS, SET_TID, SET_TID_SIZE, CGROUP, WORDS };
+    enum { FLAGS, PIDFD, CHILD_TID, PARENT_TID, EXIT_SIGNAL, STACK, STACK_SIZE, TLS, SET_TID, SET_TID_SIZE, CGROUP,
+           WORDS };
     const uint64_t clear_sighand = UINT64_C(1) << 32;
     uint64_t w[WORDS] = { 0 };
     int64_t result = read_clone_args(task, a[0], a[1], w);

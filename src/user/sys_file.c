@@ -145,7 +145,8 @@ static int64_t statfs_by(Task *task, SyscallId id, const uint64_t *a)
     const uint64_t arguments[SYSCALL_ARGUMENTS] = { a[0], a[2] };
 
     return a[1] != task_abi(task)->layouts[LAYOUT_STATFS].guest_size ? -EINVAL
-                                                                    : syscall_forward(task, &syscall_table[id], arguments);
+                                                                    : syscall_forward(task, &syscall_table[id],
+                                                                                      arguments);
 }
 
 int64_t sys_statfs64(Task *task, const uint64_t *a)

@@ -35,7 +35,7 @@ static const HeaderShape *shape_of(const Task *task)
     return task_abi(task)->word_size == 8 ? &wide : &narrow;
 }
 
-/* -- control messages of 32-bit guests: a length, a level, a type, each of 32 bits, then data; aligned to 4 ------------ */
+/* -- control messages of 32-bit guests: a length, a level, a type, each of 32 bits, then data; aligned to 4 -------- */
 
 enum { NARROW_HEADER = 12 };
 
@@ -98,7 +98,7 @@ static int control_to_guest(Message *m)
     return 0;
 }
 
-/* -- headers ----------------------------------------------------------------------------------------------------------- */
+/* -- headers ------------------------------------------------------------------------------------------------------- */
 
 static int64_t read_control(Message *m, bool receives)
 {
@@ -164,7 +164,8 @@ static int64_t message_read(Message *m, uint64_t address, bool receives)
     m->control_address = load_le(bytes + shape->control, word);
     m->control_size = load_le(bytes + shape->control_length, word);
     int64_t result = read_control(m, receives);
-    return result ? result : task_vector(m->task, load_le(bytes + shape->vector, word), m->header.msg_iovlen, m->vector);
+    return result ? result : task_vector(m->task, load_le(bytes + shape->vector, word), m->header.msg_iovlen,
+                                         m->vector);
 }
 
 /* What the host's kernel says of the message that came: lengths and flags. */
@@ -184,7 +185,7 @@ static int message_write(Message *m)
                : 0;
 }
 
-/* -- the calls --------------------------------------------------------------------------------------------------------- */
+/* -- the calls ----------------------------------------------------------------------------------------------------- */
 
 static int64_t send_one(Message *m, uint64_t fd, uint64_t address, uint64_t flags)
 {

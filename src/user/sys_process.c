@@ -69,7 +69,8 @@ int64_t sys_setgroups(Task *task, const uint64_t *a)
     return groups_by(task, SYS_setgroups, a);
 }
 
-/* What the host may be asked, and how many bytes the second argument points at; all else would be about the emulator. */
+/* What the host may be asked, and how many bytes the second argument points at; all else would be about the
+ * emulator. */
 int64_t sys_prctl(Task *task, const uint64_t *a)
 {
     static const struct {

@@ -27,7 +27,8 @@ typedef enum ArgumentKind {
     ARGUMENT_FLAGS,     /* 32 bits; detail: a FlagTable */
     ARGUMENT_ADDRESS,   /* guest address that is not looked at */
     ARGUMENT_AREA,      /* mapped memory, ENOMEM beyond the guest's space; detail: the argument that holds the size */
-    ARGUMENT_PATH,      /* of a file that exists: sought below -L first, and /proc/self is the guest's; detail: a PathLink */
+    /* of a file that exists: sought below -L first, and /proc/self is the guest's; detail: a PathLink */
+    ARGUMENT_PATH,
     ARGUMENT_STRING,    /* any other */
     ARGUMENT_BYTES_IN,  /* detail: the argument that holds the size */
     ARGUMENT_BYTES_OUT, /* the same */

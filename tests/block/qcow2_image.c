@@ -50,7 +50,8 @@ static uint64_t put_compressed(Maker *maker, uint8_t *whole)
     fill(maker, whole, maker->cluster);
     size_t room = maker->cluster * 2 + 1024;
     g_autofree uint8_t *stream = g_malloc(room);
-    size_t bytes = compress_cluster(maker, whole, stream, room), at = file->len + g_rand_int_range(maker->random, 0, 99);
+    size_t bytes = compress_cluster(maker, whole, stream, room),
+        at = file->len + g_rand_int_range(maker->random, 0, 99);
     guint before = file->len;
     g_byte_array_set_size(file, (guint)(at + bytes));
     memset(file->data + before, 0xee, at - before);

@@ -410,7 +410,8 @@ static void test_log(void)
     Rig rig;
     rig_init(&rig);
     memory_disk_clear(&rig.other);
-    static const char options[] = "{'driver': 'blklogwrites', 'file': {'filename': 'DISK'}, 'log': {'filename': 'OTHER'}}";
+    static const char options[] =
+        "{'driver': 'blklogwrites', 'file': {'filename': 'DISK'}, 'log': {'filename': 'OTHER'}}";
     BlockEdge *edge = open_edge(&rig, options);
     g_assert_cmpint(fill(edge, 1024, 0x55, 1024), ==, 0);
     g_assert_cmpint(block_flush(edge), ==, 0);

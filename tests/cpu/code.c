@@ -138,7 +138,8 @@ static void test_shared_pages(void)
         machine->space = space;
         cpu_tlb_select(cpu);
         g_assert_cmpuint(run(machine, 0, 0x1000), ==, 0);
-        cpu_tlb_drop(cpu, &(TlbScope){ .modes = UINT32_MAX, .one_space = true, .space = space, .space_mask = UINT64_MAX });
+        cpu_tlb_drop(cpu, &(TlbScope){ .modes = UINT32_MAX, .one_space = true, .space = space,
+                                       .space_mask = UINT64_MAX });
         g_assert_cmpuint(run(machine, 0, 0x1000), ==, 0);
     }
     g_assert_cmpuint(lookups->found + lookups->linked, ==, found);

@@ -97,8 +97,8 @@ extern const Guest toy_guest;
 
 /* Pages are mapped one to one with all permissions. */
 ToyMachine *toy_new(unsigned cpus);
-/* Of the code cache, where TOY_ENGINE is "code" or "host" in the environment: blocks run through it and the fake host, or
- * as code of this machine. */
+/* Of the code cache, where TOY_ENGINE is "code" or "host" in the environment: blocks run through it and the fake host,
+ * or as code of this machine. */
 extern uint64_t toy_code_bytes;
 /* False: by code of this machine that does not count (TOY_ENGINE "host_uncounted") where it need not. */
 bool toy_counts(void);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Debugs a machine by gdb-multiarch: from reset on, breakpoints, steps, watchpoints, threads, system registers, physical
-memory; by -gdb and by the monitor's gdbserver. And, where MYNA_GUEST_RISCV64 names its folder, Debian's kernel: to its
-first instruction, then on to its end without a debugger.
+"""Debugs a machine by gdb-multiarch: from reset on, breakpoints, steps, watchpoints, threads, system registers,
+physical memory; by -gdb and by the monitor's gdbserver. And, where MYNA_GUEST_RISCV64 names its folder, Debian's
+kernel: to its first instruction, then on to its end without a debugger.
 
     machine.py QEMU_SYSTEM_RISCV64 GUEST_COMPILER
 
@@ -44,23 +44,29 @@ handler: mret
 # Arguments of the machine, what gdb is told, what it must say, in this order.
 SESSIONS = [
     (['-smp', '2'],
-     ['print/x $pc', 'info threads', 'break function', 'continue', 'backtrace 1', 'print $a0', 'continue', 'print $a0', 'delete',
+     ['print/x $pc', 'info threads', 'break function', 'continue', 'backtrace 1', 'print $a0', 'continue', 'print $a0',
+      'delete',
       'watch *(long *)0x80001000', 'continue', 'delete', 'print/x $pc', 'stepi', 'print $pc', 'print/x $mtvec',
       'print/x $misa', 'print $priv', 'set $mscratch = 0x1234', 'print/x $mscratch', 'set $mtvec = 0x80000100',
       'print/x $mtvec', 'thread 2', 'print $mhartid', 'info symbol $pc'],
      [r'= 0x1000\n', r'Thread 1\.1 \(CPU#0', r'Thread 1\.2 \(CPU#1', r'hit Breakpoint 1, function', r'#0  function',
-      r'\$2 = 1\n', r'hit Breakpoint 1, function', r'\$3 = 2\n', r'Hardware watchpoint 2', r'Old value = 2\nNew value = 3',
+      r'\$2 = 1\n', r'hit Breakpoint 1, function', r'\$3 = 2\n', r'Hardware watchpoint 2',
+      r'Old value = 2\nNew value = 3',
       r'= 0x\w+\n', r'= 0x8000\w+\n', r'= 0x\w+14112d\n', r'= 3\n', r'= 0x1234\n', r'= 0x80000100\n',
       r'thread 2', r'= 1\n', r'other']),
     ([],
      ['hbreak *&again', 'continue', 'delete', 'stepi', 'stepi', 'x/gx 0x80001000', 'maintenance packet qqemu.sstepbits',
       'maintenance packet qqemu.sstep', 'maintenance packet Qqemu.sstep=1', 'maintenance packet qqemu.sstep',
-      'maintenance packet Qqemu.sstep=99', 'maintenance packet qqemu.PhyMemMode', 'maintenance packet Qqemu.PhyMemMode:1',
+      'maintenance packet Qqemu.sstep=99', 'maintenance packet qqemu.PhyMemMode',
+      'maintenance packet Qqemu.PhyMemMode:1',
       'maintenance packet qqemu.PhyMemMode', 'set var *(int *)0x80002000 = 77', 'print *(int *)0x80002000',
       'print *(int *)0x10', 'rwatch *(int *)0x80002000', 'continue'],
-     [r'hit Breakpoint 1|Breakpoint 1, again', r'0x80001000:\s+0x0*1\n', r'ENABLE=1,NOIRQ=2,NOTIMER=4', r'"0x7"', r'"OK"',
-      r'"0x1"', r'"E22"', r'"0"', r'"OK"', r'"1"', r'= 77\n', r'Cannot access memory|= 0', r'Could not insert|Cannot insert']),
-    (['-smp', '2', '-accel', 'tcg,thread=single'], ['break function', 'continue', 'stepi', 'print $a1'], [r'Breakpoint 1, function', r'= 6\n']),
+     [r'hit Breakpoint 1|Breakpoint 1, again', r'0x80001000:\s+0x0*1\n', r'ENABLE=1,NOIRQ=2,NOTIMER=4', r'"0x7"',
+      r'"OK"',
+      r'"0x1"', r'"E22"', r'"0"', r'"OK"', r'"1"', r'= 77\n', r'Cannot access memory|= 0',
+      r'Could not insert|Cannot insert']),
+    (['-smp', '2', '-accel', 'tcg,thread=single'], ['break function', 'continue', 'stepi', 'print $a1'],
+     [r'Breakpoint 1, function', r'= 6\n']),
 ]
 
 
@@ -86,7 +92,8 @@ def wait_for(path):
 def gdb(folder, path, commands, file='file program'):
     commands = ['set confirm off', 'set arch riscv:rv64', file, f'target remote {path}', *commands]
     done = subprocess.run(['gdb-multiarch', '-nx', '-batch', *[w for c in commands for w in ('-ex', c)]], cwd=folder,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=300)
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                          timeout=300)
     return done.stdout.decode(errors='replace')
 
 
@@ -102,7 +109,8 @@ def expect(text, wanted):
 def sessions(emulator, folder):
     path = os.path.join(folder, 'socket')
     for more, commands, wanted in SESSIONS:
-        with machine(emulator, '-m', '64', '-bios', 'none', '-kernel', os.path.join(folder, 'program'), '-serial', 'none',
+        with machine(emulator, '-m', '64', '-bios', 'none', '-kernel', os.path.join(folder, 'program'), '-serial',
+                     'none',
                      '-monitor', 'none', '-S', '-gdb', f'unix:{path},server=on,wait=off', *more) as process:
             wait_for(path)
             expect(gdb(folder, path, [*commands, 'kill']), wanted)
@@ -137,7 +145,8 @@ def kernel(emulator, folder, guest):
         wait_for(path)
         text = gdb(folder, path, ['hbreak *0x80200000', 'continue', 'print $priv', 'print/x $satp', 'stepi', 'stepi',
                                   'info threads', 'delete', 'detach'], 'show version')
-        expect(text, [r'hit Breakpoint 1, 0x0*80200000', r'= 1\n', r'= 0x0\n', r'0x0*80200002', r'Thread 1\.2', 'detached'])
+        expect(text, [r'hit Breakpoint 1, 0x0*80200000', r'= 1\n', r'= 0x0\n', r'0x0*80200002', r'Thread 1\.2',
+                      'detached'])
         output = process.communicate(timeout=280)[0].decode(errors='replace')
         if 'Power down' not in output or process.returncode:
             sys.exit(f'the kernel did not come to its end: {output[-2000:]}')

@@ -49,7 +49,8 @@ static void emit_operation(IrBuilder *b, uint64_t *seed)
     IrOp op = operations[pick(seed, ARRAY_SIZE(operations))];
     const char *operands = ir_op_info[op].operands;
     IrType integer = pick(seed, 2) ? IR_I32 : IR_I64, format = any_format(seed), type = format, from = format;
-    unsigned rule = op == IR_OP_fcmp ? pick(seed, IR_FP_UNORDERED_QUIET + 1) : op == IR_OP_fround_int ? pick(seed, 2) : 0;
+    unsigned rules = op == IR_OP_fcmp ? IR_FP_UNORDERED_QUIET + 1 : op == IR_OP_fround_int ? 2 : 1;
+    unsigned rule = pick(seed, rules);
 
     if (op == IR_OP_fcmp || op == IR_OP_fclass || op == IR_OP_f_to_s || op == IR_OP_f_to_u) {
         type = integer;
@@ -213,7 +214,8 @@ static void compare(const TestMachine *one, const TestMachine *two, uint64_t see
         for (unsigned i = 0; i < 8; i++) {
             strbuf_printf(&text, "x%u %#" PRIx64 " %#" PRIx64 "\n", i, one->state.x[i], two->state.x[i]);
         }
-        g_test_message("seed %" G_GUINT64_FORMAT ", flags %#x %#x\n%s", seed, one->state.fp[0].flags, two->state.fp[0].flags,
+        g_test_message("seed %" G_GUINT64_FORMAT ", flags %#x %#x\n%s", seed, one->state.fp[0].flags,
+                       two->state.fp[0].flags,
                        strbuf_text(&text));
         g_test_fail();
     }

@@ -1,4 +1,5 @@
-/* A guest of registers alone, 16 pages of memory, and ways to run a block on them: interpreter, host code, reference.c. */
+/* A guest of registers alone, 16 pages of memory, and ways to run a block on them: interpreter, host code,
+ * reference.c. */
 #pragma once
 
 #include "fpu/fpu.h"

@@ -394,7 +394,8 @@ static void generate(Generator *g, IrBlock *block, uint64_t seed)
 {
     static void (*const emitters[])(Generator *) = {
         emit_integer, emit_integer, emit_integer, emit_set,    emit_set,  emit_set, emit_load, emit_store, emit_width,
-        emit_width,   emit_choice,  emit_call,    emit_float,  emit_word, emit_word, emit_word, emit_shifts, emit_atomic,
+        emit_width,   emit_choice,  emit_call,    emit_float,  emit_word, emit_word, emit_word, emit_shifts,
+        emit_atomic,
         emit_branch,  emit_zero,
     };
 
@@ -499,8 +500,8 @@ static void test_equal(gconstpointer data)
             if (engine != ENGINE_INTERPRETER) {
                 ir_dump(&one->optimised, &test_guest, &text);
             }
-            g_test_message("seed %" G_GUINT64_FORMAT ": exits %d and %d, pc %" PRIx64 ", exception %u value %" PRIx64 "\n%s",
-                           seed, exit_one, exit_two, one->exec.pc, one->exec.exception.code,
+            g_test_message("seed %" G_GUINT64_FORMAT ": exits %d and %d, pc %" PRIx64 ", exception %u value %" PRIx64
+                           "\n%s", seed, exit_one, exit_two, one->exec.pc, one->exec.exception.code,
                            one->exec.exception.value, strbuf_text(&text));
         }
         if (engine == ENGINE_HOST) {

@@ -77,7 +77,8 @@ static void print_encodings(void)
         unsigned flags = x64_encodings[op].flags;
         for (unsigned size = 1; size <= 8; size *= 2) {
             bool sized = flags & (X64_SIZED | X64_WIDE);
-            bool has_size = sized ? size > 1 || flags & X64_SIZED : size == 4 || (size == 8 && flags & (X64_VEX | X64_EVEX));
+            bool has_size = sized ? size > 1 || flags & X64_SIZED
+                                  : size == 4 || (size == 8 && flags & (X64_VEX | X64_EVEX));
             for (unsigned i = 0; has_size && i < ARRAY_SIZE(operands); i++) {
                 if (!(operands[i].memory && flags & X64_EVEX)) {
                     print_encoding((X64Op)op, size, i & 1 ? RSI : R11, operands[i]);

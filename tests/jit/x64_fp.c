@@ -243,7 +243,8 @@ static void check_every_half(const Run *run)
 static X64FpOperation allocate(const Row *row, unsigned rounding, unsigned alias, bool in_memory)
 {
     X64FpOperation o = { .op = (uint8_t)row->op, .type = (uint8_t)row->type, .from = (uint8_t)row->from,
-                         .rounding = (uint8_t)rounding, .rule = (uint8_t)row->rule, .a = XMM + 4, .b = x64_register(XMM + 9),
+                         .rounding = (uint8_t)rounding, .rule = (uint8_t)row->rule, .a = XMM + 4,
+                         .b = x64_register(XMM + 9),
                          .c = XMM + 6, .result = XMM + 12, .scratch = { XMM + 1, XMM + 11 }, .integer_scratch = R10 };
 
     if (is_integer(row->from)) {
@@ -390,7 +391,8 @@ static void test_variants(void)
 
     for (IrOp op = IR_OP_fadd; op <= IR_OP_fround_int; op++) {
         for (unsigned narrows = 0; narrows < 2; narrows++) {
-            g_assert_cmpint(x64_fp_treatment(&zero, op, narrows, false), ==, x64_fp_treatment(&zero, op, narrows, true));
+            g_assert_cmpint(x64_fp_treatment(&zero, op, narrows, false), ==,
+                            x64_fp_treatment(&zero, op, narrows, true));
         }
     }
     g_assert_cmpint(x64_fp_treatment(&early, IR_OP_fmul, false, false), <, FP_TREAT_EXACT);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gen/check_layers.py, check_symbols.py and check_float.py: that they find what is wrong and leave alone what is right."""
+"""gen/check_*.py: that they find what is wrong and leave alone what is right."""
 import json
 import os
 import platform
@@ -200,6 +200,27 @@ class Symbols(Objects):
         result = self.run_check('check_symbols.py', self.path('build'), self.path('src'))
         self.assertNotEqual(result.returncode, 0)
         self.assertIn('no objects', result.stderr)
+
+
+class Lines(Tree):
+    def check(self, name, text):
+        self.put(name, text)
+        result = self.run_check('check_lines.py', self.path(name))
+        self.assertEqual(result.returncode == 0, result.stderr == '')
+        return result.stderr
+
+    def test_right(self):
+        for name, text in (('a.c', 'x' * 120 + '\n'), ('a.md', '|' + 'x' * 200 + '\n'), ('a.S', '\tret\n'),
+                           ('a.c', '\u00e9' * 120 + '\n')):
+            self.assertEqual(self.check(name, text), '')
+
+    def test_wrong(self):
+        for name, text, message in (('a.c', 'ok\n' + 'x' * 121, 'a.c:2: 121 columns'), ('a.md', 'x' * 121, 'columns'),
+                                    ('a.py', '\tx', 'a.py:1: a tab'), ('a.h', 'x \n', 'spaces at its end')):
+            self.assertIn(message, self.check(name, text))
+
+    def test_nothing_to_check(self):
+        self.assertNotEqual(self.run_check('check_lines.py', self.path('none')).returncode, 0)
 
 
 if __name__ == '__main__':

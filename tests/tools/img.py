@@ -199,7 +199,8 @@ class ImgTest(unittest.TestCase):
 
     def test_dd(self):
         for line, part in [('', self.data), ('bs=1M skip=1', self.data[1 << 20:]),
-                           ('bs=1M count=2', self.data[:2 << 20]), ('bs=1000 count=1000 skip=3', self.data[3000:1000000]), ('count=0', b''),
+                           ('bs=1M count=2', self.data[:2 << 20]),
+                           ('bs=1000 count=1000 skip=3', self.data[3000:1000000]), ('count=0', b''),
                            ('bs=3k skip=2', self.data[6 << 10:])]:
             self.run_img(f'dd -f raw {line} if=src.raw of=out')
             self.assertEqual(self.read('out'), part + bytes(-len(part) % 512), line)

@@ -63,7 +63,8 @@ class IoTest(unittest.TestCase):
                                      'open -o file.filename=a.qcow2', 'length'),
                          '00000000:  51 46 49 fb  QFI.\nread 4/4 bytes at offset 0\n4 bytes, 1 ops\n10 MiB\n')
         self.run_io('reopen -w', 'write -q 0 512', options=['-r'])
-        for options, text in [(['-i', 'foo'], 'Invalid aio option: foo'), (['-d', 'foo'], 'Invalid discard option: foo'),
+        for options, text in [(['-i', 'foo'], 'Invalid aio option: foo'),
+                              (['-d', 'foo'], 'Invalid discard option: foo'),
                               (['-t', 'foo'], 'Invalid cache option: foo'),
                               (['-C', '-r'], "can't open device a.qcow2: Can't use copy-on-read on read-only device"),
                               (['--image-opts', '-f', 'raw'], '--image-opts and -f are mutually exclusive'),
@@ -87,7 +88,8 @@ class IoTest(unittest.TestCase):
         self.run_io('read -b -q -P 2 0 100k')
         self.check('write -b -z 0 4k', '-b and -z cannot be specified at the same time\n', 1)
         self.check('write -b -f 0 4k', '-f and -b or -c cannot be specified at the same time\n', 1)
-        self.check('write -b 8E 4k', 'Parsing error: non-numeric argument, or extraneous/unrecognized suffix -- 8E\n', 1)
+        self.check('write -b 8E 4k', 'Parsing error: non-numeric argument, or extraneous/unrecognized suffix -- 8E\n',
+                   1)
         self.check('write -b 7E 4k', 'write failed: File too large\n', 1)
         self.assertEqual(self.run_io('read -b 0 4k', options=['-f', 'raw'], status=1),
                          'read failed: Operation not supported\n')
@@ -97,7 +99,8 @@ class IoTest(unittest.TestCase):
                         'qcow2', 'over.qcow2'], cwd=self.folder.name, check=True)
         self.run_io('write -q -P 1 0 1M')
         self.run_io('read -q -P 1 0 128k', options=['-C'], name='over.qcow2')
-        self.assertEqual(self.run_io('alloc 0 1M', name='over.qcow2'), '131072/1048576 bytes allocated at offset 0 bytes\n')
+        self.assertEqual(self.run_io('alloc 0 1M', name='over.qcow2'),
+                         '131072/1048576 bytes allocated at offset 0 bytes\n')
 
     def test_terminal(self):
         """Lines typed at a terminal, with a history."""

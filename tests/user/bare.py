@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 
-FLAGS = ['-O1', '-nostdlib', '-static', '-ffreestanding', '-fno-builtin', '-fno-stack-protector', '-fno-strict-aliasing',
+FLAGS = ['-O1', '-nostdlib', '-static', '-ffreestanding', '-fno-builtin', '-fno-stack-protector',
+         '-fno-strict-aliasing',
          '-Wl,--no-relax']
 LINES = 48
 
@@ -28,9 +29,11 @@ def main():
             subprocess.run([compiler, f'-march={arch}', f'-mabi={abi}', *FLAGS, source, '-o', program], check=True)
             done = subprocess.run([emulator, program], stdout=subprocess.PIPE, check=False, timeout=60)
             results.append((done.returncode, done.stdout.decode()))
-        done = subprocess.run([emulator, '-B', '0x10000000000', program], stdout=subprocess.PIPE, check=False, timeout=60)
+        done = subprocess.run([emulator, '-B', '0x10000000000', program], stdout=subprocess.PIPE, check=False,
+                              timeout=60)
         results.append((done.returncode, done.stdout.decode()))
-    if results[0] != results[1] or results[1] != results[2] or results[0][0] != 3 or len(results[0][1].splitlines()) != LINES:
+    lines = len(results[0][1].splitlines())
+    if results[0] != results[1] or results[1] != results[2] or results[0][0] != 3 or lines != LINES:
         sys.exit(f'32 bits: {results[0]}\n64 bits: {results[1]}\nat a base: {results[2]}')
 
 

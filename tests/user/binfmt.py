@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Registers the emulator with binfmt_misc in a user namespace of its own, runs a program by itself, checks, unregisters.
+"""Registers the emulator with binfmt_misc in a user namespace of its own, runs a program by itself, checks,
+unregisters.
 
     binfmt.py MYNA_USER GUEST_COMPILER SOURCE
 
@@ -54,7 +55,8 @@ def main():
         with open(os.path.join(folder, 'program.c'), 'w', encoding='utf-8') as file:
             file.write(SOURCE)
         subprocess.run([compiler, '-static', 'program.c', '-o', 'program'], cwd=folder, check=True)
-        done = subprocess.run(['unshare', '-U', '-r', '-m', 'bash', '-c', SCRIPT, 'bash', emulator, folder], check=False,
+        done = subprocess.run(['unshare', '-U', '-r', '-m', 'bash', '-c', SCRIPT, 'bash', emulator, folder],
+                              check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         text = done.stdout.decode()
         if done.returncode == 77 or 'unshare' in text:

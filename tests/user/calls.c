@@ -344,7 +344,8 @@ static void times_and_others(void)
     REFUSED(SYS_perf_event_open, EPERM);
     REFUSED(SYS_lookup_dcookie, ENOSYS);
     REFUSED(SYS_nfsservctl, ENOSYS);
-    /* statmount, listmount, lsm_get_self_attr, lsm_set_self_attr, lsm_list_modules; setxattrat, getxattrat, listxattrat, */
+    /* statmount, listmount, lsm_get_self_attr, lsm_set_self_attr, lsm_list_modules; setxattrat, getxattrat,
+     * listxattrat, */
     /* removexattrat, open_tree_attr, file_getattr, file_setattr */
     for (int number = 457; number <= 469; number++) {
         if (number != 462) {

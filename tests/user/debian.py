@@ -14,11 +14,16 @@ import time
 
 LIMIT = 900  # seconds, of a run that hangs
 
-BASH = r'''for i in 1 2 3; do echo $i | sed s/^/x/; done; echo $((2**40)); cat <(echo inner); declare -A a; a[x]=1; echo ${a[x]}
-trap "echo leaving" EXIT; (exit 4); echo $?; sleep 0.1 & wait; read -t 0.01 x < /dev/zero; kill -USR1 $$ 2>/dev/null || :'''
-COREUTILS = r'''seq 1 1000 | sort -rn | head -1; echo abc | md5sum; timeout 0.2 sleep 5; echo $?; dd if=/dev/zero bs=1k count=4 2>/dev/null | wc -c
-factor 123456789; od -An -tx1 <<< ab; expr 6 \* 7; shuf -i 1-5 | wc -l; numfmt --to=iec 2048; uname -m; echo x | gzip | gzip -d
-gawk "BEGIN{print 6*7}"; echo tar > t; tar c t | tar t; setsid echo sid; nice echo nice; stat -c %s t; cp t u; cmp t u && echo same'''
+BASH = r'''for i in 1 2 3; do echo $i | sed s/^/x/; done
+echo $((2**40)); cat <(echo inner); declare -A a; a[x]=1; echo ${a[x]}
+trap "echo leaving" EXIT; (exit 4); echo $?; sleep 0.1 & wait; read -t 0.01 x < /dev/zero
+kill -USR1 $$ 2>/dev/null || :'''
+COREUTILS = r'''seq 1 1000 | sort -rn | head -1; echo abc | md5sum; timeout 0.2 sleep 5; echo $?
+dd if=/dev/zero bs=1k count=4 2>/dev/null | wc -c
+factor 123456789; od -An -tx1 <<< ab; expr 6 \* 7; shuf -i 1-5 | wc -l; numfmt --to=iec 2048
+uname -m; echo x | gzip | gzip -d
+gawk "BEGIN{print 6*7}"; echo tar > t; tar c t | tar t; setsid echo sid
+nice echo nice; stat -c %s t; cp t u; cmp t u && echo same'''
 COREUTILS_OUT = '''1000
 0bee89b07a248e27c83fc3d5951213c1  -
 124
@@ -38,16 +43,21 @@ nice
 same
 '''
 PERL = r'''my $p = fork(); if (!$p) { exit 3 } waitpid($p, 0); print $? >> 8, "\n", `echo back`; use threads;
-print threads->create(sub { return 42 })->join, "\n"; open(F, "-|", "echo", "pipe"); print <F>; printf("%.3f\n", sqrt(2));'''
+print threads->create(sub { return 42 })->join, "\n"; open(F, "-|", "echo", "pipe"); print <F>;
+printf("%.3f\n", sqrt(2));'''
 GIT = r'''git init -q r && cd r && git config user.email a@b && git config user.name n
 for i in 1 2; do echo $i > f$i; git add f$i; git commit -qm c$i; done
-git log --oneline | wc -l; git checkout -q -b other; echo x >> f1; git commit -qam x; git checkout -q -; git merge -q other
+git log --oneline | wc -l; git checkout -q -b other; echo x >> f1
+git commit -qam x; git checkout -q -; git merge -q other
 git gc -q; git fsck; git clone -q . ../copy; ls ../copy; git grep x'''
-OPENSSL = r'''echo hello | openssl dgst -sha256; echo abc | openssl enc -aes-256-cbc -pass pass:x -pbkdf2 | openssl enc -d -aes-256-cbc -pass pass:x -pbkdf2'''
+OPENSSL = r'''echo hello | openssl dgst -sha256
+echo abc | openssl enc -aes-256-cbc -pass pass:x -pbkdf2 |
+    openssl enc -d -aes-256-cbc -pass pass:x -pbkdf2'''
 OPENSSL_OUT = '''SHA2-256(stdin)= 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
 abc
 '''
-SQL = 'create table t(a,b); insert into t select value, value*value from generate_series(1,100); select sum(b) from t; pragma integrity_check;'
+SQL = ('create table t(a,b); insert into t select value, value*value from generate_series(1,100); '
+       'select sum(b) from t; pragma integrity_check;')
 PYTHON = 'python3 "$SOURCES/language.py"'
 PYTHON_OUT = r'''CompletedProcess(args='echo shell; exit 3', returncode=3, stdout=b'shell\n', stderr=b'')
 errno 2
@@ -72,9 +82,11 @@ C_OUT = 'compiled 20.230406 1 4 12157665459056928801\n'
 CXX = 'g++ --sysroot="$ROOT" -O1 "$SOURCES/language.cc" -o program && ./program'
 CXX_OUT = '''199990000 200010001 200030002 200050003 200070004 200090005 200110006 200130007 \n200 3 c++ si unf
 '''
-GO = 'export GOROOT="$ROOT/usr/lib/go-1.24" GOCACHE="$ROOT/tmp/go-cache" GOFLAGS=-mod=mod CGO_ENABLED=0 GOTOOLCHAIN=local; '
+GO = 'export GOROOT="$ROOT/usr/lib/go-1.24" GOCACHE="$ROOT/tmp/go-cache" GOFLAGS=-mod=mod CGO_ENABLED=0; '
+GO += 'export GOTOOLCHAIN=local; '
 GO_RUN = GO + 'go run "$SOURCES/language.go"'
-GO_BUILD = GO + 'cp "$SOURCES/language.go" . && go mod init example.org/program 2>&- && go build -o program . && ./program'
+GO_BUILD = GO + 'cp "$SOURCES/language.go" . && go mod init example.org/program 2>&- && '
+GO_BUILD += 'go build -o program . && ./program'
 GO_OUT = '''pipeline 41679167500
 trees 131040
 preempted
@@ -85,7 +97,8 @@ exec sub
 og si unf og si unf og si unf 4e30cbd202f2f33496bb5e604a4d3f50a122064ecdeb1323630208dc246f1695
 riscv64 30000
 '''
-JAVA = 'PATH="$ROOT/usr/lib/jvm/default-java/bin:$PATH"; javac -J-XX:TieredStopAtLevel=1 -d . "$SOURCES/Language.java" && java -Xmx256m -cp . Language'
+JAVA = 'PATH="$ROOT/usr/lib/jvm/default-java/bin:$PATH"; '
+JAVA += 'javac -J-XX:TieredStopAtLevel=1 -d . "$SOURCES/Language.java" && java -Xmx256m -cp . Language'
 JAVA_OUT = '''trees 589680
 locks 40000 40000
 virtual {0=20, 1=20, 2=20, 3=20, 4=20, 5=20, 6=20, 7=20, 8=20, 9=20}

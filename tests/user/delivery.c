@@ -99,7 +99,8 @@ static volatile int used; /* handlers run within calls that the compiler takes f
 
 static void note(int number, siginfo_t *info, void *context)
 {
-    used += snprintf(text + used, sizeof text - (size_t)used, "%d:%d:%d:%d ", number >= SIGRTMIN ? number - SIGRTMIN + 100 : number,
+    used += snprintf(text + used, sizeof text - (size_t)used, "%d:%d:%d:%d ",
+                     number >= SIGRTMIN ? number - SIGRTMIN + 100 : number,
                      info->si_code, info->si_code == SI_QUEUE ? info->si_value.sival_int : 0,
                      info->si_pid == getpid());
 }
@@ -143,7 +144,7 @@ static void queues(void)
     printf("%d %d\n", sigqueue(getpid(), 0, (union sigval){ 0 }), sigtimedwait(&set, &info, &(struct timespec){ 0 }));
 }
 
-/* -- contexts --------------------------------------------------------------------------------------------------------- */
+/* -- contexts ------------------------------------------------------------------------------------------------------ */
 
 static void skip(int number, siginfo_t *info, void *context)
 {
@@ -192,7 +193,7 @@ static void exact(void)
     printf("between instructions: torn %d, same %d\n", torn, first == second);
 }
 
-/* -- waiting ---------------------------------------------------------------------------------------------------------- */
+/* -- waiting ------------------------------------------------------------------------------------------------------- */
 
 static atomic_int arrived, wanted;
 static pthread_t waiter;
@@ -310,7 +311,7 @@ static void restarted(void)
     printf("went on: %ld %c, %d, %d %x, slept %d\n", got, byte, waited, found == child, status, took >= 19);
 }
 
-/* -- nesting and stacks ----------------------------------------------------------------------------------------------- */
+/* -- nesting and stacks -------------------------------------------------------------------------------------------- */
 
 static void nest(int number, siginfo_t *info, void *context)
 {
@@ -342,7 +343,8 @@ static void nesting(void)
     raise(SIGUSR1);
     used = 0;
     sigaction(SIGUSR1, NULL, &old);
-    printf("reset %d, flags %x, mask %d\n", old.sa_handler == SIG_DFL, (unsigned)(old.sa_flags & (SA_SIGINFO | SA_RESETHAND)),
+    printf("reset %d, flags %x, mask %d\n", old.sa_handler == SIG_DFL,
+           (unsigned)(old.sa_flags & (SA_SIGINFO | SA_RESETHAND)),
            sigismember(&old.sa_mask, SIGUSR2));
 }
 
@@ -360,7 +362,8 @@ static void overflowed(int number, siginfo_t *info, void *context)
     stack_t now;
     int set = sigaltstack(&alternate, &now), error = set ? errno : 0;
 
-    used = snprintf(text, sizeof text, "on it %d, said so %d, set %d %d, context %d", is_on_alternate(), now.ss_flags, set, error,
+    used = snprintf(text, sizeof text, "on it %d, said so %d, set %d %d, context %d", is_on_alternate(), now.ss_flags,
+                    set, error,
                     ((ucontext_t *)context)->uc_stack.ss_sp == alternate.ss_sp);
     siglongjmp(back, 1);
 }
@@ -403,7 +406,7 @@ static void stacks(void)
     printf(" %d\n", errno);
 }
 
-/* -- children --------------------------------------------------------------------------------------------------------- */
+/* -- children ------------------------------------------------------------------------------------------------------ */
 
 static void children(void)
 {

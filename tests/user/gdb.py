@@ -3,8 +3,9 @@
 
     gdb.py MYNA_USER GUEST_COMPILER
 
-First by packets of our own, then by gdb-multiarch: threads, watchpoints, files of the target, children of fork and vfork,
-new programs. And what gdb-multiarch makes of a core. Exit status 77 (skipped) where there is no compiler for the guest.
+First by packets of our own, then by gdb-multiarch: threads, watchpoints, files of the target, children of fork and
+vfork, new programs. And what gdb-multiarch makes of a core. Exit status 77 (skipped) where there is no compiler for the
+guest.
 """
 import contextlib
 import os
@@ -62,7 +63,8 @@ class Stub:
             match = re.search(rb'\$(.*?)#(..)', self.buffer, re.S)
             if match:
                 self.buffer = self.buffer[match.end():]
-                return re.sub(rb'\}(.)', lambda m: bytes([m.group(1)[0] ^ 32]), match.group(1), flags=re.S).decode('latin1')
+                return re.sub(rb'\}(.)', lambda m: bytes([m.group(1)[0] ^ 32]), match.group(1),
+                              flags=re.S).decode('latin1')
             data = self.socket.recv(65536)
             if not data:
                 raise SystemExit('the connection ended')
@@ -193,26 +195,31 @@ int main(int argc, char **argv)
 # What gdb is told, what it must say, in this order, and the program's exit status; None: gdb kills it.
 SESSIONS = [
     ('a program and its libraries',
-     ['break deepest', 'continue', 'bt', 'info sharedlibrary', 'info proc mappings', 'info threads', 'delete', 'continue'],
+     ['break deepest', 'continue', 'bt', 'info sharedlibrary', 'info proc mappings', 'info threads', 'delete',
+      'continue'],
      [r'hit Breakpoint 1.*deepest', r'#1 .*middle \(n=n@entry=0\)', r'#2 .*worker', r'Yes.*target:/lib/libc.so.6',
       r'r-xp.*children', r'\[stack\]', r'children\).*deepest', r'SIGUSR2'], None),
     ('steps and watchpoints',
-     ['break middle', 'continue', 'watch watched', 'rwatch table[1]', 'delete 1', 'continue', 'continue', 'delete', 'step',
+     ['break middle', 'continue', 'watch watched', 'rwatch table[1]', 'delete 1', 'continue', 'continue', 'delete',
+      'step',
       'hbreak in_parent', 'continue', 'continue', 'continue'],
      [r'Hardware watchpoint 2: watched', r'Hardware read watchpoint 3', r'Hardware watchpoint 2: watched',
       r'Old value = ', r'New value = ', r'SIGUSR2', r'Breakpoint 4, in_parent \(n=12\)', r'exited with code 07'], 7),
-    ('a parent', ['break in_parent', 'continue', 'continue', 'delete', 'handle SIGUSR2 nostop noprint pass', 'continue'],
+    ('a parent', ['break in_parent', 'continue', 'continue', 'delete', 'handle SIGUSR2 nostop noprint pass',
+                  'continue'],
      [r'Detaching after fork', r'in_parent \(n=3\)', r'Detaching after vfork', r'in_parent \(n=5\)',
       r'exited with code 07'], 7),
     ('a child', ['set follow-fork-mode child', 'break in_child', 'continue', 'bt', 'continue'],
-     [r'Attaching after .* fork to child', r'Detaching after fork from parent', r'Thread 2.1 hit Breakpoint 1.*in_child',
+     [r'Attaching after .* fork to child', r'Detaching after fork from parent',
+      r'Thread 2.1 hit Breakpoint 1.*in_child',
       r'#1 .*main', r'exited with code 03'], 7),
     ('both', ['set detach-on-fork off', 'set schedule-multiple on', 'break in_child', 'continue', 'inferior 1', 'bt',
               'kill inferiors 1 2'],
      [r'New inferior 2', r'Thread 2.1 hit Breakpoint 1', r'Switching to inferior 1', r'#0 '], None),
     ('a new program', ['catch fork', 'catch vfork', 'catch exec', 'continue', 'continue', 'set follow-fork-mode child',
                        'continue', 'break deepest', 'continue', 'bt', 'continue'],
-     [r'Catchpoint 1 \(forked process', r'Catchpoint 2 \(vforked process', r'vfork to child', r'is executing new program',
+     [r'Catchpoint 1 \(forked process', r'Catchpoint 2 \(vforked process', r'vfork to child',
+      r'is executing new program',
       r'deepest \(n=n@entry=21\)', r'#2 .*main', r'exited with code 05'], 7),
     ('a signal', ['continue', 'print $_siginfo.si_signo', 'print $_siginfo._sifields._kill',
                   'set var $_siginfo._sifields._kill.si_uid = 77', 'print $_siginfo._sifields._kill.si_uid', 'detach'],
@@ -231,7 +238,8 @@ def wait_for(path):
 def by_gdb(emulator, folder, session):
     name, commands, wanted, status = session
     path = os.path.join(folder, 'gdb.socket')
-    commands = ['set sysroot target:', 'set confirm off', 'set breakpoint pending on', f'target remote {path}', *commands]
+    commands = ['set sysroot target:', 'set confirm off', 'set breakpoint pending on', f'target remote {path}',
+                *commands]
     with program(emulator, '-L', '/usr/riscv64-linux-gnu', '-g', path, './children', folder=folder) as process:
         wait_for(path)
         done = subprocess.run(['gdb-multiarch', '-nx', '-batch', *[w for c in commands for w in ('-ex', c)]],
@@ -334,11 +342,13 @@ def cores(emulator, folder):
                 'info proc mappings', 'info auxv', 'up', 'print number', 'thread 2', 'bt']
     for arguments, name, extra in ([], 'SIGSEGV', []), (['abort'], 'SIGABRT', ['in abort']):
         core = crash(emulator, folder, -1, *arguments)
-        done = subprocess.run(['gdb-multiarch', '-nx', '-batch', *[w for c in commands for w in ('-ex', c)], 'crash', core],
+        done = subprocess.run(['gdb-multiarch', '-nx', '-batch', *[w for c in commands for w in ('-ex', c)], 'crash',
+                               core],
                               cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               check=False, timeout=100)
         text, at = done.stdout.decode(errors='replace'), 0
-        for pattern in [f'terminated with signal {name}', *extra, 'fall .depth=depth@entry=0', 'fall .depth=depth@entry=3',
+        for pattern in [f'terminated with signal {name}', *extra, 'fall .depth=depth@entry=0',
+                        'fall .depth=depth@entry=3',
                         'in main', '"some data"', r'\n  2 .*pause', r'= (11|6)\n', 'libc.so.6', 'AT_ENTRY', r'= 2\.5',
                         'wait_here']:
             match = re.compile(pattern).search(text, at)

@@ -1,4 +1,5 @@
-/* System V and POSIX communication, messages of sockets in batches and with files, execveat, and calls that are refused. */
+/* System V and POSIX communication, messages of sockets in batches and with files, execveat, and calls that are
+ * refused. */
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
@@ -81,7 +82,8 @@ static void queues(void)
     SHOW(msgsnd(id, &message, 6, 0));
     SHOW(msgsnd(id, &other, 6, 0));
     SHOW(msgctl(id, IPC_STAT, &state));
-    printf("%ld messages, %ld bytes, pid %d\n", (long)state.msg_qnum, (long)state.__msg_cbytes, state.msg_lspid == getpid());
+    printf("%ld messages, %ld bytes, pid %d\n", (long)state.msg_qnum, (long)state.__msg_cbytes,
+           state.msg_lspid == getpid());
     SHOW(msgrcv(id, &got, sizeof got.text, 7, 0));
     printf("%ld %s\n", got.type, got.text);
     SHOW(msgrcv(id, &got, 2, 0, 0));

@@ -169,7 +169,8 @@ int main(int argc, char **argv)
     auxiliary(argv);
     vdso();
     struct stat status;
-    printf("cpuinfo %d, mem %d\n", !stat("/proc/cpuinfo", &status) && slurp("/proc/cpuinfo", (char[65536]){ 0 }, 65536) > 20,
+    printf("cpuinfo %d, mem %d\n", !stat("/proc/cpuinfo", &status) &&
+           slurp("/proc/cpuinfo", (char[65536]){ 0 }, 65536) > 20,
            open("/proc/self/mem", O_RDWR) >= 0);
     int fd = open("/proc/self/mem", O_RDWR);
     int seven = 7;

@@ -25,7 +25,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         host, guest = os.path.join(folder, 'host'), os.path.join(folder, 'guest')
         for cc, output in ('cc', host), (compiler, guest):
-            subprocess.run([cc, '-O1', '-w', '-D_GNU_SOURCE', '-pthread', *link, source, '-o', output, '-lm'], check=True)
+            subprocess.run([cc, '-O1', '-w', '-D_GNU_SOURCE', '-pthread', *link, source, '-o', output, '-lm'],
+                           check=True)
         wanted = run([host, 'one', 'two'])
         got = run([emulator, '-L', prefix, guest, 'one', 'two'])
     if wanted != got:

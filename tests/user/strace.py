@@ -125,7 +125,8 @@ int main(int argc, char **argv)
 }
 """
 WANTED = [
-    r'openat\(AT_FDCWD,"/nowhere/at/all",O_RDWR\|O_CREAT\|O_CLOEXEC,0640\) = -1 errno=2 \(No such file or directory\)\n',
+    r'openat\(AT_FDCWD,"/nowhere/at/all",O_RDWR\|O_CREAT\|O_CLOEXEC,0640\) = -1 '
+    r'errno=2 \(No such file or directory\)\n',
     r'mmap\(NULL,4096,PROT_READ\|PROT_WRITE,MAP_PRIVATE\|MAP_ANONYMOUS,-1,0\) = 0x[0-9a-f]+\n',
     r'rt_sigaction\(SIGUSR1,\{sa_handler=SIG_IGN,sa_flags=SA_RESTART,sa_mask=\[SIGUSR1\]\},0x\w+,8\) = 0 '
     r'\(\{sa_handler=SIG_DFL,sa_flags=0,sa_mask=\[\]\}\)',
@@ -133,14 +134,18 @@ WANTED = [
     r' = 0 \(\{st_dev=\d+,st_ino=\d+,st_mode=0\d+,', r'socket\(PF_INET,SOCK_STREAM\|SOCK_NONBLOCK,0\) = \d',
     r'connect\(\d,\{sa_family=AF_INET,sin_port=htons\(1\),sin_addr=inet_addr\("127.0.0.1"\)\},16\) = -1',
     r'connect\(\d,\{sa_family=AF_UNIX,sun_path="/nowhere"\},110\) = -1',
-    r'setsockopt\(\d,SOL_SOCKET,SO_REUSEADDR,\{1\},4\) = 0', r'getsockopt\(\d,SOL_SOCKET,SO_TYPE,0x\w+,0x\w+\) = 0 \(\{1\}\)',
+    r'setsockopt\(\d,SOL_SOCKET,SO_REUSEADDR,\{1\},4\) = 0',
+    r'getsockopt\(\d,SOL_SOCKET,SO_TYPE,0x\w+,0x\w+\) = 0 \(\{1\}\)',
     r'pipe2\(0x\w+,O_RDONLY\|O_CLOEXEC\) = 0 \(\{\d,\d\}\)', r'write\(\d,"a\\n\\"b",4\) = 4',
-    r'read\(\d,0x\w+,16\) = 4 \("a\\n\\"b"\)', r'writev\(\d,\[\{iov_base="xx",iov_len=2\},\{iov_base="yyy",iov_len=3\}\],2\) = 5',
+    r'read\(\d,0x\w+,16\) = 4 \("a\\n\\"b"\)',
+    r'writev\(\d,\[\{iov_base="xx",iov_len=2\},\{iov_base="yyy",iov_len=3\}\],2\) = 5',
     r'sendmsg\(\d,\{msg_name=NULL,msg_iov=\[\{iov_base="xx",.*\},MSG_NOSIGNAL\) = -1 errno=88',
-    r'ppoll\(\[\{fd=\d,events=POLLIN\}\],1,\{tv_sec=0,tv_nsec=0\},NULL,0\) = 1 \(\[\{fd=\d,events=POLLIN,revents=POLLIN\}\]',
+    r'ppoll\(\[\{fd=\d,events=POLLIN\}\],1,\{tv_sec=0,tv_nsec=0\},NULL,0\) = 1 '
+    r'\(\[\{fd=\d,events=POLLIN,revents=POLLIN\}\]',
     r'epoll_create1\(EPOLL_CLOEXEC\)', r'epoll_ctl\(\d,EPOLL_CTL_ADD,\d,\{events=1,data.u64=5\}\) = 0',
     r'epoll_pwait\(\d,0x\w+,1,0,NULL,8\) = 1 \(\[\{events=POLLIN,data=0x5\}\]\)',
-    r'pselect6\(\d+,\[\d+\],NULL,NULL,NULL,NULL\) = 1 \(\[\d+\]\)', r'prlimit64\(0,RLIMIT_NOFILE,NULL,0x\w+\) = 0 \(\{\w+,\w+\}\)',
+    r'pselect6\(\d+,\[\d+\],NULL,NULL,NULL,NULL\) = 1 \(\[\d+\]\)',
+    r'prlimit64\(0,RLIMIT_NOFILE,NULL,0x\w+\) = 0 \(\{\w+,\w+\}\)',
     r'setitimer\(ITIMER_REAL,\{0,0,500,0\},NULL\) = 0', r'rt_sigprocmask\(SIG_BLOCK,\[SIGINT\],NULL,8\) = 0',
     r'rt_sigreturn\(\) = \?\n', r'uname\(0x\w+\) = 0 \(\{"Linux",', r'ioctl\(\d,FIONREAD,0x\w+\) = 0 \(\{5\}\)',
     r'fcntl\(\d,F_SETFL,O_RDONLY\|O_NONBLOCK\) = 0', r'fcntl\(\d,F_SETFD,FD_CLOEXEC\) = 0',

@@ -44,7 +44,8 @@ static const UserAbi *abi_of(const char *target)
 /* A program of two segments that may be loaded. */
 static void good_file(uint8_t *file)
 {
-    const Elf64_Ehdr header = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT }, .e_type = ET_DYN,
+    const Elf64_Ehdr header = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+                                .e_type = ET_DYN,
                                 .e_machine = EM_RISCV, .e_version = 1, .e_entry = 0x1000, .e_phoff = 64,
                                 .e_ehsize = 64, .e_phentsize = 56, .e_phnum = 2 };
     const Elf64_Phdr segments[2] = {

@@ -6,9 +6,9 @@
  * the file, and while data move.
  *
  * What a power cut leaves must be whole, but for clusters that are counted and not used. So an L2 entry reaches the
- * file after the data that it leads to and after the refcounts of its clusters (flush.c), and a cluster that is no longer
- * referred to loses its count only when the file does not refer to it any more either, and no request does. Until then
- * it is a Qcow2Free.
+ * file after the data that it leads to and after the refcounts of its clusters (flush.c), and a cluster that is no
+ * longer referred to loses its count only when the file does not refer to it any more either, and no request does.
+ * Until then it is a Qcow2Free.
  */
 #pragma once
 

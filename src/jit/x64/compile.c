@@ -194,7 +194,8 @@ static bool prepare_block(Compiler *c)
         if (inst->op == IR_OP_label) {
             c->label_position[inst->aux] = ref;
         }
-        if (inst->op == IR_OP_jump || inst->op == IR_OP_branch || (inst->op == IR_OP_label && falls_through(inst - 1))) {
+        if (inst->op == IR_OP_jump || inst->op == IR_OP_branch ||
+            (inst->op == IR_OP_label && falls_through(inst - 1))) {
             c->label_sources[inst->aux] = (uint8_t)MIN(c->label_sources[inst->aux] + 1, 2);
         }
     }

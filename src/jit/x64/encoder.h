@@ -1,7 +1,7 @@
 /*
- * x86-64 instructions as bytes. One function encodes any row of encodings.def: an operation, an operand size, a register
- * and a register-or-memory operand. After Intel's "Software Developer's Manual", volume 2. Prefixes, REX and VEX are
- * chosen here; of EVEX there is no more than 128 bits without masks, between the first 16 registers.
+ * x86-64 instructions as bytes. One function encodes any row of encodings.def: an operation, an operand size, a
+ * register and a register-or-memory operand. After Intel's "Software Developer's Manual", volume 2. Prefixes, REX and
+ * VEX are chosen here; of EVEX there is no more than 128 bits without masks, between the first 16 registers.
  */
 #pragma once
 
@@ -46,7 +46,8 @@ extern const X64Encoding x64_encodings[X64_OP_COUNT];
 
 /* Condition codes, as in jcc, setcc and cmovcc. */
 typedef enum X64Condition {
-    X64_O, X64_NO, X64_B, X64_AE, X64_E, X64_NE, X64_BE, X64_A, X64_S, X64_NS, X64_P, X64_NP, X64_L, X64_GE, X64_LE, X64_G
+    X64_O, X64_NO, X64_B, X64_AE, X64_E, X64_NE, X64_BE, X64_A, X64_S, X64_NS, X64_P, X64_NP, X64_L, X64_GE, X64_LE,
+    X64_G
 } X64Condition;
 
 /* A register, or memory: at base + index << scale + displacement, or at `target`. */
@@ -83,7 +84,8 @@ enum { X64_LONGEST = 16 };
 static inline const uint8_t *x64_here(const X64Code *code) { return code->at + code->run; }
 
 /* `reg` is ignored with a digit, `second` without VEX, `immediate` where none is taken. */
-void x64_encode(X64Code *code, X64Op op, unsigned size, unsigned reg, unsigned second, X64Operand rm, int64_t immediate);
+void x64_encode(X64Code *code, X64Op op, unsigned size, unsigned reg, unsigned second, X64Operand rm,
+                int64_t immediate);
 
 static inline void x64_rr(X64Code *code, X64Op op, unsigned size, unsigned reg, unsigned rm)
 {

@@ -475,7 +475,8 @@ static void lower_by_function(Compiler *c, const IrInst *inst)
             x64_load_constant(&c->code, registers[i], constant);
         } else if (operands[i]) {
             unsigned slot = value_of(c, operands[i])->slot - 1u;
-            x64_rm(&c->code, X64_MOV_RM, inst_of(c, operands[i])->type == IR_I64 ? 8 : 4, registers[i], slot_operand(slot));
+            x64_rm(&c->code, X64_MOV_RM, inst_of(c, operands[i])->type == IR_I64 ? 8 : 4, registers[i],
+                   slot_operand(slot));
         }
     }
     x64_load_constant(&c->code, RDX, inst->aux);

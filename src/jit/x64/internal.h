@@ -242,7 +242,8 @@ void leave_register(Compiler *c, unsigned reg, IrRef last);
 void leave_guest(Compiler *c, unsigned guest);
 /* Whether two guest registers share bytes. */
 bool overlap(const IrGuest *guest, unsigned a, unsigned b);
-/* All temporaries are lost: values needed behind this instruction go into slots. With `all` pinned and guest ones too. */
+/* All temporaries are lost: values needed behind this instruction go into slots. With `all` pinned and guest ones
+ * too. */
 void leave_temporaries(Compiler *c, bool all);
 /* Everything needed behind `last` is in slots as well. */
 void save_for_label(Compiler *c, IrRef last);

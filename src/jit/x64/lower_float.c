@@ -1,6 +1,6 @@
 /*
- * Floating point in a block: registers for fp.c's operations, and what is known of the numbers in them. MXCSR serves the
- * guest's first FpContext (float_flags.c); operations of others, and those of formats wider than f64, are the
+ * Floating point in a block: registers for fp.c's operations, and what is known of the numbers in them. MXCSR serves
+ * the guest's first FpContext (float_flags.c); operations of others, and those of formats wider than f64, are the
  * interpreter's.
  */
 #include "jit/fp_exact.h"
@@ -369,7 +369,8 @@ void lower_float(Compiler *c, const IrInst *inst)
 void float_emit_common(X64Code *code, X64Common *common)
 {
     if (common->guest->fp_context_count) {
-        const X64FpFrame frame = { .state = RBP, .context_offset = (int32_t)common->guest->fp_contexts[0] - STATE_BIAS };
+        const X64FpFrame frame = { .state = RBP,
+                                   .context_offset = (int32_t)common->guest->fp_contexts[0] - STATE_BIAS };
         common->float_exact = x64_here(code);
         x64_fp_emit_thunk(code, &frame);
     }
@@ -379,8 +380,11 @@ static uint16_t find_flags_register(const IrGuest *guest)
 {
     unsigned i = 0;
 
+    if (guest->fp_context_count == 0) {
+        return guest->register_count;
+    }
     while (i < guest->register_count &&
-           !(guest->fp_context_count && guest->registers[i].offset == guest->fp_contexts[0] + offsetof(FpContext, flags))) {
+           guest->registers[i].offset != guest->fp_contexts[0] + offsetof(FpContext, flags)) {
         i++;
     }
     return (uint16_t)i;

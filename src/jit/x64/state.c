@@ -388,7 +388,8 @@ static void pass_argument(Compiler *c, IrRef ref, unsigned position)
 
 static void save_argument(Compiler *c, IrRef ref)
 {
-    if (ref && value_of(c, ref)->where < HOST_REGISTERS && (TEMPORARIES | FLOAT_TEMPORARIES) & BIT(value_of(c, ref)->where) &&
+    if (ref && value_of(c, ref)->where < HOST_REGISTERS &&
+        (TEMPORARIES | FLOAT_TEMPORARIES) & BIT(value_of(c, ref)->where) &&
         inst_of(c, c->values[ref].root)->op != IR_OP_const) {
         use_slot(c, ref);
     }

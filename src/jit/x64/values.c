@@ -1,7 +1,7 @@
 /*
  * Where the values of a block are while it is translated. A value is made in a temporary, or at once in the pinned
- * register that the next instruction sets; a `get` is an alias of the register for as long as that is unchanged. What is
- * needed longer than that, or than there are temporaries, moves to a slot.
+ * register that the next instruction sets; a `get` is an alias of the register for as long as that is unchanged. What
+ * is needed longer than that, or than there are temporaries, moves to a slot.
  */
 #include "jit/x64/internal.h"
 

@@ -80,16 +80,19 @@ static const LayoutField sigevent_fields32[] = {
     { offsetof(struct sigevent, sigev_notify) + 4, 12, 4, 4, true, "sigev_notify_tid" },
 };
 
-/* include/uapi/asm-generic: ipcbuf.h, sembuf.h, shmbuf.h, msgbuf.h. On 32 bits the high halves of times stand behind. */
+/* include/uapi/asm-generic: ipcbuf.h, sembuf.h, shmbuf.h, msgbuf.h. On 32 bits the high halves of times stand
+ * behind. */
 #define PERMISSIONS(type, member) \
-    FIELD(type, member.__key, 0, 4, false), FIELD(type, member.uid, 4, 4, false), FIELD(type, member.gid, 8, 4, false), \
+    FIELD(type, member.__key, 0, 4, false), FIELD(type, member.uid, 4, 4, false), \
+    FIELD(type, member.gid, 8, 4, false), \
     FIELD(type, member.cuid, 12, 4, false), FIELD(type, member.cgid, 16, 4, false), \
     FIELD(type, member.mode, 20, 4, false), FIELD(type, member.__seq, 24, 2, false)
 #define SEM(member, offset, size) FIELD(struct semid_ds, member, offset, size, false)
 static const LayoutField semid_fields64[] = { PERMISSIONS(struct semid_ds, sem_perm), SEM(sem_otime, 48, 8),
                                               SEM(sem_ctime, 56, 8), SEM(sem_nsems, 64, 8) };
 static const LayoutField semid_fields32[] = {
-    PERMISSIONS(struct semid_ds, sem_perm), SEM(sem_otime, 36, 4), { offsetof(struct semid_ds, sem_otime) + 4, 40, 4, 4 },
+    PERMISSIONS(struct semid_ds, sem_perm), SEM(sem_otime, 36, 4),
+    { offsetof(struct semid_ds, sem_otime) + 4, 40, 4, 4 },
     SEM(sem_ctime, 44, 4), { offsetof(struct semid_ds, sem_ctime) + 4, 48, 4, 4 }, SEM(sem_nsems, 52, 4),
 };
 
@@ -97,14 +100,16 @@ static const LayoutField semid_fields32[] = {
 #define SHM_HIGH(member, offset) { offsetof(struct shmid_ds, member) + 4, offset, 4, 4, false, #member "_high" }
 static const LayoutField shmid_fields32[] = {
     PERMISSIONS(struct shmid_ds, shm_perm), SHM(shm_segsz, 36, 4), SHM(shm_atime, 40, 4), SHM_HIGH(shm_atime, 44),
-    SHM(shm_dtime, 48, 4), SHM_HIGH(shm_dtime, 52), SHM(shm_ctime, 56, 4), SHM_HIGH(shm_ctime, 60), SHM(shm_cpid, 64, 4),
+    SHM(shm_dtime, 48, 4), SHM_HIGH(shm_dtime, 52), SHM(shm_ctime, 56, 4), SHM_HIGH(shm_ctime, 60),
+    SHM(shm_cpid, 64, 4),
     SHM(shm_lpid, 68, 4), SHM(shm_nattch, 72, 4),
 };
 #define SHMINFO(member, offset) FIELD(struct shminfo, member, offset, 4, false)
 static const LayoutField shminfo_fields32[] = { SHMINFO(shmmax, 0), SHMINFO(shmmin, 4), SHMINFO(shmmni, 8),
                                                 SHMINFO(shmseg, 12), SHMINFO(shmall, 16) };
 #define SHM_INFO32(member, offset) FIELD(struct shm_info, member, offset, 4, false)
-static const LayoutField shm_info_fields32[] = { SHM_INFO32(used_ids, 0), SHM_INFO32(shm_tot, 4), SHM_INFO32(shm_rss, 8),
+static const LayoutField shm_info_fields32[] = { SHM_INFO32(used_ids, 0), SHM_INFO32(shm_tot, 4),
+                                                 SHM_INFO32(shm_rss, 8),
                                                  SHM_INFO32(shm_swp, 12), SHM_INFO32(swap_attempts, 16),
                                                  SHM_INFO32(swap_successes, 20) };
 

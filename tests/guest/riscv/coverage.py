@@ -3,7 +3,8 @@
 
     coverage.py XLEN DUMP OBJDUMP PROGRAM.elf...
 
-DUMP is test_guest_riscv_dump. What a program executes it checks: this is about instructions that nobody wrote a test of.
+DUMP is test_guest_riscv_dump. What a program executes it checks: this is about instructions that nobody wrote a test
+of.
 """
 import re
 import subprocess

@@ -1,8 +1,8 @@
 /*
- * Which encodings are illegal: encodings_compare.py makes "encodings.bin", a word for each. Each is executed in user mode
- * from a page that holds nothing else but ebreak, the only one there is, so that whatever it does ends in a trap. For two
- * at a time a character is written: '0' + 3 * first + second, where 0 is no illegal instruction, 1 one with the right mepc
- * and mtval, 2 another. NO_FCSR: without floating point.
+ * Which encodings are illegal: encodings_compare.py makes "encodings.bin", a word for each. Each is executed in user
+ * mode from a page that holds nothing else but ebreak, the only one there is, so that whatever it does ends in a trap.
+ * For two at a time a character is written: '0' + 3 * first + second, where 0 is no illegal instruction, 1 one with the
+ * right mepc and mtval, 2 another. NO_FCSR: without floating point.
  */
 #include "test.h"
 
@@ -98,7 +98,7 @@ next:
     csrc mstatus, t0
     li t0, CODE
     csrw mepc, t0
-    .irp x, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    .irp x, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     li x\x, NOWHERE
     .endr
     mret

@@ -20,7 +20,8 @@ typedef struct TestMachine {
     bool software_interrupt;
 } TestMachine;
 
-/* By translated code, where MYNA_TEST_ENGINE is "tcg" in the environment. "rv64,svade=on": a model and properties. Aborts where there is no such thing. */
+/* By translated code, where MYNA_TEST_ENGINE is "tcg" in the environment. "rv64,svade=on": a model and properties.
+ * Aborts where there is no such thing. */
 TestMachine *test_machine_new(const char *model_and_properties);
 void test_machine_free(TestMachine *machine);
 /* Runs until the program is finished, or for so many instructions. */

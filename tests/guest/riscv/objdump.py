@@ -24,7 +24,8 @@ ALIASES = {'c.nop': 'c.addi', 'c.slli64': 'c.slli', 'c.srli64': 'c.srli', 'c.sra
 
 # Instructions that binutils 2.40 does not know, or gcc 12 does not let it
 NEWER = re.compile(r'(fli|f(min|max)m|fround(nx)?|f(le|lt)q)\.[hsd]|fcvtmod\.w\.d|fmvh\.x\.d|fmvp\.d\.x|'
-                   r'fcvt\.(bf16\.s|s\.bf16)|c\.(lbu|lhu?|sb|sh|[sz]ext\.[bhw]|not|mul|mop)|czero\..*|mop\.rr?|amo.*\.[bh]|amocas\..*|'
+                   r'fcvt\.(bf16\.s|s\.bf16)|c\.(lbu|lhu?|sb|sh|[sz]ext\.[bhw]|not|mul|mop)|czero\..*|'
+                   r'mop\.rr?|amo.*\.[bh]|amocas\..*|'
                    r'sinval\.vma|sfence\.(w\.inval|inval\.ir)')
 
 

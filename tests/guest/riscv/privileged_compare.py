@@ -158,7 +158,8 @@ class Program:
         lines = []
 
         def put(table, index, symbol, flags):
-            lines.extend([f'    la t0, {symbol}' if symbol else '    li t0, 0', '    srli t0, t0, 12', '    slli t0, t0, 10',
+            lines.extend([f'    la t0, {symbol}' if symbol else '    li t0, 0', '    srli t0, t0, 12',
+                          '    slli t0, t0, 10',
                           f'    li t1, {flags}', '    add t0, t0, t1', f'    la t1, table_{table}',
                           f'    li t2, {index * size}', '    add t1, t1, t2', f'    {store} t0, (t1)'])
         root = self.levels - 1
@@ -199,7 +200,8 @@ def without_accessed(text, size, levels):
 
 
 def output(emulator, cpu, image):
-    command = [*emulator.split(), '-M', 'virt', '-cpu', cpu, '-bios', 'none', '-m', '16', '-display', 'none', '-monitor', 'none',
+    command = [*emulator.split(), '-M', 'virt', '-cpu', cpu, '-bios', 'none', '-m', '16', '-display', 'none',
+               '-monitor', 'none',
                '-serial', 'stdio', '-kernel', image]
     try:
         return subprocess.run(command, timeout=30, check=False, capture_output=True).stdout.decode()
@@ -242,7 +244,8 @@ def main():
                            for emulator, cpu in zip(emulators[::2], emulators[1::2]))
         if left != right or len(left) < 1000:
             different += 1
-            print(f'seed {number}: {difference(left, right, int(xlen) // 8) if left != right else "nothing"}', flush=True)
+            print(f'seed {number}: {difference(left, right, int(xlen) // 8) if left != right else "nothing"}',
+                  flush=True)
     print(f'{count} programs, {different} differ')
     return 1 if different else 0
 

@@ -3,8 +3,9 @@
  * PROGRAM_END) and, behind VALUES, what their registers hold at first. A program runs three times over. Then a line is
  * written: a sum of its registers, its memory and the traps that it took; with FULL all of them, for one program alone.
  *
- * In a machine it starts in machine mode; what traps is left out. LINUX: a program of Linux, where signals come instead.
- * EMBEDDED: there are 16 registers; NO_DOUBLES: no registers f of 64 bits; TABLE_JUMPS: jvt; RESUMABLE: NMIs, off at first.
+ * In a machine it starts in machine mode; what traps is left out. LINUX: a program of Linux, where signals come
+ * instead. EMBEDDED: there are 16 registers; NO_DOUBLES: no registers f of 64 bits; TABLE_JUMPS: jvt; RESUMABLE: NMIs,
+ * off at first.
  */
 #include "test.h"
 #include "random.inc"

@@ -3,8 +3,8 @@
 
     random_compare.py XLEN DUMP GCC EMULATOR EMULATOR [PROGRAMS [SEED [CPU]]]
 
-Programs are random_program.py's; DUMP is test_guest_riscv_dump. Emulators are of machines, which need the `virt` board, or
-of Linux programs: those whose name does not have "system". An emulator may be followed by options:
+Programs are random_program.py's; DUMP is test_guest_riscv_dump. Emulators are of machines, which need the `virt` board,
+or of Linux programs: those whose name does not have "system". An emulator may be followed by options:
 "myna-system-riscv64 -accel interp". CPU is for both, `max` if not given. Instructions that trap, or raise a signal, are
 skipped, and the traps compared. At the end it says which lines of the decode files no program has run.
 Not part of the tests: the other one is not ours.
@@ -43,7 +43,8 @@ class Comparison:
     def defines(self):
         if self.linux:
             yield 'LINUX'
-        for expression, name in [('e=on|rv..e', 'EMBEDDED'), ('zfinx|zdinx|[fd]=off|rv..[ie]|sifive-e|ibex', 'NO_DOUBLES'),
+        for expression, name in [('e=on|rv..e', 'EMBEDDED'),
+                                 ('zfinx|zdinx|[fd]=off|rv..[ie]|sifive-e|ibex', 'NO_DOUBLES'),
                                  ('zcmt=on', 'TABLE_JUMPS'), ('smrnmi=on', 'RESUMABLE')]:
             if re.search(expression, self.cpu):
                 yield name
@@ -51,7 +52,8 @@ class Comparison:
     def build(self, programs, directory, full):
         text = MACROS + '.macro PROGRAMS\n    .option push\n    .option norvc\n'
         text += '\n'.join(line for program in programs for line in program.lines)
-        text += '\n    .option pop\n.endm\n.macro VALUES\n' + '\n'.join(line for program in programs for line in program.values())
+        text += '\n    .option pop\n.endm\n.macro VALUES\n'
+        text += '\n'.join(line for program in programs for line in program.values())
         pathlib.Path(directory, 'random.inc').write_text(text + '\n.endm\n', encoding='ascii')
         here, image = pathlib.Path(__file__).parent, f'{directory}/random.elf'
         architecture = f'rv{self.xlen}g' + ('c' if self.instructions.compressed else '')

@@ -1,7 +1,8 @@
 """Random programs of RISC-V for random_compare.py: instructions of the decode files, each with operands at random.
 
-What computes, loads and stores comes as it is, with addresses about the stack pointer. What jumps, changes the privilege
-or needs others beside it comes in sequences, which are below. A program counts which lines of the decode files it has.
+What computes, loads and stores comes as it is, with addresses about the stack pointer. What jumps, changes the
+privilege or needs others beside it comes in sequences, which are below. A program counts which lines of the decode
+files it has.
 """
 import collections
 import random
@@ -15,8 +16,9 @@ SPECIAL = [0, 1, 2, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x80
            0xffffffff7f800000, 0xffffffff7fc00000, 0xffffffff7f800001, 0xffffffff00000001, 0xffffffff00800000,
            0xffffffff7f7fffff, 0xffffffff80000000, 0x41dfffffffc00000, 0x43e0000000000000, 0xc3e0000000000000]
 # What sequences have.
-IN_SEQUENCES = re.compile(r'jalr?|b(eq|ne|lt|ge)u?|c\.(j|jal|jr|jalr|beqz|bnez|addi16sp)|csr.*|ecall|(lr|sc)\..*|wfi|wrs\..*|'
-                          r'[ms]ret|mnret|cm\.(jt|jalt|popretz?)')
+IN_SEQUENCES = re.compile(
+    r'jalr?|b(eq|ne|lt|ge)u?|c\.(j|jal|jr|jalr|beqz|bnez|addi16sp)|csr.*|ecall|(lr|sc)\..*|wfi|wrs\..*|'
+    r'[ms]ret|mnret|cm\.(jt|jalt|popretz?)')
 LOADS, STORES, ATOMICS, FENCES = {0x03, 0x07}, {0x23, 0x27}, {0x2f}, {0x0f}
 SHORT_ACCESS = re.compile(r'c\.(lbu|lhu?|sb|sh|[fls]w|[fls]d|fl[wd]|fs[wd])')
 STACK, RD_SHIFT, RS1_SHIFT = 2, 7, 15
@@ -200,7 +202,8 @@ class Program:
         self.lines.append(f'{label}:')
 
     def short_jump(self):
-        name = self.random.choice(['c.j', 'c.jr', 'c.jalr', 'c.beqz', 'c.bnez'] + (['c.jal'] if self.all.xlen == 32 else []))
+        name = self.random.choice(['c.j', 'c.jr', 'c.jalr', 'c.beqz', 'c.bnez'] +
+                                  (['c.jal'] if self.all.xlen == 32 else []))
         if name in ('c.jr', 'c.jalr'):
             base = self.register((0, STACK))
             label = self.label()
@@ -238,7 +241,8 @@ class Program:
                 self.simple(self.all.computing)
         self.emit(f'sc.{width}{self.random.choice(orders)} x{self.register()}, x{self.register()}, (sp)', f'sc.{width}')
         if self.random.random() < 0.3 and self.all.has('wrs.nto'):
-            self.emit('insn4 ' + self.random.choice(['0x00d00073', '0x01d00073']), self.random.choice(['wrs.nto', 'wrs.sto']))
+            self.emit('insn4 ' + self.random.choice(['0x00d00073', '0x01d00073']),
+                      self.random.choice(['wrs.nto', 'wrs.sto']))
 
     def call_system(self):
         if self.all.linux:
@@ -247,7 +251,8 @@ class Program:
 
     def boxed_bf16(self):
         float_register, target = self.random.randrange(32), self.random.randrange(32)
-        self.emit(f'insn4 {0x00001007 | STACK << 15 | float_register << 7 | self.random.getrandbits(11) << 20:#x}', 'flh')
+        self.emit(f'insn4 {0x00001007 | STACK << 15 | float_register << 7 | self.random.getrandbits(11) << 20:#x}',
+                  'flh')
         rounding = self.random.choice([0, 1, 2, 3, 4, 7])
         self.emit(f'insn4 {0x40600053 | float_register << 15 | rounding << 12 | target << 7:#x}', 'fcvt.s.bf16')
 

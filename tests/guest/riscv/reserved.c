@@ -1,6 +1,7 @@
 /*
  * Encodings that are no instruction, by class, as the manual's listings leave them: each raises an illegal instruction
- * with its bits, on the interpreter and in translated code. What is not built (V, Q, H, custom opcodes) is reserved too.
+ * with its bits, on the interpreter and in translated code. What is not built (V, Q, H, custom opcodes) is reserved
+ * too.
  */
 #include "reserved.h"
 

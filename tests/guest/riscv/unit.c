@@ -201,7 +201,8 @@ static void test_config_rules(void)
         { "rv64,sv39=off,sv48=on", NULL, "sv39 cannot be off while sv48 is on" },
         { "rv64,priv_spec=v1.11.0,sstc=on", NULL, "extension sstc needs priv_spec=v1.12.0" },
         { "rv32,resetvec=0x100000000", NULL, "beyond 32 bits" },
-        { "rva22u64", "rv64imafdcb_zic64b_zicbom_zicbop_zicboz_zicntr_zicsr_zihintpause_zihpm_zmmul_zaamo_zalrsc_zfhmin_"
+        { "rva22u64",
+          "rv64imafdcb_zic64b_zicbom_zicbop_zicboz_zicntr_zicsr_zihintpause_zihpm_zmmul_zaamo_zalrsc_zfhmin_"
                       "zca_zcd_zba_zbb_zbs_zkt", NULL },
         { "rv64i,rva22u64=on,zicbop=off", "rv64imafdcb_zicbom_zicboz_zicntr_zicsr_zihintpause_zihpm_zmmul_zaamo_zalrsc_"
                                           "zfhmin_zca_zcd_zba_zbb_zbs_zkt", NULL },
@@ -295,7 +296,8 @@ static void test_profiles(void)
         unsigned levels;
     } rows[] = {
         { "rv64", false, false, 5 },           { "rva22u64", true, false, 0 },       { "rva22s64", true, true, 3 },
-        { "rva22s64,sv48=on", true, true, 4 }, { "rva22s64,b=off", false, false, 3 }, { "rv64,rva22s64=on", true, true, 3 },
+        { "rva22s64,sv48=on", true, true, 4 }, { "rva22s64,b=off", false, false, 3 },
+        { "rv64,rva22s64=on", true, true, 3 },
         { "rv64,b=on,zfhmin=on,zkt=on", true, false, 5 },
         { "rv64,b=on,zfhmin=on,zkt=on,svade=on,svinval=on,svpbmt=on", true, true, 5 },
         { "rva22s64,cbom_blocksize=32", false, false, 3 }, { "rva22s64,sv39=off", true, false, 0 },
