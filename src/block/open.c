@@ -241,6 +241,7 @@ static void take_child_options(BlockNode *node, Json *options)
     static const char *const file_alone[] = { "file", NULL }, *const none[] = { NULL };
     const BlockDriver *driver = node->driver;
     const char *const *names = driver->children ? driver->children : driver->is_protocol ? none : file_alone;
+    json_free(node->options); /* where it could not be opened before */
     node->options = json_object();
     for (; *names; names++) {
         Json *child = json_take(options, *names);
