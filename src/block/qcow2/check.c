@@ -655,6 +655,9 @@ bool qcow2_change_refcount_order(BlockNode *node, unsigned order, Error **error)
 {
     BlockCheck result = { 0 };
     Check check = { .node = node, .qcow2 = node->state, .result = &result, .order = order, .message = error };
+    if (!qcow2_has_tables(check.qcow2, error)) {
+        return false;
+    }
     block_task_call(block_graph_runtime(node->graph), run_order_change, &check);
     clear_check(&check);
     if (result.corruptions || result.check_errors) {
@@ -672,6 +675,9 @@ bool qcow2_change_refcount_order(BlockNode *node, unsigned order, Error **error)
 bool qcow2_check(BlockNode *node, unsigned fix, BlockCheck *result, Error **error)
 {
     Check check = { .node = node, .qcow2 = node->state, .result = result, .fix = fix, .message = error };
+    if (!qcow2_has_tables(check.qcow2, error)) {
+        return false;
+    }
     block_task_call(block_graph_runtime(node->graph), run_check, &check);
     clear_check(&check);
     if (check.error && (!error || !*error)) {

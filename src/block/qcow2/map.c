@@ -24,7 +24,17 @@ bool qcow2_load_l1(BlockNode *node, Error **error)
     for (uint32_t i = 0; i < header->l1_entries && !number; i++) {
         qcow2->l1[i] = load_be64(&qcow2->l1[i]);
     }
-    return number == 0 || error_set_errno(error, number, "Could not read L1 table");
+    if (number) {
+        free(qcow2->l1);
+        qcow2->l1 = NULL;
+        return error_set_errno(error, number, "Could not read L1 table");
+    }
+    return true;
+}
+
+bool qcow2_has_tables(const Qcow2 *qcow2, Error **error)
+{
+    return qcow2->l1 || error_set_errno(error, EIO, "the image's tables could not be read again");
 }
 
 /* Entries */
@@ -161,8 +171,11 @@ static uint64_t slice_place(const Qcow2 *qcow2, uint64_t table, uint64_t offset)
 int qcow2_get_slice(BlockNode *node, BlockTask *self, uint64_t offset, Qcow2Slice **slice)
 {
     Qcow2 *qcow2 = node->state;
-    uint64_t table = l1_entry(qcow2, offset) & QCOW2_OFFSET;
     *slice = NULL;
+    if (!qcow2->l1) {
+        return EIO;
+    }
+    uint64_t table = l1_entry(qcow2, offset) & QCOW2_OFFSET;
     if (table == 0) {
         return 0;
     }
@@ -296,7 +309,7 @@ bool qcow2_map(BlockNode *node, BlockOperation operation, uint64_t offset, uint6
 {
     Qcow2 *qcow2 = node->state;
     Qcow2Extent extent;
-    if ((operation != BLOCK_READ && qcow2_has(qcow2, QCOW2_CORRUPT)) || !task_try_lock(&qcow2->lock)) {
+    if (!qcow2->l1 || (operation != BLOCK_READ && qcow2_has(qcow2, QCOW2_CORRUPT)) || !task_try_lock(&qcow2->lock)) {
         return false;
     }
     bool ok = find_now(qcow2, offset, bytes, &extent) && map_extent(node, operation, offset, &extent, mapping);

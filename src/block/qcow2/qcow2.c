@@ -82,19 +82,25 @@ static bool clear_unknown_features(BlockNode *node, Error **error)
     return number == 0 || error_set_errno(error, number, "Could not update qcow2 header");
 }
 
-static bool prepare_writing(BlockNode *node, Error **error)
+/* Of a corrupt image too: it may become so while it is open, and is then not written to. */
+static bool load_for_writing(BlockNode *node, Error **error)
 {
     Qcow2 *qcow2 = node->state;
-    if (qcow2_has(qcow2, QCOW2_CORRUPT)) {
-        return error_set(error, "qcow2: Image is corrupt; cannot be opened read/write");
-    }
     if (!qcow2_load_refcount_table(node, error) || !qcow2_note_metadata(node, error)) {
         return false;
     }
     qcow2->fresh_from = node->file->node->driver->grows_with_zeroes
                             ? align_up(block_node_size(node->file->node), qcow2->cluster_bytes)
                             : UINT64_MAX;
-    return clear_unknown_features(node, error);
+    return qcow2_has(qcow2, QCOW2_CORRUPT) || clear_unknown_features(node, error);
+}
+
+static bool prepare_writing(BlockNode *node, Error **error)
+{
+    if (qcow2_has(node->state, QCOW2_CORRUPT)) {
+        return error_set(error, "qcow2: Image is corrupt; cannot be opened read/write");
+    }
+    return load_for_writing(node, error);
 }
 
 static bool reload_tables(BlockNode *node, Error **error)
@@ -102,14 +108,18 @@ static bool reload_tables(BlockNode *node, Error **error)
     Qcow2 *qcow2 = node->state;
     free(qcow2->l1);
     qcow2->l1 = NULL;
-    if (!qcow2_load_l1(node, error) || node->read_only) {
-        return qcow2->l1 != NULL;
+    if (!qcow2_load_l1(node, error)) {
+        return false;
+    }
+    if (node->read_only) {
+        return true;
     }
     free(qcow2->refcount_table);
     qcow2->refcount_table = NULL;
+    qcow2->refcount_entries = 0;
     qcow2_set_clear(&qcow2->metadata);
     qcow2->free_hint = qcow2->stream_at = 0;
-    return prepare_writing(node, error);
+    return load_for_writing(node, error);
 }
 
 bool qcow2_reload(BlockNode *node, Error **error)

@@ -214,6 +214,8 @@ unsigned qcow2_enter(Qcow2 *qcow2); /* `lock` is held */
 /* The same at once and without a task, where it is possible. */
 bool qcow2_map(BlockNode *node, BlockOperation operation, uint64_t offset, uint64_t bytes, BlockMapping *mapping);
 bool qcow2_load_l1(BlockNode *node, Error **error);
+/* Not after tables that were changed could not be read again: the node is of no use then. */
+bool qcow2_has_tables(const Qcow2 *qcow2, Error **error);
 
 /* The rest with `lock` held, which may be open on the way. */
 

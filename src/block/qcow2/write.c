@@ -321,7 +321,7 @@ static int write_some(BlockNode *node, BlockTask *self, uint64_t offset, uint64_
 int qcow2_begin_changes(BlockNode *node)
 {
     Qcow2 *qcow2 = node->state;
-    if (qcow2_has(qcow2, QCOW2_CORRUPT)) {
+    if (qcow2_has(qcow2, QCOW2_CORRUPT) || !qcow2->l1) {
         return EIO;
     }
     if (!qcow2->lazy_refcounts || qcow2_has(qcow2, QCOW2_DIRTY)) {
