@@ -17,7 +17,7 @@ typedef VEC(ImgStep) ImgSteps;
 
 /* All that options of commands say. */
 typedef struct ImgArguments {
-    const char *format, *target_format, *output, *cache, *source_cache, *backing, *backing_format, *snapshot, *repair,
+    const char *format, *target_format, *output, *cache, *source_cache, *backing, *backing_format, *repair,
         *size, *preallocation, *create, *apply, *delete, *source_snapshot, *parallel, *sparse, *start_offset,
         *max_length, *count, *buffer_size, *depth, *step, *aio, *pattern, *flush_interval, *rate, *granularity,
         *source, *source_format;
