@@ -81,6 +81,8 @@ void disk_detach(Disk *disk);
 
 /* What is outside the disk, or a write to a read-only one, is done with EIO or EPERM. */
 void disk_submit(Disk *disk, DiskRequest *request);
+/* Counts a request that the device refuses itself: it is misaligned, or outside the disk. */
+void disk_count_invalid(Disk *disk, DiskOperation operation);
 /* Returns when no request is left; their `done`, and whatever else was posted to the loop, were called. */
 void disk_drain(Disk *disk);
 /* The first `count` bytes at once, for firmware in flash; what lies behind the end reads as zero. */

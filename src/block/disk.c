@@ -336,12 +336,18 @@ static uint64_t checked_offset(const DiskRequest *request)
     return whole ? request->offset : UINT64_MAX;
 }
 
+static const BlockOperation operations[] = {
+    [DISK_READ] = BLOCK_READ, [DISK_WRITE] = BLOCK_WRITE, [DISK_FLUSH] = BLOCK_FLUSH,
+    [DISK_DISCARD] = BLOCK_DISCARD, [DISK_WRITE_ZEROES] = BLOCK_WRITE_ZEROES,
+};
+
+void disk_count_invalid(Disk *disk, DiskOperation operation)
+{
+    block_edge_count_invalid(disk->edge, operations[operation]);
+}
+
 void disk_submit(Disk *disk, DiskRequest *request)
 {
-    static const BlockOperation operations[] = {
-        [DISK_READ] = BLOCK_READ, [DISK_WRITE] = BLOCK_WRITE, [DISK_FLUSH] = BLOCK_FLUSH,
-        [DISK_DISCARD] = BLOCK_DISCARD, [DISK_WRITE_ZEROES] = BLOCK_WRITE_ZEROES,
-    };
     Transfer *transfer = take_transfer(disk);
     transfer->request = request;
     transfer->disk = disk;

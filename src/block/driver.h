@@ -42,7 +42,7 @@ struct BlockEdge {
     void *resized_data;
     _Atomic uint32_t in_flight;
     struct {
-        _Atomic uint64_t operations, bytes, nanoseconds, failed;
+        _Atomic uint64_t operations, bytes, nanoseconds, failed, invalid;
     } statistics[BLOCK_OPERATION_COUNT];
     _Atomic int64_t last; /* when a request ended */
 };

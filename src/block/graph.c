@@ -482,6 +482,7 @@ void block_edge_statistics(const BlockEdge *edge, BlockStatistics *statistics)
         statistics->bytes[i] = edge->statistics[i].bytes;
         statistics->nanoseconds[i] = edge->statistics[i].nanoseconds;
         statistics->failed[i] = edge->statistics[i].failed;
+        statistics->invalid[i] = edge->statistics[i].invalid;
     }
     statistics->last = edge->last;
 }

@@ -135,7 +135,9 @@ bool block_resize(BlockEdge *edge, uint64_t size, int preallocation, Error **err
 /* What went through a user's edge. */
 typedef struct BlockStatistics {
     uint64_t operations[BLOCK_OPERATION_COUNT], bytes[BLOCK_OPERATION_COUNT], nanoseconds[BLOCK_OPERATION_COUNT],
-        failed[BLOCK_OPERATION_COUNT];
+        failed[BLOCK_OPERATION_COUNT], invalid[BLOCK_OPERATION_COUNT];
     int64_t last; /* when the last one ended, of host_monotonic_ns; 0: there was none */
 } BlockStatistics;
 void block_edge_statistics(const BlockEdge *edge, BlockStatistics *statistics);
+/* The user has been asked for what makes no sense, and has not submitted it. */
+void block_edge_count_invalid(BlockEdge *edge, BlockOperation operation);

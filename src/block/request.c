@@ -24,16 +24,22 @@ static void drain_changed(BlockGraph *graph)
 
 static void count_request(BlockEdge *edge, BlockOperation operation, uint64_t bytes, int64_t started, int error)
 {
+    int64_t now = host_monotonic_ns();
+    uint64_t time = (uint64_t)(now - started);
+    atomic_store_explicit(&edge->last, now, memory_order_relaxed);
     if (error) {
         atomic_fetch_add_explicit(&edge->statistics[operation].failed, 1, memory_order_relaxed);
         return;
     }
-    int64_t now = host_monotonic_ns();
-    uint64_t time = (uint64_t)(now - started);
-    atomic_store_explicit(&edge->last, now, memory_order_relaxed);
     atomic_fetch_add_explicit(&edge->statistics[operation].operations, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&edge->statistics[operation].bytes, bytes, memory_order_relaxed);
     atomic_fetch_add_explicit(&edge->statistics[operation].nanoseconds, time, memory_order_relaxed);
+}
+
+void block_edge_count_invalid(BlockEdge *edge, BlockOperation operation)
+{
+    atomic_store_explicit(&edge->last, host_monotonic_ns(), memory_order_relaxed);
+    atomic_fetch_add_explicit(&edge->statistics[operation].invalid, 1, memory_order_relaxed);
 }
 
 static void finish(void *data)

@@ -187,7 +187,9 @@ static BlockDeviceStats numbers(const BlockStatistics *all)
         .flush_operations = all->operations[BLOCK_FLUSH], .flush_total_time_ns = all->nanoseconds[BLOCK_FLUSH],
         .failed_flush_operations = all->failed[BLOCK_FLUSH], .unmap_bytes = all->bytes[BLOCK_DISCARD],
         .unmap_operations = all->operations[BLOCK_DISCARD], .unmap_total_time_ns = all->nanoseconds[BLOCK_DISCARD],
-        .failed_unmap_operations = all->failed[BLOCK_DISCARD],
+        .failed_unmap_operations = all->failed[BLOCK_DISCARD], .invalid_rd_operations = all->invalid[BLOCK_READ],
+        .invalid_wr_operations = all->invalid[BLOCK_WRITE] + all->invalid[BLOCK_WRITE_ZEROES],
+        .invalid_flush_operations = all->invalid[BLOCK_FLUSH], .invalid_unmap_operations = all->invalid[BLOCK_DISCARD],
     };
 }
 

@@ -129,6 +129,7 @@ static void test_limits(void)
     uint8_t bytes[1024];
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        BlockStatistics all;
         Rig rig = rig_new();
         memset(bytes, 0x5a, sizeof bytes);
         g_assert_cmpint(perform(&rig, T_IN, cases[i].sector, bytes, cases[i].bytes, true), ==, cases[i].status);
@@ -136,6 +137,9 @@ static void test_limits(void)
         g_assert_cmpint(perform(&rig, T_OUT, cases[i].sector, bytes, cases[i].bytes, false), ==, cases[i].status);
         bool changed = cases[i].status == S_OK && cases[i].bytes;
         expect_file(&rig, SIZE, 126 * SECTOR, changed ? 1024 : 0, 0x5a);
+        block_edge_statistics(disk_edge(rig.disk), &all);
+        g_assert_cmpuint(all.invalid[BLOCK_READ], ==, cases[i].status != S_OK);
+        g_assert_cmpuint(all.invalid[BLOCK_WRITE], ==, cases[i].status != S_OK);
         g_assert_false(rig.driver->device->broken);
         rig_free(&rig);
     }

@@ -251,13 +251,19 @@ static bool is_in_disk(const VirtioBlock *block, uint64_t sector, uint64_t bytes
            bytes <= size - sector * DISK_SECTOR && sector * DISK_SECTOR % block->logical_block_size == 0;
 }
 
+static void refuse(BlockRequest *request, DiskOperation operation)
+{
+    disk_count_invalid(request->block->disk, operation);
+    finish(request, S_IOERR);
+}
+
 static void transfer(BlockRequest *request, uint64_t sector, bool read)
 {
     const VirtElement *element = request->element;
     size_t bytes = read ? element->in_bytes - 1 : element->out_bytes - HEADER_BYTES;
     unsigned count = read ? element->in_count : element->out_count;
     if (!is_in_disk(request->block, sector, bytes)) {
-        finish(request, S_IOERR);
+        refuse(request, read ? DISK_READ : DISK_WRITE);
         return;
     }
     request->vectors = mem_alloc_array(count, sizeof *request->vectors);
@@ -287,7 +293,7 @@ static void change_range(BlockRequest *request, bool discard)
     if (flags & ~(discard ? 0u : RANGE_UNMAP)) {
         finish(request, S_UNSUPP);
     } else if (bytes / DISK_SECTOR > maximum || !is_in_disk(block, sector, bytes)) {
-        finish(request, S_IOERR);
+        refuse(request, discard ? DISK_DISCARD : DISK_WRITE_ZEROES);
     } else {
         request->disk.offset = sector * DISK_SECTOR;
         request->disk.bytes = bytes;
