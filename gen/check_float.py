@@ -10,12 +10,10 @@ registers meanwhile:
 - cpu/, guest/ and jit/ compute nothing in floating point: helpers run under the guest's MXCSR, and its flags are the
   guest's.
 """
-import argparse
 import re
 import subprocess
-import sys
 
-from check_symbols import objects_of
+from check_symbols import read_arguments, report
 
 # What runs on other threads than vCPUs' alone.
 EXCEPTIONS = {'cpu/code_report.c'}
@@ -51,21 +49,8 @@ def problems_of(objdump, path, file):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('build')
-    parser.add_argument('source_root')
-    parser.add_argument('--objdump', default='objdump')
-    arguments = parser.parse_args()
-    pairs = [(path, file) for path, file in objects_of(arguments.build, arguments.source_root)
-             if without_vectors(path) or without_arithmetic(path)]
-    if not pairs:
-        sys.exit(f'no objects of {arguments.source_root} in {arguments.build}')
-    problems = [problem for path, file in pairs for problem in problems_of(arguments.objdump, path, file)]
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    if problems:
-        sys.exit(f'{len(problems)} instructions against the rules')
-    print(f'{len(pairs)} objects keep to the rules')
+    objdump, pairs = read_arguments(lambda path: without_vectors(path) or without_arithmetic(path))
+    report([problem for path, file in pairs for problem in problems_of(objdump, path, file)], pairs)
 
 
 if __name__ == '__main__':

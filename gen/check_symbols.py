@@ -102,28 +102,39 @@ def check_constructors(objdump, pairs):
                 yield f'{path}: {name} is not empty: there are no constructors'
 
 
-def main():
+def read_arguments(wanted=lambda path: True):
+    """The command line, and the pairs of objects_of whose path is wanted; it ends the program where there are none."""
     parser = argparse.ArgumentParser()
     parser.add_argument('build')
     parser.add_argument('source_root')
     parser.add_argument('--objdump', default='objdump')
     arguments = parser.parse_args()
-    pairs = objects_of(arguments.build, arguments.source_root)
+    pairs = [pair for pair in objects_of(arguments.build, arguments.source_root) if wanted(pair[0])]
     if not pairs:
         sys.exit(f'no objects of {arguments.source_root} in {arguments.build}')
-    symbols = symbols_of(arguments.objdump, [file for _, file in pairs])
+    return arguments.objdump, pairs
+
+
+def report(problems, pairs):
+    """Ends the program with an error if there are problems."""
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        sys.exit(f'{len(problems)} places against the rules')
+    print(f'{len(pairs)} objects keep to the rules')
+
+
+def main():
+    objdump, pairs = read_arguments()
+    symbols = symbols_of(objdump, [file for _, file in pairs])
     problems, used = [], set()
     for path, file in pairs:
         problems += check_object(path, symbols[file], used)
-    problems += check_constructors(arguments.objdump, pairs)
+    problems += check_constructors(objdump, pairs)
     built = {path for path, _ in pairs}
     problems += [f'the exception {key} is not needed any more' for key in EXCEPTIONS
                  if key not in used and key.split(':')[0] in built]
-    for problem in sorted(set(problems)):
-        print(problem, file=sys.stderr)
-    if problems:
-        sys.exit(f'{len(set(problems))} symbols against the rules')
-    print(f'{len(pairs)} objects keep to the rules')
+    report(sorted(set(problems)), pairs)
 
 
 if __name__ == '__main__':
