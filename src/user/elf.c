@@ -20,9 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEADER_SIZE = 64, PROGRAM_HEADERS_LIMIT = 64 };
+enum { HEADER_SIZE = 64, TABLE_MAXIMUM = 65536 };
 
 /* Both classes, widened. */
 typedef struct Header {
@@ -32,16 +33,20 @@ typedef struct Header {
 
 typedef struct Segment {
     uint32_t type, flags;
-    uint64_t offset, address, file_size, memory_size;
+    uint64_t offset, address, file_size, memory_size, alignment;
 } Segment;
 
 typedef struct Image {
     Process *process;
+    const UserAbi *abi;
     const char *name;
     int fd;
+    bool is_interpreter;
+    int foreign;        /* errno of a file that is no program of ours */
     Header header;
-    Segment segments[PROGRAM_HEADERS_LIMIT];
+    Segment *segments;  /* header.count */
     uint64_t low, high; /* addresses that the file asks for, whole pages */
+    uint64_t alignment; /* of the addresses that are given to them */
     uint64_t bias;      /* what was added to them */
 } Image;
 
@@ -49,6 +54,25 @@ static bool bad(const Image *image, int number, const char *why, Error **error)
 {
     error_set_errno(error, number, "%s: %s", image->name, why);
     return false;
+}
+
+int elf_open(const char *path)
+{
+    struct stat status;
+
+    if (stat(path, &status)) {
+        return -errno;
+    }
+    if (!S_ISREG(status.st_mode)) { /* opening one may wait for ever */
+        return -EACCES;
+    }
+    int fd = faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+static bool is_wide(const Image *image)
+{
+    return image->abi->guest->elf_class == ELFCLASS64;
 }
 
 static void parse_header(const uint8_t *b, bool wide, Header *header)
@@ -59,31 +83,39 @@ static void parse_header(const uint8_t *b, bool wide, Header *header)
     header->count = load_le16(b + (wide ? 56 : 44));
 }
 
+static bool is_executable(const Image *image)
+{
+    return image->header.type == ET_EXEC || image->header.type == ET_DYN;
+}
+
 static bool read_header(Image *image, Error **error)
 {
-    const UserAbi *abi = image->process->abi;
-    bool wide = abi->guest->elf_class == ELFCLASS64;
+    const UserAbi *abi = image->abi;
+    bool wide = is_wide(image);
     uint8_t bytes[HEADER_SIZE] = { 0 };
     ssize_t size = pread(image->fd, bytes, sizeof bytes, 0);
 
     if (size < 0) {
         return bad(image, errno, "cannot be read", error);
     }
+    if (image->is_interpreter && size < (wide ? 64 : 52)) {
+        return bad(image, EIO, "not an ELF program", error);
+    }
     if (size < (wide ? 64 : 52) || memcmp(bytes, ELFMAG, SELFMAG)) {
-        return bad(image, ENOEXEC, "not an ELF program", error);
+        return bad(image, image->foreign, "not an ELF program", error);
     }
     if (bytes[EI_CLASS] != abi->guest->elf_class || bytes[EI_DATA] != ELFDATA2LSB ||
         load_le16(bytes + 18) != abi->elf_machine || (abi->accepts && !abi->accepts(bytes))) {
-        error_set_errno(error, ENOEXEC, "%s: not a program for %s", image->name, abi->target);
-        return false;
+        return error_set_errno(error, image->foreign, "%s: not a program for %s", image->name, abi->target);
     }
     parse_header(bytes, wide, &image->header);
-    if (image->header.type != ET_EXEC && image->header.type != ET_DYN) {
-        return bad(image, ENOEXEC, "not an executable file", error);
+    if (!image->is_interpreter && !is_executable(image)) {
+        return bad(image, image->foreign, "not an executable file", error);
     }
-    if (load_le16(bytes + (wide ? 54 : 42)) != (wide ? 56 : 32) || !image->header.count ||
-        image->header.count > PROGRAM_HEADERS_LIMIT) {
-        return bad(image, ENOEXEC, "bad table of program headers", error);
+    unsigned each = wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+    if (load_le16(bytes + (wide ? 54 : 42)) != each || !image->header.count ||
+        image->header.count > TABLE_MAXIMUM / each) {
+        return bad(image, image->foreign, "bad table of program headers", error);
     }
     return true;
 }
@@ -92,47 +124,58 @@ static Segment parse_segment(const uint8_t *b, bool wide)
 {
     if (wide) {
         return (Segment){ load_le32(b), load_le32(b + 4), load_le64(b + 8), load_le64(b + 16), load_le64(b + 32),
-                          load_le64(b + 40) };
+                          load_le64(b + 40), load_le64(b + 48) };
     }
     return (Segment){ load_le32(b), load_le32(b + 24), load_le32(b + 4), load_le32(b + 8), load_le32(b + 16),
-                      load_le32(b + 20) };
+                      load_le32(b + 20), load_le32(b + 28) };
+}
+
+static bool read_segments(Image *image, Error **error)
+{
+    bool wide = is_wide(image);
+    unsigned each = wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+    size_t size = (size_t)each * image->header.count;
+    AUTO_FREE uint8_t *bytes = mem_alloc(size);
+
+    if (image->header.table > INT64_MAX - size ||
+        pread(image->fd, bytes, size, (off_t)image->header.table) != (ssize_t)size) {
+        return bad(image, image->foreign, "the table of program headers is cut off", error);
+    }
+    image->segments = mem_alloc_array(image->header.count, sizeof *image->segments);
+    for (unsigned i = 0; i < image->header.count; i++) {
+        image->segments[i] = parse_segment(bytes + i * each, wide);
+    }
+    return true;
 }
 
 static bool check_segment(const Image *image, const Segment *s)
 {
-    uint64_t limit = image->process->abi->address_limit;
+    uint64_t limit = image->abi->address_limit;
 
     return s->memory_size <= limit && s->address <= limit - s->memory_size && s->file_size <= s->memory_size &&
            s->offset <= INT64_MAX - s->file_size &&
            (s->address & (GUEST_PAGE_SIZE - 1)) == (s->offset & (GUEST_PAGE_SIZE - 1));
 }
 
-static bool read_segments(Image *image, Error **error)
+/* Where what is to be loaded begins and ends, and how it is aligned. */
+static bool survey(Image *image, Error **error)
 {
-    bool wide = image->process->abi->guest->elf_class == ELFCLASS64;
-    unsigned each = wide ? 56 : 32;
-    uint8_t bytes[56 * PROGRAM_HEADERS_LIMIT];
-    size_t size = (size_t)each * image->header.count;
-
-    if (image->header.table > INT64_MAX - size ||
-        pread(image->fd, bytes, size, (off_t)image->header.table) != (ssize_t)size) {
-        return bad(image, ENOEXEC, "the table of program headers is cut off", error);
-    }
     image->low = UINT64_MAX;
     image->high = 0;
+    image->alignment = GUEST_PAGE_SIZE;
     for (unsigned i = 0; i < image->header.count; i++) {
-        Segment *s = &image->segments[i];
-        *s = parse_segment(bytes + i * each, wide);
+        const Segment *s = &image->segments[i];
         if (s->type != PT_LOAD || !s->memory_size) {
             continue;
         }
         if (!check_segment(image, s)) {
-            return bad(image, ENOEXEC, "a segment has an impossible address or size", error);
+            return bad(image, image->foreign, "a segment has an impossible address or size", error);
         }
         image->low = MIN(image->low, align_down(s->address, GUEST_PAGE_SIZE));
         image->high = MAX(image->high, align_up(s->address + s->memory_size, GUEST_PAGE_SIZE));
+        image->alignment = is_power_of_2(s->alignment) ? MAX(image->alignment, s->alignment) : image->alignment;
     }
-    return image->low < image->high || bad(image, ENOEXEC, "nothing is to be loaded", error);
+    return image->low < image->high || bad(image, image->foreign, "nothing is to be loaded", error);
 }
 
 static int segment_protection(const Segment *s)
@@ -177,12 +220,14 @@ static int64_t map_segment(Image *image, const Segment *s)
     return s->memory_size > s->file_size ? clear_rest(image, s) : 0;
 }
 
-/* One piece of address space for all segments, so that they keep their distances. */
+/* One piece of address space for all segments, so that they keep their distances; a program's, not its interpreter's,
+ * moves by a multiple of its alignment. */
 static int64_t place_image(Image *image, uint64_t wanted)
 {
     uint64_t size = image->high - image->low;
     bool fixed = image->header.type == ET_EXEC;
-    uint64_t address = fixed ? image->low : wanted;
+    uint64_t in_unit = image->low & (image->alignment - 1);
+    uint64_t address = fixed ? image->low : align_down(wanted, image->alignment) + (wanted ? in_unit : 0);
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (fixed ? MAP_FIXED_NOREPLACE : 0);
     int64_t place = memory_map(image->process->memory, address, size, PROT_NONE, flags, -1, 0);
 
@@ -193,13 +238,15 @@ static int64_t place_image(Image *image, uint64_t wanted)
 /* `wanted`: where a program without a position of its own goes; 0: anywhere. */
 static bool load_image(Image *image, uint64_t wanted, Error **error)
 {
-    if (!read_header(image, error) || !read_segments(image, error)) {
+    if (!is_executable(image)) { /* an interpreter, of which Linux looks at it as late */
+        return bad(image, image->foreign, "not an executable file", error);
+    }
+    if (!survey(image, error)) {
         return false;
     }
     int64_t place = place_image(image, wanted);
     if (place < 0) {
-        error_set_errno(error, (int)-place, "%s: cannot be placed at 0x%" PRIx64, image->name, image->low);
-        return false;
+        return error_set_errno(error, (int)-place, "%s: cannot be placed at 0x%" PRIx64, image->name, image->low);
     }
     for (unsigned i = 0; i < image->header.count; i++) {
         const Segment *s = &image->segments[i];
@@ -251,49 +298,91 @@ static const Segment *find_segment(const Image *image, uint32_t type)
 
 static bool read_interpreter_name(const Image *image, const Segment *s, PathBuffer *path, Error **error)
 {
-    if (s->file_size < 2 || s->file_size > sizeof path->text ||
-        pread(image->fd, path->text, s->file_size, (off_t)s->offset) != (ssize_t)s->file_size ||
-        path->text[s->file_size - 1]) {
-        return bad(image, ENOEXEC, "the interpreter's name cannot be read", error);
+    if (s->file_size < 2 || s->file_size > sizeof path->text) {
+        return bad(image, ENOEXEC, "the interpreter's name has an impossible length", error);
+    }
+    if (s->offset > INT64_MAX - s->file_size) {
+        return bad(image, EINVAL, "the interpreter's name lies at an impossible place", error);
+    }
+    if (pread(image->fd, path->text, s->file_size, (off_t)s->offset) != (ssize_t)s->file_size) {
+        return bad(image, EIO, "the interpreter's name cannot be read", error);
+    }
+    if (path->text[s->file_size - 1]) {
+        return bad(image, ENOEXEC, "the interpreter's name does not end", error);
     }
     path_find(image->process, path, PATH_FOLLOW);
     return true;
 }
 
-static bool load_interpreter(Image *program, const Segment *segment, uint64_t *start, Error **error)
+static bool open_interpreter(const Image *program, const Segment *segment, PathBuffer *path, Image *image,
+                             Error **error)
 {
-    PathBuffer path;
-    Image image = { .process = program->process, .name = path.text };
-
-    if (!read_interpreter_name(program, segment, &path, error)) {
+    *image = (Image){ .process = program->process, .abi = program->abi, .name = path->text, .fd = -1,
+                      .is_interpreter = true, .foreign = ELIBBAD };
+    if (!read_interpreter_name(program, segment, path, error)) {
         return false;
     }
-    image.fd = open(path.text, O_RDONLY | O_CLOEXEC);
-    if (image.fd < 0) {
-        error_set_errno(error, errno, "%s: its interpreter %s cannot be opened", program->name, path.text);
+    image->fd = elf_open(path->text);
+    if (image->fd < 0) {
+        error_set_errno(error, -image->fd, "%s: its interpreter %s cannot be opened", program->name, path->text);
         if (error && *error) {
             error_add_hint(error, "-L or QEMU_LD_PREFIX names the folder below which the program's libraries lie");
         }
         return false;
     }
-    bool ok = load_image(&image, 0, error);
-    close(image.fd);
+    return read_header(image, error) && read_segments(image, error);
+}
+
+static void close_image(Image *image)
+{
+    free(image->segments);
+    if (image->fd >= 0) {
+        close(image->fd);
+    }
+}
+
+static bool load_interpreter(const Image *program, const Segment *segment, uint64_t *start, Error **error)
+{
+    PathBuffer path;
+    Image image;
+    bool ok = open_interpreter(program, segment, &path, &image, error) && load_image(&image, 0, error);
+
     if (ok) {
         program->process->program.interpreter_base = image.bias;
         *start = image.header.entry + image.bias;
     }
+    close_image(&image);
     return ok;
+}
+
+int64_t elf_check(Process *process, const UserAbi *abi, int fd)
+{
+    Image image = { .process = process, .abi = abi, .name = "", .fd = fd, .foreign = ENOEXEC }, interpreter;
+    PathBuffer path;
+    AUTO_ERROR(error);
+    bool ok = read_header(&image, &error) && read_segments(&image, &error);
+    const Segment *segment = ok ? find_segment(&image, PT_INTERP) : NULL;
+
+    if (segment) {
+        ok = open_interpreter(&image, segment, &path, &interpreter, &error);
+        close_image(&interpreter);
+    }
+    free(image.segments);
+    return ok ? 0 : -error_errno(error);
 }
 
 bool elf_load(Process *process, int fd, const char *name, uint64_t *start, Error **error)
 {
-    Image image = { .process = process, .name = name, .fd = fd };
+    Image image = { .process = process, .abi = process->abi, .name = name, .fd = fd, .foreign = ENOEXEC };
+    bool ok = read_header(&image, error) && read_segments(&image, error) &&
+              load_image(&image, process->abi->exec_base, error);
 
-    if (!load_image(&image, process->abi->exec_base, error)) {
-        return false;
+    if (ok) {
+        note_program(&image);
+        *start = process->program.entry;
+        const Segment *interpreter = find_segment(&image, PT_INTERP);
+        ok = !interpreter || load_interpreter(&image, interpreter, start, error);
     }
-    note_program(&image);
-    *start = process->program.entry;
-    const Segment *interpreter = find_segment(&image, PT_INTERP);
-    return !interpreter || load_interpreter(&image, interpreter, start, error);
+    free(image.segments);
+    return ok;
 }

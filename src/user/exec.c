@@ -10,9 +10,11 @@
 #include "base/error.h"
 #include "cpu/guest.h"
 #include "user/debug.h"
+#include "user/elf.h"
 #include "user/options.h"
 #include "user/path.h"
 #include "user/proc.h"
+#include "user/script.h"
 #include "user/syscall_functions.h"
 
 #include <errno.h>
@@ -25,8 +27,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STRINGS_LIMIT = 2 << 20, STRING_LIMIT = 128 << 10, SCRIPT_LINE = 256, SCRIPT_DEPTH = 4, HEADER = 20,
-       LOWEST_FD = 100 };
+enum { STRINGS_LIMIT = 2 << 20, STRING_LIMIT = 128 << 10, SCRIPT_DEPTH = 5, HEADER = 20, LOWEST_FD = 100 };
 
 typedef VEC(char *) Strings;
 
@@ -34,7 +35,6 @@ typedef struct ExecRequest {
     Task *task;
     Strings arguments, environment, command; /* command: the host's argv; its strings are borrowed */
     PathBuffer path;
-    char lines[SCRIPT_DEPTH][SCRIPT_LINE];   /* what scripts begin with: the interpreters' names lie in them */
     size_t total;
     char fd_text[12], self_text[12], debug_text[12], base_text[24], reserved_text[24], stack_text[24];
     int channel; /* to the debugger; -1: nobody debugs */
@@ -86,7 +86,8 @@ static int64_t copy_strings(ExecRequest *request, uint64_t address, Strings *to)
 
 typedef enum ProgramKind { PROGRAM_GUEST, PROGRAM_SCRIPT, PROGRAM_HOST } ProgramKind;
 
-static ProgramKind kind_of(const uint8_t *header, size_t size)
+/* `abi` is set to the guest's. */
+static ProgramKind kind_of(const uint8_t *header, size_t size, const UserAbi **abi)
 {
     if (size >= 2 && !memcmp(header, "#!", 2)) {
         return PROGRAM_SCRIPT;
@@ -94,6 +95,7 @@ static ProgramKind kind_of(const uint8_t *header, size_t size)
     for (size_t i = 0; size >= HEADER && user_abis[i]; i++) {
         if (!memcmp(header, "\177ELF", 4) && header[4] == user_abis[i]->guest->elf_class &&
             (header[18] | header[19] << 8) == user_abis[i]->elf_machine) {
+            *abi = user_abis[i];
             return PROGRAM_GUEST;
         }
     }
@@ -101,67 +103,59 @@ static ProgramKind kind_of(const uint8_t *header, size_t size)
 }
 
 /* The first line's interpreter and the one argument that may follow it become the first arguments. */
-static int64_t apply_script(ExecRequest *request, char *line, size_t size)
+static int64_t apply_script(ExecRequest *request, char line[SCRIPT_LINE])
 {
-    char *end = memchr(line, '\n', size), *argument;
+    ScriptLine script;
 
-    line[MIN(size, SCRIPT_LINE - 1)] = 0;
-    if (end) {
-        *end = 0;
-    }
-    char *name = line + 2 + strspn(line + 2, " \t");
-    size_t length = strcspn(name, " \t");
-    argument = name + length + strspn(name + length, " \t");
-    for (size_t last = strlen(argument); last && strchr(" \t", argument[last - 1]);) {
-        argument[--last] = 0;
-    }
-    name[length] = 0;
-    if (!length || (!end && size == SCRIPT_LINE && !*argument)) {
+    if (!script_parse(line, &script)) {
         return -ENOEXEC;
     }
-    char *script = string_copy(request->path.text);
-    free(request->arguments.count ? request->arguments.items[0] : NULL);
-    size_t before = request->arguments.count ? request->arguments.count - 1 : 0, added = *argument ? 3 : 2;
+    size_t before = request->arguments.count ? request->arguments.count - 1 : 0, added = script.argument ? 3 : 2;
     vec_reserve(&request->arguments, before + added);
+    free(request->arguments.count ? request->arguments.items[0] : NULL);
     memmove(request->arguments.items + added, request->arguments.items + 1, before * sizeof(char *));
-    request->arguments.items[0] = string_copy(name);
-    if (*argument) {
-        request->arguments.items[1] = string_copy(argument);
+    request->arguments.items[0] = string_copy(script.name);
+    if (script.argument) {
+        request->arguments.items[1] = string_copy(script.argument);
     }
-    request->arguments.items[added - 1] = script;
+    request->arguments.items[added - 1] = string_copy(request->path.text);
     request->arguments.count = before + added;
-    bool itself = proc_find(request->task->process, name) == PROC_EXE;
+    bool itself = proc_find(request->task->process, script.name) == PROC_EXE;
+    const char *name = *script.name ? script.name : "."; /* as the kernel opens no name */
     snprintf(request->path.text, PATH_SIZE, "%s", itself ? request->task->process->program.path : name);
     path_find(request->task->process, &request->path, PATH_FOLLOW);
     return 0;
+}
+
+/* Looks at the file that is to run: a script leads to another. */
+static int64_t look_at(ExecRequest *request, ProgramKind *kind)
+{
+    char header[SCRIPT_LINE] = { 0 };
+    const UserAbi *abi = NULL;
+    int fd = elf_open(request->path.text);
+
+    if (fd < 0) {
+        return fd;
+    }
+    ssize_t size = pread(fd, header, sizeof header, 0);
+    int64_t result = size < 0 ? -errno : 0;
+    if (!result) {
+        *kind = kind_of((const uint8_t *)header, (size_t)size, &abi);
+        result = *kind == PROGRAM_GUEST    ? elf_check(request->task->process, abi, fd)
+                 : *kind == PROGRAM_SCRIPT ? apply_script(request, header)
+                                           : 0;
+    }
+    close(fd);
+    return result;
 }
 
 /* What is to run in the end: through scripts to a program. */
 static int64_t resolve(ExecRequest *request, ProgramKind *kind)
 {
     for (unsigned depth = 0; depth <= SCRIPT_DEPTH; depth++) {
-        uint8_t header[SCRIPT_LINE];
-        int fd = faccessat(AT_FDCWD, request->path.text, X_OK, AT_EACCESS) ? -1 : open(request->path.text,
-                                                                                      O_RDONLY | O_CLOEXEC);
-        if (fd < 0) {
-            return -errno;
-        }
-        ssize_t size = pread(fd, header, sizeof header, 0);
-        close(fd);
-        if (size < 0) {
-            return errno == EISDIR ? -EACCES : -errno;
-        }
-        *kind = kind_of(header, (size_t)size);
-        if (*kind != PROGRAM_SCRIPT) {
-            return 0;
-        }
-        if (depth < SCRIPT_DEPTH) {
-            char *line = request->lines[depth];
-            memcpy(line, header, (size_t)size);
-            int64_t result = apply_script(request, line, (size_t)size);
-            if (result) {
-                return result;
-            }
+        int64_t result = look_at(request, kind);
+        if (result || *kind != PROGRAM_SCRIPT) {
+            return result;
         }
     }
     return -ELOOP;

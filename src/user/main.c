@@ -237,9 +237,9 @@ int user_main(int argc, char **argv, char **environment)
     }
     take_binfmt(&options, &command);
     const char *path = command.program;
-    int fd = options.program_fd ? options.program_fd : open(path, O_RDONLY | O_CLOEXEC);
+    int fd = options.program_fd ? options.program_fd : elf_open(path);
     if (fd < 0) {
-        fprintf(stderr, "%s: %s: %s\n", argv[0], path, strerror(errno));
+        fprintf(stderr, "%s: %s: %s\n", argv[0], path, strerror(-fd));
         return EXIT_BAD;
     }
     process.abi = abi_by_name(argv[0]);
