@@ -52,6 +52,8 @@ static bool cor_open(BlockNode *node, const void *data, Error **error)
     return !settings->bottom || find_bottom(node, settings->bottom, error);
 }
 
+static void cor_close(BlockNode *node) { range_lock_destroy(&((CopyOnRead *)node->state)->ranges); }
+
 static unsigned cor_permissions(const BlockNode *node, const char *name, unsigned permissions, unsigned *shared)
 {
     return permissions | BLOCK_PERMISSION_READ | (node->read_only ? 0 : BLOCK_PERMISSION_WRITE_UNCHANGED);
@@ -93,7 +95,7 @@ static int copy_units(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVec
                     ? block_write_zeroes(node->file, range.start, length, BLOCK_MAY_UNMAP)
                     : block_writev(node->file, range.start, length, whole, 0);
     }
-    range_unlock(&filter->ranges, &range, self_of(node));
+    range_unlock(&filter->ranges, &range);
     if (!error) {
         block_vectors_write(vectors, buffer + (offset - range.start), bytes);
     }
@@ -122,7 +124,7 @@ static int cor_write(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVect
     BlockRange range = { .start = offset, .end = offset + bytes };
     range_lock(&filter->ranges, &range, self_of(node));
     int error = filter_write(node, offset, bytes, vectors, flags);
-    range_unlock(&filter->ranges, &range, self_of(node));
+    range_unlock(&filter->ranges, &range);
     return error;
 }
 
@@ -132,7 +134,7 @@ static int cor_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, un
     BlockRange range = { .start = offset, .end = offset + bytes };
     range_lock(&filter->ranges, &range, self_of(node));
     int error = filter_write_zeroes(node, offset, bytes, flags);
-    range_unlock(&filter->ranges, &range, self_of(node));
+    range_unlock(&filter->ranges, &range);
     return error;
 }
 
@@ -142,7 +144,7 @@ static int cor_discard(BlockNode *node, uint64_t offset, uint64_t bytes)
     BlockRange range = { .start = offset, .end = offset + bytes };
     range_lock(&filter->ranges, &range, self_of(node));
     int error = filter_discard(node, offset, bytes);
-    range_unlock(&filter->ranges, &range, self_of(node));
+    range_unlock(&filter->ranges, &range);
     return error;
 }
 
@@ -152,6 +154,7 @@ const BlockDriver copy_on_read_driver = {
     .state_size = sizeof(CopyOnRead),
     .settings = &CopyOnReadSettings_type,
     .open = cor_open,
+    .close = cor_close,
     .read = cor_read,
     .write = cor_write,
     .write_zeroes = cor_write_zeroes,

@@ -170,6 +170,7 @@ void block_node_unref(BlockNode *node)
     json_free(node->options);
     json_free(node->given);
     json_free(node->common);
+    range_lock_destroy(&node->ranges);
     free(node->state);
     free(node->name);
     free(node->file_name);

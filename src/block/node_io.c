@@ -23,10 +23,7 @@ static void range_begin(BlockNode *node, BlockRange *range)
     range_lock(&node->ranges, range, block_task_self(node->graph->runtime));
 }
 
-static void range_end(BlockNode *node, BlockRange *range)
-{
-    range_unlock(&node->ranges, range, block_task_self(node->graph->runtime));
-}
+static void range_end(BlockNode *node, BlockRange *range) { range_unlock(&node->ranges, range); }
 
 /* Memory */
 

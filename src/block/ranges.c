@@ -1,8 +1,21 @@
-/* Ranges of bytes that tasks hold. */
+/* Ranges of bytes that requests hold. */
 #include "block/ranges.h"
+
+void range_lock_init(RangeLock *lock)
+{
+    mutex_init(&lock->mutex);
+    list_init(&lock->held);
+    list_init(&lock->waiting);
+    lock->exclusive = 0;
+}
+
+void range_lock_destroy(RangeLock *lock) { mutex_destroy(&lock->mutex); }
 
 static bool is_apart(const RangeLock *lock, const BlockRange *range)
 {
+    if (!range->exclusive && lock->exclusive == 0) {
+        return true;
+    }
     LIST_FOREACH(&lock->held, other, BlockRange, node)
     {
         if (range->start < other->end && other->start < range->end && (range->exclusive || other->exclusive)) {
@@ -12,22 +25,60 @@ static bool is_apart(const RangeLock *lock, const BlockRange *range)
     return true;
 }
 
-void range_lock_init(RangeLock *lock) { list_init(&lock->held); }
+/* Under the mutex. */
+static bool take(RangeLock *lock, BlockRange *range)
+{
+    if (!is_apart(lock, range)) {
+        return false;
+    }
+    list_append(&lock->held, &range->node);
+    lock->exclusive += range->exclusive;
+    return true;
+}
+
+bool range_try_lock(RangeLock *lock, BlockRange *range)
+{
+    mutex_lock(&lock->mutex);
+    bool ok = take(lock, range);
+    mutex_unlock(&lock->mutex);
+    return ok;
+}
 
 void range_lock(RangeLock *lock, BlockRange *range, BlockTask *self)
 {
-    task_lock(&lock->lock, self);
-    while (!is_apart(lock, range)) {
-        task_queue_wait(&lock->changed, &lock->lock, self);
+    mutex_lock(&lock->mutex);
+    while (!take(lock, range)) {
+        range->task = self;
+        list_append(&lock->waiting, &range->node);
+        mutex_unlock(&lock->mutex);
+        block_task_sleep(self);
+        mutex_lock(&lock->mutex);
     }
-    list_append(&lock->held, &range->node);
-    task_unlock(&lock->lock);
+    mutex_unlock(&lock->mutex);
 }
 
-void range_unlock(RangeLock *lock, BlockRange *range, BlockTask *self)
+/* All that wait look again; those of this thread's loop may do so at once, and wait again in lock->waiting. */
+static void wake_all(ListNode *waiting)
 {
-    task_lock(&lock->lock, self);
+    while (!list_empty(waiting)) {
+        BlockRange *range = list_item(waiting->next, BlockRange, node);
+        list_remove(&range->node);
+        block_task_wake(range->task);
+    }
+}
+
+void range_unlock(RangeLock *lock, BlockRange *range)
+{
+    ListNode waiting;
+    list_init(&waiting);
+    mutex_lock(&lock->mutex);
     list_remove(&range->node);
-    task_queue_wake(&lock->changed);
-    task_unlock(&lock->lock);
+    lock->exclusive -= range->exclusive;
+    while (UNLIKELY(!list_empty(&lock->waiting))) {
+        ListNode *first = lock->waiting.next;
+        list_remove(first);
+        list_append(&waiting, first);
+    }
+    mutex_unlock(&lock->mutex);
+    wake_all(&waiting);
 }

@@ -46,9 +46,10 @@ static bool raw_open(BlockNode *node, const void *data, Error **error)
     raw->has_size = settings->has_size;
     atomic_store(&node->size, raw->has_size ? settings->size : size - raw->offset);
     node->limits = file->limits;
-    if (raw->offset % node->limits.alignment) {
+    node->limits.alignment = 1; /* the file reads and writes around its blocks */
+    if (raw->offset % file->limits.alignment) {
         return error_set(error, "'%s': the offset is no multiple of the file's blocks of %" PRIu32 " bytes",
-                         file->file_name, node->limits.alignment);
+                         file->file_name, file->limits.alignment);
     }
     if (!raw->offset && !raw->has_size) {
         free(node->file_name);

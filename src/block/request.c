@@ -121,6 +121,10 @@ static void run_request(void *data)
 /* Lets go of the nodes on the way, the lowest first. `written`: they have changed. */
 static void leave_nodes(BlockRequest *request, bool written)
 {
+    if (request->ranged) {
+        range_unlock(&request->ranged->ranges, &request->range);
+        request->ranged = NULL;
+    }
     while (request->passages > 0) {
         const BlockPassage *passage = &request->passage[--request->passages];
         if (written) {
@@ -157,8 +161,21 @@ static bool is_simple(const BlockNode *node, const BlockRequest *request, uint64
         return false;
     }
     bool write = request->operation == BLOCK_WRITE;
-    return !write || (node->limits.alignment == 1 && list_empty(&node->bitmaps) &&
-                      node->detect_zeroes == BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF);
+    return !write || (list_empty(&node->bitmaps) && node->detect_zeroes == BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF);
+}
+
+/* Keeps clear of writes that read around themselves: see node_io.c. Where two nodes have blocks, a task does it. */
+static bool take_range(BlockRequest *request, BlockNode *node, uint64_t offset)
+{
+    if (request->operation != BLOCK_WRITE || node->limits.alignment == 1) {
+        return true;
+    }
+    request->range = (BlockRange){ .start = offset, .end = offset + request->bytes };
+    if (request->ranged || !range_try_lock(&node->ranges, &request->range)) {
+        return false;
+    }
+    request->ranged = node;
+    return true;
 }
 
 /* The vectors can be given to the host as they are. */
@@ -181,7 +198,8 @@ static bool find_way(BlockRequest *request)
 {
     BlockNode *node = request->edge->node;
     uint64_t offset = request->offset;
-    while (is_simple(node, request, offset) && request->passages < BLOCK_PASSAGES) {
+    while (is_simple(node, request, offset) && request->passages < BLOCK_PASSAGES &&
+           take_range(request, node, offset)) {
         BlockPassage *passage = &request->passage[request->passages];
         *passage = (BlockPassage){ .node = node, .offset = offset };
         if (node->driver->host_request) {
@@ -219,6 +237,7 @@ static bool submit_directly(BlockRequest *request, BlockLoop *loop)
 {
     const BlockEdge *edge = request->edge;
     request->passages = 0;
+    request->ranged = NULL;
     request->host.stable = request->operation == BLOCK_WRITE && (request->flags & BLOCK_FUA || edge->write_through);
     if (request->operation > BLOCK_WRITE || request->flags & ~(unsigned)BLOCK_FUA || edge->throttle) {
         return false;

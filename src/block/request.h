@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/host/aio.h"
+#include "block/ranges.h"
 #include "block/task.h"
 
 #include <sys/uio.h>
@@ -117,6 +118,8 @@ struct BlockRequest {
     int64_t started;
     BlockCall call;
     HostAioRequest host;
+    BlockNode *ranged; /* the node that it holds a range of; NULL: none */
+    BlockRange range;
     unsigned passages;
     BlockPassage passage[BLOCK_PASSAGES];
 };

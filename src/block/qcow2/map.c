@@ -277,7 +277,8 @@ int qcow2_find(BlockNode *node, uint64_t offset, uint64_t bytes, Qcow2Extent *ex
 }
 
 /* All of it in one place, as far as is known without reading. */
-static bool find_now(const Qcow2 *qcow2, uint64_t offset, uint64_t bytes, Qcow2Extent *extent)
+static bool find_now(const Qcow2 *qcow2, BlockOperation operation, uint64_t offset, uint64_t bytes,
+                     Qcow2Extent *extent)
 {
     uint64_t table = l1_entry(qcow2, offset) & QCOW2_OFFSET;
     if (table == 0) {
@@ -285,7 +286,7 @@ static bool find_now(const Qcow2 *qcow2, uint64_t offset, uint64_t bytes, Qcow2E
         return extent->bytes == bytes;
     }
     const Qcow2Slice *slice = qcow2_cache_find(&qcow2->tables, slice_place(qcow2, table, offset));
-    return slice && !slice->loading && !slice->error && slice->checked &&
+    return slice && !slice->loading && !slice->error && (slice->checked || operation == BLOCK_READ) &&
            qcow2_find_in_slice(qcow2, slice, offset, bytes, extent) == 0 && extent->bytes == bytes;
 }
 
@@ -312,7 +313,7 @@ bool qcow2_map(BlockNode *node, BlockOperation operation, uint64_t offset, uint6
     if (!qcow2->l1 || (operation != BLOCK_READ && qcow2_has(qcow2, QCOW2_CORRUPT)) || !task_try_lock(&qcow2->lock)) {
         return false;
     }
-    bool ok = find_now(qcow2, offset, bytes, &extent) && map_extent(node, operation, offset, &extent, mapping);
+    bool ok = find_now(qcow2, operation, offset, bytes, &extent) && map_extent(node, operation, offset, &extent, mapping);
     if (ok) {
         mapping->token = qcow2_enter(qcow2);
     }
