@@ -44,10 +44,33 @@ void block_round_begin(BlockLoop *loop)
     loop->depth++;
 }
 
+/* What the host has in memory is done when it is sent, and needs no further round. */
+static bool send_and_reap(BlockLoop *loop)
+{
+    bool any = false;
+    for (unsigned i = 0; i < ARRAY_SIZE(loop->aio); i++) {
+        HostAio *aio = loop->aio[i].aio;
+        if (aio && !loop->plugged && !loop->sending) {
+            loop->sending = true;
+            host_aio_send(aio);
+            any = any || host_aio_has_ended(aio);
+            loop->sending = false;
+            if (host_aio_has_ended(aio)) {
+                host_aio_reap(aio);
+            }
+        }
+    }
+    return any;
+}
+
 void block_round_end(BlockLoop *loop)
 {
+    enum { LIMIT = 16 }; /* then others have their turn */
     if (loop->depth == 1) {
         run_calls(loop);
+        for (unsigned i = 0; i < LIMIT && send_and_reap(loop); i++) {
+            run_calls(loop);
+        }
     }
     loop->depth--;
     block_loop_send(loop);

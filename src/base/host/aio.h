@@ -39,5 +39,7 @@ void host_aio_free(HostAio *aio); /* with nothing under way; NULL is fine */
 int host_aio_fd(const HostAio *aio);
 void host_aio_add(HostAio *aio, HostAioRequest *request);
 void host_aio_send(HostAio *aio);
+/* Something has ended, as can be seen without asking the host. */
+bool host_aio_has_ended(const HostAio *aio);
 /* Calls `done` of what has ended, and sends what waited for room. */
 void host_aio_reap(HostAio *aio);

@@ -288,6 +288,14 @@ void host_aio_send(HostAio *aio)
     ring_send(aio);
 }
 
+bool host_aio_has_ended(const HostAio *aio)
+{
+    const Ring *ring = &aio->ring;
+    return aio->kind == HOST_AIO_RING &&
+           atomic_load_explicit(ring->cq_head, memory_order_relaxed) !=
+               atomic_load_explicit(ring->cq_tail, memory_order_acquire);
+}
+
 void host_aio_reap(HostAio *aio)
 {
     if (aio->kind == HOST_AIO_RING) {
