@@ -23,9 +23,13 @@ void stream_free(Stream *stream)
     *stream = (Stream){ .fd = -1 };
 }
 
-ssize_t stream_read(Stream *stream, void *bytes, size_t count)
+ssize_t stream_read(Stream *stream, const struct iovec *pieces, unsigned count)
 {
-    return stream->tls ? tls_session_read(stream->tls, bytes, count) : recv(stream->fd, bytes, count, MSG_DONTWAIT);
+    if (stream->tls) {
+        return tls_session_read(stream->tls, pieces->iov_base, pieces->iov_len);
+    }
+    struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = count };
+    return recvmsg(stream->fd, &message, MSG_DONTWAIT);
 }
 
 /* Small pieces and the first part of large ones become one record. */

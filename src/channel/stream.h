@@ -16,8 +16,8 @@ typedef struct Stream {
 void stream_init(Stream *stream, int fd); /* takes it */
 void stream_free(Stream *stream);         /* tells a peer by TLS, and closes */
 
-/* As recv: 0 at the end; -1 with errno, EAGAIN where it waits. */
-ssize_t stream_read(Stream *stream, void *bytes, size_t count);
+/* As recvmsg: 0 at the end; -1 with errno, EAGAIN where it waits. By TLS no more than the first piece is filled. */
+ssize_t stream_read(Stream *stream, const struct iovec *pieces, unsigned count);
 /* As sendmsg, likewise; after EAGAIN the next write is of the same bytes. */
 ssize_t stream_write(Stream *stream, const struct iovec *pieces, unsigned count);
 /* HOST_POLL_IN or _OUT, after EAGAIN. */

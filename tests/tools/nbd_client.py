@@ -370,7 +370,13 @@ class ClientTest(unittest.TestCase):
         timer.join()
 
     def test_several_connections(self):
-        server = self.serve(modes=(EXTENDED,))
+        class Patient(Server):
+            def handle(self, connection, *rest): # no reply before all have come
+                end = time.monotonic() + 60
+                while self.connections < 4 and time.monotonic() < end:
+                    time.sleep(0.01)
+                super().handle(connection, *rest)
+        server = self.serve(Patient, modes=(EXTENDED,))
         options = f'driver=raw,file.driver=nbd,file.export=name,file.path={self.path},file.multi-conn=4'
         self.io(*(f'aio_write -P {i} {i * 4}k 4k' for i in range(1, 40)), 'aio_flush',
                 options=('--image-opts', options))

@@ -6,14 +6,18 @@
 #include "base/vec.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/socket.h>
 
-enum { BUFFER_SIZE = 16 << 10 };
+enum { BUFFER_SIZE = 64 << 10 };
 
-static void watch_what_is_waited_for(NbdChannel *channel)
+/* What was waited for stays watched, as it will be again: until it comes and nobody waits. */
+static void watch(NbdChannel *channel, unsigned events)
 {
-    block_watch_set(channel->watch,
-                    (channel->reader ? channel->reader_waits : 0) | (channel->writer ? channel->writer_waits : 0));
+    if (channel->watched != events) {
+        channel->watched = events;
+        block_watch_set(channel->watch, events);
+    }
 }
 
 static void wake(BlockTask *writer, BlockTask *reader)
@@ -35,7 +39,9 @@ static void ready(void *data, unsigned events)
     BlockTask *writer = events & channel->writer_waits || gone ? channel->writer : NULL;
     channel->reader = reader ? NULL : channel->reader;
     channel->writer = writer ? NULL : channel->writer;
-    watch_what_is_waited_for(channel);
+    if (!reader && !writer) {
+        watch(channel, (channel->reader ? channel->reader_waits : 0) | (channel->writer ? channel->writer_waits : 0));
+    }
     wake(writer, reader);
 }
 
@@ -72,7 +78,7 @@ void nbd_channel_break(NbdChannel *channel)
         channel->broken = true;
         channel->writer = channel->reader = NULL;
         shutdown(channel->stream.fd, SHUT_RDWR);
-        watch_what_is_waited_for(channel);
+        watch(channel, 0);
         wake(writer, reader);
     }
 }
@@ -81,7 +87,7 @@ static bool sleep_as_reader(NbdChannel *channel, BlockTask *self, unsigned event
 {
     channel->reader = self;
     channel->reader_waits = events;
-    watch_what_is_waited_for(channel);
+    watch(channel, channel->watched | events);
     block_task_sleep(self);
     return !channel->broken;
 }
@@ -90,9 +96,18 @@ static bool sleep_as_writer(NbdChannel *channel, BlockTask *self, unsigned event
 {
     channel->writer = self;
     channel->writer_waits = events;
-    watch_what_is_waited_for(channel);
+    watch(channel, channel->watched | events);
     block_task_sleep(self);
     return !channel->broken;
+}
+
+/* From the buffer. */
+static size_t take(NbdChannel *channel, void *bytes, size_t count)
+{
+    size_t have = MIN(channel->end - channel->start, count);
+    memcpy(bytes, channel->buffer + channel->start, have);
+    channel->start += have;
+    return have;
 }
 
 static bool would_wait(const NbdChannel *channel)
@@ -119,33 +134,72 @@ bool nbd_channel_start_tls(NbdChannel *channel, const TlsOptions *options, Error
     return progress == TLS_DONE || (progress == TLS_WAITS && error_set(error, "The peer has gone before TLS began"));
 }
 
-/* At least one byte. 0: the peer has gone. */
+/* A plain socket that gave less than there was room for has no more: that is not asked for in vain. */
+static ssize_t try_to_read(NbdChannel *channel, const struct iovec *pieces, unsigned count)
+{
+    if (channel->drained) {
+        channel->drained = false;
+        errno = EAGAIN;
+        return -1;
+    }
+    ssize_t result = stream_read(&channel->stream, pieces, count);
+    size_t room = 0;
+    for (unsigned i = 0; i < count; i++) {
+        room += pieces[i].iov_len;
+    }
+    channel->drained = !channel->stream.tls && result > 0 && (size_t)result < room;
+    return result;
+}
+
+/* What is asked for, and into the empty buffer what comes behind it: at least one byte. 0: the peer has gone. By TLS,
+ * which fills one piece, a little goes through the buffer. */
 static size_t receive(NbdChannel *channel, void *bytes, size_t count, BlockTask *self)
 {
+    struct iovec pieces[] = { { bytes, count }, { channel->buffer, BUFFER_SIZE } };
+    unsigned first = channel->stream.tls && count < BUFFER_SIZE;
     ssize_t result;
+    bool again;
     do {
-        result = channel->broken ? 0 : stream_read(&channel->stream, bytes, count);
-    } while (result < 0 &&
-             (errno == EINTR || (would_wait(channel) &&
-                                 sleep_as_reader(channel, self, stream_read_waits_for(&channel->stream)))));
-    return result < 0 ? 0 : (size_t)result;
+        if (channel->start < channel->end) { /* nbd_channel_poll brought it */
+            return take(channel, bytes, count);
+        }
+        result = channel->broken ? 0 : try_to_read(channel, pieces + first, ARRAY_SIZE(pieces) - first);
+        again = result < 0 && (errno == EINTR || would_wait(channel));
+    } while (again &&
+             (errno == EINTR || sleep_as_reader(channel, self, stream_read_waits_for(&channel->stream))));
+    size_t came = result < 0 ? 0 : (size_t)result, direct = first ? 0 : MIN(came, count);
+    channel->start = 0;
+    channel->end = came - direct;
+    return direct ? direct : take(channel, bytes, count);
+}
+
+bool nbd_channel_poll(NbdChannel *channel, int64_t until)
+{
+    ssize_t came = -1;
+    if (!channel->reader || channel->stream.tls || channel->broken || channel->start < channel->end) {
+        return false;
+    }
+    do {
+        came = recv(channel->stream.fd, channel->buffer, BUFFER_SIZE, MSG_DONTWAIT);
+    } while (came < 0 && errno == EAGAIN && sched_yield() == 0 && host_monotonic_ns() < until);
+    if (came <= 0) { /* an end and errors are found by the one that reads */
+        return false;
+    }
+    BlockTask *reader = channel->reader;
+    channel->reader = NULL;
+    channel->start = 0;
+    channel->end = (size_t)came;
+    channel->drained = came < BUFFER_SIZE;
+    block_task_wake(reader);
+    return true;
 }
 
 bool nbd_channel_read(NbdChannel *channel, void *bytes, size_t count)
 {
     BlockTask *self = block_task_self(channel->runtime);
     for (uint8_t *to = bytes; count > 0;) {
-        size_t have = MIN(channel->end - channel->start, count), came = have;
-        if (have) {
-            memcpy(to, channel->buffer + channel->start, have);
-            channel->start += have;
-        } else if (count >= BUFFER_SIZE) {
-            came = have = receive(channel, to, count, self);
-        } else {
-            channel->start = 0;
-            came = channel->end = receive(channel, channel->buffer, BUFFER_SIZE, self);
-        }
-        if (came == 0) {
+        size_t have = channel->start < channel->end ? take(channel, to, count) : receive(channel, to, count, self);
+        if (have == 0) {
             return false;
         }
         to += have;

@@ -141,6 +141,7 @@ static bool next_request(NbdClient *client)
         !nbd_get_request(header, client->mode, &request) || request.command == NBD_CMD_DISC) {
         return false;
     }
+    nbd_client_judge(client);
     NbdWork *work = mem_alloc(sizeof *work);
     work->client = client;
     work->request = request;

@@ -50,6 +50,8 @@ typedef struct NbdClient {
     NbdWork *replies, **replies_end; /* that are to be sent, when the loop's round ends */
     bool sending, send_called;
     BlockCall send_call;
+    int64_t replied; /* when it had all replies; 0: its next request has come, or there is one under way */
+    int eagerness;   /* to send its next request at once; above 0: that is looked for */
     NbdSpare spares[NBD_SPARE_BUFFERS];
     unsigned spare_count;
     size_t spare_bytes;
@@ -81,5 +83,7 @@ struct NbdWork {
 void nbd_work_start(NbdWork *work);
 /* The reply is made: it is sent, and the work freed, at the end of the loop's round. */
 void nbd_client_reply(NbdWork *work);
+/* A request has come: how soon after the last reply? */
+void nbd_client_judge(NbdClient *client);
 /* The reply to a question for block status; an errno value, where there is none yet. */
 int nbd_block_status(NbdWork *work);

@@ -5,12 +5,14 @@
 #include "block/nbd/server_internal.h"
 
 #include "base/bytes.h"
+#include "base/host/host.h"
 #include "base/vec.h"
 #include "trace/block.h"
 
 #include <errno.h>
 
-enum { CACHE_PIECE = 1 << 20, PIECES = 128, SENT_AT_ONCE = 4 << 20 };
+enum { CACHE_PIECE = 1 << 20, PIECES = 128, SENT_AT_ONCE = 4 << 20,
+       QUICK = 50000 /* ns */, EAGER = 8 };
 
 /* Replies */
 
@@ -77,6 +79,27 @@ static void drop_replies(NbdClient *client, const NbdWork *end)
     }
 }
 
+/* A lone client that has its replies and is quick with its next request saves itself and us a wake-up. One that was
+ * not is trusted again when it has been quick for some time. */
+static void look_for_next(NbdClient *client)
+{
+    const NbdServer *server = client->server;
+    client->replied = host_monotonic_ns();
+    if (server->options.polls && server->client_count == 1 && client->eagerness > 0 &&
+        !nbd_channel_poll(&client->channel, client->replied + QUICK)) {
+        client->eagerness = -EAGER;
+    }
+}
+
+void nbd_client_judge(NbdClient *client)
+{
+    if (client->replied) {
+        bool quick = host_monotonic_ns() - client->replied < QUICK;
+        client->eagerness = quick ? MIN(client->eagerness + 1, EAGER) : MAX(client->eagerness - 1, -EAGER);
+        client->replied = 0;
+    }
+}
+
 /* In a task, until none is left. With the last of them the client may end. */
 static void send_replies(void *data)
 {
@@ -90,6 +113,9 @@ static void send_replies(void *data)
         }
         drop_replies(client, last->next);
         goes_on = client->sending = client->replies != NULL;
+        if (client->requests == 0) {
+            look_for_next(client);
+        }
         wake_reader(client);
     }
 }

@@ -326,7 +326,7 @@ static bool make_objects(Nbd *nbd, bool *ended)
 
 static int run_server(Nbd *nbd)
 {
-    NbdServerOptions options = { .left = client_left, .failed = client_failed, .data = nbd, .tls = nbd->tls,
+    NbdServerOptions options = { .left = client_left, .failed = client_failed, .data = nbd, .tls = nbd->tls, .polls = true,
                                  .trace = nbd->trace, .authorization = nbd->given.tls_authz,
                                  .objects = nbd->tool.objects,
                                  .handshake_seconds = (unsigned)nbd->given.handshake_limit };
