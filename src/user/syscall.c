@@ -134,7 +134,7 @@ int64_t task_vector(Task *task, uint64_t address, uint64_t count, struct iovec *
             memory_read_word(task_memory(task), address + (2 * i + 1) * size, size, &length)) {
             return -EFAULT;
         }
-        if ((int64_t)length < 0) {
+        if (length >> (8 * size - 1)) { /* negative */
             return -EINVAL;
         }
         if (!guest_pointer(task, base, length, &host)) {
@@ -265,19 +265,21 @@ static uint64_t guest_size_of(const Forward *f, const Argument *argument)
     return argument->kind == ARGUMENT_INFO_OUT ? SIGINFO_SIZE : task_abi(f->task)->layouts[argument->detail].guest_size;
 }
 
-/* A buffer for what comes out must not be found missing when the call has been made. */
-static int check_results(const Forward *f)
+/* Where what comes out cannot be stored, the host's kernel shall find no room either: it knows what comes first. */
+static void check_results(Forward *f)
 {
+    const uint64_t kernels = (uint64_t)-4096;
+
+
     for (unsigned i = 0; i < SYSCALL_ARGUMENTS; i++) {
         const Argument *argument = &f->row->arguments[i];
         bool is_out = argument->kind == ARGUMENT_OUT || argument->kind == ARGUMENT_INOUT ||
                       argument->kind == ARGUMENT_INFO_OUT;
         bool out = is_out && f->host[i] == (uintptr_t)f->storage[i].bytes;
         if (out && !task_can_write(f->task, f->arguments[i], guest_size_of(f, argument))) {
-            return -EFAULT;
+            f->host[i] = kernels;
         }
     }
-    return 0;
 }
 
 int64_t syscall_forward(Task *task, const Syscall *row, const uint64_t *arguments)
@@ -293,9 +295,7 @@ int64_t syscall_forward(Task *task, const Syscall *row, const uint64_t *argument
         result = forward_argument(&f, i);
     }
     if (!result) {
-        result = check_results(&f);
-    }
-    if (!result) {
+        check_results(&f);
         result = user_syscall(&task->pending, row->host_number, f.host);
         if (result >= 0 && forward_results(&f)) {
             result = -EFAULT;
