@@ -67,7 +67,7 @@ BY_LIBC = {
     'wait4': 'wait',
     'set_tid_address': 'fork', 'exit': 'pthread_join', 'sendto': 'send', 'recvfrom': 'recv', 'readlinkat': 'readlink',
     'clock_nanosleep': 'usleep', 'renameat2': 'rename', 'execve': 'execl', 'pread64': 'pread', 'pwrite64': 'pwrite',
-    'riscv_flush_icache': '__builtin___clear_cache',
+    'riscv_flush_icache': '__builtin___clear_cache', '_llseek': 'lseek',
 }
 
 
@@ -79,7 +79,8 @@ def tests(root):
 
 def tests_of(name, sources):
     words = [re.escape(name)] + ([re.escape(BY_LIBC[name])] if name in BY_LIBC else [])
-    pattern = re.compile(r'\b(SYS_' + words[0] + r'\b|CALL\(' + words[0] + r',|(' + '|'.join(words) + r')\()'
+    pattern = re.compile(r'\b(SYS_' + words[0] + r'\b|(CALL|WIDE)\(' + words[0] + r',|INSTEAD\(\w+, ' + words[0] +
+                         r',|(' + '|'.join(words) + r')\()'
                          r'|/\*[^*]*\b' + words[0] + r'\b')
     return ', '.join(test for test, text in sources.items() if pattern.search(text))
 

@@ -19,7 +19,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timex.h>
 #include <sys/uio.h>
@@ -27,6 +26,8 @@
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "narrow.h"
 
 static void show(const char *what, long result)
 {
@@ -126,7 +127,8 @@ static void waiting(void)
     request.aio_buf = (uintptr_t)page;
     SHOW(syscall(SYS_io_setup, 4, &context));
     SHOW(syscall(SYS_io_submit, context, 1, &list));
-    SHOW(syscall(SYS_io_getevents, context, 1, 1, &done, NULL));
+    show("io_getevents", sizeof(long) == 4 ? syscall(SYS_io_pgetevents, context, 1, 1, &done, NULL, NULL)
+                                           : syscall(SYS_io_getevents, context, 1, 1, &done, NULL));
     SHOW(done.res);
     SHOW(syscall(SYS_io_pgetevents, context, 0, 1, &done, &none, NULL));
     SHOW(syscall(SYS_io_cancel, context, &request, &done));
@@ -271,9 +273,10 @@ static void identity(void)
     SHOW(setgroups(-1, NULL));
     SHOW(syscall(SYS_capget, header, data));
     SHOW(syscall(SYS_capset, header, data));
-    SHOW(syscall(SYS_getrlimit, RLIMIT_NOFILE, &limit));
+    show("getrlimit", sizeof(long) == 4 ? getrlimit(RLIMIT_NOFILE, &limit)
+                                        : syscall(SYS_getrlimit, RLIMIT_NOFILE, &limit));
     limit.rlim_cur = 50;
-    SHOW(syscall(SYS_setrlimit, RLIMIT_CORE, &limit) <= 0);
+    show("setrlimit", sizeof(long) == 4 ? 1 : syscall(SYS_setrlimit, RLIMIT_CORE, &limit) <= 0);
     SHOW(syscall(SYS_personality, 0xffffffff));
     SHOW(syscall(SYS_sethostname, "x", -1) == -1);
     SHOW(syscall(SYS_setdomainname, "x", -1) == -1);
@@ -291,9 +294,9 @@ static void scheduling(void)
         uint64_t rest[3];
     } attributes = { 0 };
 
-    SHOW(sched_setparam(0, &parameter));
-    SHOW(sched_setscheduler(0, SCHED_OTHER, &parameter));
-    SHOW(sched_getscheduler(0));
+    SHOW(syscall(SYS_sched_setparam, 0, &parameter));
+    SHOW(syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &parameter));
+    SHOW(syscall(SYS_sched_getscheduler, 0));
     SHOW(sched_get_priority_max(SCHED_FIFO));
     SHOW(sched_get_priority_min(SCHED_FIFO));
     long size = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);

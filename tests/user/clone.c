@@ -16,6 +16,13 @@
 static volatile int shared;
 static char stack[65536] __attribute__((aligned(16)));
 
+/* Not every libc for RISC-V has more than fork by this name. */
+#if defined __riscv && !defined __GLIBC__
+#define vfork vfork_by_clone
+int vfork_by_clone(void);
+__asm__("vfork_by_clone:\n li a0, 0x4111\n li a1, 0\n li a7, 220\n ecall\n ret"); /* CLONE_VM, _VFORK, SIGCHLD */
+#endif
+
 static void vforks(void)
 {
     int status;

@@ -18,7 +18,6 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysinfo.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/times.h>
 #include <sys/timex.h>
@@ -29,6 +28,8 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "narrow.h"
 
 static int file, ends[2], pipes[2], queue, timer, folder, watches;
 static char buffer[65536] __attribute__((aligned(64)));
@@ -50,6 +51,8 @@ static int number, other, option_size = sizeof(int);
 static off_t offset;
 static uint64_t how[3];
 
+enum { STATFS64_SIZE = 88 };
+
 #define P(x) ((long)(uintptr_t)(x))
 /* Call, which of the six arguments are pointers (bit n), the arguments. */
 struct Row {
@@ -60,8 +63,16 @@ struct Row {
 };
 
 #define CALL(name_, pointers_, ...) { #name_, SYS_##name_, pointers_, { __VA_ARGS__ } }
+/* What libc makes of calls that are not there on 32 bits. */
+#if __SIZEOF_LONG__ == 4
+#define INSTEAD(name_, instead_, pointers_, ...) { #name_, SYS_##instead_, pointers_, { __VA_ARGS__ } },
+#define WIDE(...)
+#else
+#define INSTEAD(...)
+#define WIDE(...) CALL(__VA_ARGS__),
+#endif
 
-static void one(const struct Row *row, unsigned which, const void *bad, const char *what)
+static void one(const struct Row *row, unsigned which, unsigned pointer, const void *bad, const char *what)
 {
     long a[6];
 
@@ -69,16 +80,19 @@ static void one(const struct Row *row, unsigned which, const void *bad, const ch
     a[which] = P(bad);
     errno = 0;
     long result = syscall(row->call, a[0], a[1], a[2], a[3], a[4], a[5]);
-    printf("%s, argument %u %s: %s\n", row->name, which, what, result < 0 ? strerror(errno) : "done");
+    printf("%s, pointer %u %s: %s\n", row->name, pointer, what, result < 0 ? strerror(errno) : "done");
 }
 
-static void sweep(const struct Row *row, const char *edge)
+static void sweep(const struct Row *row, char *edge)
 {
-    for (unsigned i = 0; i < 6; i++) {
+    void *const beyond = (void *)(uintptr_t)(sizeof(long) == 4 ? 0x30000000 : 0x3ffffff000);
+
+    for (unsigned i = 0, pointer = 0; i < 6; i++) {
         if (row->pointers >> i & 1) {
-            one(row, i, (void *)8, "bad");
-            one(row, i, (void *)0x3ffffff000, "beyond all");
-            one(row, i, edge, "at an edge");
+            one(row, i, pointer, (void *)8, "bad");
+            one(row, i, pointer, beyond, "beyond all");
+            *edge = 'x';
+            one(row, i, pointer++, edge, "at an edge");
         }
     }
 }
@@ -119,11 +133,15 @@ int main(int argc, char **argv)
         CALL(fcntl, 4, file, F_GETLK, P(buffer)),
         CALL(fcntl, 4, file, F_GETOWN_EX, P(buffer)),
         CALL(ioctl, 4, pipes[0], FIONREAD, P(&number)),
-        CALL(fstat, 2, file, P(buffer)),
-        CALL(newfstatat, 6, AT_FDCWD, P(path), P(buffer), 0),
+        WIDE(fstat, 2, file, P(buffer))
+        INSTEAD(fstat, statx, 16, file, P(""), AT_EMPTY_PATH, STATX_ALL, P(buffer))
+        WIDE(newfstatat, 6, AT_FDCWD, P(path), P(buffer), 0)
+        INSTEAD(newfstatat, statx, 18, AT_FDCWD, P(path), 0, STATX_ALL, P(buffer))
         CALL(statx, 18, AT_FDCWD, P(path), 0, STATX_ALL, P(buffer)),
-        CALL(statfs, 3, P(path), P(buffer)),
-        CALL(fstatfs, 2, file, P(buffer)),
+        WIDE(statfs, 3, P(path), P(buffer))
+        INSTEAD(statfs, statfs64, 5, P(path), STATFS64_SIZE, P(buffer))
+        WIDE(fstatfs, 2, file, P(buffer))
+        INSTEAD(fstatfs, fstatfs64, 4, file, STATFS64_SIZE, P(buffer))
         CALL(faccessat, 2, AT_FDCWD, P(path), 0),
         CALL(readlinkat, 6, AT_FDCWD, P("/proc/self/exe"), P(buffer), 100),
         CALL(getdents64, 2, folder, P(buffer), 1000),
@@ -155,7 +173,8 @@ int main(int argc, char **argv)
         CALL(clone3, 1, P(buffer), 64),
         CALL(execve, 1, P("/nowhere"), P(NULL), P(NULL)),
         CALL(execve, 6, P("/bin/true"), P(how), P(how)),
-        CALL(wait4, 2, -1, P(&number), WNOHANG, 0),
+        WIDE(wait4, 2, -1, P(&number), WNOHANG, 0)
+        INSTEAD(wait4, waitid, 16, P_ALL, 0, P(NULL), WNOHANG | WEXITED, P(buffer))
         CALL(waitid, 4, P_ALL, 0, P(buffer), WNOHANG | WEXITED, 0),
         CALL(futex, 1, P(&number), 0x80 | 0, 1, P(&time_zero)),
         CALL(futex, 8, P(&number), 0x80 | 0, 0, P(&time_zero)),
@@ -175,9 +194,12 @@ int main(int argc, char **argv)
         CALL(clock_gettime, 2, CLOCK_REALTIME, P(buffer)),
         CALL(clock_getres, 2, CLOCK_REALTIME, P(buffer)),
         CALL(clock_nanosleep, 4, CLOCK_MONOTONIC, 0, P(&time_zero), 0),
-        CALL(nanosleep, 1, P(&time_zero), 0),
-        CALL(gettimeofday, 1, P(buffer), 0),
-        CALL(adjtimex, 1, P(buffer)),
+        WIDE(nanosleep, 1, P(&time_zero), 0)
+        INSTEAD(nanosleep, clock_nanosleep_time64, 4, CLOCK_REALTIME, 0, P(&time_zero), 0)
+        WIDE(gettimeofday, 1, P(buffer), 0)
+        INSTEAD(gettimeofday, clock_gettime64, 2, CLOCK_REALTIME, P(buffer))
+        WIDE(adjtimex, 1, P(buffer))
+        INSTEAD(adjtimex, clock_adjtime64, 2, CLOCK_REALTIME, P(buffer))
         CALL(getitimer, 2, ITIMER_VIRTUAL, P(&old_interval)),
         CALL(setitimer, 6, ITIMER_VIRTUAL, P(&old_interval), P(&old_interval)),
         CALL(rt_sigaction, 6, SIGUSR2, P(NULL), P(NULL), 8),

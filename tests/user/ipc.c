@@ -64,7 +64,7 @@ static void semaphores(void)
            state.sem_otime > 0, state.sem_ctime > 0, state.sem_perm.uid == getuid());
     state.sem_perm.mode = 0640;
     SHOW(semctl(id, 0, IPC_SET, (union semun){ .buf = &state }));
-    SHOW(semctl(id, 0, IPC_STAT, (union semun){ .buf = (void *)8 }));
+    SHOW(syscall(SYS_semctl, id, 0, IPC_STAT, (void *)8)); /* libc looks into it */
     SHOW(semop(id, (void *)8, 1));
     SHOW(semctl(id, 0, IPC_RMID));
     SHOW(semop(id, &take, 1));
@@ -219,7 +219,7 @@ static void passing(void)
     SHOW(sendmsg(ends[0], &header, 0));
     header.msg_iov = (void *)8;
     SHOW(sendmsg(ends[0], &header, 0));
-    SHOW(recvmsg(ends[0], (void *)8, MSG_DONTWAIT));
+    SHOW(syscall(SYS_recvmsg, ends[0], (void *)8, MSG_DONTWAIT));
 }
 
 static void execveats(char **argv)

@@ -2,14 +2,19 @@
 """Compiles a program for the host and for a guest, runs both, and compares what they print and how they end.
 
     same.py MYNA_USER GUEST_COMPILER PREFIX SOURCE [static]
+    same.py MYNA_USER riscv32 - SOURCE [static]
 
-Exit status 77 (skipped) where there is no compiler for the guest.
+Exit status 77 (skipped) where there is no compiler for the guest. That of 32-bit RISC-V is what tools/guest-riscv32
+prepares, in MYNA_GUEST_RISCV32 or else in .cache of the source; its libc has words of its own for errors.
 """
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def run(command):
@@ -20,13 +25,17 @@ def run(command):
 def main():
     emulator, compiler, prefix, source = sys.argv[1:5]
     link = ['-static'] if 'static' in sys.argv[5:] else []
+    flags = ['-O1', '-w', '-D_GNU_SOURCE', '-pthread']
+    if compiler == 'riscv32':
+        prefix = os.environ.get('MYNA_GUEST_RISCV32') or f'{SOURCE}/.cache/guest-riscv32'
+        compiler = f'{prefix}/bin/cc'
+        flags += ['-include', f'{os.path.dirname(source)}/plain.h']
     if not shutil.which(compiler):
         sys.exit(77)
     with tempfile.TemporaryDirectory() as folder:
         host, guest = os.path.join(folder, 'host'), os.path.join(folder, 'guest')
         for cc, output in ('cc', host), (compiler, guest):
-            subprocess.run([cc, '-O1', '-w', '-D_GNU_SOURCE', '-pthread', *link, source, '-o', output, '-lm'],
-                           check=True)
+            subprocess.run([cc, *flags, *link, source, '-o', output, '-lm'], check=True)
         wanted = run([host, 'one', 'two'])
         got = run([emulator, '-L', prefix, guest, 'one', 'two'])
     if wanted != got:

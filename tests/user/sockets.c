@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -82,12 +83,12 @@ static void files_in_messages(void)
     message = (struct msghdr){ .msg_iov = in, .msg_iovlen = 2, .msg_control = control,
                                 .msg_controllen = sizeof control };
     show("recvmsg", recvmsg(ends[1], &message, 0));
-    printf("%c %s %lu %x\n", first[0], second, (unsigned long)message.msg_controllen, message.msg_flags);
+    printf("%c %s %d %x\n", first[0], second, message.msg_controllen == CMSG_SPACE(sizeof received), message.msg_flags);
     memcpy(&received, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof received);
     show("write", write(received, "pipe", 4));
     show("read", read(channel[0], second, 3));
     printf("%s\n", second);
-    show("sendmsg bad", sendmsg(ends[0], BAD, 0));
+    show("sendmsg bad", syscall(SYS_sendmsg, ends[0], BAD, 0));
     in[0].iov_base = BAD;
     message.msg_control = NULL;
     message.msg_controllen = 0;

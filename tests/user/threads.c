@@ -15,9 +15,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "narrow.h"
 
 enum { THREADS = 8, ROUNDS = 20000 };
 
@@ -200,11 +201,11 @@ static void directed(void)
     sem_init(&ready, 0, 0);
     pthread_create(&thread, NULL, wait_for_signal, &tid);
     sem_wait(&ready);
-    printf("tgkill %d\n", tgkill(getpid(), tid, SIGUSR1));
+    printf("tgkill %ld\n", syscall(SYS_tgkill, getpid(), tid, SIGUSR1));
     pthread_join(thread, &value);
     printf("signal in thread %d, here %d\n", (int)(intptr_t)value, got);
     errno = 0;
-    printf("tgkill of a bad one %d ", tgkill(getpid(), 0, 0));
+    printf("tgkill of a bad one %ld ", syscall(SYS_tgkill, getpid(), 0, 0));
     printf("%d\n", errno);
 }
 

@@ -109,7 +109,11 @@ static void skip_load(int number, siginfo_t *info, void *context)
 static uint64_t load(const void *address)
 {
     uint64_t value;
-#ifdef __riscv
+#if defined __riscv && __riscv_xlen == 32
+    register uint32_t a0 __asm__("a0") = (uintptr_t)address;
+    __asm__ volatile(".option push\n.option norvc\nlw a0, 0(a0)\n.option pop" : "+r"(a0) : : "memory");
+    value = a0;
+#elif defined __riscv
     register uint64_t a0 __asm__("a0") = (uintptr_t)address;
     __asm__ volatile(".option push\n.option norvc\nld a0, 0(a0)\n.option pop" : "+r"(a0) : : "memory");
     value = a0;
@@ -208,9 +212,34 @@ static struct Shared {
     uint8_t bytes[8];
     uint16_t half;
     uint32_t word, swapped, highest;
-    uint64_t wide, bits, locked, unlocked;
+    unsigned long wide, bits, locked;
+    uint64_t unlocked;
     uint8_t *code;
 } shared;
+
+/* Compilers for 32-bit RISC-V leave parts of words to a library. */
+#if __SIZEOF_LONG__ == 4
+static void add_part(void *at, uint32_t mask, uint32_t value)
+{
+    uint32_t *word = (uint32_t *)((uintptr_t)at & ~3u), old = __atomic_load_n(word, __ATOMIC_RELAXED), new;
+    unsigned shift = (uintptr_t)at % 4 * 8;
+
+    do {
+        new = (old & ~(mask << shift)) | ((old >> shift) + value & mask) << shift;
+    } while (!__atomic_compare_exchange_n(word, &old, new, 1, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+}
+#define ADD_BYTE(at, value) add_part(at, 0xff, value)
+#define ADD_HALF(at, value) add_part(at, 0xffff, value)
+#else
+#define ADD_BYTE(at, value) __atomic_fetch_add(at, value, __ATOMIC_RELAXED)
+#define ADD_HALF(at, value) __atomic_fetch_add(at, value, __ATOMIC_ACQ_REL)
+#endif
+
+/* Of 64 bits, where a word has as many; else what the others would hold. */
+static uint32_t high(unsigned long value, uint32_t otherwise)
+{
+    return sizeof value == 8 ? (uint32_t)((uint64_t)value >> 32) : otherwise;
+}
 
 static void lock(void)
 {
@@ -223,11 +252,11 @@ static void *hammer(void *data)
     uint64_t index = (uintptr_t)data, swapped = 0;
 
     for (uint32_t i = 1; i <= ROUNDS; i++) {
-        __atomic_fetch_add(&shared.bytes[i % 8], 1, __ATOMIC_RELAXED);
-        __atomic_fetch_add(&shared.half, 3, __ATOMIC_ACQ_REL);
+        ADD_BYTE(&shared.bytes[i % 8], 1);
+        ADD_HALF(&shared.half, 3);
         __atomic_fetch_add(&shared.word, i, __ATOMIC_SEQ_CST);
         __atomic_fetch_sub(&shared.wide, index, __ATOMIC_RELAXED);
-        __atomic_fetch_xor(&shared.bits, (uint64_t)1 << i % 64, __ATOMIC_RELAXED);
+        __atomic_fetch_xor(&shared.bits, (unsigned long)(1ULL << i % 64), __ATOMIC_RELAXED);
         uint32_t seen = __atomic_load_n(&shared.highest, __ATOMIC_RELAXED);
         while (seen < i * 4 + index && !__atomic_compare_exchange_n(&shared.highest, &seen, i * 4 + (uint32_t)index, 1,
                                                                      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
@@ -260,9 +289,9 @@ static void threads(void)
         swapped += (uintptr_t)result;
     }
     memcpy(&bytes, shared.bytes, 8);
-    printf("threads: %llx %x %x %lld %llx %u %llu %llu\n", (long long)bytes, shared.half, shared.word,
-           (long long)shared.wide, (long long)shared.bits, shared.highest, (long long)(swapped + shared.swapped),
-           (long long)shared.unlocked);
+    printf("threads: %llx %x %x %x:%x %x:%x %u %u %llu\n", (long long)bytes, shared.half, shared.word,
+           high(shared.wide, UINT32_MAX), (uint32_t)shared.wide, high(shared.bits, 0), (uint32_t)shared.bits,
+           shared.highest, (uint32_t)swapped + shared.swapped, (long long)shared.unlocked);
 }
 
 int main(void)
