@@ -24,6 +24,7 @@
 typedef struct Block Block;
 typedef struct CodeCache CodeCache;
 typedef struct CodePage CodePage;
+typedef struct CodeTargets CodeTargets;
 
 /* The bytes of a block that stand on one page. */
 typedef struct BlockPart {
@@ -148,13 +149,9 @@ void code_drop_chunk(CodeCache *cache, CodeChunk *chunk);
 CodeCache *code_cache_of(const Cpu *cpu);
 CodeVcpu *code_vcpu_new(Cpu *cpu, CodeCache *cache);
 void code_vcpu_free(Cpu *cpu);
-const CodeLookups *code_lookups(const Cpu *cpu);
+CodeLookups *code_lookups(const Cpu *cpu);
 /* Runs from the guest's pc on. False: the interpreter is to do it (or to find out what is wrong). */
 bool code_run(Cpu *cpu, int *reason);
-/* Translations of addresses or code went: nothing may be entered by targets and returns. */
-void code_forget_targets(Cpu *cpu);
-/* cpu->space_serial is another one: predictions made under the old one are left. */
-void code_space_changed(Cpu *cpu);
 void code_told_of_changes(Cpu *cpu);
 /* RAM that code was fetched from may be no more. */
 void code_map_changed(Cpu *cpu);
@@ -168,6 +165,18 @@ void code_fork_begin(CodeCache *cache);
 void code_fork_end(Cpu *cpu, bool is_child);
 /* A page enters the fetch TLB. */
 void code_fetches_from(Cpu *cpu, const TlbSource *source);
+/* Where indirect jumps and returns lead to: code_targets.c. */
+CodeTargets *code_targets_new(void);
+void code_targets_free(CodeTargets *targets);
+CodeTargets *code_targets_of(const Cpu *cpu); /* NULL: the vCPU has none */
+/* Those of the vCPU's mode and space, and of blocks with `flags`. */
+void code_targets_select(Cpu *cpu, uint32_t flags);
+/* Jumps to the block's pc find it from now on. `shared`: it is on a page that all spaces share. */
+void code_targets_add(Cpu *cpu, const Block *block, bool shared);
+/* Translations of addresses or code went: nothing may be entered by targets and returns. */
+void code_forget_targets(Cpu *cpu);
+/* cpu->space_serial is another one: predictions made under the old one are left. */
+void code_space_changed(Cpu *cpu);
 /* code_report.c: info jit. The sum takes the cache's lock, which comes before the group's; the report takes none. */
 typedef struct CodeSummary {
     uint64_t blocks, guest_bytes, host_bytes, insns, largest, crossing, linked, linked_twice;

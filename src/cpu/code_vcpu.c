@@ -1,9 +1,5 @@
 /*
  * A vCPU and the code cache: finds the block to run, has it made where there is none, and links the exit that led here.
- *
- * Targets and returns are kept for each mode (and flags) and address space apart, so that neither a system call nor
- * another program costs the program its predictions. They are left where translations of pages that code came from go,
- * and all of them are emptied when code goes. Targets on pages that all spaces share are taken along to a new space.
  */
 #include "base/strbuf.h"
 #include "cpu/code.h"
@@ -12,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTEXTS = 24, FOLLOWERS = 2, TRIES = 3, ENTERED_PAGES = 64 };
+enum { TRIES = 3, ENTERED_PAGES = 64 };
 
 /* RAM that code was fetched from. */
 typedef struct EnteredPage {
@@ -21,25 +17,9 @@ typedef struct EnteredPage {
     uint64_t offset;
 } EnteredPage;
 
-/* What indirect jumps and returns find, for one mode and address space. */
-typedef struct CodeContext {
-    uint64_t mode, space; /* Cpu.space_serial */
-    uint64_t shared;      /* Cpu.shared_serial, of what it took from another space or may give to one */
-    uint32_t flags;
-    bool valid;
-    uint64_t last_used;
-    uint32_t return_top;
-    struct CodeContext *followers[FOLLOWERS]; /* that came after it last, the latest first; maybe others by now */
-    uint64_t is_shared[EXEC_TARGETS / 64]; /* bit n: target n is on a page that all spaces share */
-    ExecTarget targets[EXEC_TARGETS];
-    ExecReturn returns[EXEC_RETURNS];
-} CodeContext;
-
 struct CodeVcpu {
     CodeCache *cache;
-    CodeContext *contexts[CONTEXTS]; /* made when needed */
-    CodeContext *current;
-    uint64_t uses;
+    CodeTargets *targets;
     uint64_t since;         /* the count of changes that this vCPU was told of last */
     _Atomic uint64_t epoch; /* of the cache: seen */
     _Atomic bool inside;    /* has host code on its stack, even while it is not `running` */
@@ -56,6 +36,7 @@ CodeVcpu *code_vcpu_new(Cpu *cpu, CodeCache *cache)
     CodeVcpu *code = NEW(CodeVcpu);
 
     code->cache = cache;
+    code->targets = code_targets_new();
     ir_block_init(&code->translation.ir);
     ir_block_init(&code->translation.optimised);
     return code;
@@ -63,7 +44,9 @@ CodeVcpu *code_vcpu_new(Cpu *cpu, CodeCache *cache)
 
 CodeCache *code_cache_of(const Cpu *cpu) { return cpu->code->cache; }
 
-const CodeLookups *code_lookups(const Cpu *cpu) { return &cpu->code->lookups; }
+CodeTargets *code_targets_of(const Cpu *cpu) { return cpu->code ? cpu->code->targets : NULL; }
+
+CodeLookups *code_lookups(const Cpu *cpu) { return &cpu->code->lookups; }
 
 static void finish_chunk(CodeVcpu *code)
 {
@@ -84,168 +67,11 @@ void code_vcpu_free(Cpu *cpu)
         return;
     }
     finish_chunk(code);
-    for (unsigned i = 0; i < CONTEXTS; i++) {
-        free(code->contexts[i]);
-    }
+    code_targets_free(code->targets);
     ir_block_free(&code->translation.ir);
     ir_block_free(&code->translation.optimised);
     free(code);
     cpu->code = NULL;
-}
-
-/* Targets and returns. */
-
-static void empty(const CodeCache *cache, CodeContext *context)
-{
-    const CodeLink *nowhere = cache->host->nowhere(cache->common);
-    const void *code = atomic_load_explicit(&nowhere->target, memory_order_relaxed);
-
-    for (unsigned i = 0; i < EXEC_TARGETS; i++) {
-        context->targets[i] = (ExecTarget){ EXEC_NO_PC, code };
-    }
-    for (unsigned i = 0; i < EXEC_RETURNS; i++) {
-        context->returns[i] = (ExecReturn){ EXEC_NO_PC, nowhere };
-    }
-    memset(context->is_shared, 0, sizeof context->is_shared);
-    context->return_top = 0;
-    context->valid = true;
-}
-
-/* One of another space whose targets hold here as far as they are shared; the latest. NULL: there is none. */
-static const CodeContext *find_giver(const CodeVcpu *code, const CodeContext *to)
-{
-    const CodeContext *giver = NULL;
-
-    for (unsigned i = 0; i < CONTEXTS && code->contexts[i]; i++) {
-        const CodeContext *context = code->contexts[i];
-        bool gives = context != to && context->valid && context->mode == to->mode && context->flags == to->flags &&
-                     context->shared == to->shared;
-        if (gives && (!giver || context->last_used > giver->last_used)) {
-            giver = context;
-        }
-    }
-    return giver;
-}
-
-/* A context that nothing is known of. */
-static void begin(Cpu *cpu, CodeContext *context)
-{
-    CodeVcpu *code = cpu->code;
-
-    context->shared = cpu->shared_serial;
-    empty(code->cache, context);
-    const CodeContext *giver = find_giver(code, context);
-    if (!giver) {
-        return;
-    }
-    memcpy(context->is_shared, giver->is_shared, sizeof context->is_shared);
-    for (unsigned i = 0; i < ARRAY_SIZE(context->is_shared); i++) {
-        for (uint64_t left = context->is_shared[i]; left; left &= left - 1) {
-            unsigned index = i * 64 + (unsigned)__builtin_ctzll(left);
-            context->targets[index] = giver->targets[index];
-        }
-    }
-}
-
-void code_forget_targets(Cpu *cpu)
-{
-    CodeVcpu *code = cpu->code;
-
-    if (!code) {
-        return;
-    }
-    for (unsigned i = 0; i < CONTEXTS && code->contexts[i]; i++) {
-        code->contexts[i]->valid = false;
-    }
-    cpu->exec.code_link = NULL;
-    count_up(&code->lookups.forgotten);
-    if (code->current) { /* translated code may look before the run loop does */
-        empty(code->cache, code->current);
-        cpu->exec.return_top = 0;
-    }
-}
-
-static bool context_is(const CodeContext *context, uint64_t mode, uint64_t space, uint32_t flags)
-{
-    return context && context->mode == mode && context->space == space && context->flags == flags;
-}
-
-/* That of the mode, or the one that has not been used for longest. */
-static CodeContext *find_context(CodeVcpu *code, uint64_t mode, uint64_t space, uint32_t flags)
-{
-    CodeContext **oldest = &code->contexts[0];
-
-    for (unsigned i = 0; i < CONTEXTS; i++) {
-        CodeContext **slot = &code->contexts[i];
-        if (!*slot) {
-            *slot = NEW(CodeContext);
-            oldest = slot;
-            break;
-        }
-        if (context_is(*slot, mode, space, flags)) {
-            return *slot;
-        }
-        if ((*slot)->last_used < (*oldest)->last_used) {
-            oldest = slot;
-        }
-    }
-    (*oldest)->mode = mode;
-    (*oldest)->space = space;
-    (*oldest)->flags = flags;
-    (*oldest)->valid = false;
-    return *oldest;
-}
-
-/* What follows the present one: often one of the same two. */
-static CodeContext *next_context(CodeVcpu *code, uint64_t mode, uint64_t space, uint32_t flags)
-{
-    CodeContext *current = code->current, *found = NULL;
-
-    for (unsigned i = 0; current && i < FOLLOWERS; i++) {
-        if (context_is(current->followers[i], mode, space, flags)) {
-            return current->followers[i];
-        }
-    }
-    found = find_context(code, mode, space, flags);
-    if (current) {
-        current->followers[1] = current->followers[0];
-        current->followers[0] = found;
-    }
-    return found;
-}
-
-static void select_context(Cpu *cpu, uint32_t flags)
-{
-    CodeVcpu *code = cpu->code;
-    CodeContext *current = code->current;
-    /* what is unmapped there is dropped */
-    uint64_t mode = cpu->exec.mode, space = flags & CODE_DIRECT ? 0 : cpu->space_serial;
-
-    if (LIKELY(context_is(current, mode, space, flags))) {
-        return;
-    }
-    if (current) {
-        current->return_top = cpu->exec.return_top;
-    }
-    current = next_context(code, mode, space, flags);
-    if (!current->valid) {
-        begin(cpu, current);
-    }
-    current->last_used = ++code->uses;
-    code->current = current;
-    count_up(&code->lookups.contexts);
-    cpu->exec.targets = current->targets;
-    cpu->exec.returns = current->returns;
-    cpu->exec.return_top = current->return_top;
-    cpu->exec.code_link = NULL; /* an exit of another mode */
-}
-
-/* Translated code may look for a target before the run loop is reached. */
-void code_space_changed(Cpu *cpu)
-{
-    if (cpu->code && cpu->code->current) {
-        select_context(cpu, cpu->code->current->flags);
-    }
 }
 
 /* What changes, what goes. */
@@ -581,10 +407,7 @@ static void remember(Cpu *cpu, Block *block, const TlbSource *source)
         code_link(cpu->code->cache, link, block, (uintptr_t)source->host - page);
     }
     if (!block->second_ram) { /* else its entry refuses until `find` has looked up the second page */
-        unsigned index = exec_target_index(block->code.pc);
-        uint64_t *word = &cpu->code->current->is_shared[index / 64];
-        exec->targets[index] = (ExecTarget){ block->code.pc, block->code.code };
-        *word = source->shared ? *word | BIT(index % 64) : *word & ~BIT(index % 64);
+        code_targets_add(cpu, block, source->shared);
     }
 }
 
@@ -646,7 +469,7 @@ bool code_run(Cpu *cpu, int *reason)
     if (cpu_log_enabled(cpu, (LogItem)(LOG_EXEC | LOG_CPU | LOG_NOCHAIN))) {
         flags |= CODE_NO_LINKS;
     }
-    select_context(cpu, flags);
+    code_targets_select(cpu, flags);
     const void *at = find(cpu, flags);
     cpu->exec.code_link = NULL;
     if (!at) {
