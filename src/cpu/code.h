@@ -97,6 +97,7 @@ Block *code_memory_find(const CodeMemory *memory, const void *pc);
 typedef struct CodeCounts {
     _Atomic uint64_t blocks, interpreted, guest_bytes, host_bytes, insns; /* made so far */
     _Atomic uint64_t links, drops, evictions, lost; /* lost: another vCPU was first */
+    _Atomic uint64_t given_up; /* blocks whose indirect jumps look at no site any more */
 } CodeCounts;
 
 /* How a vCPU found what it entered from the run loop. */
@@ -107,7 +108,7 @@ typedef struct CodeLookups {
                                                   * because code went */
 } CodeLookups;
 
-enum { CODE_PAGE_BUCKETS = 1 << 12 };
+enum { CODE_PAGE_BUCKETS = 1 << 12, CODE_GIVEN_UP_BITS = 1 << 16 };
 
 struct CodeCache {
     const CodeHost *host;
@@ -118,6 +119,7 @@ struct CodeCache {
     _Atomic(Block *) *buckets;
     size_t bucket_count;
     CodePage *pages[CODE_PAGE_BUCKETS];
+    _Atomic uint64_t given_up[CODE_GIVEN_UP_BITS / 64]; /* by place: code_is_given_up */
     _Atomic uint64_t changes; /* times that a vCPU was told of changed code */
     _Atomic uint64_t epoch;   /* of chunks taken back */
     CodeCounts counts;
@@ -142,6 +144,10 @@ void code_page_check(Cpu *cpu, const TlbSource *source, uint64_t since);
 void code_check_all(Cpu *cpu); /* all pages */
 /* Drops blocks of [first, last] of `ram`; true if there were any. */
 bool code_drop_range(CodeCache *cache, const void *ram, uint64_t first, uint64_t last, unsigned page_bits);
+/* The block's indirect jumps go to too many places: it is dropped. What is made in its place has `asks_table`; so may
+ * a few others. */
+void code_give_up_site(CodeCache *cache, Block *block);
+bool code_is_given_up(const CodeCache *cache, const BlockQuery *query);
 /* Under the lock. */
 void code_drop_chunk(CodeCache *cache, CodeChunk *chunk);
 
@@ -171,6 +177,8 @@ void code_targets_free(CodeTargets *targets);
 CodeTargets *code_targets_of(const Cpu *cpu); /* NULL: the vCPU has none */
 /* Those of the vCPU's mode and space, and of blocks with `flags`. */
 void code_targets_select(Cpu *cpu, uint32_t flags);
+/* exec.tired_block. */
+void code_site_is_tired(Cpu *cpu);
 /* Jumps to the block's pc find it from now on. `shared`: it is on a page that all spaces share. */
 void code_targets_add(Cpu *cpu, const Block *block, bool shared);
 /* Translations of addresses or code went: nothing may be entered by targets and returns. */

@@ -278,6 +278,32 @@ static void drop(CodeCache *cache, Block *block)
     atomic_fetch_add_explicit(&cache->counts.drops, 1, memory_order_relaxed);
 }
 
+/* A bit for several places: that one of them looks at no site costs little. */
+static uint64_t given_up_bit(const BlockQuery *query)
+{
+    return mix(query->pc ^ mix((uintptr_t)query->ram ^ query->ram_offset)) % CODE_GIVEN_UP_BITS;
+}
+
+bool code_is_given_up(const CodeCache *cache, const BlockQuery *query)
+{
+    uint64_t bit = given_up_bit(query);
+    return atomic_load_explicit(&cache->given_up[bit / 64], memory_order_relaxed) >> bit % 64 & 1;
+}
+
+void code_give_up_site(CodeCache *cache, Block *block)
+{
+    BlockQuery query = query_for(block);
+    uint64_t bit = given_up_bit(&query);
+
+    mutex_lock(&cache->lock);
+    if (!block->dropped) {
+        atomic_fetch_or_explicit(&cache->given_up[bit / 64], BIT(bit % 64), memory_order_relaxed);
+        atomic_fetch_add_explicit(&cache->counts.given_up, 1, memory_order_relaxed);
+        drop(cache, block);
+    }
+    mutex_unlock(&cache->lock);
+}
+
 void code_drop_chunk(CodeCache *cache, CodeChunk *chunk)
 {
     uint32_t count = atomic_load_explicit(&chunk->block_count, memory_order_relaxed);

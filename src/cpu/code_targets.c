@@ -4,13 +4,20 @@
  * Targets and returns are kept for each mode (and flags) and address space apart, so that neither a system call nor
  * another program costs the program its predictions. They are left where translations of pages that code came from go,
  * and all of them are emptied when code goes. Targets on pages that all spaces share are taken along to a new space.
+ *
+ * An indirect jump compares with the few targets that it had last (its site), then with the entry of the table. One that
+ * goes to ever other places, as an interpreter's does, would lose time by the former: its block is made anew to look at
+ * the table at once.
  */
+#include "base/host/host.h"
 #include "cpu/code.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { CONTEXTS = 24, FOLLOWERS = 2 };
+/* Nanoseconds between two jumps of a site that were not where it looked first: less is too often. */
+enum { SITE_MISS_INTERVAL = 1000 };
 
 /* What indirect jumps and returns find, for one mode and address space. */
 typedef struct CodeContext {
@@ -22,7 +29,7 @@ typedef struct CodeContext {
     uint32_t return_top;
     struct CodeContext *followers[FOLLOWERS]; /* that came after it last, the latest first; maybe others by now */
     uint64_t is_shared[EXEC_TARGETS / 64]; /* bit n: target n is on a page that all spaces share */
-    ExecTarget targets[EXEC_TARGETS];
+    ExecTargets targets;
     ExecReturn returns[EXEC_RETURNS];
 } CodeContext;
 
@@ -42,14 +49,28 @@ void code_targets_free(CodeTargets *targets)
     free(targets);
 }
 
+static void empty_sites(ExecTargets *targets, const void *nowhere)
+{
+    const ExecTarget none = { EXEC_NO_PC, nowhere };
+
+    for (unsigned i = 0; i < EXEC_SITES; i++) {
+        if (targets->touched[i]) {
+            targets->sites[i] = (ExecSite){ .ways = { none, none, none }, .patience = EXEC_PATIENCE };
+        }
+    }
+    memset(targets->touched, 0, sizeof targets->touched);
+}
+_Static_assert(EXEC_WAYS == 3, "as many as are emptied");
+
 static void empty(const CodeCache *cache, CodeContext *context)
 {
     const CodeLink *nowhere = cache->host->nowhere(cache->common);
     const void *code = atomic_load_explicit(&nowhere->target, memory_order_relaxed);
 
     for (unsigned i = 0; i < EXEC_TARGETS; i++) {
-        context->targets[i] = (ExecTarget){ EXEC_NO_PC, code };
+        context->targets.table[i] = (ExecTarget){ EXEC_NO_PC, code };
     }
+    empty_sites(&context->targets, code);
     for (unsigned i = 0; i < EXEC_RETURNS; i++) {
         context->returns[i] = (ExecReturn){ EXEC_NO_PC, nowhere };
     }
@@ -87,7 +108,7 @@ static void begin(Cpu *cpu, CodeContext *context)
     for (unsigned i = 0; i < ARRAY_SIZE(context->is_shared); i++) {
         for (uint64_t left = context->is_shared[i]; left; left &= left - 1) {
             unsigned index = i * 64 + (unsigned)__builtin_ctzll(left);
-            context->targets[index] = giver->targets[index];
+            context->targets.table[index] = giver->targets.table[index];
         }
     }
 }
@@ -124,6 +145,7 @@ static CodeContext *find_context(CodeTargets *targets, uint64_t mode, uint64_t s
         CodeContext **slot = &targets->contexts[i];
         if (!*slot) {
             *slot = NEW(CodeContext);
+            memset((*slot)->targets.touched, 1, EXEC_SITES); /* they are to be emptied */
             oldest = slot;
             break;
         }
@@ -179,7 +201,7 @@ void code_targets_select(Cpu *cpu, uint32_t flags)
     current->last_used = ++targets->uses;
     targets->current = current;
     count_up(&code_lookups(cpu)->contexts);
-    cpu->exec.targets = current->targets;
+    cpu->exec.targets = &current->targets;
     cpu->exec.returns = current->returns;
     cpu->exec.return_top = current->return_top;
     cpu->exec.code_link = NULL; /* an exit of another mode */
@@ -201,6 +223,22 @@ void code_targets_add(Cpu *cpu, const Block *block, bool shared)
     unsigned index = exec_target_index(block->code.pc);
     uint64_t *word = &context->is_shared[index / 64];
 
-    context->targets[index] = (ExecTarget){ block->code.pc, block->code.code };
+    context->targets.table[index] = (ExecTarget){ block->code.pc, block->code.code };
     *word = shared ? *word | BIT(index % 64) : *word & ~BIT(index % 64);
+}
+
+void code_site_is_tired(Cpu *cpu)
+{
+    Exec *exec = &cpu->exec;
+    ExecSite *site = exec->tired_site;
+    Block *block = (Block *)exec->tired_block;
+    int64_t before = site->renewed;
+
+    exec->tired_block = NULL;
+    site->patience = EXEC_PATIENCE;
+    site->renewed = host_monotonic_ns();
+    if (before && site->renewed - before < (int64_t)EXEC_PATIENCE * SITE_MISS_INTERVAL) {
+        code_give_up_site(code_cache_of(cpu), block);
+        code_forget_targets(cpu);
+    }
 }

@@ -233,6 +233,7 @@ static void describe(Cpu *cpu, Block *block, const BlockQuery *query, const Tran
                   .flags = query->flags,
                   .guest_bytes = from->ir.bytes,
                   .insn_count = from->ir.insn_count,
+                  .asks_table = code_is_given_up(cpu->code->cache, query),
                   .fetch_mmu_mode = (uint8_t)cpu->guest->fetch_mmu_mode(cpu) },
         .ram = query->ram,
         .ram_offset = query->ram_offset,
@@ -425,7 +426,7 @@ static const void *find(Cpu *cpu, uint32_t flags)
 {
     Exec *exec = &cpu->exec;
     uint64_t pc = cpu->guest->pc(cpu);
-    const ExecTarget *target = &exec->targets[exec_target_index(pc)];
+    const ExecTarget *target = &exec->targets->table[exec_target_index(pc)];
 
     if (target->pc == pc && pc != EXEC_NO_PC && !exec->code_link) {
         count_up(&cpu->code->lookups.predicted);
@@ -478,6 +479,9 @@ bool code_run(Cpu *cpu, int *reason)
     count_up(&code->lookups.entered);
     atomic_store_explicit(&code->inside, true, memory_order_relaxed);
     *reason = code->cache->host->enter(code->cache->common, &cpu->exec, cpu, at);
+    if (UNLIKELY(cpu->exec.tired_block)) {
+        code_site_is_tired(cpu);
+    }
     atomic_store_explicit(&code->inside, false, memory_order_release);
     return true;
 }

@@ -85,8 +85,34 @@ typedef struct ExecReturn {
     uint64_t pc;
     const struct CodeLink *link; /* of the call: leads to the code at `pc`; of none likewise */
 } ExecReturn;
-enum { EXEC_TARGETS = 1024, EXEC_RETURNS = 16 };
+enum { EXEC_TARGETS = 1024, EXEC_RETURNS = 16, EXEC_SITES = 512, EXEC_WAYS = 3 };
 #define EXEC_NO_PC UINT64_MAX
+/* Where the indirect jumps of one place in the guest's code (or of a few such places) went last: compared first. */
+typedef struct ExecSite {
+    ExecTarget ways[EXEC_WAYS]; /* the latest first */
+    uint32_t patience;          /* jumps that may go elsewhere before the run loop is told: EXEC_PATIENCE at first */
+    uint32_t unused;
+    int64_t renewed; /* when that was last; 0: never */
+} ExecSite;
+enum { EXEC_PATIENCE = 256 };
+typedef struct ExecTargets {
+    ExecTarget table[EXEC_TARGETS]; /* by exec_target_index */
+    ExecSite sites[EXEC_SITES];     /* by exec_site_index */
+    uint8_t touched[EXEC_SITES];    /* sites that are not empty */
+} ExecTargets;
+_Static_assert(sizeof(ExecSite) == 64, "a site is a line of the host's cache");
+
+/* How often indirect jumps looked where, and found. CODE_COUNT_JUMPS: all are counted; else some of those of the
+ * table. */
+typedef enum ExecJumpCount {
+    JUMPS_RETURN, /* asked the ring */
+    JUMPS_RETURN_HIT,
+    JUMPS_SITE, /* asked the site */
+    JUMPS_SITE_HIT, /* one for each way */
+    JUMPS_TABLE = JUMPS_SITE_HIT + EXEC_WAYS,
+    JUMPS_TABLE_HIT,
+    JUMP_COUNTS,
+} ExecJumpCount;
 
 typedef struct Exec {
     _Atomic uint32_t attention; /* not zero: leave at the next region head */
@@ -99,7 +125,7 @@ typedef struct Exec {
     uint64_t epoch;  /* from 1; changes when links may be wrong: translations or code dropped */
     ExecJump *jumps; /* EXEC_JUMPS entries, by exec_jump */
     ExecLink *link;  /* interp_run ended at a goto: where the next block should be remembered */
-    ExecTarget *targets;        /* EXEC_TARGETS entries, by exec_target_index */
+    ExecTargets *targets;
     ExecReturn *returns;        /* EXEC_RETURNS entries, a ring */
     uint32_t return_top;        /* the newest one, in bytes from `returns` */
     struct CodeLink *code_link; /* translated code ended at a goto: the exit that was taken (jit/host.h) */
@@ -116,6 +142,10 @@ typedef struct Exec {
     bool fault_of_mapping; /* where the guest may access the page by now, it is to try again; else nothing backs it */
     const ExecMemory *memory;
     const IrGuest *guest;
+    /* Translated code lost its patience with a site: which one, and whose. NULL: it did not. */
+    ExecSite *tired_site;
+    const struct CodeBlock *tired_block;
+    uint64_t jump_counts[JUMP_COUNTS];
 } Exec;
 enum { EXEC_SCRATCH = 2048 };
 
@@ -126,6 +156,9 @@ _Noreturn static inline void exec_guard_leave(Exec *exec)
 }
 
 static inline unsigned exec_target_index(uint64_t pc) { return (unsigned)(pc >> 1 ^ pc >> 12) & (EXEC_TARGETS - 1); }
+
+/* Of the indirect jump that the guest has at `pc`. */
+static inline unsigned exec_site_index(uint64_t pc) { return (unsigned)(pc >> 1 ^ pc >> 10) & (EXEC_SITES - 1); }
 
 /* The one entry where a jump to `pc` in the present mode can be. */
 static inline ExecJump *exec_jump(const Exec *exec, uint64_t pc)

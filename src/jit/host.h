@@ -28,6 +28,7 @@ typedef enum CodeFlag {
                        * and exec->insns stands still */
     CODE_NO_LINKS = 4, /* leave after this block: logging, single steps */
     CODE_FP_EXACT = 8, /* flags exact where the fast variant may differ: for guests whose rules are not all zeroes */
+    CODE_COUNT_JUMPS = 32, /* indirect jumps and returns count up exec->jump_counts */
     CODE_BASE = 16,    /* with CODE_DIRECT: exec->base may be other than 0; the thread's gs base is it (x64) */
 } CodeFlag;
 
@@ -62,6 +63,7 @@ struct CodeBlock {
     uint64_t pc, mode;
     uint32_t guest_bytes;
     uint8_t fetch_mmu_mode; /* whose fetch TLB exits across pages look at */
+    bool asks_table;        /* its indirect jumps go to too many places: they look at no site */
     /* Soft TLB: the first instruction goes on on another page. The entry compares that page's entry of the fetch TLB as
      * an exit across pages does, and leaves with IR_EXIT_CONTINUE where it differs. */
     bool guarded;

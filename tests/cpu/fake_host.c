@@ -99,7 +99,7 @@ static const void *follow(Exec *exec, const CodeBlock *block, uint64_t pc)
         exec->code_link = link;
         return NULL;
     }
-    const ExecTarget *target = &exec->targets[exec_target_index(pc)];
+    const ExecTarget *target = &exec->targets->table[exec_target_index(pc)];
     return target->pc == pc ? target->code : NULL;
 }
 

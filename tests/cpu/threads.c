@@ -238,6 +238,85 @@ static void test_flush(void)
     toy_free(machine);
 }
 
+enum { FUNCTIONS = 6, FUNCTION_BYTES = 32, RING = 0x6000 };
+
+/* At `page`: function n puts `value` + n where r8 says, counts, and goes back. */
+static void write_functions(ToyMachine *machine, uint64_t page, unsigned value)
+{
+    for (unsigned i = 0; i < FUNCTIONS; i++) {
+        TOY_CODE(machine, page + i * FUNCTION_BYTES, TOY(TOY_ADDI, 3, 0, value + i),
+                 TOY(TOY_STORE, 3, 8, TOY_ACCESS(8 * i, 3)), TOY(TOY_ADDI, 1, 1, 1),
+                 TOY(TOY_STORE, 1, 8, TOY_ACCESS(56, 3)), TOY(TOY_JUMP, 0, 11, 0));
+    }
+}
+
+/* Each vCPU has done what it was at, and all that there is to do once more. */
+static void wait_for_rounds(ToyMachine *machine, unsigned functions)
+{
+    for (unsigned i = 0; i < machine->cpu_count; i++) {
+        uint64_t *count = (uint64_t *)(machine->ram + 0x8038 + 64 * i);
+        uint64_t before = __atomic_load_n(count, __ATOMIC_ACQUIRE);
+        while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < before + functions + 2) {
+            g_thread_yield();
+        }
+    }
+}
+
+static void check_rounds(ToyMachine *machine, unsigned functions, uint64_t value)
+{
+    wait_for_rounds(machine, functions);
+    for (unsigned i = 0; i < machine->cpu_count * functions; i++) {
+        uint64_t *seen = (uint64_t *)(machine->ram + 0x8000 + 64 * (i / functions) + 8 * (i % functions));
+        g_assert_cmpuint(__atomic_load_n(seen, __ATOMIC_ACQUIRE), ==, value + i % functions);
+    }
+}
+
+/* One indirect jump of several vCPUs has few targets or many; they are mapped elsewhere, and change. */
+static void jump_around(unsigned functions)
+{
+    ToyMachine *machine = toy_new(CPUS);
+    Runner runners[CPUS];
+
+    TOY_CODE(machine, 0x1000, TOY(TOY_LOAD, 6, 9, TOY_ACCESS(0, 3)), TOY(TOY_LOAD, 9, 9, TOY_ACCESS(8, 3)),
+             TOY(TOY_JUMP, 0, 6, 0));
+    for (unsigned i = 0; i < functions; i++) {
+        store_le64(machine->ram + RING + 16 * i, 0x20000 + i * FUNCTION_BYTES);
+        store_le64(machine->ram + RING + 16 * i + 8, RING + 16 * ((i + 1) % functions));
+    }
+    for (unsigned i = 0; i < CPUS; i++) {
+        toy_state(machine, i)->r[8] = 0x8000 + 64 * i;
+        toy_state(machine, i)->r[9] = RING;
+        toy_state(machine, i)->r[11] = 0x1000;
+    }
+    write_functions(machine, 0xa000, 100);
+    write_functions(machine, 0xb000, 200);
+    machine->pages[0x20] = 0xa000 | 7;
+    start(machine, runners, false);
+    check_rounds(machine, functions, 100);
+    for (unsigned round = 0; round < 20; round++) {
+        machine->pages[0x20] = 0xb000 | 7;
+        cpu_group_tlb_flush(machine->group);
+        check_rounds(machine, functions, 200 + round);
+        machine->pages[0x20] = 0xa000 | 7;
+        cpu_group_tlb_flush(machine->group);
+        check_rounds(machine, functions, 100);
+        write_functions(machine, 0xb000, 201 + round); /* nobody is there */
+        cpu_group_code_changed(machine->group);
+    }
+    for (unsigned i = 0; i < CPUS; i++) {
+        cpu_stop(machine->cpus[i]);
+    }
+    join(machine, runners);
+    toy_free(machine);
+}
+
+static void test_sites(void)
+{
+    jump_around(1);
+    jump_around(3);
+    jump_around(FUNCTIONS);
+}
+
 /* One vCPU changes code, others run it: each comes to run the new one after it was told. */
 static void test_code(void)
 {
@@ -347,6 +426,7 @@ int main(int argc, char **argv)
     ADD("exclusive", test_exclusive);
     ADD("flush", test_flush);
     ADD("code", test_code);
+    ADD("sites", test_sites);
     ADD("code-by-another", test_code_by_another);
     ADD("wake", test_wake);
     ADD("stop", test_stop);

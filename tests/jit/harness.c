@@ -228,8 +228,8 @@ TestMachine *machine_new(void)
     /* Helpers find the machine by the pointer that they take for a Cpu. */
     machine->exec = (Exec){ .page_bits = TEST_PAGE_BITS, .state = (uint8_t *)&machine->state, .memory = &slow,
                             .guest = &test_guest, .jumps = machine->jumps, .epoch = 1,
-                            .targets = machine->targets, .returns = machine->returns };
-    memset(machine->targets, 0xff, sizeof machine->targets);
+                            .targets = &machine->targets, .returns = machine->returns };
+    memset(&machine->targets, 0xff, sizeof machine->targets);
     memset(machine->returns, 0xff, sizeof machine->returns);
     for (unsigned i = 0; i < TLB_MODES; i++) {
         machine->exec.tlb[i] = (TlbTable){ machine->entries, 15, 15 * sizeof(TlbEntry) };

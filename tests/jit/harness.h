@@ -57,7 +57,7 @@ typedef struct TestMachine {
     Exec exec;
     TlbEntry entries[16];
     ExecJump jumps[EXEC_JUMPS];
-    ExecTarget targets[EXEC_TARGETS];
+    ExecTargets targets;
     ExecReturn returns[EXEC_RETURNS];
     TestEngine engine;
     bool plain_host;      /* without the instructions that only some hosts have, but for floating point's */

@@ -226,12 +226,57 @@ static void test_budget_of_exceptions(Fixture *f, gconstpointer data)
 
 /* ---- Indirect jumps ---- */
 
-static void make_jump(Fixture *f, CodeBlock *code, uint64_t pc, IrJumpHint hint)
+static void make_jump_as(Fixture *f, CodeBlock *code, uint64_t pc, IrJumpHint hint, unsigned flags, bool asks_table)
 {
     IrBuilder *b = begin(f, pc);
     ir_goto_value(b, ir_get(b, IR_I64, R_X0 + 1), hint);
-    *code = (CodeBlock){ .fetch_mmu_mode = FETCH_MODE };
-    finish(f, code, 0);
+    *code = (CodeBlock){ .fetch_mmu_mode = FETCH_MODE, .asks_table = asks_table };
+    finish(f, code, flags);
+}
+
+static void make_jump(Fixture *f, CodeBlock *code, uint64_t pc, IrJumpHint hint)
+{
+    make_jump_as(f, code, pc, hint, 0, false);
+}
+
+static ExecTarget *entry_of(Fixture *f, uint64_t pc) { return &f->machine->exec.targets->table[exec_target_index(pc)]; }
+
+/* As the run loop has it where nothing is known yet; there is code already. */
+static void empty_targets(Fixture *f)
+{
+    const void *nowhere = atomic_load(&x64_host.nowhere(f->machine->code_common)->target);
+    const ExecTarget none = { EXEC_NO_PC, nowhere };
+    ExecTargets *targets = f->machine->exec.targets;
+
+    for (unsigned i = 0; i < EXEC_TARGETS; i++) {
+        targets->table[i] = none;
+    }
+    for (unsigned i = 0; i < EXEC_SITES; i++) {
+        targets->sites[i] = (ExecSite){ .patience = EXEC_PATIENCE };
+        for (unsigned way = 0; way < EXEC_WAYS; way++) {
+            targets->sites[i].ways[way] = none;
+        }
+        targets->touched[i] = 0;
+    }
+}
+
+/* Whether `jump` finds the way to `target`; it leaves for there else. */
+static bool finds(Fixture *f, const CodeBlock *jump, uint64_t target)
+{
+    Exec *exec = &f->machine->exec;
+    uint64_t before = *reg(f, 2);
+
+    *reg(f, 1) = target;
+    int reason = machine_enter(f->machine, jump);
+    if (reason == IR_EXIT_RECHECK) {
+        g_assert_cmpuint(*reg(f, 2), ==, before + 1);
+        return true;
+    }
+    g_assert_cmpint(reason, ==, IR_EXIT_CONTINUE);
+    g_assert_cmphex(pc_of(f), ==, target);
+    g_assert_null(exec->code_link);
+    g_assert_cmpuint(*reg(f, 2), ==, before);
+    return false;
 }
 
 static void test_targets(Fixture *f, gconstpointer data)
@@ -239,31 +284,123 @@ static void test_targets(Fixture *f, gconstpointer data)
     CodeBlock jump, end;
     Exec *exec = &f->machine->exec;
     const uint64_t target = 0x7654321098;
-    ExecTarget *entry = &exec->targets[exec_target_index(target)];
+    ExecTarget *entry = entry_of(f, target);
 
-    make_jump(f, &jump, 0x1000, IR_JUMP_PLAIN);
+    make_jump_as(f, &jump, 0x1000, IR_JUMP_PLAIN, 0, true);
     make_end(f, &end, target, 2);
-    *reg(f, 1) = target;
-    g_assert_cmpint(machine_enter(f->machine, &jump), ==, IR_EXIT_CONTINUE); /* not known */
-    g_assert_cmphex(pc_of(f), ==, target);
-    g_assert_null(exec->code_link);
+    empty_targets(f);
+    g_assert_false(finds(f, &jump, target));
     *entry = (ExecTarget){ target, end.code };
-    g_assert_cmpint(machine_enter(f->machine, &jump), ==, IR_EXIT_RECHECK);
-    g_assert_cmpuint(*reg(f, 2), ==, 1);
+    g_assert_true(finds(f, &jump, target));
     entry->pc = target + 0x100000000; /* another one that falls there */
-    g_assert_cmpint(machine_enter(f->machine, &jump), ==, IR_EXIT_CONTINUE);
+    g_assert_false(finds(f, &jump, target));
     entry->pc = target;
     atomic_store(&exec->attention, 1);
-    g_assert_cmpint(machine_enter(f->machine, &jump), ==, IR_EXIT_CONTINUE);
-    g_assert_cmphex(pc_of(f), ==, target);
-    g_assert_cmpuint(*reg(f, 2), ==, 1);
+    g_assert_false(finds(f, &jump, target));
     /* A guest may jump to where empty entries say that they are. */
     atomic_store(&exec->attention, 0);
-    *reg(f, 1) = EXEC_NO_PC;
-    exec->targets[exec_target_index(EXEC_NO_PC)] =
-        (ExecTarget){ EXEC_NO_PC, atomic_load(&x64_host.nowhere(f->machine->code_common)->target) };
-    g_assert_cmpint(machine_enter(f->machine, &jump), ==, IR_EXIT_CONTINUE);
-    g_assert_cmphex(pc_of(f), ==, EXEC_NO_PC);
+    g_assert_false(finds(f, &jump, EXEC_NO_PC));
+    for (unsigned i = 0; i < EXEC_SITES; i++) {
+        g_assert_cmpuint(exec->targets->touched[i], ==, 0);
+    }
+}
+
+enum { MANY = EXEC_WAYS + 1 };
+
+/* A jump that leads to `ends`, which the table knows. */
+static void make_site(Fixture *f, CodeBlock *jump, CodeBlock ends[MANY], unsigned flags)
+{
+    make_jump_as(f, jump, 0x1000, IR_JUMP_CALL, flags, false);
+    for (unsigned i = 0; i < MANY; i++) {
+        make_end(f, &ends[i], 0x2000 + i * 8, 2);
+    }
+    empty_targets(f);
+    for (unsigned i = 0; i < MANY; i++) {
+        *entry_of(f, ends[i].pc) = (ExecTarget){ ends[i].pc, ends[i].code };
+    }
+}
+
+/* What the table had is found by the site from then on, up to as many as it has ways. */
+static void test_sites(Fixture *f, gconstpointer data)
+{
+    CodeBlock jump, other, ends[MANY];
+    ExecTargets *targets = f->machine->exec.targets;
+    unsigned index = exec_site_index(0x1000);
+
+    make_site(f, &jump, ends, 0);
+    make_jump(f, &other, 0x1004, IR_JUMP_PLAIN);
+    for (unsigned i = 0; i < EXEC_WAYS; i++) {
+        g_assert_true(finds(f, &jump, ends[i].pc));
+        g_assert_cmpuint(targets->sites[index].patience, ==, EXEC_PATIENCE - i - 1);
+        entry_of(f, ends[i].pc)->pc = EXEC_NO_PC;
+    }
+    g_assert_cmpuint(targets->touched[index], !=, 0);
+    for (unsigned i = 0; i < EXEC_WAYS; i++) {
+        g_assert_true(finds(f, &jump, ends[i].pc));
+        g_assert_false(finds(f, &other, ends[i].pc)); /* has a site of its own */
+    }
+    g_assert_cmpuint(targets->sites[index].patience, ==, EXEC_PATIENCE - EXEC_WAYS);
+    g_assert_true(finds(f, &jump, ends[EXEC_WAYS].pc)); /* one more: the first has to go */
+    g_assert_false(finds(f, &jump, ends[0].pc));
+    for (unsigned i = 1; i < MANY; i++) {
+        g_assert_true(finds(f, &jump, ends[i].pc));
+    }
+    atomic_store(&f->machine->exec.attention, 1);
+    g_assert_false(finds(f, &jump, ends[1].pc));
+    atomic_store(&f->machine->exec.attention, 0);
+    empty_targets(f);
+    g_assert_false(finds(f, &jump, ends[1].pc));
+    g_assert_false(finds(f, &jump, EXEC_NO_PC));
+    g_assert_null(f->machine->exec.tired_block);
+}
+
+/* The run loop is told of a site that goes elsewhere too often, and where to go on. */
+static void test_tired_sites(Fixture *f, gconstpointer data)
+{
+    CodeBlock jump, ends[MANY];
+    Exec *exec = &f->machine->exec;
+
+    make_site(f, &jump, ends, 0);
+    for (unsigned i = 0; i < EXEC_PATIENCE; i++) {
+        g_assert_true(finds(f, &jump, ends[i % MANY].pc));
+        g_assert_null(exec->tired_block);
+    }
+    g_assert_false(finds(f, &jump, ends[EXEC_PATIENCE % MANY].pc));
+    g_assert_true(exec->tired_block == &jump);
+    g_assert_true(exec->tired_site == &exec->targets->sites[exec_site_index(0x1000)]);
+}
+
+static void check_counts(Fixture *f, uint64_t sites, uint64_t first, uint64_t second, uint64_t table, uint64_t found)
+{
+    uint64_t *counts = f->machine->exec.jump_counts;
+
+    g_assert_cmpuint(counts[JUMPS_SITE], ==, sites);
+    g_assert_cmpuint(counts[JUMPS_SITE_HIT], ==, first);
+    g_assert_cmpuint(counts[JUMPS_SITE_HIT + 1], ==, second);
+    g_assert_cmpuint(counts[JUMPS_TABLE], ==, table);
+    g_assert_cmpuint(counts[JUMPS_TABLE_HIT], ==, found);
+}
+
+static void test_jump_counts(Fixture *f, gconstpointer data)
+{
+    CodeBlock jump, back, ends[MANY];
+    uint64_t *counts = f->machine->exec.jump_counts;
+
+    make_site(f, &jump, ends, CODE_COUNT_JUMPS);
+    make_jump_as(f, &back, 0x1040, IR_JUMP_RETURN, CODE_COUNT_JUMPS, false);
+    g_assert_true(finds(f, &jump, ends[0].pc));
+    check_counts(f, 1, 0, 0, 1, 1);
+    g_assert_true(finds(f, &jump, ends[0].pc));
+    check_counts(f, 2, 1, 0, 1, 1);
+    g_assert_true(finds(f, &jump, ends[1].pc));
+    g_assert_true(finds(f, &jump, ends[0].pc));
+    check_counts(f, 4, 1, 1, 2, 2);
+    g_assert_false(finds(f, &jump, 0x5000));
+    check_counts(f, 5, 1, 1, 3, 2);
+    g_assert_true(finds(f, &back, ends[0].pc)); /* the ring does not know it, but the table */
+    check_counts(f, 5, 1, 1, 4, 3);
+    g_assert_cmpuint(counts[JUMPS_RETURN], ==, 1);
+    g_assert_cmpuint(counts[JUMPS_RETURN_HIT], ==, 0);
 }
 
 /* A call tells where it returns to; the ring holds the last ones. */
@@ -426,6 +563,9 @@ int main(int argc, char **argv)
     ADD("budget", test_budget);
     ADD("budget-of-exceptions", test_budget_of_exceptions);
     ADD("targets", test_targets);
+    ADD("sites", test_sites);
+    ADD("tired-sites", test_tired_sites);
+    ADD("jump-counts", test_jump_counts);
     ADD("returns", test_returns);
     ADD("deep-returns", test_deep_returns);
     ADD("guard", test_guard);

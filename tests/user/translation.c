@@ -294,6 +294,128 @@ static void threads(void)
            shared.highest, (uint32_t)swapped + shared.swapped, (long long)shared.unlocked);
 }
 
+/* Indirect calls and jumps, each from one place, to ever more functions. */
+enum { FUNCTIONS = 12, APART = 64 };
+static __attribute__((noinline)) int jump_to(Function *function) { return function(); }
+static __attribute__((noinline)) int call(Function *function) { return jump_to(function) + function(); }
+
+static void set_function(uint8_t *page, int i, int number)
+{
+    write_function(page + i * APART, number);
+    __builtin___clear_cache((char *)page + i * APART, (char *)page + (i + 1) * APART);
+}
+
+static void set_functions(uint8_t *page, int number)
+{
+    for (int i = 0; i < FUNCTIONS; i++) {
+        set_function(page, i, number + i);
+    }
+}
+
+/* Calls `count` of them in turns; how often a result was not `number` and its index. */
+static int call_around(uint8_t *page, int count, int rounds, int number)
+{
+    int wrong = 0;
+
+    for (int i = 0; i < rounds; i++) {
+        wrong += call((Function *)(page + i % count * APART)) != 2 * (number + i % count);
+    }
+    return wrong;
+}
+
+/* What was called is written anew, mapped anew, and gone. */
+static void called_code(void)
+{
+    uint8_t *page = map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+    int wrong = 0, faults = 0;
+
+    for (int count = 1; count <= FUNCTIONS; count++) {
+        for (int i = 0; i < 20; i++) {
+            set_functions(page, 100 * i);
+            wrong += call_around(page, count, count * (i < 2 ? 2000 : 5), 100 * i);
+            mmap(page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+            set_functions(page, 50);
+            wrong += call_around(page, count, count * 5, 50);
+        }
+        mprotect(page, PAGE, PROT_READ);
+        catch(SIGSEGV, go_back);
+        if (sigsetjmp(back, 1)) {
+            faults += fault_address == (uintptr_t)page;
+        } else {
+            call((Function *)page);
+        }
+        mprotect(page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
+        wrong += call_around(page, count, count * 5, 50);
+    }
+    printf("called code: %d wrong, %d faults\n", wrong, faults);
+}
+
+/* Both processes know where calls went; then each changes what it calls. */
+static void called_after_fork(void)
+{
+    uint8_t *page = map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+    int wrong = 0;
+
+    for (int i = 0; i < 200; i++) {
+        int count = 1 + i % FUNCTIONS, status;
+        set_functions(page, i);
+        wrong += call_around(page, count, 2 * count, i);
+        pid_t child = fork();
+        if (!child) {
+            int bad = call_around(page, count, 2 * count, i);
+            set_functions(page, i + 7);
+            _exit(bad + call_around(page, count, 2 * count, i + 7));
+        }
+        set_functions(page, i + 3);
+        wrong += call_around(page, count, 2 * count, i + 3);
+        waitpid(child, &status, 0);
+        wrong += !WIFEXITED(status) || WEXITSTATUS(status);
+    }
+    printf("called after fork: %d wrong\n", wrong);
+}
+
+static uint8_t *called;
+static _Atomic int callers;
+
+static void *keep_calling(void *data)
+{
+    uintptr_t wrong = 0;
+
+    for (int i = 0; i < 300; i++) {
+        wrong += (uintptr_t)call_around(called, 1 + (i + (int)(uintptr_t)data) % FUNCTIONS, 100, 30);
+    }
+    callers--;
+    return (void *)wrong;
+}
+
+/* Threads call from one place, while other code changes, comes and goes. */
+static void called_by_threads(void)
+{
+    uint8_t *other = map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+    pthread_t ids[THREADS];
+    uintptr_t wrong = 0;
+
+    called = map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+    set_functions(called, 30);
+    callers = THREADS;
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        pthread_create(&ids[i], NULL, keep_calling, (void *)i);
+    }
+    for (int i = 0; callers; i = (i + 1) % 1000) {
+        set_functions(other, i);
+        wrong += (uintptr_t)call_around(other, FUNCTIONS, FUNCTIONS, i);
+        if (i % 3 == 0) {
+            mmap(other, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        }
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *result;
+        pthread_join(ids[i], &result);
+        wrong += (uintptr_t)result;
+    }
+    printf("called by threads: %d wrong\n", (int)wrong);
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IONBF, 0);
@@ -303,5 +425,8 @@ int main(void)
     vanished_code();
     forks();
     threads();
+    called_code();
+    called_after_fork();
+    called_by_threads();
     return 0;
 }

@@ -163,6 +163,8 @@ static void emit_cold(Compiler *c)
             emit_slow(c, cold);
         } else if (cold->kind == COLD_LINK) {
             emit_stub(c, cold->data);
+        } else if (cold->kind == COLD_SITE) {
+            emit_site_miss(c, cold);
         }
     }
     for (uint32_t i = 0; i < c->cold_count && has_room(c, 0); i++) {

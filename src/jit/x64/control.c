@@ -176,25 +176,107 @@ void lower_push_return(Compiler *c, const IrInst *inst)
     cold_add(c, (Cold){ .kind = COLD_LINK, .data = link });
 }
 
-/* rax: where to. Through the table of known targets, or out. */
-static void jump_by_table(Compiler *c)
+static void count_jump(Compiler *c, unsigned count)
 {
-    x64_rr(&c->code, X64_MOV_RM, 8, RCX, RAX);
-    x64_rr(&c->code, X64_MOV_RM, 8, RDX, RAX);
-    x64_r(&c->code, X64_SHR_I, 8, RCX, 1);
-    x64_r(&c->code, X64_SHR_I, 8, RDX, 12);
-    x64_alu(&c->code, X64_XOR, 4, RCX, x64_register(RDX));
-    x64_alu_immediate(&c->code, X64_AND, 4, x64_register(RCX), EXEC_TARGETS - 1);
-    x64_r(&c->code, X64_SHL_I, 4, RCX, 4);
-    x64_alu(&c->code, X64_ADD, 8, RCX, EXEC(c, targets));
-    x64_alu(&c->code, X64_CMP, 8, RAX, x64_memory(RCX, offsetof(ExecTarget, pc)));
-    x64_branch(&c->code, X64_NE, c->common->exit_pc);
-    x64_m(&c->code, X64_JMP, 4, x64_memory(RCX, offsetof(ExecTarget, code)), 0);
+    if (c->flags & CODE_COUNT_JUMPS) {
+        x64_alu_immediate(&c->code, X64_ADD, 8, EXEC(c, jump_counts[count]), 1);
+    }
+}
+
+/* rax: where to. rcx: the entry of the table that has it; else out. */
+static void find_in_table(X64Code *code, const X64Common *common)
+{
+    x64_rr(code, X64_MOV_RM, 8, RCX, RAX);
+    x64_rr(code, X64_MOV_RM, 8, RDX, RAX);
+    x64_r(code, X64_SHR_I, 8, RCX, 1);
+    x64_r(code, X64_SHR_I, 8, RDX, 12);
+    x64_alu(code, X64_XOR, 4, RCX, x64_register(RDX));
+    x64_alu_immediate(code, X64_AND, 4, x64_register(RCX), EXEC_TARGETS - 1);
+    x64_r(code, X64_SHL_I, 4, RCX, 4);
+    x64_alu(code, X64_ADD, 8, RCX, exec_operand(common, offsetof(Exec, targets)));
+    x64_alu(code, X64_CMP, 8, RAX, x64_memory(RCX, offsetof(ExecTarget, pc)));
+    x64_branch(code, X64_NE, common->exit_pc);
 }
 _Static_assert(sizeof(ExecTarget) == 16, "an index into the targets is shifted by 4");
+_Static_assert(offsetof(ExecTargets, table) == 0, "the table comes first");
+
+static void jump_by_table(Compiler *c)
+{
+    count_jump(c, JUMPS_TABLE);
+    find_in_table(&c->code, c->common);
+    count_jump(c, JUMPS_TABLE_HIT);
+    x64_m(&c->code, X64_JMP, 4, x64_memory(RCX, offsetof(ExecTarget, code)), 0);
+}
+
+/* The site knows the last targets of this jump; another one is looked for in the table. */
+static void jump_by_site(Compiler *c)
+{
+    unsigned site = exec_site_index(c->insn_pc);
+    int32_t at = (int32_t)(offsetof(ExecTargets, sites) + site * sizeof(ExecSite));
+    const CodeBlock **block = data_alloc(c, sizeof *block);
+
+    if (!block) {
+        return;
+    }
+    *block = c->block;
+    count_jump(c, JUMPS_SITE);
+    x64_rm(&c->code, X64_MOV_RM, 8, RCX, EXEC(c, targets));
+    for (unsigned way = 0;; way++, at += (int32_t)sizeof(ExecTarget)) {
+        bool last = way == EXEC_WAYS - 1;
+        uint8_t *place;
+        x64_alu(&c->code, X64_CMP, 8, RAX, x64_memory(RCX, at + (int)offsetof(ExecTarget, pc)));
+        place = last ? x64_branch_forward(&c->code, X64_NE) : x64_branch_short(&c->code, X64_NE);
+        count_jump(c, JUMPS_SITE_HIT + way);
+        x64_m(&c->code, X64_JMP, 4, x64_memory(RCX, at + (int)offsetof(ExecTarget, code)), 0);
+        if (last) {
+            cold_add(c, (Cold){ .kind = COLD_SITE, .from = place, .data = block, .site = (uint16_t)site });
+            return;
+        }
+        x64_land_short(&c->code, place);
+    }
+}
+
+/* rcx: the targets. */
+void emit_site_miss(Compiler *c, const Cold *cold)
+{
+    x64_land(&c->code, cold->from);
+    x64_m(&c->code, X64_MOV_MI, 1, x64_memory(RCX, (int)offsetof(ExecTargets, touched) + cold->site), 1);
+    x64_rm(&c->code, X64_LEA, 8, RSI,
+           x64_memory(RCX, (int)(offsetof(ExecTargets, sites) + cold->site * sizeof(ExecSite))));
+    x64_rm(&c->code, X64_LEA, 8, RDX, x64_at(cold->data));
+    x64_jump(&c->code, c->common->site_miss);
+}
+
+/* rax: where to; rsi: the site; rdx: where its block's address is. What the table knows comes first in the site. */
+void control_emit_common(X64Code *code, X64Common *common)
+{
+    X64Operand asked = exec_operand(common, offsetof(Exec, jump_counts[JUMPS_TABLE]));
+    X64Operand found = exec_operand(common, offsetof(Exec, jump_counts[JUMPS_TABLE_HIT]));
+
+    common->site_miss = x64_here(code);
+    x64_alu_immediate(code, X64_SUB, 4, x64_memory(RSI, offsetof(ExecSite, patience)), 1);
+    uint8_t *tired = x64_branch_forward(code, X64_B);
+    x64_alu_immediate(code, X64_ADD, 8, asked, 1);
+    find_in_table(code, common);
+    x64_alu_immediate(code, X64_ADD, 8, found, 1);
+    for (unsigned way = EXEC_WAYS - 1; way > 0; way--) {
+        x64_rm(code, X64_MOVUPS_RM, 4, 0, x64_memory(RSI, (way - 1) * sizeof(ExecTarget)));
+        x64_rm(code, X64_MOVUPS_MR, 4, 0, x64_memory(RSI, way * sizeof(ExecTarget)));
+    }
+    x64_rm(code, X64_MOVUPS_RM, 4, 0, x64_memory(RCX, 0));
+    x64_rm(code, X64_MOVUPS_MR, 4, 0, x64_memory(RSI, 0));
+    x64_m(code, X64_JMP, 4, x64_memory(RCX, offsetof(ExecTarget, code)), 0);
+    x64_land(code, tired);
+    x64_rm(code, X64_MOV_RM, 8, RDX, x64_memory(RDX, 0));
+    x64_rm(code, X64_MOV_MR, 8, RSI, exec_operand(common, offsetof(Exec, tired_site)));
+    x64_rm(code, X64_MOV_MR, 8, RDX, exec_operand(common, offsetof(Exec, tired_block)));
+    x64_jump(code, common->exit_pc);
+}
+_Static_assert(offsetof(ExecSite, ways) == 0, "the ways come first");
 
 static void jump_by_returns(Compiler *c)
 {
+    count_jump(c, JUMPS_RETURN);
     x64_rm(&c->code, X64_MOV_RM, 4, RDX, EXEC(c, return_top));
     x64_rm(&c->code, X64_MOV_RM, 8, RCX, EXEC(c, returns));
     x64_rm(&c->code, X64_LEA, 4, RSI, x64_memory(RDX, -(int)sizeof(ExecReturn)));
@@ -202,6 +284,7 @@ static void jump_by_returns(Compiler *c)
     x64_rm(&c->code, X64_MOV_MR, 4, RSI, EXEC(c, return_top));
     x64_alu(&c->code, X64_CMP, 8, RAX, x64_indexed(RCX, RDX, 0, offsetof(ExecReturn, pc)));
     uint8_t *place = x64_branch_short(&c->code, X64_NE);
+    count_jump(c, JUMPS_RETURN_HIT);
     x64_rm(&c->code, X64_MOV_RM, 8, RCX, x64_indexed(RCX, RDX, 0, offsetof(ExecReturn, link)));
     x64_m(&c->code, X64_JMP, 4, x64_memory(RCX, offsetof(CodeLink, target)), 0);
     x64_land_short(&c->code, place);
@@ -222,8 +305,12 @@ void lower_goto_value(Compiler *c, const IrInst *inst)
     x64_branch(&c->code, X64_NE, c->common->exit_pc);
     if (inst->aux == IR_JUMP_RETURN) {
         jump_by_returns(c);
+        jump_by_table(c);
+    } else if (c->block->asks_table) {
+        jump_by_table(c);
+    } else {
+        jump_by_site(c);
     }
-    jump_by_table(c);
 }
 
 void lower_exit(Compiler *c, const IrInst *inst)

@@ -239,6 +239,7 @@ static bool x64_prepare(CodeSpace *space, const IrGuest *guest, const CodeLayout
     emit_enter(&code, common);
     emit_exits(&code, common);
     emit_slow(&code, common);
+    control_emit_common(&code, common);
     float_emit_common(&code, common);
     common->blocks = x64_here(&code);
     assert((size_t)(code.at - space->code_write) <= COMMON_CODE);

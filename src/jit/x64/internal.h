@@ -75,7 +75,7 @@ typedef struct X64Common {
     uint8_t *host_of; /* by guest register: its host register; OVERLAPS; or X64_NO_REGISTER */
     uint16_t flags_register; /* of the guest: what MXCSR's flags go to; or that after the last */
     CodeLink nowhere;
-    const uint8_t *enter, *exit_link, *exit_pc, *exit_reason, *exit_raised, *exit_saved, *slow;
+    const uint8_t *enter, *exit_link, *exit_pc, *exit_reason, *exit_raised, *exit_saved, *slow, *site_miss;
     const uint8_t *blocks; /* where they may begin */
 } X64Common;
 enum { HOST_OVERLAPS = 254 };
@@ -126,12 +126,13 @@ typedef struct HostRegister {
 } HostRegister;
 
 /* Code that is rarely run, behind the block. */
-typedef enum ColdKind { COLD_SLOW, COLD_LINK, COLD_ATTENTION, COLD_DIVIDE } ColdKind;
+typedef enum ColdKind { COLD_SLOW, COLD_LINK, COLD_ATTENTION, COLD_DIVIDE, COLD_SITE } ColdKind;
 typedef struct Cold {
     uint8_t kind;
     uint8_t *from, *also, *back; /* places of the jumps here (`also` may be NULL), and where to go on */
-    void *data; /* X64Slow, CodeLink */
+    void *data; /* X64Slow, CodeLink; of a site the block's address */
     uint8_t reg, other, size;
+    uint16_t site;
 } Cold;
 
 /* The same of floating point: of an operation, or all registers of `unsettled` are to be settled. */
@@ -266,6 +267,9 @@ Lower lower_get, lower_set, lower_call, lower_args;
 Lower lower_insn, lower_label, lower_jump, lower_branch, lower_push_return, lower_goto, lower_goto_value, lower_exit;
 Lower lower_load, lower_store, lower_zero, lower_atomic, lower_fence;
 Lower lower_float, lower_function;
+/* control.c */
+void emit_site_miss(Compiler *c, const Cold *cold);
+void control_emit_common(X64Code *code, X64Common *common);
 /* lower_float.c */
 void emit_float_cold(Compiler *c);
 void float_prepare(X64Common *common);
