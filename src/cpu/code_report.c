@@ -69,6 +69,7 @@ static void print_cache_counts(const CodeCounts *counts, StrBuf *out)
     strbuf_printf(out, "TB invalidate count %" PRIu64 "\n", get(&counts->drops));
     strbuf_printf(out, "TB made             %" PRIu64 ", %" PRIu64 " twice, %" PRIu64 " for the interpreter\n",
                   get(&counts->blocks), get(&counts->lost), get(&counts->interpreted));
+    strbuf_printf(out, "TB with many ways   %" PRIu64 "\n", get(&counts->given_up));
     strbuf_printf(out, "TB links made       %" PRIu64 "\n", get(&counts->links));
 }
 
@@ -92,6 +93,25 @@ static void print_vcpu(const Cpu *cpu, StrBuf *out)
                   "CPU %u: TLB misses %" PRIu64 ": %" PRIu64 "%% walks, %" PRIu64 "%% from large pages, %" PRIu64
                   "%% from other spaces\n",
                   cpu->index, misses, percent(walks, misses), percent(large, misses), percent(shared, misses));
+}
+
+/* Of jumps that were counted while the vCPU runs. */
+static void print_jumps(const Cpu *cpu, StrBuf *out)
+{
+    uint64_t counts[JUMP_COUNTS];
+
+    for (unsigned i = 0; i < JUMP_COUNTS; i++) {
+        counts[i] = __atomic_load_n(&cpu->exec.jump_counts[i], __ATOMIC_RELAXED);
+    }
+    strbuf_printf(out, "CPU %u: returns %" PRIu64 ": %" PRIu64 "%% predicted\n", cpu->index, counts[JUMPS_RETURN],
+                  percent(counts[JUMPS_RETURN_HIT], counts[JUMPS_RETURN]));
+    strbuf_printf(out, "CPU %u: other indirect jumps that look at their last targets %" PRIu64 ":", cpu->index,
+                  counts[JUMPS_SITE]);
+    for (unsigned way = 0; way < EXEC_WAYS; way++) {
+        strbuf_printf(out, "%s %" PRIu64 "%%", way ? "," : "", percent(counts[JUMPS_SITE_HIT + way], counts[JUMPS_SITE]));
+    }
+    strbuf_printf(out, " hit\nCPU %u: table of targets asked %" PRIu64 " times: %" PRIu64 "%% hit\n", cpu->index,
+                  counts[JUMPS_TABLE], percent(counts[JUMPS_TABLE_HIT], counts[JUMPS_TABLE]));
 }
 
 static void print_tlb_flushes(Cpu *const *cpus, size_t count, StrBuf *out)
@@ -120,5 +140,8 @@ void code_report(CodeCache *cache, const CodeSummary *sum, Cpu *const *cpus, siz
     print_tlb_flushes(cpus, count, out);
     for (size_t i = 0; i < count; i++) {
         print_vcpu(cpus[i], out);
+        if (cache->flags & CODE_COUNT_JUMPS) {
+            print_jumps(cpus[i], out);
+        }
     }
 }

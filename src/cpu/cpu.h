@@ -97,7 +97,7 @@ void cpu_group_free(CpuGroup *group);
 typedef struct CpuEngine {
     const CodeHost *host; /* translates; what it cannot is interpreted. NULL: all is */
     uint64_t code_bytes;  /* of the code cache, its tables included; 0: 256 MiB */
-    uint32_t code_flags;  /* CodeFlags that all blocks have: CODE_DIRECT and CODE_BASE */
+    uint32_t code_flags;  /* CodeFlags that all blocks have: CODE_DIRECT, CODE_BASE, CODE_COUNT_JUMPS */
     unsigned block_insns; /* guest instructions in a block, at most; 0: what is usual */
     bool perf_map, jit_dump; /* tell the host's profiler: cpu/code_profile.h */
     bool gdb;                /* tell the host's debugger: cpu/code_debugger.h */

@@ -357,6 +357,10 @@ class Options(Test):
         # Without being asked for, the translator has as much room as it has by its name.
         room, = re.findall(r'\ngen code size +\d+/(\d+)\n', text)
         self.assertIn(f'/{room}\n', self.start(*VIRT, '-S').hmp('info jit'))
+        self.assertNotRegex(text, r'\nCPU 0: returns')
+        text = self.start(*VIRT, '-S', '-accel', 'tcg,count-jumps=on').hmp('info jit').replace('\r', '')
+        self.assertRegex(text, r'\nCPU 0: returns 0: 0% predicted\n')
+        self.assertRegex(text, r'\nCPU 0: other indirect jumps that look at their last targets 0: 0%, 0%, 0% hit\n')
         vm = self.start(*VIRT, '-S', '-accel', 'interp')
         self.assertIn('only available with accel=tcg', vm.ask('x-query-jit')['error']['desc'])
 

@@ -296,8 +296,14 @@ static void threads(void)
 
 /* Indirect calls and jumps, each from one place, to ever more functions. */
 enum { FUNCTIONS = 12, APART = 64 };
-static __attribute__((noinline)) int jump_to(Function *function) { return function(); }
-static __attribute__((noinline)) int call(Function *function) { return jump_to(function) + function(); }
+typedef int Caller(Function *function);
+#define CALLER(name) \
+    static __attribute__((noipa)) int name##_by_jump(Function *function) { return function(); } \
+    static __attribute__((noipa)) int name(Function *function) { return name##_by_jump(function) + function(); }
+CALLER(call)
+CALLER(call_forked)
+CALLER(call_others)
+CALLER(call_in_thread)
 
 static void set_function(uint8_t *page, int i, int number)
 {
@@ -313,12 +319,12 @@ static void set_functions(uint8_t *page, int number)
 }
 
 /* Calls `count` of them in turns; how often a result was not `number` and its index. */
-static int call_around(uint8_t *page, int count, int rounds, int number)
+static int call_around(Caller *caller, uint8_t *page, int count, int rounds, int number)
 {
     int wrong = 0;
 
     for (int i = 0; i < rounds; i++) {
-        wrong += call((Function *)(page + i % count * APART)) != 2 * (number + i % count);
+        wrong += caller((Function *)(page + i % count * APART)) != 2 * (number + i % count);
     }
     return wrong;
 }
@@ -332,10 +338,10 @@ static void called_code(void)
     for (int count = 1; count <= FUNCTIONS; count++) {
         for (int i = 0; i < 20; i++) {
             set_functions(page, 100 * i);
-            wrong += call_around(page, count, count * (i < 2 ? 2000 : 5), 100 * i);
+            wrong += call_around(call, page, count, count * (i < 2 ? 2000 : 5), 100 * i);
             mmap(page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
             set_functions(page, 50);
-            wrong += call_around(page, count, count * 5, 50);
+            wrong += call_around(call, page, count, count * 5, 50);
         }
         mprotect(page, PAGE, PROT_READ);
         catch(SIGSEGV, go_back);
@@ -345,7 +351,7 @@ static void called_code(void)
             call((Function *)page);
         }
         mprotect(page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
-        wrong += call_around(page, count, count * 5, 50);
+        wrong += call_around(call, page, count, count * 5, 50);
     }
     printf("called code: %d wrong, %d faults\n", wrong, faults);
 }
@@ -359,15 +365,15 @@ static void called_after_fork(void)
     for (int i = 0; i < 200; i++) {
         int count = 1 + i % FUNCTIONS, status;
         set_functions(page, i);
-        wrong += call_around(page, count, 2 * count, i);
+        wrong += call_around(call_forked, page, count, 2 * count, i);
         pid_t child = fork();
         if (!child) {
-            int bad = call_around(page, count, 2 * count, i);
+            int bad = call_around(call_forked, page, count, 2 * count, i);
             set_functions(page, i + 7);
-            _exit(bad + call_around(page, count, 2 * count, i + 7));
+            _exit(bad + call_around(call_forked, page, count, 2 * count, i + 7));
         }
         set_functions(page, i + 3);
-        wrong += call_around(page, count, 2 * count, i + 3);
+        wrong += call_around(call_forked, page, count, 2 * count, i + 3);
         waitpid(child, &status, 0);
         wrong += !WIFEXITED(status) || WEXITSTATUS(status);
     }
@@ -382,7 +388,8 @@ static void *keep_calling(void *data)
     uintptr_t wrong = 0;
 
     for (int i = 0; i < 300; i++) {
-        wrong += (uintptr_t)call_around(called, 1 + (i + (int)(uintptr_t)data) % FUNCTIONS, 100, 30);
+        int most = i < 200 ? 3 : FUNCTIONS;
+        wrong += (uintptr_t)call_around(call_in_thread, called, 1 + (i + (int)(uintptr_t)data) % most, 100, 30);
     }
     callers--;
     return (void *)wrong;
@@ -403,7 +410,7 @@ static void called_by_threads(void)
     }
     for (int i = 0; callers; i = (i + 1) % 1000) {
         set_functions(other, i);
-        wrong += (uintptr_t)call_around(other, FUNCTIONS, FUNCTIONS, i);
+        wrong += (uintptr_t)call_around(call_others, other, FUNCTIONS, FUNCTIONS, i);
         if (i % 3 == 0) {
             mmap(other, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         }
