@@ -106,7 +106,9 @@ static int memory_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVe
     take_time(node);
     enter(disk);
     uint64_t there = MIN(bytes, disk->size - MIN(offset, disk->size));
-    block_vectors_write(vectors, disk->bytes + MIN(offset, disk->size), there);
+    if (there) {
+        block_vectors_write(vectors, disk->bytes + offset, there);
+    }
     block_vectors_fill(block_vectors_from(vectors, there), 0, bytes - there);
     leave(disk);
     return 0;

@@ -1,10 +1,12 @@
 /*
  * A client of the NBD server that sends anything, from the first byte of its handshake on. The first byte of the input
- * says in pieces of which size the rest is sent. What is served keeps nothing and reads as zeroes.
+ * says in pieces of which size the rest is sent. What is served keeps nothing and reads as zeroes, and has
+ * bitmaps with bits.
  */
 #include "api/json.h"
 #include "base/files.h"
 #include "base/vec.h"
+#include "block/bitmap.h"
 #include "block/nbd/server.h"
 #include "core/loop.h"
 
@@ -43,6 +45,15 @@ static void talk(NbdServer *server, BlockLoop *loop, int fd, const uint8_t *data
     }
 }
 
+static BlockBitmap *add_bitmap(BlockNode *node, const char *name, uint32_t granularity)
+{
+    BlockBitmap *bitmap = required(block_bitmap_add(node, name, granularity, false, NULL));
+    for (uint64_t at = 0; at < block_node_size(node); at += 3 * granularity) {
+        block_bitmap_set(bitmap, at, granularity);
+    }
+    return bitmap;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     int fds[2];
@@ -52,8 +63,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     BlockNode *node = required(block_open(graph, NULL, json_parse(disk, strlen(disk), NULL), BLOCK_OPEN_WRITE, NULL));
     BlockEdge *edge = required(block_attach(node, "fuzz", BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE,
                                             BLOCK_PERMISSION_ALL, NULL));
+    BlockBitmap *bitmaps[] = { add_bitmap(node, "bits", 512), add_bitmap(node, "more", 16384) };
     NbdExportOptions exports[] = {
-        { .name = "", .edge = edge, .size = 65536, .allocation_depth = true },
+        { .name = "", .edge = edge, .size = 65536, .allocation_depth = true, .bitmaps = bitmaps,
+          .bitmap_count = ARRAY_SIZE(bitmaps) },
         { .name = "part", .description = "read", .edge = edge, .offset = 512, .size = 4096, .read_only = true },
     };
     NbdServerOptions options = { 0 };

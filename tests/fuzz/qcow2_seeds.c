@@ -19,7 +19,8 @@ enum { HEAD = 8 };
 
 typedef struct Seed {
     const char *name, *options;
-    bool snapshots, bitmaps, compressed;
+    bool snapshots, bitmaps, compressed, data_file;
+    uint8_t head[HEAD]; /* what is done with it; all zeroes: of all a little */
 } Seed;
 
 static const Seed seeds[] = {
@@ -37,6 +38,19 @@ static const Seed seeds[] = {
     { .name = "backing", .options = "{'size': '64k', 'cluster_size': '512', 'backing_file': 'base', "
                                     "'backing_fmt': 'raw'}" },
     { .name = "preallocated", .options = "{'size': '64k', 'cluster_size': '512', 'preallocation': 'metadata'}" },
+    { .name = "data-file", .options = "{'size': '64k', 'cluster_size': '512'}", .data_file = true },
+    { .name = "data-file-raw", .options = "{'size': '64k', 'cluster_size': '4k', 'data_file_raw': 'on'}",
+      .bitmaps = true, .data_file = true },
+    { .name = "data-file-subclusters", .options = "{'size': '128k', 'cluster_size': '16k', 'extended_l2': 'on'}",
+      .data_file = true },
+    { .name = "subclusters-snapshots", .options = "{'size': '128k', 'cluster_size': '16k', 'extended_l2': 'on'}",
+      .snapshots = true, .head = { 6, 0, 12, 7, 1, 0, 13, 5 } },
+    { .name = "amended", .options = "{'size': '64k', 'cluster_size': '512'}", .snapshots = true,
+      .head = { 12, 2, 13, 16, 0, 86, 5, 58 } },
+    { .name = "renamed", .options = "{'size': '64k', 'cluster_size': '512'}", .head = { 7, 10, 3, 128, 3, 10, 9, 9 } },
+    { .name = "repaired", .options = "{'size': '64k', 'cluster_size': '512', 'lazy_refcounts': 'on'}",
+      .bitmaps = true, .head = { 16, 5, 13, 5, 8, 12, 5, 8 } },
+    { .name = "resized", .options = "{'size': '64k', 'cluster_size': '512'}", .head = { 4, 3, 9, 4, 13, 3, 6, 3 } },
     { .name = "all", .options = "{'size': '64k', 'cluster_size': '4k'}", .snapshots = true, .bitmaps = true,
       .compressed = true },
 };
@@ -68,11 +82,14 @@ static void fill(const Seed *seed, BlockEdge *edge)
     }
 }
 
-static void make_image(BlockGraph *graph, MemoryDisk *disk, const Seed *seed)
+static void make_image(BlockGraph *graph, MemoryDisk *disk, MemoryDisk *data, const Seed *seed)
 {
     Error *error = NULL;
-    AUTO_FREE char *name = memory_disk_name(disk);
+    AUTO_FREE char *name = memory_disk_name(disk), *data_name = memory_disk_name(data);
     Json *options = json_parse(seed->options, strlen(seed->options), &error);
+    if (options && seed->data_file) {
+        json_set(options, "data_file", json_string(data_name));
+    }
     if (!options || !block_create(graph, block_driver_find("qcow2"), name, options, &error)) {
         fail(seed, error);
     }
@@ -85,15 +102,19 @@ static void make_image(BlockGraph *graph, MemoryDisk *disk, const Seed *seed)
     block_node_unref(node);
     fill(seed, edge);
     block_detach(edge);
+    uint8_t *named = seed->data_file ? memmem(disk->bytes, disk->size, data_name, strlen(data_name)) : NULL;
+    if (named) {
+        memset(named, 'd', strlen(data_name)); /* an address, which differs each time */
+    }
 }
 
 static void save(const MemoryDisk *disk, const char *folder, const Seed *seed)
 {
-    static const uint8_t head[HEAD] = { 1, 7, 0, 8, 5, 4, 2, 7 };
+    static const uint8_t usual[HEAD] = { 15, 13, 0, 1, 8, 5, 4, 7 };
+    const uint8_t *head = memcmp(seed->head, (uint8_t[HEAD]){ 0 }, HEAD) ? seed->head : usual;
     AUTO_FREE char *path = string_format("%s/%s", folder, seed->name);
     FILE *file = fopen(path, "wb");
-    bool ok = file && fwrite(head, 1, sizeof head, file) == sizeof head &&
-              fwrite(disk->bytes, 1, disk->size, file) == disk->size;
+    bool ok = file && fwrite(head, 1, HEAD, file) == HEAD && fwrite(disk->bytes, 1, disk->size, file) == disk->size;
     if (!file || fclose(file) != 0 || !ok) {
         perror(path);
         exit(1);
@@ -111,10 +132,11 @@ int main(int count, char **arguments)
     }
     mkdir(arguments[1], 0777);
     for (size_t i = 0; i < ARRAY_SIZE(seeds); i++) {
-        MemoryDisk disk = { .limit = 4 << 20 };
-        make_image(graph, &disk, &seeds[i]);
+        MemoryDisk disk = { .limit = 4 << 20 }, data = { .limit = 4 << 20 };
+        make_image(graph, &disk, &data, &seeds[i]);
         save(&disk, arguments[1], &seeds[i]);
         memory_disk_clear(&disk);
+        memory_disk_clear(&data);
     }
     block_graph_free(graph);
     files_free(files);

@@ -66,11 +66,12 @@ static int drop_tables(BlockNode *node, BlockTask *self, uint64_t first)
     Qcow2 *qcow2 = node->state;
     unsigned shift = qcow2->table_bits + qcow2->header.cluster_bits;
     for (uint64_t i = first; i < qcow2->header.l1_entries; i++) {
-        uint64_t table = qcow2->l1[i] & QCOW2_OFFSET;
-        int error = table ? qcow2_drop_range(node, self, i << shift, (i + 1) << shift) : 0;
+        bool has_table = qcow2->l1[i] & QCOW2_OFFSET;
+        int error = has_table ? qcow2_drop_range(node, self, i << shift, (i + 1) << shift) : 0;
         if (error) {
             return error;
         }
+        uint64_t table = qcow2->l1[i] & QCOW2_OFFSET; /* in place of a snapshot's there is now a copy of it */
         if (table) {
             qcow2->l1[i] = 0;
             vec_push(&qcow2->l1_changes, (Qcow2Change){ (uint32_t)i, 0 });
