@@ -11,31 +11,25 @@ BlockEdge *block_node_backing(const BlockNode *node)
     return node->backing;
 }
 
-/* What is behind the end of a shorter image reads as zeroes, and nobody has it. */
-static int status_of(BlockEdge *edge, uint64_t offset, uint64_t count, BlockStatus *status)
+int block_status_above(BlockEdge *edge, const BlockNode *base, uint64_t offset, uint64_t count, BlockStatus *status,
+                       unsigned *depth)
 {
     uint64_t size = block_node_size(edge->node);
+    *depth = 0;
     if (offset >= size) {
         *status = (BlockStatus){ .bytes = count, .zero = true, .past_end = true };
         return 0;
     }
-    return block_status(edge, offset, MIN(count, size - offset), status);
-}
-
-int block_status_above(BlockEdge *edge, const BlockNode *base, uint64_t offset, uint64_t count, BlockStatus *status,
-                       unsigned *depth)
-{
-    uint64_t left = count;
-    *depth = 0;
     for (;;) {
-        int error = status_of(edge, offset, left, status);
-        if (error) {
+        int error = block_status(edge, offset, MIN(count, size - offset), status);
+        BlockEdge *below = block_node_backing(edge->node);
+        if (error || status->allocated || status->past_end || !below || below->node == base) {
             return error;
         }
-        left = MIN(left, status->bytes);
-        status->bytes = left;
-        BlockEdge *below = block_node_backing(edge->node);
-        if (status->allocated || status->past_end || !below || below->node == base) {
+        count = status->bytes;
+        size = block_node_size(below->node);
+        if (offset >= size) { /* what is behind the end of a shorter image reads as zeroes, and nobody has it */
+            status->zero = status->past_end = true;
             return 0;
         }
         edge = below;

@@ -136,6 +136,35 @@ class ImgTest(unittest.TestCase):
         part = json.loads(self.run_img('map --output=json --start-offset 512k --max-length 64k b.qcow2').stdout)
         self.assertEqual((len(part), part[0]['start'], part[0]['length']), (1, 512 << 10, 64 << 10))
 
+    def test_map_of_preallocated(self):
+        """What was allocated and never written to is data that reads as zeroes; a zero cluster has its place."""
+        def entry(start, length, flags, offset=None, depth=0):
+            made = {'start': start << 10, 'length': length << 10, 'depth': depth, 'present': 'p' in flags,
+                    'zero': 'z' in flags, 'data': 'd' in flags, 'compressed': False}
+            return made if offset is None else {**made, 'offset': offset << 10}
+
+        self.run_img('create -q -f qcow2 -o preallocation=metadata a 4M')
+        self.run_io('a', 'write 1M 64k', 'write -z 2M 64k')
+        self.assertEqual(json.loads(self.run_img('map --output=json a').stdout), [
+            entry(0, 1024, 'pzd', 320), entry(1024, 64, 'pd', 1344), entry(1088, 960, 'pzd', 1408),
+            entry(2048, 64, 'pz', 2368), entry(2112, 1984, 'pzd', 2432)])
+        self.assertEqual(self.run_img('map a').stdout.split('\n')[1:],
+                         ['0x100000        0x10000         0x150000        a', ''])
+        self.run_img('create -q -f qcow2 -b a -F qcow2 b 5M')
+        self.run_img('create -q -f qcow2 -b b -F qcow2 -o extended_l2=on c 5M')
+        self.run_io('c', 'write 4M 2k')
+        self.assertEqual(json.loads(self.run_img('map --output=json -s 3M c').stdout), [
+            entry(3072, 1024, 'pzd', 3392, 2), entry(4096, 2, 'pd', 320), entry(4098, 1022, 'z', None, 1)])
+        if PEERS['qemu-img']:
+            for name in 'abc':
+                theirs = subprocess.run([PEERS['qemu-img'], 'map', '--output=json', name], cwd=self.folder.name,
+                                        capture_output=True, text=True, timeout=120, check=True).stdout
+                self.assertEqual(self.run_img(f'map --output=json {name}').stdout, theirs)
+        self.assertEqual(self.run_img('map --output=json -s 6M c').stdout.count('"length": 0,'), 1)
+        self.run_img('convert -O raw c d')
+        self.assertEqual(self.read('d')[1 << 20:(1 << 20) + 65536], b'\xcd' * 65536)
+        self.run_img('compare a d', 1)
+
     def run_io(self, image, *commands, program=None):
         program = program or os.path.join(os.path.dirname(PROGRAM), 'qemu-io')
         line = [program] + [word for command in commands for word in ('-c', command)] + [image]
@@ -351,6 +380,16 @@ class ImgTest(unittest.TestCase):
         self.run_img('convert -O raw a.qcow2 b.raw')
         self.assertEqual(self.read('b.raw'), self.data[:1 << 20])
         self.run_img('check a.qcow2')
+
+    def test_resize_with_snapshot(self):
+        """A smaller disk drops tables of its own, not those of a snapshot."""
+        self.run_img('create -q -f qcow2 -o cluster_size=512 a 256k')
+        self.run_io('a', 'write 0 256k')
+        self.run_img('snapshot -c s a')
+        self.run_img('resize -q --shrink a 64k')
+        self.run_img('check a')
+        self.run_img('convert -l s -O raw a b')
+        self.assertEqual(self.read('b'), b'\xcd' * (256 << 10))
 
     def test_snapshot_of_impossible_size(self):
         self.run_img('create -q -f qcow2 a.qcow2 1M')

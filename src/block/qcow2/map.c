@@ -119,7 +119,8 @@ int qcow2_find_entry(const Qcow2 *qcow2, const Qcow2Entry *entry, uint64_t offse
     }
     uint64_t part = BIT(qcow2->subcluster_bits);
     *extent = (Qcow2Extent){ .bytes = part - (within & (part - 1)), .offset = place + within,
-                             .copied = entry->descriptor & QCOW2_COPIED };
+                             .copied = entry->descriptor & QCOW2_COPIED,
+                             .placed = qcow2_is_allocated(qcow2, entry) };
     int error = find_kind(qcow2, entry, within >> qcow2->subcluster_bits, &extent->kind);
     bool fits = place % qcow2->cluster_bytes == 0 && (!qcow2_has(qcow2, QCOW2_EXTERNAL_DATA) ||
                                                       extent->kind != QCOW2_DATA || place == offset - within);
@@ -128,9 +129,9 @@ int qcow2_find_entry(const Qcow2 *qcow2, const Qcow2Entry *entry, uint64_t offse
 
 static bool joins(const Qcow2Extent *extent, const Qcow2Extent *next)
 {
-    return extent->kind == next->kind && extent->kind != QCOW2_COMPRESSED &&
-           (extent->kind != QCOW2_DATA ||
-            (extent->copied == next->copied && extent->offset + extent->bytes == next->offset));
+    return extent->kind == next->kind && extent->kind != QCOW2_COMPRESSED && extent->placed == next->placed &&
+           (!extent->placed || extent->offset + extent->bytes == next->offset) &&
+           (extent->kind != QCOW2_DATA || extent->copied == next->copied);
 }
 
 int qcow2_find_in_slice(const Qcow2 *qcow2, const Qcow2Slice *slice, uint64_t offset, uint64_t bytes,

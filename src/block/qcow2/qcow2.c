@@ -204,9 +204,9 @@ static int qcow2_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockS
     *status = (BlockStatus){ .bytes = extent.bytes, .data = data || extent.kind == QCOW2_COMPRESSED,
                              .zero = extent.kind == QCOW2_ZERO || (unallocated && !node->backing),
                              .allocated = !unallocated, .compressed = extent.kind == QCOW2_COMPRESSED,
-                             .has_offset = data, .offset = data ? extent.offset : 0,
-                             .node = data ? qcow2->data->node : NULL };
-    return 0;
+                             .has_offset = extent.placed, .offset = extent.placed ? extent.offset : 0,
+                             .node = extent.placed ? qcow2->data->node : NULL };
+    return data ? qcow2_look_for_holes(node, status) : 0;
 }
 
 /* What it says of itself */

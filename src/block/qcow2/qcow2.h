@@ -108,6 +108,8 @@ typedef struct Qcow2Set {
     size_t count, capacity;
 } Qcow2Set;
 
+typedef enum Qcow2Holes { QCOW2_HOLES_UNKNOWN, QCOW2_NO_HOLES, QCOW2_HOLES } Qcow2Holes;
+
 typedef struct Qcow2 {
     Qcow2Header header;
     BlockEdge *data; /* the file, or the external data file */
@@ -136,6 +138,7 @@ typedef struct Qcow2 {
     _Atomic uint32_t in_flight[2]; /* requests, by the phase that they began in */
     unsigned phase;
     bool bitmaps_loaded; /* those of the file */
+    _Atomic uint8_t holes; /* Qcow2Holes */
     Qcow2Codecs codecs;
 } Qcow2;
 
@@ -196,8 +199,9 @@ typedef enum Qcow2Kind {
 typedef struct Qcow2Extent {
     Qcow2Kind kind;
     bool copied; /* data: may be written to in place */
+    bool placed; /* it has its place in the data file, be it data or not */
     uint64_t bytes;
-    uint64_t offset; /* data: in the data file. Compressed: of the cluster's stream in the file */
+    uint64_t offset; /* placed: in the data file. Compressed: of the cluster's stream in the file */
     uint64_t stream_bytes;
 } Qcow2Extent;
 
@@ -234,6 +238,9 @@ int qcow2_find_entry(const Qcow2 *qcow2, const Qcow2Entry *entry, uint64_t offse
 bool qcow2_is_allocated(const Qcow2 *qcow2, const Qcow2Entry *entry); /* it has a cluster of the data file */
 /* Where the compressed cluster's bytes are. */
 void qcow2_stream_of(const Qcow2 *qcow2, uint64_t descriptor, uint64_t *offset, uint64_t *bytes);
+
+/* holes.c: a status that says data; `lock` is open. Where the file has nothing they are zeroes. */
+int qcow2_look_for_holes(BlockNode *node, BlockStatus *status);
 
 /* refcount.c: `lock` is held. */
 

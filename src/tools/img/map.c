@@ -77,7 +77,7 @@ static int walk(Img *img, BlockEdge *edge, uint64_t at, uint64_t end, bool as_js
             entry = next;
         }
     }
-    bool ok = !entry.status.bytes || print(img, &entry, true);
+    bool ok = print(img, &entry, true);
     if (as_json) {
         printf("]\n");
     }
@@ -100,8 +100,8 @@ static int run(Img *img, ImgArguments *arguments)
     int status = 1;
     if (edge) {
         uint64_t size = block_node_size(block_edge_node(edge));
-        start = MIN(start, size);
-        status = walk(img, edge, start, start + MIN(length, size - start), as_json);
+        uint64_t left = size - MIN(start, size);
+        status = walk(img, edge, start, start + MIN(length, left), as_json);
     }
     block_detach(edge);
     return status;
