@@ -6,7 +6,6 @@
 #include "base/vec.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <sys/socket.h>
 
 enum { BUFFER_SIZE = 64 << 10 };
@@ -181,7 +180,7 @@ bool nbd_channel_poll(NbdChannel *channel, int64_t until)
     }
     do {
         came = recv(channel->stream.fd, channel->buffer, BUFFER_SIZE, MSG_DONTWAIT);
-    } while (came < 0 && errno == EAGAIN && sched_yield() == 0 && host_monotonic_ns() < until);
+    } while (came < 0 && errno == EAGAIN && host_monotonic_ns() < until);
     if (came <= 0) { /* an end and errors are found by the one that reads */
         return false;
     }

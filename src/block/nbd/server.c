@@ -218,6 +218,7 @@ void nbd_server_add_client(NbdServer *server, int fd)
     NbdClient *client = NEW(NbdClient);
     client->server = server;
     client->replies_end = &client->replies;
+    client->trusted_after = NBD_FIRST_TRUST;
     if (!nbd_channel_init(&client->channel, server->runtime, fd)) {
         free(client);
         return;

@@ -32,6 +32,8 @@ typedef struct NbdSpare {
     size_t size;
 } NbdSpare;
 
+enum { NBD_FIRST_TRUST = 8 }; /* see NbdClient.trusted_after */
+
 typedef struct NbdWork NbdWork;
 
 typedef struct NbdClient {
@@ -51,7 +53,7 @@ typedef struct NbdClient {
     bool sending, send_called;
     BlockCall send_call;
     int64_t replied; /* when it had all replies; 0: its next request has come, or there is one under way */
-    int eagerness;   /* to send its next request at once; above 0: that is looked for */
+    unsigned quick, trusted_after; /* requests that came at once; with how many of them the next is looked for */
     NbdSpare spares[NBD_SPARE_BUFFERS];
     unsigned spare_count;
     size_t spare_bytes;

@@ -12,7 +12,7 @@
 #include <errno.h>
 
 enum { CACHE_PIECE = 1 << 20, PIECES = 128, SENT_AT_ONCE = 4 << 20,
-       QUICK = 50000 /* ns */, EAGER = 8 };
+       QUICK = 20000 /* ns */, LAST_TRUST = 4096 };
 
 /* Replies */
 
@@ -80,14 +80,15 @@ static void drop_replies(NbdClient *client, const NbdWork *end)
 }
 
 /* A lone client that has its replies and is quick with its next request saves itself and us a wake-up. One that was
- * not is trusted again when it has been quick for some time. */
+ * not (it may need this processor) is trusted again when it has been quick for some time, and each time for longer. */
 static void look_for_next(NbdClient *client)
 {
     const NbdServer *server = client->server;
     client->replied = host_monotonic_ns();
-    if (server->options.polls && server->client_count == 1 && client->eagerness > 0 &&
-        !nbd_channel_poll(&client->channel, client->replied + QUICK)) {
-        client->eagerness = -EAGER;
+    if (server->options.polls && server->client_count == 1 && client->quick >= client->trusted_after) {
+        bool came = nbd_channel_poll(&client->channel, client->replied + QUICK);
+        client->trusted_after = came ? NBD_FIRST_TRUST : MIN(client->trusted_after * 2, LAST_TRUST);
+        client->quick = came ? client->quick : 0;
     }
 }
 
@@ -95,7 +96,7 @@ void nbd_client_judge(NbdClient *client)
 {
     if (client->replied) {
         bool quick = host_monotonic_ns() - client->replied < QUICK;
-        client->eagerness = quick ? MIN(client->eagerness + 1, EAGER) : MAX(client->eagerness - 1, -EAGER);
+        client->quick = quick ? client->quick + (client->quick < LAST_TRUST) : 0;
         client->replied = 0;
     }
 }
