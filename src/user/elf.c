@@ -268,7 +268,7 @@ static void note_program(Image *image)
     for (unsigned i = 0; i < image->header.count; i++) {
         const Segment *s = &image->segments[i];
         uint64_t address = s->address + image->bias;
-        if (s->type != PT_LOAD) {
+        if (s->type != PT_LOAD || !s->memory_size) {
             continue;
         }
         if (image->header.table >= s->offset && image->header.table < s->offset + s->file_size) {

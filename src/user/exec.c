@@ -49,9 +49,9 @@ static void free_strings(Strings *strings)
     vec_free(strings);
 }
 
-static int64_t copy_string(ExecRequest *request, uint64_t address, Strings *to)
+/* `text`: room for the longest. */
+static int64_t copy_string(ExecRequest *request, uint64_t address, char *text, Strings *to)
 {
-    AUTO_FREE char *text = mem_alloc(STRING_LIMIT);
     int64_t length = memory_read_string(task_memory(request->task), text, address, STRING_LIMIT);
 
     if (length < 0) {
@@ -69,6 +69,7 @@ static int64_t copy_string(ExecRequest *request, uint64_t address, Strings *to)
 static int64_t copy_strings(ExecRequest *request, uint64_t address, Strings *to)
 {
     unsigned size = task_abi(request->task)->word_size;
+    AUTO_FREE char *text = mem_alloc(STRING_LIMIT);
     uint64_t pointer = 0;
     int64_t result = 0;
 
@@ -79,7 +80,7 @@ static int64_t copy_strings(ExecRequest *request, uint64_t address, Strings *to)
         if (!pointer) {
             break;
         }
-        result = copy_string(request, pointer, to);
+        result = copy_string(request, pointer, text, to);
     }
     return result;
 }

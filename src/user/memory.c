@@ -417,8 +417,12 @@ int64_t memory_protect(GuestMemory *memory, uint64_t address, uint64_t size, int
 
 int64_t memory_advise(GuestMemory *memory, uint64_t address, uint64_t size, int advice)
 {
-    int64_t result = check_area(memory, address, &size);
+    uint64_t length = align_up(size, GUEST_PAGE_SIZE), last = memory->limit > UINT32_MAX ? UINT64_MAX : UINT32_MAX;
 
+    if (address & (GUEST_PAGE_SIZE - 1) || length > last - address || length < size) {
+        return -EINVAL;
+    }
+    int64_t result = check_area(memory, address, &size);
     if (result < 0 || !size) {
         return result;
     }

@@ -169,10 +169,14 @@ int64_t sys_io_submit(Task *task, const uint64_t *a)
 int64_t sys_io_cancel(Task *task, const uint64_t *a)
 {
     uint64_t context;
+    uint32_t key;
     struct io_event event;
+
+    if (memory_read(task_memory(task), &key, a[1] + offsetof(struct iocb, aio_key), sizeof key)) {
+        return -EFAULT;
+    }
     int64_t result = read_context(task, a[0], &context);
     AioRequest *request = result ? NULL : take_request(task->process, a[1], NULL);
-
     if (!request) {
         return -EINVAL;
     }
@@ -202,13 +206,15 @@ static int64_t get_events(Task *task, const uint64_t *a, long number, uint64_t s
     if (result || wanted < 0 || (int64_t)a[1] < 0 || (int64_t)a[1] > wanted) {
         return -EINVAL;
     }
-    if (!guest_pointer(task, a[4], 16, &timeout) || (wanted && !task_can_write(task, a[3], sizeof(struct io_event)))) {
+    if (!guest_pointer(task, a[4], 16, &timeout)) {
         return -EFAULT;
     }
+    /* none is taken that could not be written */
     wanted = MIN(wanted, EVENTS_MAXIMUM);
-    AUTO_FREE struct io_event *events = mem_alloc_array((size_t)wanted + 1, sizeof *events);
-    result = host_call(task, number, context, MIN(a[1], EVENTS_MAXIMUM), (uint64_t)wanted, (uintptr_t)events, timeout,
-                       signals);
+    uint64_t room = task_writable(task, a[3], (uint64_t)wanted * sizeof(struct io_event)) / sizeof(struct io_event);
+    AUTO_FREE struct io_event *events = mem_alloc_array(room + 1, sizeof *events);
+    result = host_call(task, number, context, MIN(a[1], room ? room : EVENTS_MAXIMUM), room ? room : (uint64_t)wanted,
+                       room ? (uintptr_t)events : BAD_POINTER, timeout, signals);
     return result > 0 ? write_events(task, a[3], events, result) : result;
 }
 

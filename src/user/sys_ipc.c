@@ -22,12 +22,8 @@ enum { IPC_64_FLAG = 0x100, MESSAGE_LIMIT = 16 << 20 };
 
 static int64_t operate(Task *task, const uint64_t *a, uint64_t timeout_address)
 {
-    uint64_t operations, count = (uint32_t)a[2], timeout;
-
-    if (!guest_pointer(task, a[1], count * sizeof(struct sembuf), &operations) ||
-        !guest_pointer(task, timeout_address, 16, &timeout)) {
-        return -EFAULT;
-    }
+    uint64_t count = (uint32_t)a[2], timeout = guest_pointer_or_bad(task, timeout_address, 16);
+    uint64_t operations = guest_pointer_or_bad(task, a[1], count * sizeof(struct sembuf));
     int64_t result = host_call(task, SYS_semtimedop, a[0], operations, count, timeout, 0, 0);
     return result == -USER_RESTART ? -EINTR : result; /* never begun anew: signal(7) */
 }
@@ -223,10 +219,7 @@ int64_t sys_keyctl(Task *task, const uint64_t *a)
         return -EOPNOTSUPP;
     }
     for (unsigned i = 0; i < 5; i++) {
-        h[i] = a[i];
-        if (i && operations[a[0]] >> i & 1 && !guest_pointer(task, a[i], 1, &h[i])) {
-            return -EFAULT;
-        }
+        h[i] = i && operations[a[0]] >> i & 1 ? guest_pointer_or_bad(task, a[i], 1) : a[i];
     }
     return host_call(task, SYS_keyctl, h[0], h[1], h[2], h[3], h[4], 0);
 }

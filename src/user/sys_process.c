@@ -53,10 +53,9 @@ int64_t sys_prlimit64(Task *task, const uint64_t *a)
 
 static int64_t groups_by(Task *task, long number, const uint64_t *a)
 {
-    uint64_t list, count = (int32_t)a[0] < 0 ? 0 : a[0];
+    uint64_t count = (int32_t)a[0] < 0 ? 0 : a[0];
 
-    return guest_pointer(task, a[1], count * sizeof(gid_t), &list) ? host_call(task, number, a[0], list, 0, 0, 0, 0)
-                                                                   : -EFAULT;
+    return host_call(task, number, a[0], guest_pointer_or_bad(task, a[1], count * sizeof(gid_t)), 0, 0, 0, 0);
 }
 
 int64_t sys_getgroups(Task *task, const uint64_t *a)

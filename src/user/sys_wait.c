@@ -42,15 +42,13 @@ int64_t wait_mask_done(Task *task, const WaitMask *mask, int64_t result)
 int64_t sys_ppoll(Task *task, const uint64_t *a)
 {
     enum { POLL_SIZE = 8 };
-    uint64_t fds, timeout;
+    uint64_t fds = guest_pointer_or_bad(task, a[0], a[1] > UINT32_MAX ? UINT64_MAX : a[1] * POLL_SIZE);
+    uint64_t timeout = guest_pointer_or_bad(task, a[2], 16);
     WaitMask mask;
     int64_t result = wait_mask_read(task, a[3], a[4], &mask);
 
     if (result) {
         return result;
-    }
-    if (!guest_pointer(task, a[0], a[1] * POLL_SIZE, &fds) || !guest_pointer(task, a[2], 16, &timeout)) {
-        return -EFAULT;
     }
     result = host_call(task, SYS_ppoll, fds, a[1], timeout, wait_mask_host(&mask), SIGNAL_SET_SIZE, 0);
     return wait_mask_done(task, &mask, result);
@@ -109,19 +107,22 @@ static int64_t write_events(Task *task, uint64_t address, const struct epoll_eve
     return count;
 }
 
-/* Gives no more events at once than there is room for here: the rest comes with the next call. */
+/* Gives no more events at once than there is room for here, and none that could not be written: the rest comes with the
+ * next call. */
 static int64_t epoll_wait_by(Task *task, long number, const uint64_t *a, uint64_t timeout)
 {
     struct epoll_event events[EVENTS_MAXIMUM];
+    unsigned size = task_abi(task)->layouts[LAYOUT_EPOLL_EVENT].guest_size;
+    uint64_t wanted = MIN(a[2], EVENTS_MAXIMUM), room = task_writable(task, a[1], wanted * size) / size;
+    uint64_t host = room ? (uintptr_t)events : guest_pointer_or_bad(task, a[1], 1);
     WaitMask mask;
     int64_t result = (int32_t)a[2] <= 0 ? -EINVAL : wait_mask_read(task, a[4], a[5], &mask);
 
     if (!result) {
-        result = host_call(task, number, a[0], (uintptr_t)events, MIN(a[2], EVENTS_MAXIMUM), timeout,
-                           wait_mask_host(&mask), SIGNAL_SET_SIZE);
+        result = host_call(task, number, a[0], host, room ? room : 1, timeout, wait_mask_host(&mask), SIGNAL_SET_SIZE);
         result = wait_mask_done(task, &mask, result);
     }
-    return write_events(task, a[1], events, result) == -EFAULT ? -EFAULT : result;
+    return room && write_events(task, a[1], events, result) == -EFAULT ? -EFAULT : result;
 }
 
 int64_t sys_epoll_pwait(Task *task, const uint64_t *a)
@@ -131,9 +132,7 @@ int64_t sys_epoll_pwait(Task *task, const uint64_t *a)
 
 int64_t sys_epoll_pwait2(Task *task, const uint64_t *a)
 {
-    uint64_t timeout;
-
-    return guest_pointer(task, a[3], 16, &timeout) ? epoll_wait_by(task, SYS_epoll_pwait2, a, timeout) : -EFAULT;
+    return epoll_wait_by(task, SYS_epoll_pwait2, a, guest_pointer_or_bad(task, a[3], 16));
 }
 
 /* What is removed needs no event: the pointer may be any. */

@@ -38,16 +38,26 @@ bool guest_pointer(const Task *task, uint64_t address, uint64_t size, uint64_t *
     return memory_contains(memory, address, size);
 }
 
-bool task_can_write(Task *task, uint64_t address, uint64_t size)
+uint64_t guest_pointer_or_bad(const Task *task, uint64_t address, uint64_t size)
+{
+    uint64_t host;
+    return guest_pointer(task, address, size, &host) ? host : BAD_POINTER;
+}
+
+uint64_t task_writable(Task *task, uint64_t address, uint64_t size)
 {
     MemoryRange range;
+    uint64_t at = address;
 
-    for (uint64_t at = address; at - address < size; at = range.end) {
-        if (!memory_lookup(task_memory(task), at, &range) || !(range.protection & PROT_WRITE)) {
-            return false;
-        }
+    while (at - address < size && memory_lookup(task_memory(task), at, &range) && range.protection & PROT_WRITE) {
+        at = range.end;
     }
-    return true;
+    return MIN(at - address, size);
+}
+
+bool task_can_write(Task *task, uint64_t address, uint64_t size)
+{
+    return task_writable(task, address, size) == size;
 }
 
 int task_read(Task *task, LayoutId id, uint64_t address, void *host)
@@ -92,18 +102,26 @@ typedef struct Forward {
     PathBuffer path;       /* no call that is forwarded has two */
 } Forward;
 
+/* The host's kernel says what is wrong with a bad pointer, in its order of errors. */
 static int forward_pointer(Forward *f, unsigned i, uint64_t size)
 {
-    return guest_pointer(f->task, f->arguments[i], size, &f->host[i]) ? 0 : -EFAULT;
+    f->host[i] = guest_pointer_or_bad(f->task, f->arguments[i], size);
+    return 0;
 }
 
-/* Address 0 is no NULL here. */
+/* Address 0 is no NULL here. What ends before it begins the kernel refuses, or finds empty, without a look at memory. */
 static int forward_area(Forward *f, unsigned i)
 {
     const GuestMemory *memory = task_memory(f->task);
+    uint64_t address = f->arguments[i], size = f->arguments[f->row->arguments[i].detail];
 
-    f->host[i] = (uintptr_t)memory_host(memory, f->arguments[i]);
-    return memory_contains(memory, f->arguments[i], f->arguments[f->row->arguments[i].detail]) ? 0 : -ENOMEM;
+    if (memory_contains(memory, address, size)) {
+        f->host[i] = (uintptr_t)memory_host(memory, address);
+        return 0;
+    }
+    f->host[i] = task_abi(f->task)->word_size == 8 ? address : (uint64_t)(int32_t)address;
+    bool empty = f->host[i] + align_up(size + (address & (GUEST_PAGE_SIZE - 1)), GUEST_PAGE_SIZE) <= f->host[i];
+    return empty ? 0 : -ENOMEM;
 }
 
 static int forward_struct(Forward *f, unsigned i)
@@ -117,10 +135,10 @@ static int forward_struct(Forward *f, unsigned i)
     if (layout_is_same(layout) || !f->arguments[i]) {
         return forward_pointer(f, i, layout->host_size);
     }
-    f->host[i] = (uintptr_t)f->storage[i].bytes;
-    return argument->kind == ARGUMENT_OUT
-               ? 0
-               : task_read(f->task, (LayoutId)argument->detail, f->arguments[i], f->storage[i].bytes);
+    bool good = argument->kind == ARGUMENT_OUT ||
+                !task_read(f->task, (LayoutId)argument->detail, f->arguments[i], f->storage[i].bytes);
+    f->host[i] = good ? (uintptr_t)f->storage[i].bytes : BAD_POINTER;
+    return 0;
 }
 
 /* Each element is checked: none may lie outside of the guest's space. */
@@ -156,8 +174,9 @@ static int64_t forward_vector(Forward *f, unsigned i)
     if (count > VECTOR_INLINE) {
         vector = f->vectors = mem_alloc_array(count, sizeof *vector);
     }
-    f->host[i] = (uintptr_t)vector;
-    return task_vector(f->task, f->arguments[i], count, vector);
+    int64_t result = task_vector(f->task, f->arguments[i], count, vector);
+    f->host[i] = result == -EFAULT ? BAD_POINTER : (uintptr_t)vector;
+    return result == -EFAULT ? 0 : result;
 }
 
 bool guest_is_like_host(const Task *task)
@@ -177,7 +196,8 @@ static int forward_info(Forward *f, unsigned i)
         return 0;
     }
     if (memory_read(task_memory(f->task), bytes, f->arguments[i], sizeof bytes)) {
-        return -EFAULT;
+        f->host[i] = BAD_POINTER;
+        return 0;
     }
     siginfo_to_host(task_abi(f->task)->word_size, bytes, (siginfo_t *)f->storage[i].bytes);
     return 0;
@@ -265,19 +285,18 @@ static uint64_t guest_size_of(const Forward *f, const Argument *argument)
     return argument->kind == ARGUMENT_INFO_OUT ? SIGINFO_SIZE : task_abi(f->task)->layouts[argument->detail].guest_size;
 }
 
-/* Where what comes out cannot be stored, the host's kernel shall find no room either: it knows what comes first. */
+/* A buffer for what comes out must not be found missing when the call has been made: the kernel is to find that, where
+ * it looks at nothing before it has done its work. */
 static void check_results(Forward *f)
 {
-    const uint64_t kernels = (uint64_t)-4096;
-
-
     for (unsigned i = 0; i < SYSCALL_ARGUMENTS; i++) {
         const Argument *argument = &f->row->arguments[i];
         bool is_out = argument->kind == ARGUMENT_OUT || argument->kind == ARGUMENT_INOUT ||
                       argument->kind == ARGUMENT_INFO_OUT;
         bool out = is_out && f->host[i] == (uintptr_t)f->storage[i].bytes;
         if (out && !task_can_write(f->task, f->arguments[i], guest_size_of(f, argument))) {
-            f->host[i] = kernels;
+            f->host[i] = argument->kind == ARGUMENT_INOUT ? BAD_POINTER
+                                                          : guest_pointer_or_bad(f->task, f->arguments[i], 1);
         }
     }
 }

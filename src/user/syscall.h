@@ -87,11 +87,18 @@ int64_t host_call(Task *task, long number, uint64_t a, uint64_t b, uint64_t c, u
  * NULL. False: it is beyond the guest's space. */
 bool guest_pointer(const Task *task, uint64_t address, uint64_t size, uint64_t *host);
 
+/* An address that the host's kernel finds bad, at the time that it looks there. */
+#define BAD_POINTER (UINT64_C(1) << 63)
+/* The same where it may be bad: what lies beyond the guest's space becomes BAD_POINTER. */
+uint64_t guest_pointer_or_bad(const Task *task, uint64_t address, uint64_t size);
+
 /* Whether words and addresses are the host's: structs with pointers can be passed as they are. */
 bool guest_is_like_host(const Task *task);
 
 /* Whether the program may write there: looked at before a call that cannot be undone. */
 bool task_can_write(Task *task, uint64_t address, uint64_t size);
+/* How many of the bytes there, from the first on, it may write. */
+uint64_t task_writable(Task *task, uint64_t address, uint64_t size);
 
 /* A struct from and to guest memory: 0 or -EFAULT. */
 int task_read(Task *task, LayoutId layout, uint64_t address, void *host);

@@ -24,6 +24,12 @@
 #define SYS_getrlimit (-1) /* libc calls prlimit64 */
 #define SYS_io_getevents (-1)
 #define SYS_setrlimit (-1)
+#define SYS_clock_settime SYS_clock_settime64
+#define SYS_mq_timedreceive SYS_mq_timedreceive_time64
+#define SYS_mq_timedsend SYS_mq_timedsend_time64
+#define SYS_semtimedop SYS_semtimedop_time64
+#define SYS_timer_gettime SYS_timer_gettime64
+#define SYS_timer_settime SYS_timer_settime64
 #define SYS_truncate SYS_truncate64
 #define SYS_utimensat SYS_utimensat_time64
 #endif
@@ -33,6 +39,13 @@
 #endif
 #ifndef SYS_close_range
 #define SYS_close_range 436
+#endif
+#ifndef SYS_quotactl_fd
+#define SYS_quotactl_fd 443
+#endif
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#define SYS_fchmodat2 452
 #endif
 #ifndef SYS_epoll_pwait2
 #define SYS_epoll_pwait2 441

@@ -1,5 +1,6 @@
 /* Included before programs that two libcs are to print the same with: errors by number, since each has words of its
  * own for them. */
+#define NARROW /* one of them is of a guest of 32 bits */
 #include <stdio.h>
 #include <string.h>
 
