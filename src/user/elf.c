@@ -310,7 +310,7 @@ static bool read_interpreter_name(const Image *image, const Segment *s, PathBuff
     if (path->text[s->file_size - 1]) {
         return bad(image, ENOEXEC, "the interpreter's name does not end", error);
     }
-    path_find(image->process, path, PATH_FOLLOW);
+    path_find(image->process, AT_FDCWD, path, PATH_FOLLOW);
     return true;
 }
 

@@ -124,7 +124,7 @@ static int64_t apply_script(ExecRequest *request, char line[SCRIPT_LINE])
     bool itself = proc_find(request->task->process, script.name) == PROC_EXE;
     const char *name = *script.name ? script.name : "."; /* as the kernel opens no name */
     snprintf(request->path.text, PATH_SIZE, "%s", itself ? request->task->process->program.path : name);
-    path_find(request->task->process, &request->path, PATH_FOLLOW);
+    path_find(request->task->process, AT_FDCWD, &request->path, PATH_FOLLOW);
     return 0;
 }
 
@@ -184,7 +184,7 @@ static void make_command(ExecRequest *request)
     const UserOptions *options = request->task->process->options;
 
     vec_push(&request->command, (char *)"myna-user");
-    add_option(request, "-L", options->prefix);
+    add_option(request, "-L", request->task->process->root);
     add_option(request, "-cpu", options->cpu);
     add_option(request, "-r", options->release);
     add_number(request, "-B", options->guest_base, request->base_text);
@@ -314,7 +314,7 @@ int64_t sys_execve(Task *task, const uint64_t *a)
 {
     ExecRequest *request = request_new(task);
     uint64_t host;
-    int64_t result = a[0] ? path_to_host(task, a[0], PATH_FOLLOW, &request->path, &host) : -EFAULT;
+    int64_t result = a[0] ? path_to_host(task, AT_FDCWD, a[0], PATH_FOLLOW, &request->path, &host) : -EFAULT;
 
     if (!result) { /* also where the kernel would have been given the guest's own pointer */
         result = host == (uintptr_t)request->path.text

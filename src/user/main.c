@@ -237,6 +237,10 @@ int user_main(int argc, char **argv, char **environment)
     }
     take_binfmt(&options, &command);
     const char *path = command.program;
+    process.root = options.prefix ? realpath(options.prefix, NULL) : NULL;
+    if (process.root && !process.root[1]) {
+        process.root = NULL; /* the host's own */
+    }
     int fd = options.program_fd ? options.program_fd : elf_open(path);
     if (fd < 0) {
         fprintf(stderr, "%s: %s: %s\n", argv[0], path, strerror(-fd));

@@ -1,8 +1,7 @@
 /*
  * Paths below -L: a file that exists there is meant by its name from the root, and by its whole name, and links that it
- * is reached by lead to files below -L, as under chroot. And the names of the program itself.
- *
- * Not here: relative paths, which the host's kernel follows alone.
+ * is reached by lead to files below -L, as under chroot; so do they, and "..", in relative paths from folders there.
+ * And the names of the program itself.
  */
 #include "user/path.h"
 
@@ -36,7 +35,7 @@ static bool is_kernels(const char *path)
 static int locate(int folder, const char *path, PathLink link, uint64_t resolve)
 {
     struct open_how how = {
-        .flags = O_PATH | O_CLOEXEC | (link == PATH_FOLLOW ? 0 : O_NOFOLLOW),
+        .flags = O_PATH | O_CLOEXEC | (link == PATH_LINK ? O_NOFOLLOW : 0),
         .resolve = resolve,
     };
 
@@ -47,16 +46,29 @@ static bool is_same(int fd, const char *path, PathLink link)
 {
     struct stat by_fd, by_path;
 
-    return !fstat(fd, &by_fd) && !fstatat(AT_FDCWD, path, &by_path, link == PATH_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW) &&
+    return !fstat(fd, &by_fd) && !fstatat(AT_FDCWD, path, &by_path, link == PATH_LINK ? AT_SYMLINK_NOFOLLOW : 0) &&
            by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino;
 }
 
-/* Whether the file is there with `prefix` as root; `below`, its name from ours, is set to where links lead then. */
-static bool resolve_links(const char *prefix, const char *path, PathLink link, PathBuffer *below)
+/* The host's name of an open file. */
+static bool name_of(int fd, PathBuffer *name)
 {
-    char name[32];
+    char link[32];
+
+    snprintf(link, sizeof link, fd == AT_FDCWD ? "/proc/self/cwd" : "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, name->text, sizeof name->text - 1);
+    if (length <= 0 || name->text[0] != '/') {
+        return false;
+    }
+    name->text[length] = 0;
+    return true;
+}
+
+/* Whether the file is there with `root` as root; `below`, its name from ours, is set to where links lead then. */
+static bool resolve_links(const char *root, const char *path, PathLink link, PathBuffer *below)
+{
     PathBuffer found;
-    int folder = open(prefix, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+    int folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
 
     if (folder >= 0) {
         fd = locate(folder, path, link, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
@@ -65,19 +77,14 @@ static bool resolve_links(const char *prefix, const char *path, PathLink link, P
     if (fd < 0) {
         return false;
     }
-    if (!is_same(fd, below->text, link)) {
-        snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-        ssize_t length = readlink(name, found.text, sizeof found.text - 1);
-        if (length > 0 && found.text[0] == '/') {
-            found.text[length] = 0;
-            *below = found;
-        }
+    if (!is_same(fd, below->text, link) && name_of(fd, &found)) {
+        *below = found;
     }
     close(fd);
     return true;
 }
 
-static bool exists_below(const char *prefix, const char *path, PathLink link, PathBuffer *below)
+static bool exists_below(const char *root, const char *path, PathLink link, PathBuffer *below)
 {
     int fd = locate(AT_FDCWD, below->text, link, RESOLVE_NO_SYMLINKS);
 
@@ -88,32 +95,72 @@ static bool exists_below(const char *prefix, const char *path, PathLink link, Pa
     if (errno == ENOENT || errno == ENOTDIR) {
         return false;
     }
-    return resolve_links(prefix, path, link, below) || /* a link to what is not there, or no openat2 */
+    /* The latter: a link to what is not there, or no openat2. */
+    return (link != PATH_NO_LINK && resolve_links(root, path, link, below)) ||
            !faccessat(AT_FDCWD, below->text, F_OK, AT_SYMLINK_NOFOLLOW);
 }
 
-void path_find(const Process *process, PathBuffer *buffer, PathLink link)
+/* What of a whole name stands behind `folder`; NULL: it is not below it. */
+static const char *behind(const char *path, const char *folder)
 {
-    const char *prefix = process->options->prefix, *path = buffer->text;
-    size_t length = prefix ? strlen(prefix) : 0;
-    PathBuffer below;
+    size_t length = strlen(folder);
 
-    while (length && prefix[length - 1] == '/') {
+    while (length && folder[length - 1] == '/') {
         length--;
     }
-    if (!length || path[0] != '/' || is_kernels(path)) {
+    return length && !strncmp(path, folder, length) && (path[length] == '/' || !path[length]) ? path + length : NULL;
+}
+
+static void find_absolute(const Process *process, PathBuffer *buffer, PathLink link)
+{
+    const char *rest = behind(buffer->text, process->root);
+    PathBuffer below;
+
+    rest = rest ? rest : behind(buffer->text, process->options->prefix);
+    if (!rest && is_kernels(buffer->text)) {
         return;
     }
-    if (!strncmp(path, prefix, length) && path[length] == '/') {
-        path += length;
-    }
-    if (snprintf(below.text, sizeof below.text, "%.*s%s", (int)length, prefix, path) < (int)sizeof below.text &&
-        exists_below(prefix, path, link, &below)) {
+    rest = rest ? rest : buffer->text;
+    if (snprintf(below.text, sizeof below.text, "%s%s", process->root, rest) < (int)sizeof below.text &&
+        exists_below(process->root, *rest ? rest : "/", link, &below)) {
         *buffer = below;
     }
 }
 
-int path_to_host(Task *task, uint64_t address, PathLink link, PathBuffer *buffer, uint64_t *host)
+/* From a folder below -L: what has neither links nor ".." in it the host finds by itself. */
+static void find_relative(const Process *process, int folder, PathBuffer *buffer, PathLink link)
+{
+    PathBuffer base, below;
+    int fd = locate(folder, buffer->text, link, RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH);
+
+    if (fd >= 0) {
+        close(fd);
+        return;
+    }
+    if ((errno != ELOOP && errno != EXDEV) || !name_of(folder, &base)) {
+        return;
+    }
+    const char *inside = behind(base.text, process->root);
+    int length = inside ? snprintf(below.text, sizeof below.text, "%s/%s", inside, buffer->text) : 0;
+    if (length > 0 && length < (int)sizeof below.text) {
+        base = below;
+        below.text[0] = 0;
+        if (resolve_links(process->root, base.text, link, &below) && below.text[0]) {
+            *buffer = below;
+        }
+    }
+}
+
+void path_find(const Process *process, int folder, PathBuffer *buffer, PathLink link)
+{
+    if (process->root && buffer->text[0] == '/') {
+        find_absolute(process, buffer, link);
+    } else if (process->root && buffer->text[0] && link != PATH_NO_LINK) {
+        find_relative(process, folder, buffer, link);
+    }
+}
+
+int path_to_host(Task *task, int folder, uint64_t address, PathLink link, PathBuffer *buffer, uint64_t *host)
 {
     char first;
 
@@ -122,18 +169,20 @@ int path_to_host(Task *task, uint64_t address, PathLink link, PathBuffer *buffer
         return address ? -EFAULT : 0;
     }
     *host = (uintptr_t)memory_host(task_memory(task), address);
-    if (first != '/') {
+    if (first != '/' && (!first || !task->process->root)) {
         return 0;
     }
     int64_t length = memory_read_string(task_memory(task), buffer->text, address, sizeof buffer->text);
     if (length < 0) {
         return (int)length;
     }
-    *host = (uintptr_t)buffer->text;
     if (proc_find(task->process, buffer->text) == PROC_EXE) {
         snprintf(buffer->text, sizeof buffer->text, "%s", task->process->program.path);
     } else {
-        path_find(task->process, buffer, link);
+        path_find(task->process, folder, buffer, link);
+    }
+    if (first == '/' || buffer->text[0] == '/') {
+        *host = (uintptr_t)buffer->text;
     }
     return 0;
 }

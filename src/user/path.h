@@ -11,12 +11,13 @@ typedef struct PathBuffer {
 
 /* Of a link that the path ends with. */
 typedef enum PathLink {
-    PATH_FOLLOW, /* what it leads to is meant */
-    PATH_LINK,   /* the link itself */
+    PATH_FOLLOW,  /* what it leads to is meant */
+    PATH_LINK,    /* the link itself */
+    PATH_NO_LINK, /* no links at all are followed */
 } PathLink;
 
-/* The guest's string at `address` for the host's kernel: its own pointer, or one into `buffer` where the file lies
- * below -L. 0, -EFAULT or -ENAMETOOLONG. */
-int path_to_host(Task *task, uint64_t address, PathLink link, PathBuffer *buffer, uint64_t *host);
+/* The guest's string at `address`, from `folder` (a descriptor, or AT_FDCWD) on, for the host's kernel: its own
+ * pointer, or one to a whole name in `buffer` where the file lies below -L. 0, -EFAULT or -ENAMETOOLONG. */
+int path_to_host(Task *task, int folder, uint64_t address, PathLink link, PathBuffer *buffer, uint64_t *host);
 /* The same for a path that is already in `buffer`. */
-void path_find(const Process *process, PathBuffer *buffer, PathLink link);
+void path_find(const Process *process, int folder, PathBuffer *buffer, PathLink link);

@@ -45,6 +45,7 @@ typedef struct Program {
 typedef struct Process {
     const UserAbi *abi;
     const UserOptions *options;
+    char *root;             /* -L's folder, by its whole name without links; NULL: none */
     Log *log;
     void *cpu_config;
     CpuGroup *group;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -31,20 +32,63 @@ int64_t sys_deny(Task *task, const uint64_t *a)
     return -EPERM;
 }
 
+static PathLink open_link(uint64_t flags)
+{
+    return flags & O_NOFOLLOW || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ? PATH_LINK : PATH_FOLLOW;
+}
+
+/* Whether a path that path_to_host has found is that of a file that we make up. */
+static bool opens_own(const Task *task, const PathBuffer *path, uint64_t host, uint64_t flags)
+{
+    return host == (uintptr_t)path->text && !(flags & O_PATH) && proc_find(task->process, path->text) > PROC_EXE;
+}
+
 int64_t sys_openat(Task *task, const uint64_t *a)
 {
     PathBuffer path;
     uint64_t host;
-    bool itself = a[2] & O_NOFOLLOW || (a[2] & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
-    int result = path_to_host(task, a[1], itself ? PATH_LINK : PATH_FOLLOW, &path, &host);
+    int result = path_to_host(task, (int)a[0], a[1], open_link(a[2]), &path, &host);
 
-    if (!result && host == (uintptr_t)path.text) {
-        ProcFile file = proc_find(task->process, path.text);
-        if (file > PROC_EXE && !(a[2] & O_PATH)) {
-            return proc_open(task, file, path.text, a[2]);
-        }
+    if (!result && opens_own(task, &path, host, a[2])) {
+        return proc_open(task, proc_find(task->process, path.text), path.text, a[2]);
     }
     return result ? result : host_call(task, SYS_openat, a[0], host, a[2], a[3], 0, 0);
+}
+
+static bool may_resolve(const char *path, uint64_t resolve)
+{
+    struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = resolve };
+    int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+
+    return fd >= 0 && !close(fd);
+}
+
+/* What the host's kernel makes sure of while it resolves the path is about the path that the guest gave. */
+int64_t sys_openat2(Task *task, const uint64_t *a)
+{
+    const uint64_t within = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
+    struct open_how how;
+    PathBuffer path;
+    uint64_t host, host_how;
+
+    if (!guest_pointer(task, a[2], a[3], &host_how)) {
+        return -EFAULT;
+    }
+    if (a[3] >= sizeof how && !memory_read(task_memory(task), &how, a[2], sizeof how) && !(how.resolve & within)) {
+        PathLink link = how.resolve & RESOLVE_NO_SYMLINKS ? PATH_NO_LINK : open_link(how.flags);
+        int result = path_to_host(task, (int)a[0], a[1], link, &path, &host);
+        if (result) {
+            return result;
+        }
+        if (a[3] == sizeof how && opens_own(task, &path, host, how.flags)) {
+            return may_resolve(path.text, how.resolve)
+                       ? proc_open(task, proc_find(task->process, path.text), path.text, how.flags)
+                       : -errno;
+        }
+    } else if (!guest_pointer(task, a[1], 1, &host)) {
+        return -EFAULT;
+    }
+    return host_call(task, SYS_openat2, a[0], host, host_how, a[3], 0, 0);
 }
 
 /* The emulator's own files are no files of the guest's. */

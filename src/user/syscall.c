@@ -217,6 +217,11 @@ static PathLink path_link(const Forward *f, unsigned path)
     return (PathLink)arguments[path].detail;
 }
 
+static int path_folder(const Forward *f, unsigned path)
+{
+    return path && f->row->arguments[path - 1].kind == ARGUMENT_DIRFD ? (int)f->arguments[path - 1] : AT_FDCWD;
+}
+
 static int64_t forward_argument(Forward *f, unsigned i)
 {
     const Argument *argument = &f->row->arguments[i];
@@ -224,7 +229,7 @@ static int64_t forward_argument(Forward *f, unsigned i)
     f->host[i] = f->arguments[i];
     switch (argument->kind) {
     case ARGUMENT_PATH:
-        return path_to_host(f->task, f->arguments[i], path_link(f, i), &f->path, &f->host[i]);
+        return path_to_host(f->task, path_folder(f, i), f->arguments[i], path_link(f, i), &f->path, &f->host[i]);
     case ARGUMENT_STRING:
         return forward_pointer(f, i, 1);
     case ARGUMENT_AREA:
