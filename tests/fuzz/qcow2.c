@@ -20,7 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { HEAD = 8, LIMIT = 4 << 20, PIECE = 3000, PLACES = 12, QUESTIONS = 64, CHANGES = 14 };
+enum { HEAD = 8, LIMIT = 2 << 20, PIECE = 3000, PLACES = 12, QUESTIONS = 64, CHANGES = 14 };
 enum { BACKING = 40000, BIGGEST_CLUSTER = 64 << 10 };
 
 /* Of the first byte. */
