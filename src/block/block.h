@@ -23,6 +23,7 @@ typedef enum DiskOperation { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DI
 
 /* One request; it and its vectors are the caller's, and stay where they are until `done`. */
 typedef struct DiskRequest DiskRequest;
+typedef struct Trace Trace;
 struct DiskRequest {
     DiskOperation operation;
     bool may_unmap;         /* write zeroes: the space may be given back */
@@ -56,6 +57,8 @@ bool disk_remove_node(Object *root, const char *name, Error **error);
 BlockGraph *disk_graph(Object *root);
 /* The same, made where there is none; NULL with an error. */
 BlockGraph *disk_make_graph(Object *root, Files *files, Loop *loop, Error **error);
+/* The same, for trace events of its nodes. */
+bool disk_prepare_graph(Object *root, Files *files, Loop *loop, Trace *trace, Error **error);
 /* Waits for its requests and takes it out of the tree. */
 void disk_close(Disk *disk);
 const char *disk_id(const Disk *disk);

@@ -11,6 +11,7 @@ struct BlockGraph {
     ListNode nodes, users; /* BlockNode, BlockEdge */
     Object *objects; /* that options name; may be NULL */
     Object *throttles; /* groups that drives made */
+    Trace *quiet, *trace; /* one where nothing is traced; what events go to */
     unsigned next_name;
     unsigned listening; /* nodes whose driver has a debug_event */
     _Atomic unsigned drained;

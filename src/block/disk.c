@@ -83,6 +83,15 @@ BlockGraph *disk_make_graph(Object *root, Files *files, Loop *loop, Error **erro
     return host ? host->graph : NULL;
 }
 
+bool disk_prepare_graph(Object *root, Files *files, Loop *loop, Trace *trace, Error **error)
+{
+    BlockGraph *graph = disk_make_graph(root, files, loop, error);
+    if (graph) {
+        block_graph_set_trace(graph, trace);
+    }
+    return graph != NULL;
+}
+
 bool disk_add_node(Object *root, Files *files, Loop *loop, Json *options, Error **error)
 {
     BlockHost *host = make_host(root, files, loop, error);

@@ -15,6 +15,7 @@
 #include "base/host/host.h"
 #include "base/vec.h"
 #include "schema/block.h"
+#include "trace/block.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -266,8 +267,7 @@ static void transfer_done(HostAioRequest *host, int64_t result)
     block_task_wake(transfer->task);
 }
 
-/* What the host says: bytes, or a negated errno value. */
-static int64_t perform(BlockNode *node, Transfer *transfer)
+static int64_t ask_host(BlockNode *node, Transfer *transfer)
 {
     transfer->task = block_task_self(block_graph_runtime(node->graph));
     transfer->host.done = transfer_done;
@@ -281,6 +281,17 @@ static int64_t perform(BlockNode *node, Transfer *transfer)
     block_loop_send(loop);
     block_task_sleep(transfer->task);
     return transfer->result;
+}
+
+/* What the host says: bytes, or a negated errno value. */
+static int64_t perform(BlockNode *node, Transfer *transfer)
+{
+    HostAioOperation operation = transfer->host.operation;
+    uint64_t offset = transfer->host.offset;
+    trace_file_submit(block_node_trace(node), node->file_name, operation, offset);
+    int64_t result = ask_host(node, transfer);
+    trace_file_complete(block_node_trace(node), node->file_name, operation, offset, result);
+    return result;
 }
 
 /* `stable`: of writes, which are on stable storage then, as far as the host can do that; else EOPNOTSUPP. */

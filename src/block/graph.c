@@ -7,6 +7,7 @@
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "block/task_internal.h"
+#include "trace/block.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -24,6 +25,7 @@ BlockGraph *block_graph_new(Files *files, Loop *main_loop, Error **error)
         free(graph);
         return NULL;
     }
+    graph->quiet = graph->trace = trace_new(trace_events, trace_event_count, NULL);
     graph->files = files;
     graph->held_end = &graph->held;
     graph->drain_call = (BlockCall){ .function = drain_noticed, .data = graph };
@@ -42,11 +44,14 @@ void block_graph_free(BlockGraph *graph)
     block_loop_poll(graph->runtime->main, false); /* a last drain_call */
     block_runtime_free(graph->runtime);
     object_unref(graph->throttles);
+    trace_free(graph->quiet);
     mutex_destroy(&graph->held_mutex);
     free(graph);
 }
 
 void block_graph_enter(BlockGraph *graph) { block_loop_take(graph->runtime->main); }
+void block_graph_set_trace(BlockGraph *graph, Trace *trace) { graph->trace = trace ? trace : graph->quiet; }
+Trace *block_node_trace(const BlockNode *node) { return node->graph->trace; }
 void block_graph_set_objects(BlockGraph *graph, Object *objects) { graph->objects = objects; }
 Object *block_graph_objects(const BlockGraph *graph) { return graph->objects; }
 BlockRuntime *block_graph_runtime(const BlockGraph *graph) { return graph->runtime; }
@@ -155,6 +160,9 @@ void block_node_unref(BlockNode *node)
     }
     assert(list_empty(&node->parents));
     node->graph->listening -= node->listens;
+    if (node->state && node->driver) {
+        trace_block_close(node->graph->trace, node->name, node->driver->name);
+    }
     if (node->state && node->driver->close) {
         node->driver->close(node);
     }

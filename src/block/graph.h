@@ -18,7 +18,11 @@ typedef struct Json Json;
 typedef struct Loop Loop;
 typedef struct Object Object;
 typedef struct ThrottleGroup ThrottleGroup;
+typedef struct Trace Trace;
 
+/* Events of its nodes go to `trace`, which outlives it; NULL: nowhere. */
+void block_graph_set_trace(BlockGraph *graph, Trace *trace);
+Trace *block_node_trace(const BlockNode *node);
 BlockGraph *block_graph_new(Files *files, Loop *main_loop, Error **error);
 void block_graph_free(BlockGraph *graph); /* whoever used a node has let go of it; NULL is fine */
 /* The calling thread is the main loop's from now on: for programs whose thread changes between calls. */

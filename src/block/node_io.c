@@ -10,6 +10,7 @@
 
 #include "base/vec.h"
 #include "schema/block.h"
+#include "trace/block.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -324,11 +325,13 @@ int node_flush(BlockNode *node)
         return 0;
     }
     node_debug_event(node, BLKDEBUG_EVENT_FLUSH_TO_OS);
+    trace_block_flush(node->graph->trace, node->name);
     int error = node->driver->flush ? node->driver->flush(node) : 0;
     LIST_FOREACH(&node->children, child, BlockEdge, in_parent)
     {
         error = error ? error : node_flush(child->node);
     }
+    trace_block_flush_done(node->graph->trace, node->name, error);
     if (!error) {
         atomic_store(&node->flushed, written);
     }
@@ -337,9 +340,10 @@ int node_flush(BlockNode *node)
 
 int node_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockStatus *status)
 {
-    if (node->driver->status) {
-        return node->driver->status(node, offset, bytes, status);
-    }
+    trace_block_status(node->graph->trace, node->name, offset, bytes);
     *status = (BlockStatus){ .bytes = bytes, .data = true, .allocated = true };
-    return 0;
+    int error = node->driver->status ? node->driver->status(node, offset, bytes, status) : 0;
+    trace_block_status_done(node->graph->trace, node->name, offset, status->bytes, status->allocated, status->data,
+                            status->zero, error);
+    return error;
 }

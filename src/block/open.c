@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/vec.h"
 #include "schema/block.h"
+#include "trace/block.h"
 
 #include <ctype.h>
 #include <sys/stat.h>
@@ -308,6 +309,9 @@ bool node_open_driver(BlockNode *node, Json *options, Error **error)
     node->listens = driver->debug_event != NULL;
     node->graph->listening += node->listens;
     bool ok = driver->open(node, settings, error);
+    if (ok) {
+        trace_block_open(node->graph->trace, node->name, driver->name, node->file_name, node->flags);
+    }
     type_clear(driver->settings, settings);
     json_free(node->given);
     node->given = json_copy(options);

@@ -7,6 +7,7 @@
 
 #include "base/host/host.h"
 #include "schema/block.h"
+#include "trace/block.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -65,9 +66,74 @@ static void end(BlockRequest *request, BlockLoop *loop, int error)
     }
 }
 
+/* Tracing: a request to a node, and its end. Flushes are traced where they are done. */
+
+static void trace_begin(const BlockNode *node, BlockOperation operation, uint64_t offset, uint64_t bytes,
+                        unsigned flags)
+{
+    Trace *trace = node->graph->trace;
+    switch (operation) {
+    case BLOCK_READ:
+        trace_block_read(trace, node->name, offset, bytes);
+        return;
+    case BLOCK_WRITE:
+        trace_block_write(trace, node->name, offset, bytes, flags);
+        return;
+    case BLOCK_WRITE_ZEROES:
+        trace_block_write_zeroes(trace, node->name, offset, bytes, flags);
+        return;
+    case BLOCK_DISCARD:
+        trace_block_discard(trace, node->name, offset, bytes);
+        return;
+    default:
+        return;
+    }
+}
+
+static void trace_end(const BlockNode *node, BlockOperation operation, uint64_t offset, uint64_t bytes, int error)
+{
+    Trace *trace = node->graph->trace;
+    switch (operation) {
+    case BLOCK_READ:
+        trace_block_read_done(trace, node->name, offset, bytes, error);
+        return;
+    case BLOCK_WRITE:
+        trace_block_write_done(trace, node->name, offset, bytes, error);
+        return;
+    case BLOCK_WRITE_ZEROES:
+        trace_block_write_zeroes_done(trace, node->name, offset, bytes, error);
+        return;
+    case BLOCK_DISCARD:
+        trace_block_discard_done(trace, node->name, offset, bytes, error);
+        return;
+    default:
+        return;
+    }
+}
+
+static void trace_host_begin(const BlockRequest *request)
+{
+    for (unsigned i = 0; i < request->passages; i++) {
+        const BlockPassage *passage = &request->passage[i];
+        trace_begin(passage->node, request->operation, passage->offset, request->bytes, request->flags);
+    }
+    const BlockNode *last = request->passage[request->passages - 1].node;
+    trace_file_submit(last->graph->trace, last->file_name, request->host.operation, request->host.offset);
+}
+
+static void trace_host_end(const BlockRequest *request, int64_t result)
+{
+    const BlockNode *last = request->passage[request->passages - 1].node;
+    trace_file_complete(last->graph->trace, last->file_name, request->host.operation, request->host.offset, result);
+    for (unsigned i = request->passages; i-- > 0;) {
+        const BlockPassage *passage = &request->passage[i];
+        trace_end(passage->node, request->operation, passage->offset, request->bytes, result < 0 ? (int)-result : 0);
+    }
+}
+
 /* As a task */
 
-static int perform(BlockNode *node, const BlockRequest *request, unsigned flags)
+static int perform_untraced(BlockNode *node, const BlockRequest *request, unsigned flags)
 {
     switch (request->operation) {
     case BLOCK_READ:
@@ -87,6 +153,14 @@ static int perform(BlockNode *node, const BlockRequest *request, unsigned flags)
     default:
         return ENOTSUP;
     }
+}
+
+static int perform(BlockNode *node, const BlockRequest *request, unsigned flags)
+{
+    trace_begin(node, request->operation, request->offset, request->bytes, flags);
+    int error = perform_untraced(node, request, flags);
+    trace_end(node, request->operation, request->offset, request->bytes, error);
+    return error;
 }
 
 /* For a user: as its limits say. */
@@ -142,6 +216,7 @@ static void host_done(HostAioRequest *host, int64_t result)
     BlockLoop *loop = block_loop_self(request->edge->graph->runtime);
     bool patient = result == -EOPNOTSUPP && host->stable; /* it cannot be done in one */
     bool whole = result >= 0 && (uint64_t)result >= request->bytes;
+    trace_host_end(request, result);
     leave_nodes(request, whole && request->operation == BLOCK_WRITE);
     if (patient || (result >= 0 && !whole)) { /* the file's end, or a part: patiently */
         block_task_start(loop, run_request, request);
@@ -227,6 +302,7 @@ static bool send_to_host(BlockRequest *request, BlockLoop *loop)
                                       .stable = request->host.stable };
     HostAio *aio = last->node->driver->host_request(last->node, loop, &request->host);
     if (aio) {
+        trace_host_begin(request);
         host_aio_add(aio, &request->host);
         block_loop_send(loop);
     }

@@ -323,7 +323,8 @@ static bool apply_fw_cfg(Instance *instance, const GivenOption *option, const vo
 
 static bool apply_blockdev(Instance *instance, const GivenOption *option, const void *value, Error **error)
 {
-    return disk_add_node(instance->machine->root, instance->files, instance->loop, json_copy(option->values), error);
+    return disk_prepare_graph(instance->machine->root, instance->files, instance->loop, instance->trace, error) &&
+           disk_add_node(instance->machine->root, instance->files, instance->loop, json_copy(option->values), error);
 }
 
 static bool apply_serial(Instance *instance, const GivenOption *option, const void *value, Error **error)

@@ -101,7 +101,8 @@ bool qmp_query_blockstats(Monitor *monitor, const QueryBlockstatsArguments *argu
 bool qmp_blockdev_add(Monitor *monitor, const Json *arguments, Error **error)
 {
     const Machine *machine = monitor->control->machine;
-    return disk_add_node(machine->root, monitor->control->files, machine->loop, json_copy(arguments), error);
+    return disk_prepare_graph(machine->root, monitor->control->files, machine->loop, machine->trace, error) &&
+           disk_add_node(machine->root, monitor->control->files, machine->loop, json_copy(arguments), error);
 }
 
 bool qmp_blockdev_del(Monitor *monitor, const BlockdevDelArguments *arguments, Error **error)

@@ -29,6 +29,9 @@ static bool find_host(const Monitor *monitor, ExportHost *host, Error **error)
     *host = (ExportHost){ .root = machine->root, .files = monitor->control->files, .loop = machine->loop,
                           .graph = disk_make_graph(machine->root, monitor->control->files, machine->loop, error),
                           .deleted = export_deleted, .data = machine };
+    if (host->graph) {
+        block_graph_set_trace(host->graph, machine->trace);
+    }
     return host->graph != NULL;
 }
 

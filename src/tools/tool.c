@@ -32,6 +32,7 @@ void tool_free(Tool *tool)
 {
     block_graph_free(tool->graph);
     object_unref(tool->root);
+    tool_trace_free(tool);
     files_free(tool->files);
     if (tool->loop) {
         loop_free(tool->loop);

@@ -22,12 +22,18 @@ typedef struct Tool {
     Files *files;
     BlockGraph *graph;
     Object *root, *objects; /* the tree of objects, and where --object puts them */
+    Trace *trace;           /* NULL: none */
+    struct Log *log;        /* its; NULL: none */
 } Tool;
 bool tool_init(Tool *tool, const char *program);
 void tool_free(Tool *tool);
 
 /* --object: option syntax or JSON. *ended: help was asked for, and printed. False after a message. */
 bool tool_add_object(const Tool *tool, const char *text, bool *ended);
+
+/* trace.c, -T. *ended: help was asked for, and printed. False after a message. */
+bool tool_trace(Tool *tool, const char *text, bool *ended);
+void tool_trace_free(Tool *tool);
 
 /* signals.c: between the two, signals do not tear what is written. False after a message. The second one does not
  * return where a signal has ended the work. */

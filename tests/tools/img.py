@@ -75,6 +75,17 @@ class ImgTest(unittest.TestCase):
                          ('qcow2', 10 << 20, 65536, False))
         self.assertEqual(info['children'][0]['info']['format'], 'file')
 
+    def test_standard_options(self):
+        more = "Try 'qemu-img --help' for more info\n"
+        self.expect_error('', f'qemu-img: Not enough arguments\n{more}')
+        self.expect_error('nosuch', f'qemu-img: Command not found: nosuch\n{more}')
+        self.expect_error('-x info', f"qemu-img: invalid option -- 'x'\n{more}")
+        self.expect_error('info -T', "qemu-img info: invalid option -- 'T'\nTry 'qemu-img info --help' for more info\n")
+        self.assertIn('\nblock_read\n', self.run_img('-T help nosuch').stdout)
+        traced = self.run_img('--trace block_open info src.raw').stderr
+        self.assertRegex(traced, r"block_open node '#block\d+' driver raw file 'src.raw' flags 0x[0-9a-f]+\n")
+        self.expect_error('-T nosuch info -f raw src.raw', "qemu-img: warning: 'nosuch' is not a trace event\n", 0)
+
     def test_create_errors(self):
         for line, text in [
                 ('create', "Expecting image file name\nTry 'qemu-img create --help' for more info"),

@@ -33,6 +33,34 @@ class IoTest(unittest.TestCase):
     def check(self, command, output, status=0):
         self.assertEqual(self.run_io(command, status=status), output)
 
+    def test_trace(self):
+        """Requests to each node, what the host is asked, clusters and tables; straight to the host as by tasks."""
+        self.assertIn('\nqcow2_allocate\n', self.run_io(options=['-T', 'help']))
+        image = os.path.join(self.folder.name, 'a.qcow2')
+        traced = self.run_io('write -q 0 64k', 'flush', options=['-T', 'block_write*', '-T', 'qcow2_*'])
+        lines = re.sub(r"'#block\d+'", 'NODE', traced).split('\n')
+        for line in ['block_write node NODE offset 0 bytes 65536 flags 0x0',
+                     'qcow2_allocate node NODE offset 327680 clusters 1',
+                     'block_write_done node NODE offset 327680 bytes 65536 error 0',
+                     'qcow2_write_entry node NODE offset 196608 value 0x8000000000040000']:
+            self.assertIn(line, lines)
+        for options in [(), ('-n', '-i', 'native')]:
+            name = ('json:{"driver": "raw", "node-name": "top", "file": '
+                    '{"driver": "file", "node-name": "low", "filename": "' + image + '"}}')
+            traced = self.run_io('aio_read -q 4k 4k', 'aio_flush', name=name,
+                                 options=[*options, '-T', 'block_read*', '-T', 'file_*'])
+            self.assertEqual(traced, "block_read node 'top' offset 4096 bytes 4096\n"
+                             "block_read node 'low' offset 4096 bytes 4096\n"
+                             f"file_submit file '{image}' operation 0 offset 4096\n"
+                             f"file_complete file '{image}' operation 0 offset 4096 result 4096\n"
+                             "block_read_done node 'low' offset 4096 bytes 4096 error 0\n"
+                             "block_read_done node 'top' offset 4096 bytes 4096 error 0\n")
+        self.run_io('read -q 0 64k', options=['--trace', 'enable=block_read*,file=' + image + '.log'])
+        with open(image + '.log', encoding='utf-8') as file:
+            self.assertIn('block_read_done', file.read())
+        self.assertEqual(self.run_io('read -q 0 64k', options=['-T', 'nosuch']),
+                         "qemu-io: warning: 'nosuch' is not a trace event\n")
+
     def test_breakpoints(self):
         self.assertEqual(self.run_io('break write_aio A', 'aio_write -q 0 512', 'wait_break A', 'aio_write 64k 512',
                                      'resume A', 'aio_flush', name='blkdebug::a.qcow2'),

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "schema/block.h"
+#include "trace/block.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -64,6 +65,8 @@ static int batch_write(const Batch *batch)
                         batch->slices.items[i + count]->offset == offset + count * size;) {
             count++;
         }
+        trace_qcow2_write_tables(block_node_trace(cache->file->parent), cache->file->parent->name, !cache->opens_lock,
+                                 offset, count * size);
         error = block_write(cache->file, offset, batch->bytes + i * size, count * size, 0);
     }
     return error;
@@ -100,7 +103,9 @@ static int write_changes(BlockNode *node, uint64_t table, const Qcow2Changes *ch
     for (size_t i = 0; i < changes->count && !error; i++) {
         uint8_t bytes[8];
         store_be64(bytes, changes->items[i].value);
-        error = block_write(node->file, table + changes->items[i].index * sizeof bytes, bytes, sizeof bytes, 0);
+        uint64_t place = table + changes->items[i].index * sizeof bytes;
+        trace_qcow2_write_entry(block_node_trace(node), node->name, place, changes->items[i].value);
+        error = block_write(node->file, place, bytes, sizeof bytes, 0);
     }
     return error;
 }
@@ -207,6 +212,7 @@ static int discard_free(BlockNode *node, BlockTask *self, const Qcow2Free *item)
             block_discard(node->file, i << qcow2->header.cluster_bits, qcow2->cluster_bytes); /* advice */
         }
     }
+    trace_qcow2_free(block_node_trace(node), node->name, item->offset, item->bytes);
     return qcow2_change_refcounts(node, self, item->offset, item->bytes, -1);
 }
 

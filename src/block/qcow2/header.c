@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "trace/block.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -299,6 +300,7 @@ int qcow2_header_write(BlockNode *node)
         return error;
     }
     store_fields(&qcow2->header, bytes);
+    trace_qcow2_write_header(block_node_trace(node), node->name);
     return block_write(node->file, 0, bytes, QCOW2_FIELD_BYTES, 0);
 }
 

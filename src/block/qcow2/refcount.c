@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "schema/block.h"
+#include "trace/block.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -335,6 +336,7 @@ int qcow2_allocate(BlockNode *node, BlockTask *self, uint64_t wanted, bool exact
     }
     if (!error) {
         *offset = first << qcow2->header.cluster_bits;
+        trace_qcow2_allocate(block_node_trace(node), node->name, *offset, *count);
         note_used(qcow2, first, *count);
         qcow2->free_hint = qcow2->free_hint == first ? first + *count : qcow2->free_hint;
     }

@@ -1,7 +1,7 @@
 /*
  * The io program: exercises the block layer with commands like those of qemu-io, from the command line or stdin.
  *
- * Not here: zoned devices (their commands say so), --trace.
+ * Not here: zoned devices (their commands say so).
  */
 #include "tools/io/io.h"
 
@@ -23,6 +23,7 @@ static const struct option options[] = {
     { "discard", required_argument, NULL, 'd' }, { "force-share", no_argument, NULL, 'U' },
     { "image-opts", no_argument, NULL, IMAGE_OPTS }, { "object", required_argument, NULL, OBJECT },
     { "help", no_argument, NULL, 'h' },          { "version", no_argument, NULL, 'V' },
+    { "trace", required_argument, NULL, 'T' },
     { 0 },
 };
 
@@ -196,6 +197,8 @@ static void print_help(const char *program)
            "  -t, --cache=MODE     use the given cache mode for the image\n"
            "  -d, --discard=MODE   use the given discard mode for the image\n"
            "  -U, --force-share    force shared permissions\n"
+           "  -T, --trace [[enable=]PATTERN][,events=FILE][,file=FILE]\n"
+           "                       trace events; 'help' lists them\n"
            "  -h, --help           display this help and exit\n"
            "  -V, --version        output version information and exit\n\n"
            "See '%s -c help' for information on available commands.\n", program, program);
@@ -235,6 +238,12 @@ static bool parse_option(Io *io, int letter, Lines *lines, int *status)
         }
         *status = ended ? 0 : *status;
         return !ended;
+    case 'T':
+        if (!tool_trace(&io->tool, optarg, &ended)) {
+            return false;
+        }
+        *status = ended ? 0 : *status;
+        return !ended;
     case 'h':
         print_help(io->tool.program);
         *status = 0;
@@ -255,7 +264,7 @@ static bool parse_option(Io *io, int letter, Lines *lines, int *status)
 static bool parse_all(Io *io, int count, char **words, Lines *lines, int *status)
 {
     optind = 0;
-    for (int letter; (letter = getopt_long(count, words, "c:f:rsnCmki:t:d:UhV", options, NULL)) != -1;) {
+    for (int letter; (letter = getopt_long(count, words, "c:f:rsnCmki:t:d:UhVT:", options, NULL)) != -1;) {
         if (!parse_option(io, letter, lines, status)) {
             return false;
         }

@@ -11,7 +11,6 @@
 #include "base/host/host.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "base/trace.h"
 #include "block/bitmap.h"
 #include "channel/address.h"
 #include "crypto/tls.h"
@@ -324,10 +323,19 @@ static bool make_objects(Nbd *nbd, bool *ended)
     return nbd->tls != NULL;
 }
 
+static bool start_trace(Nbd *nbd, bool *ended)
+{
+    bool ok = true;
+    for (size_t i = 0; i < nbd->given.traces.count && ok && !*ended; i++) {
+        ok = tool_trace(&nbd->tool, nbd->given.traces.items[i], ended);
+    }
+    return ok;
+}
+
 static int run_server(Nbd *nbd)
 {
     NbdServerOptions options = { .left = client_left, .failed = client_failed, .data = nbd, .tls = nbd->tls, .polls = true,
-                                 .trace = nbd->trace, .authorization = nbd->given.tls_authz,
+                                 .trace = nbd->tool.trace, .authorization = nbd->given.tls_authz,
                                  .objects = nbd->tool.objects,
                                  .handshake_seconds = (unsigned)nbd->given.handshake_limit };
     bool ok = open_image(nbd);
@@ -360,16 +368,12 @@ static int run(Nbd *nbd)
     if (!nbd->signals) {
         tool_error(&nbd->tool, "%s", error_message(error));
     }
-    if (nbd->signals && tool_init(&nbd->tool, nbd->tool.program) && nbd_start_trace(nbd, &ended) &&
+    if (nbd->signals && tool_init(&nbd->tool, nbd->tool.program) && start_trace(nbd, &ended) &&
         (ended || make_objects(nbd, &ended))) {
         status = ended ? 0 : nbd->given.list ? nbd_print_list(nbd) : run_server(nbd);
     }
     tls_credentials_unref(nbd->tls);
     tool_free(&nbd->tool);
-    if (nbd->log) {
-        trace_free(nbd->trace);
-        log_free(nbd->log);
-    }
     host_signals_free(nbd->signals);
     return status;
 }

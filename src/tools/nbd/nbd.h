@@ -34,7 +34,6 @@ typedef struct Nbd {
     TlsCredentials *tls;
     HostSignals *signals;
     Log *log;
-    Trace *trace; /* NULL: none */
     LoopFd *listener;
     int listen_fd, ready_fd; /* -1: none; ready_fd: whom to tell that it serves */
     bool socket_made;
@@ -43,7 +42,6 @@ typedef struct Nbd {
 /* False where the program ends, with `*status`. */
 bool nbd_parse(const char *program, NbdGiven *given, int count, char **words, int *status);
 /* -T: likewise. */
-bool nbd_start_trace(Nbd *nbd, bool *ended);
 /* Where it listens or connects to. */
 void nbd_address(const NbdGiven *given, SocketAddress *address);
 /* --list: an exit status. */
