@@ -75,7 +75,11 @@ static inline bool memory_contains(const GuestMemory *memory, uint64_t address, 
 {
     return address <= memory->limit && size <= memory->limit - address;
 }
-static inline void *memory_host(const GuestMemory *memory, uint64_t address) { return memory->base + address; }
+/* Any address will do: what becomes of it, where it is none of the guest's, may be compared and passed on. */
+static inline void *memory_host(const GuestMemory *memory, uint64_t address)
+{
+    return (void *)((uintptr_t)memory->base + (uintptr_t)address);
+}
 
 /* Guarded copies: 0, or -EFAULT where not all of it could be copied. */
 int memory_read(const GuestMemory *memory, void *bytes, uint64_t address, size_t size);

@@ -375,6 +375,7 @@ bool user_options_parse(UserOptions *options, UserCommand *command, int argc, ch
     Parse parse = { .options = options };
 
     *status = EXIT_USAGE;
+    options->guest_base = MYNA_GUEST_BASE;
     for (char **item = command->environment; *item; item++) {
         vec_push(&parse.environment, *item);
     }

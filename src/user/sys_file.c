@@ -217,3 +217,35 @@ int64_t sys_readlinkat(Task *task, const uint64_t *a)
     }
     return syscall_forward(task, &syscall_table[SYSCALL_readlinkat], a);
 }
+
+/* -- extended attributes by folder --------------------------------------------------------------------------------- */
+
+/* struct xattr_args: the value's address is a word of 64 bits everywhere. */
+static int64_t attribute_call(Task *task, long number, const uint64_t *a)
+{
+    struct {
+        uint64_t value;
+        uint32_t size, flags;
+    } arguments;
+    uint64_t host = (uintptr_t)&arguments, path = guest_pointer_or_bad(task, a[1], 1);
+    uint64_t name = guest_pointer_or_bad(task, a[3], 1);
+
+    if (a[5] != sizeof arguments || memory_read(task_memory(task), &arguments, a[4], sizeof arguments)) {
+        host = guest_pointer_or_bad(task, a[4], a[5]); /* the kernel finds what is wrong with it */
+    } else {
+        arguments.value = guest_pointer_or_bad(task, arguments.value, arguments.size);
+    }
+    return host_call(task, number, a[0], path, a[2], name, host, a[5]);
+}
+
+int64_t sys_setxattrat(Task *task, const uint64_t *a)
+{
+    enum { NUMBER = 463 };
+    return attribute_call(task, NUMBER, a);
+}
+
+int64_t sys_getxattrat(Task *task, const uint64_t *a)
+{
+    enum { NUMBER = 464 };
+    return attribute_call(task, NUMBER, a);
+}

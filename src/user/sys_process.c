@@ -7,7 +7,6 @@
 #include "user/syscall_functions.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -98,27 +97,6 @@ int64_t sys_seccomp(Task *task, const uint64_t *a)
 {
     enum { GET_ACTION_AVAIL = 2 };
     return a[0] == GET_ACTION_AVAIL ? -EOPNOTSUPP : -EINVAL;
-}
-
-/* Waiting and waking are the host's: addresses are its own. What a command does not use may hold anything. */
-int64_t sys_futex(Task *task, const uint64_t *a)
-{
-    enum { COMMAND = 127, TIMEOUT = 1, SECOND = 2 };
-    static const uint8_t pointers[] = {
-        [FUTEX_WAIT] = TIMEOUT,     [FUTEX_WAIT_BITSET] = TIMEOUT,
-        [FUTEX_LOCK_PI] = TIMEOUT,  [FUTEX_LOCK_PI2] = TIMEOUT,
-        [FUTEX_REQUEUE] = SECOND,   [FUTEX_CMP_REQUEUE] = SECOND,
-        [FUTEX_WAKE_OP] = SECOND,   [FUTEX_CMP_REQUEUE_PI] = SECOND,
-        [FUTEX_WAIT_REQUEUE_PI] = TIMEOUT | SECOND,
-    };
-    unsigned command = a[1] & COMMAND, used = command < ARRAY_SIZE(pointers) ? pointers[command] : 0;
-    uint64_t word, fourth = a[3], fifth = a[4];
-
-    if (!guest_pointer(task, a[0], 4, &word) || (used & TIMEOUT && !guest_pointer(task, a[3], 16, &fourth)) ||
-        (used & SECOND && !guest_pointer(task, a[4], 4, &fifth))) {
-        return -EFAULT;
-    }
-    return host_call(task, SYS_futex, word, a[1], a[2], fourth, fifth, a[5]);
 }
 
 /* -- one processor's ---------------------------------------------------------------------------------------------- */

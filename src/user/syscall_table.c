@@ -4,16 +4,44 @@
 
 #include <sys/syscall.h>
 
-/* What older headers of the host lack: since 5.1 numbers are the same everywhere. */
-enum {
-    NO_HOST_CALL = 0xffff,
-#ifndef SYS_cachestat
-    SYS_cachestat = 451,
-#endif
-#ifndef SYS_fchmodat2
-    SYS_fchmodat2 = 452,
-#endif
-};
+enum { NO_HOST_CALL = 0xffff };
+/* What headers of the host may lack, since Linux 6.5: numbers are the same everywhere. */
+#undef SYS_cachestat
+#define SYS_cachestat 451
+#undef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#undef SYS_futex_wake
+#define SYS_futex_wake 454
+#undef SYS_futex_wait
+#define SYS_futex_wait 455
+#undef SYS_futex_requeue
+#define SYS_futex_requeue 456
+#undef SYS_statmount
+#define SYS_statmount 457
+#undef SYS_listmount
+#define SYS_listmount 458
+#undef SYS_lsm_get_self_attr
+#define SYS_lsm_get_self_attr 459
+#undef SYS_lsm_set_self_attr
+#define SYS_lsm_set_self_attr 460
+#undef SYS_lsm_list_modules
+#define SYS_lsm_list_modules 461
+#undef SYS_mseal
+#define SYS_mseal 462
+#undef SYS_setxattrat
+#define SYS_setxattrat 463
+#undef SYS_getxattrat
+#define SYS_getxattrat 464
+#undef SYS_listxattrat
+#define SYS_listxattrat 465
+#undef SYS_removexattrat
+#define SYS_removexattrat 466
+#undef SYS_open_tree_attr
+#define SYS_open_tree_attr 467
+#undef SYS_file_getattr
+#define SYS_file_getattr 468
+#undef SYS_file_setattr
+#define SYS_file_setattr 469
 /* Calls that are never the host's. */
 #define SYS_riscv_hwprobe NO_HOST_CALL
 #define SYS_riscv_flush_icache NO_HOST_CALL
@@ -22,22 +50,6 @@ enum {
 #define SYS_fstatfs64 NO_HOST_CALL
 #define SYS_clock_gettime64 NO_HOST_CALL
 #define SYS_map_shadow_stack NO_HOST_CALL
-#define SYS_futex_wake NO_HOST_CALL
-#define SYS_futex_wait NO_HOST_CALL
-#define SYS_futex_requeue NO_HOST_CALL
-#define SYS_statmount NO_HOST_CALL
-#define SYS_listmount NO_HOST_CALL
-#define SYS_lsm_get_self_attr NO_HOST_CALL
-#define SYS_lsm_set_self_attr NO_HOST_CALL
-#define SYS_lsm_list_modules NO_HOST_CALL
-#define SYS_mseal NO_HOST_CALL
-#define SYS_setxattrat NO_HOST_CALL
-#define SYS_getxattrat NO_HOST_CALL
-#define SYS_listxattrat NO_HOST_CALL
-#define SYS_removexattrat NO_HOST_CALL
-#define SYS_open_tree_attr NO_HOST_CALL
-#define SYS_file_getattr NO_HOST_CALL
-#define SYS_file_setattr NO_HOST_CALL
 
 #define PLAIN(kind) { ARGUMENT_##kind, 0 }
 #define INT PLAIN(INT)

@@ -199,10 +199,7 @@ static void memory(void)
     SHOW(syscall(440, -1, &here, 1, MADV_COLD, 0)); /* process_madvise */
     SHOW(syscall(448, -1, 0));                      /* process_mrelease */
     REFUSED(SYS_remap_file_pages, ENOSYS);
-    REFUSED(447, ENOSYS); /* memfd_secret */
-    REFUSED(450, ENOSYS); /* set_mempolicy_home_node */
     REFUSED(SYS_userfaultfd, ENOSYS);
-    REFUSED(462, ENOSYS); /* mseal */
     REFUSED(453, ENOSYS); /* map_shadow_stack */
     SHOW(syscall(SYS_pkey_free, 55));
 #ifdef __riscv
@@ -244,10 +241,6 @@ static void processes(void)
     info.si_code = SI_QUEUE;
     SHOW(syscall(SYS_rt_tgsigqueueinfo, getpid(), getpid(), 0, &info));
     REFUSED(SYS_rseq, ENOSYS);
-    REFUSED(449, ENOSYS); /* futex_waitv */
-    REFUSED(454, ENOSYS); /* futex_wake */
-    REFUSED(455, ENOSYS); /* futex_wait */
-    REFUSED(456, ENOSYS); /* futex_requeue */
     REFUSED(SYS_ptrace, EPERM);
     REFUSED(SYS_seccomp, EINVAL);
 }
@@ -347,14 +340,6 @@ static void times_and_others(void)
     REFUSED(SYS_perf_event_open, EPERM);
     REFUSED(SYS_lookup_dcookie, ENOSYS);
     REFUSED(SYS_nfsservctl, ENOSYS);
-    /* statmount, listmount, lsm_get_self_attr, lsm_set_self_attr, lsm_list_modules; setxattrat, getxattrat,
-     * listxattrat, */
-    /* removexattrat, open_tree_attr, file_getattr, file_setattr */
-    for (int number = 457; number <= 469; number++) {
-        if (number != 462) {
-            REFUSED(number, ENOSYS);
-        }
-    }
 #ifdef __riscv
     uint64_t pairs[3][2] = { { 3, 0 }, { 1000, 0 }, { 4, 0 } };
     show("flush", syscall(259 /* riscv_flush_icache */, page, page + 64, 0L));

@@ -67,6 +67,7 @@ static mqd_t mailbox;
 static int listener, memory, semaphores, messages, fan, system_fd, self, kernel_timer;
 static int capability_header[2] = { 0x20080522, 0 };
 static void *nodes[1] = { buffer };
+static uint64_t waiters[6] = { 0, 0, 130, 0, 0, 130 }, value[2] = { 0, 4 }, zeroes[3];
 
 enum { STATFS64_SIZE = 88 };
 
@@ -162,6 +163,8 @@ static void prepare(void)
     self = syscall(SYS_pidfd_open, getpid(), 0);
     syscall(SYS_io_setup, 4, &context);
     syscall(SYS_timer_create, CLOCK_MONOTONIC, &quiet, &kernel_timer);
+    waiters[1] = waiters[4] = (uintptr_t)&number;
+    value[0] = (uintptr_t)buffer;
     unshare(CLONE_NEWUTS);
 }
 
@@ -428,6 +431,22 @@ int main(int argc, char **argv)
         CALL(keyctl, 4, 11, 0, P(buffer), 8),
         CALL(syslog, 2, 3, P(buffer), 8),
         CALL(reboot, 8, 0, 0, 0, P(buffer)),
+        CAREFUL(futex_waitv, 9, 8, P(waiters), 2, 0, P(&time_zero), CLOCK_MONOTONIC),
+        CALL(futex_wake, 1, P(&number), 0xffffffff, 1, 130),
+        CAREFUL(futex_wait, 17, 16, P(&number), 0, 0xffffffff, 130, P(&time_zero), CLOCK_MONOTONIC),
+        CALL(futex_requeue, 1, P(waiters), 0, 1, 1),
+        CALL(statmount, 3, P(how), P(buffer), 1000, 0),
+        CALL(listmount, 3, P(how), P(buffer), 8, 0),
+        CALL(lsm_get_self_attr, 6, 100, P(buffer), P(&number), 0),
+        CALL(lsm_set_self_attr, 2, 100, P(buffer), 32, 0),
+        CALL(lsm_list_modules, 3, P(buffer), P(&option_size), 0),
+        CALL(setxattrat, 26, AT_FDCWD, P(name), 0, P("user.x"), P(value), 16),
+        CALL(getxattrat, 26, AT_FDCWD, P(path), 0, P("user.x"), P(value), 16),
+        CALL(listxattrat, 10, AT_FDCWD, P(path), 0, P(buffer), 1),
+        CALL(removexattrat, 10, AT_FDCWD, P(name), 0, P("user.y")),
+        CALL(open_tree_attr, 10, AT_FDCWD, P("/nowhere"), 0, P(buffer), 32),
+        CALL(file_getattr, 6, AT_FDCWD, P(path), P(buffer), 24, 0),
+        CALL(file_setattr, 6, AT_FDCWD, P(name), P(zeroes), 24, 0),
     };
     for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {
         sweep(&table[i], page + 4095, fixed);

@@ -50,3 +50,57 @@
 #ifndef SYS_epoll_pwait2
 #define SYS_epoll_pwait2 441
 #endif
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+/* Since Linux 6.5 headers are as late as libc. */
+enum {
+#ifndef SYS_futex_wake
+    SYS_futex_wake = 454,
+#endif
+#ifndef SYS_futex_wait
+    SYS_futex_wait = 455,
+#endif
+#ifndef SYS_futex_requeue
+    SYS_futex_requeue = 456,
+#endif
+#ifndef SYS_statmount
+    SYS_statmount = 457,
+#endif
+#ifndef SYS_listmount
+    SYS_listmount = 458,
+#endif
+#ifndef SYS_lsm_get_self_attr
+    SYS_lsm_get_self_attr = 459,
+#endif
+#ifndef SYS_lsm_set_self_attr
+    SYS_lsm_set_self_attr = 460,
+#endif
+#ifndef SYS_lsm_list_modules
+    SYS_lsm_list_modules = 461,
+#endif
+#ifndef SYS_mseal
+    SYS_mseal = 462,
+#endif
+#ifndef SYS_setxattrat
+    SYS_setxattrat = 463,
+#endif
+#ifndef SYS_getxattrat
+    SYS_getxattrat = 464,
+#endif
+#ifndef SYS_listxattrat
+    SYS_listxattrat = 465,
+#endif
+#ifndef SYS_removexattrat
+    SYS_removexattrat = 466,
+#endif
+#ifndef SYS_open_tree_attr
+    SYS_open_tree_attr = 467,
+#endif
+#ifndef SYS_file_getattr
+    SYS_file_getattr = 468,
+#endif
+#ifndef SYS_file_setattr
+    SYS_file_setattr = 469,
+#endif
+};
