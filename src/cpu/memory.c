@@ -430,15 +430,16 @@ typedef struct PhysicalCas {
     bool ok;
 } PhysicalCas;
 
-/* Where there is no RAM to do it on, with nobody else running. */
+/* Where there is no RAM to do it on, with nobody else running. What does not keep a value, as ROM, refuses it. */
 static void physical_cas_exclusive(Cpu *cpu, void *data)
 {
     PhysicalCas *cas = data;
-    uint64_t before = 0;
+    uint64_t before = 0, after = 0;
 
     cas->ok = cpu->bus->read(cpu, cas->physical, cas->size, 0, &before) == ACCESS_OK;
     if (cas->ok && before == *cas->expected) {
-        cas->ok = cpu->bus->write(cpu, cas->physical, cas->size, 0, cas->value) == ACCESS_OK;
+        cas->ok = cpu->bus->write(cpu, cas->physical, cas->size, 0, cas->value) == ACCESS_OK &&
+            cpu->bus->read(cpu, cas->physical, cas->size, 0, &after) == ACCESS_OK && after == cas->value;
     }
     *cas->expected = before;
 }

@@ -65,6 +65,17 @@ static bool cache_operation_allowed(const Cpu *cpu, RiscvCacheOperation operatio
     return riscv_environment_allows(cpu, field);
 }
 
+/* What may not be done to a block is a fault of a store, and names the address that was given. */
+static void blame_store(Cpu *cpu, uint64_t address)
+{
+    uint32_t *code = &cpu->exec.exception.code;
+
+    *code = *code == CAUSE_LOAD_PAGE_FAULT ? CAUSE_STORE_PAGE_FAULT
+            : *code == CAUSE_LOAD_ACCESS   ? CAUSE_STORE_ACCESS
+                                           : *code;
+    cpu->exec.exception.value = address;
+}
+
 /* Stores zeroes to the block around the address; what is raised names the address itself. */
 static void zero_block(Cpu *cpu, uint64_t address, unsigned mode, unsigned size)
 {
@@ -75,22 +86,26 @@ static void zero_block(Cpu *cpu, uint64_t address, unsigned mode, unsigned size)
 
     for (uint64_t at = start; at - start < size; at += step) {
         if (!cpu->exec.memory->store(cpu, at, op, zeroes)) {
-            cpu->exec.exception.value = address;
+            blame_store(cpu, address);
             return;
         }
     }
 }
 
-/* Guest memory is coherent: nothing is to be done but to check. What may be read or written may be managed; else it is
- * a fault of a store. Vacant addresses are not told from devices: neither faults. */
-static void manage_block(Cpu *cpu, uint64_t address, unsigned mode)
+/* Guest memory is coherent: nothing is to be done but to check, whatever protects parts of the block. What may be read
+ * may be managed, and nothing may be written that may not be read. Vacant addresses are not told from devices: neither
+ * faults. */
+static void manage_block(Cpu *cpu, uint64_t address, unsigned mode, unsigned size)
 {
+    uint64_t start = align_down(address, size), step;
     MmuResult result;
 
-    if (riscv_walk(cpu, address, MMU_READ, mode, true, &result)) {
-        riscv_walk(cpu, address, MMU_READ, mode, false, &result);
-    } else {
-        riscv_walk(cpu, address, MMU_WRITE, mode, false, &result);
+    for (uint64_t at = start; at - start < size; at += step) {
+        if (!riscv_walk(cpu, at, MMU_READ, mode, false, &result)) {
+            blame_store(cpu, address);
+            return;
+        }
+        step = MIN(result.extent, BIT(cpu->exec.page_bits) - (at & mask_bits(cpu->exec.page_bits)));
     }
 }
 
@@ -103,7 +118,7 @@ static uint64_t helper_cache_block(Cpu *cpu, uint64_t bits, uint64_t address, ui
     } else if (operation == CACHE_ZERO) {
         zero_block(cpu, address, (unsigned)mode, riscv_config(cpu)->cboz_blocksize);
     } else {
-        manage_block(cpu, address, (unsigned)mode);
+        manage_block(cpu, address, (unsigned)mode, riscv_config(cpu)->cbom_blocksize);
     }
     return 0;
 }

@@ -43,6 +43,8 @@ static void bus_page(Cpu *cpu, uint64_t physical, unsigned page_bits, BusPage *p
 
     if (physical >= TEST_RAM_BASE && offset < TEST_RAM_SIZE) {
         *page = (BusPage){ machine->ram + offset, true, machine->ram, offset };
+    } else if (physical - TEST_ROM_BASE < TEST_ROM_SIZE) {
+        *page = (BusPage){ machine->rom, false, machine->rom, 0 };
     }
 }
 
@@ -155,6 +157,7 @@ TestMachine *test_machine_new(const char *model_and_properties)
     }
     config.resetvec = TEST_RAM_BASE;
     machine->ram = mem_alloc0(TEST_RAM_SIZE);
+    machine->rom = mem_alloc0(TEST_ROM_SIZE);
     machine->mtimecmp = machine->stimecmp = UINT64_MAX;
     machine->group = cpu_group_new();
 #ifdef __x86_64__
@@ -173,6 +176,7 @@ void test_machine_free(TestMachine *machine)
     cpu_free(machine->cpu);
     cpu_group_free(machine->group);
     free(machine->ram);
+    free(machine->rom);
     free(machine);
 }
 

@@ -1,5 +1,5 @@
 /*
- * A machine for tests of the RISC-V guest: one hart, RAM, a CLINT, and the test finisher, at the addresses of the
+ * A machine for tests of the RISC-V guest: one hart, RAM, a ROM, a CLINT, and the test finisher, at the addresses of the
  * `virt` board, so that the same programs run there. Time counts instructions; waiting skips to the next deadline.
  */
 #pragma once
@@ -8,12 +8,12 @@
 #include "guest/riscv/config.h"
 
 #define TEST_RAM_BASE UINT64_C(0x80000000)
-enum { TEST_RAM_SIZE = 4 << 20 };
+enum { TEST_RAM_SIZE = 4 << 20, TEST_ROM_BASE = 0x1000, TEST_ROM_SIZE = 0x1000 };
 
 typedef struct TestMachine {
     Cpu *cpu;
     CpuGroup *group;
-    uint8_t *ram;
+    uint8_t *ram, *rom; /* writes to the ROM are refused */
     bool finished;
     uint32_t status; /* what the program wrote to the finisher: 0x5555 passed; n << 16 | 0x3333 failed in row n */
     uint64_t time_skipped, mtimecmp, stimecmp;
