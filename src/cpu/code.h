@@ -104,6 +104,7 @@ typedef struct CodeCounts {
 typedef struct CodeLookups {
     /* By its targets, by the exit's link, in the table; the rest had to be made. */
     _Atomic uint64_t entered, predicted, linked, found;
+    _Atomic uint64_t cold; /* stretches that were interpreted for want of room */
     _Atomic uint64_t contexts, fences, forgotten; /* changes of targets; told of changed code; targets lost by that or
                                                   * because code went */
 } CodeLookups;
@@ -158,6 +159,8 @@ void code_vcpu_free(Cpu *cpu);
 CodeLookups *code_lookups(const Cpu *cpu);
 /* Runs from the guest's pc on. False: the interpreter is to do it (or to find out what is wrong). */
 bool code_run(Cpu *cpu, int *reason);
+/* How much it is to do then: an instruction, or a stretch of code that is not worth its room in a small cache. */
+int64_t code_insns_to_interpret(const Cpu *cpu);
 void code_told_of_changes(Cpu *cpu);
 /* RAM that code was fetched from may be no more. */
 void code_map_changed(Cpu *cpu);

@@ -87,6 +87,8 @@ static void print_vcpu(const Cpu *cpu, StrBuf *out)
                   "%% found, %" PRIu64 " contexts\n",
                   cpu->index, entered, percent(predicted, entered), percent(linked, entered), percent(found, entered),
                   get(&lookups->contexts));
+    strbuf_printf(out, "CPU %u: interpreted %" PRIu64 " stretches that there was no room for\n", cpu->index,
+                  get(&lookups->cold));
     strbuf_printf(out, "CPU %u: told of changed code %" PRIu64 " times, predictions forgotten %" PRIu64 " times\n",
                   cpu->index, get(&lookups->fences), get(&lookups->forgotten));
     strbuf_printf(out,

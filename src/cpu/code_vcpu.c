@@ -9,6 +9,9 @@
 #include <string.h>
 
 enum { TRIES = 3, ENTERED_PAGES = 64 };
+/* Where there is not room for all code, what is entered less often than HOT times while a chunk is filled is
+ * interpreted, STRETCH instructions at a time. */
+enum { HOT = 16, STRETCH = 64, HEATS = 4096 };
 
 /* RAM that code was fetched from. */
 typedef struct EnteredPage {
@@ -27,6 +30,8 @@ struct CodeVcpu {
     uint64_t drops;         /* of blocks, in all, when this was looked at last */
     unsigned entered_count; /* ENTERED_PAGES: perhaps more than there is place for */
     CodeChunk *chunk;       /* it fills; NULL: none */
+    bool cold;              /* what was looked for last is not worth its room */
+    uint8_t heat[HEATS];    /* by address: how often it was looked for, half of that for each chunk since then */
     CodeLookups lookups;
     Translation translation;
 };
@@ -216,6 +221,9 @@ static bool change_chunk(Cpu *cpu)
     CodeVcpu *code = cpu->code;
 
     finish_chunk(code);
+    for (unsigned i = 0; i < HEATS; i++) {
+        code->heat[i] /= 2;
+    }
     mutex_lock(&code->cache->lock);
     evict(cpu);
     code_rest(cpu);
@@ -421,6 +429,24 @@ static Block *find_linked(const Exec *exec, const BlockQuery *query)
     return block && !block->second_ram && code_block_is(block, query) ? block : NULL;
 }
 
+/* Whether no room is to be made for code that is not there. */
+static bool is_cold(Cpu *cpu, const BlockQuery *query)
+{
+    CodeVcpu *code = cpu->code;
+    uint8_t *heat = &code->heat[(query->pc >> 1 ^ query->pc >> 13 ^ query->mode) % HEATS];
+    bool full = atomic_load_explicit(&code->cache->counts.evictions, memory_order_relaxed);
+
+    code->cold = full && !(query->flags & CODE_NO_LINKS) && ++*heat < HOT;
+    if (code->cold) {
+        count_up(&code->lookups.cold);
+    } else {
+        *heat = 0;
+    }
+    return code->cold;
+}
+
+int64_t code_insns_to_interpret(const Cpu *cpu) { return cpu->code->cold ? STRETCH : 1; }
+
 /* The code at the guest's pc. NULL: as make. */
 static const void *find(Cpu *cpu, uint32_t flags)
 {
@@ -451,7 +477,7 @@ static const void *find(Cpu *cpu, uint32_t flags)
     }
     if (block) {
         count_up(&cpu->code->lookups.found);
-    } else {
+    } else if (!is_cold(cpu, &query)) {
         block = make(cpu, &query, &first);
     }
     if (!block || block->interpreted) {
@@ -471,6 +497,7 @@ bool code_run(Cpu *cpu, int *reason)
         flags |= CODE_NO_LINKS;
     }
     code_targets_select(cpu, flags);
+    code->cold = false;
     const void *at = find(cpu, flags);
     cpu->exec.code_link = NULL;
     if (!at) {

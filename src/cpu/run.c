@@ -102,20 +102,23 @@ static int deliver(Cpu *cpu)
 }
 
 /* Takes from the budget what is not to be used before somebody looks again, and returns how much that is. */
-static int64_t hold_back(Cpu *cpu, bool single)
+static int64_t hold_back(Cpu *cpu, int64_t most)
 {
     uint64_t until_alarm = cpu->alarm - cpu->exec.insns; /* not zero: prepare() looks first */
-    int64_t budget = cpu->exec.budget, now = single ? 1 : (int64_t)MIN((uint64_t)budget, until_alarm);
+    int64_t budget = cpu->exec.budget, now = MIN((int64_t)MIN((uint64_t)budget, until_alarm), most);
 
     cpu->exec.budget = now;
     return budget - now;
 }
 
-/* By the interpreter: a chain of blocks, or one instruction. False: an exception is pending. */
-static bool interpret(Cpu *cpu, bool single, int *reason)
+/* By the interpreter: a chain of blocks of `most` instructions. False: an exception is pending. */
+static bool interpret(Cpu *cpu, int64_t most, int *reason)
 {
-    int64_t kept = hold_back(cpu, single); /* so that it cannot run on */
-    InterpCode *code = block_find(cpu, single);
+    if (cpu->code) { /* where it went last is not where it comes from now */
+        cpu->exec.link = NULL;
+    }
+    int64_t kept = hold_back(cpu, most); /* so that it cannot run on */
+    InterpCode *code = block_find(cpu, most == 1);
 
     if (code && interp_insn_count(code) > cpu->exec.budget) {
         code = block_find(cpu, true);
@@ -131,7 +134,7 @@ static bool interpret(Cpu *cpu, bool single, int *reason)
 /* By host code. False: there is none, or it did not get on: it was refused, or the budget does not hold a block. */
 static bool run_code(Cpu *cpu, int *reason)
 {
-    int64_t kept = hold_back(cpu, false), budget = cpu->exec.budget;
+    int64_t kept = hold_back(cpu, INT64_MAX), budget = cpu->exec.budget;
     bool done = code_run(cpu, reason);
 
     if (done && *reason == IR_EXIT_CONTINUE && cpu->counts && cpu->exec.budget == budget) {
@@ -144,8 +147,10 @@ static bool run_code(Cpu *cpu, int *reason)
 static bool run_blocks(Cpu *cpu, int *reason)
 {
     cpu->counts = cpu->limited || cpu->counted || cpu->alarm != UINT64_MAX;
-    return (cpu->code && !cpu->single_step && run_code(cpu, reason)) ||
-           interpret(cpu, cpu->single_step || cpu->code, reason);
+    if (cpu->code && !cpu->single_step && run_code(cpu, reason)) {
+        return true;
+    }
+    return interpret(cpu, cpu->single_step ? 1 : cpu->code ? code_insns_to_interpret(cpu) : INT64_MAX, reason);
 }
 
 /* `*recheck`: whether interrupts have to be asked for afterwards. */

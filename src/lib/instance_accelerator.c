@@ -87,7 +87,7 @@ static bool apply(Instance *instance, const Accelerator *accelerator, const Tran
     options->engine = (CpuEngine){
         .host = accelerator->translates ? code_host_native() : NULL,
         .code_flags = given->count_jumps ? CODE_COUNT_JUMPS : 0,
-        .code_bytes = given->tb_size ? given->tb_size * MIB : GIB,
+        .code_bytes = given->tb_size ? given->tb_size * (2 * MIB) : GIB,
         .block_insns = given->one_insn_per_tb ? 1 : 0,
         .gdb = accelerator->translates && given->gdb_jit,
     };
