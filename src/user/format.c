@@ -42,6 +42,7 @@ static unsigned size_of(char kind, unsigned word)
         return 4;
     case 'q':
     case 'Q':
+    case 'P':
         return 8;
     default:
         return word;
@@ -67,6 +68,11 @@ size_t format_size(const char *format, unsigned word)
     return align_up(size, widest);
 }
 
+static bool is_address(char kind)
+{
+    return kind == 'p' || kind == 'P';
+}
+
 static uint64_t load_member(char kind, unsigned size, const uint8_t *bytes)
 {
     uint64_t value = load_le(bytes, size);
@@ -87,7 +93,7 @@ bool format_to_host(const char *format, unsigned word, const GuestMemory *memory
         host_at = align_up(host_at, host_size);
         for (unsigned i = 0; i < count_of(&member); i++, at += size, host_at += host_size) {
             uint64_t value = load_member(member.kind, size, from + at);
-            if (member.kind == 'p' && value) {
+            if (is_address(member.kind) && value) {
                 if (!memory_contains(memory, value, 1)) {
                     return false;
                 }
@@ -113,7 +119,7 @@ void format_to_guest(const char *format, unsigned word, const GuestMemory *memor
         host_at = align_up(host_at, host_size);
         for (unsigned i = 0; i < count_of(&member); i++, at += size, host_at += host_size) {
             uint64_t value = load_member(member.kind, host_size, from + host_at);
-            if (member.kind == 'p' && value) {
+            if (is_address(member.kind) && value) {
                 value -= (uintptr_t)memory->base;
             }
             store_le(to + at, size, value);
@@ -136,7 +142,7 @@ static void print_member(char kind, uint64_t value, StrBuf *text)
 {
     if (kind == 'I' || kind == 'Q' || kind == 'L') {
         strbuf_printf(text, "%" PRId64, (int64_t)value);
-    } else if (kind == 'p') {
+    } else if (is_address(kind)) {
         strbuf_printf(text, value ? "0x%" PRIx64 : "NULL", value);
     } else {
         strbuf_printf(text, value > INT32_MAX ? "0x%" PRIx64 : "%" PRIu64, value);

@@ -6,6 +6,7 @@
  *
  *     b h i q   unsigned, of 8, 16, 32 and 64 bits        l   unsigned, as wide as a word
  *     I Q L     signed, of 32, 64 bits and of a word         p   an address of the guest: the host's on the host
+ *     P         an address in 64 bits
  *     a         nothing: what follows is aligned as a word is
  *
  * Each member is aligned to its size, and the whole to its widest member.

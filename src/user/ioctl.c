@@ -1,7 +1,9 @@
 /*
- * ioctl. A program whose words and addresses are the host's gets the host's as it is. For others a row of ioctls.def
- * says what the argument is; a number that holds the size of a struct is another one where the struct is. What has no
- * row is passed on where a number says that it has no argument, and gets ENOTTY else.
+ * ioctl. A program whose words and addresses are the host's gets the host's as it is, but for the one struct that
+ * differs still. For others a row of ioctls.def says what the argument is; a number that holds the size of a struct is
+ * another one where the struct is. What has no row is passed on where it is of a family whose structs are the same
+ * everywhere, or all that differs is where the guest's memory lies and the number tells of a struct; else it gets
+ * ENOTTY.
  */
 #include "user/ioctl.h"
 
@@ -12,31 +14,55 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/auto_fs.h>
 #include <linux/blkpg.h>
+#include <linux/blktrace_api.h>
+#include <linux/blkzoned.h>
+#include <linux/btrfs.h>
 #include <linux/cdrom.h>
 #include <linux/dm-ioctl.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
 #include <linux/fb.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <linux/fscrypt.h>
+#include <linux/fsmap.h>
 #include <linux/fsverity.h>
+#include <linux/fuse.h>
 #include <linux/hdreg.h>
+#include <linux/hidraw.h>
+#include <linux/i2c-dev.h>
+#include <linux/if_bonding.h>
+#include <linux/if_tunnel.h>
 #include <linux/if_tun.h>
 #include <linux/input.h>
 #include <linux/kd.h>
 #include <linux/loop.h>
+#include <linux/msdos_fs.h>
 #include <linux/nbd.h>
 #include <linux/nsfs.h>
+#include <linux/nvme_ioctl.h>
+#include <linux/ppp-ioctl.h>
+#include <linux/pps.h>
+#include <linux/pr.h>
 #include <linux/random.h>
 #include <linux/rtc.h>
 #include <linux/serial.h>
 #include <linux/sockios.h>
 #include <linux/soundcard.h>
+#include <linux/udmabuf.h>
 #include <linux/uinput.h>
+#include <linux/usbdevice_fs.h>
+#include <linux/vhost.h>
+#include <linux/videodev2.h>
 #include <linux/vt.h>
 #include <linux/watchdog.h>
-#include <net/if.h>
+#include <linux/wireless.h>
+#include <mtd/mtd-user.h>
 #include <scsi/scsi.h>
 #include <scsi/sg.h>
+#include <sound/asound.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -54,6 +80,12 @@ enum { TERMIOS2_SIZE = 44 };
 #define TCSETS2 _IOC(_IOC_WRITE, 'T', 0x2b, TERMIOS2_SIZE)
 #define TCSETSW2 _IOC(_IOC_WRITE, 'T', 0x2c, TERMIOS2_SIZE)
 #define TCSETSF2 _IOC(_IOC_WRITE, 'T', 0x2d, TERMIOS2_SIZE)
+#ifndef TFD_IOC_SET_TICKS
+#define TFD_IOC_SET_TICKS _IOW('T', 0, uint64_t)
+#endif
+#ifndef INOTIFY_IOC_SETNEXTWD
+#define INOTIFY_IOC_SETNEXTWD _IOW('I', 0, int32_t)
+#endif
 #ifndef SCSI_IOCTL_GET_IDLUN
 #define SCSI_IOCTL_GET_IDLUN 0x5382
 #define SCSI_IOCTL_GET_BUS_NUMBER 0x5386
@@ -77,13 +109,34 @@ typedef struct IoctlRow {
     IoctlFunction *function;
 } IoctlRow;
 
-static IoctlFunction ioctl_pointer, ioctl_interfaces;
+static IoctlFunction ioctl_pointer, ioctl_interfaces, ioctl_loop_status;
 
 static const IoctlRow rows[] = {
 #define IOCTL(name_, kind_, format_) { #name_, (uint32_t)(name_), KIND_##kind_, NULL, format_, NULL },
 #define IOCTL_AS(name_, declared_, kind_, format_) \
     { #name_, (uint32_t)(name_), KIND_##kind_, declared_, format_, NULL },
 #define IOCTL_BY(name_, function_) { #name_, (uint32_t)(name_), KIND_NONE, NULL, "", ioctl_##function_ },
+#define IOCTL_FAMILY(type_, first_, last_)
+#define IOCTL_REFUSED(type_)
+#include "user/ioctls.def"
+#undef IOCTL
+#undef IOCTL_AS
+#undef IOCTL_BY
+#undef IOCTL_FAMILY
+#undef IOCTL_REFUSED
+};
+
+typedef struct IoctlFamily {
+    uint8_t type, first, last;
+    bool is_refused;
+} IoctlFamily;
+
+static const IoctlFamily families[] = {
+#define IOCTL(...)
+#define IOCTL_AS(...)
+#define IOCTL_BY(...)
+#define IOCTL_FAMILY(type_, first_, last_) { type_, first_, last_, false },
+#define IOCTL_REFUSED(type_) { type_, 0, 0xff, true },
 #include "user/ioctls.def"
 };
 
@@ -114,12 +167,21 @@ static int64_t make_call(const IoctlCall *call, uint64_t argument)
     return host_call(call->task, SYS_ioctl, call->fd, call->request, argument, 0, 0, 0);
 }
 
+/* The argument is no good: of whatever else is wrong the host's kernel tells first. */
+static int64_t make_bad_call(const IoctlCall *call)
+{
+    const uint64_t kernels = (uint64_t)-4096;
+    int64_t result = make_call(call, kernels);
+
+    return result < 0 ? result : -EFAULT;
+}
+
 /* A struct that is the same everywhere, and may be longer than its type. */
 static int64_t ioctl_pointer(const IoctlCall *call)
 {
     uint64_t host;
 
-    return guest_pointer(call->task, call->argument, 1, &host) ? make_call(call, host) : -EFAULT;
+    return guest_pointer(call->task, call->argument, 1, &host) ? make_call(call, host) : make_bad_call(call);
 }
 
 static int64_t by_format(const IoctlCall *call, const IoctlRow *row)
@@ -129,14 +191,10 @@ static int64_t by_format(const IoctlCall *call, const IoctlRow *row)
     uint8_t guest[STRUCT_MAXIMUM], host[STRUCT_MAXIMUM] = { 0 };
     size_t size = format_size(row->format, word);
 
-    if (row->kind != KIND_OUT && memory_read(memory, guest, call->argument, size)) {
-        return -EFAULT;
-    }
-    if (row->kind != KIND_IN && !task_can_write(call->task, call->argument, size)) {
-        return -EFAULT;
-    }
-    if (row->kind != KIND_OUT && !format_to_host(row->format, word, memory, guest, host)) {
-        return -EFAULT;
+    if ((row->kind != KIND_OUT && memory_read(memory, guest, call->argument, size)) ||
+        (row->kind != KIND_IN && !task_can_write(call->task, call->argument, size)) ||
+        (row->kind != KIND_OUT && !format_to_host(row->format, word, memory, guest, host))) {
+        return make_bad_call(call);
     }
     int64_t result = make_call(call, (uintptr_t)host);
     if (result >= 0 && row->kind != KIND_IN) {
@@ -181,19 +239,86 @@ static int64_t ioctl_interfaces(const IoctlCall *call)
     return result < 0 ? result : memory_write(memory, call->argument, &length, sizeof length) ? -EFAULT : result;
 }
 
-/* Families whose numbers say how long a struct is that is the same everywhere: of input devices, which alone are told
- * by their type to have no words in them. */
-static bool is_family(uint32_t request)
+/* struct loop_info, where numbers of devices have 32 bits: of x86-64 alone they have a word. */
+static int64_t ioctl_loop_status(const IoctlCall *call)
 {
-    enum { EFFECT = 0x80 }; /* EVIOCSFF: a struct with an address */
-    return _IOC_TYPE(request) == 'E' && _IOC_NR(request) != EFFECT && _IOC_SIZE(request);
+    static const char *const format = "I i l i 4I 64b 32b 2l 4b";
+    const GuestMemory *memory = task_memory(call->task);
+    unsigned word = task_abi(call->task)->word_size;
+    size_t size = format_size(format, word);
+    uint8_t guest[sizeof(struct loop_info)];
+    struct {
+        int number;
+        unsigned device;
+        unsigned long inode;
+        unsigned real_device;
+        int rest[4];
+        char texts[LO_NAME_SIZE + LO_KEY_SIZE];
+        unsigned long initial[2];
+        char reserved[4];
+    } generic;
+    struct loop_info host = { 0 };
+
+    if (memory_read(memory, guest, call->argument, size) || !task_can_write(call->task, call->argument, size)) {
+        return make_bad_call(call);
+    }
+    format_to_host(format, word, memory, guest, &generic);
+    host.lo_number = generic.number;
+    memcpy(&host.lo_offset, generic.rest, sizeof generic.rest);
+    memcpy(host.lo_name, generic.texts, sizeof generic.texts);
+    memcpy(host.lo_init, generic.initial, sizeof generic.initial);
+    int64_t result = make_call(call, (uintptr_t)&host);
+    if (result < 0 || call->request != LOOP_GET_STATUS) {
+        return result;
+    }
+    generic.number = host.lo_number;
+    generic.device = (unsigned)host.lo_device;
+    generic.inode = host.lo_inode;
+    generic.real_device = (unsigned)host.lo_rdevice;
+    memcpy(generic.rest, &host.lo_offset, sizeof generic.rest);
+    memcpy(generic.texts, host.lo_name, sizeof generic.texts);
+    memcpy(generic.initial, host.lo_init, sizeof generic.initial);
+    format_to_guest(format, word, memory, &generic, guest);
+    return memory_write(memory, call->argument, guest, size) ? -EFAULT : result;
+}
+
+static const IoctlFamily *find_family(uint32_t request)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+        const IoctlFamily *family = &families[i];
+        if (_IOC_TYPE(request) == family->type && _IOC_NR(request) >= family->first &&
+            _IOC_NR(request) <= family->last) {
+            return family;
+        }
+    }
+    return NULL;
+}
+
+/* What no row says: by what the number says. */
+static int64_t without_row(const IoctlCall *call, const IoctlFamily *family)
+{
+    bool has_struct = _IOC_DIR(call->request) != _IOC_NONE && _IOC_SIZE(call->request);
+
+    if (family ? has_struct : has_struct && task_abi(call->task)->word_size == HOST_WORD) {
+        return ioctl_pointer(call);
+    }
+    if (family) {
+        return make_call(call, call->argument);
+    }
+    log_unimplemented(call->task->process->log, "ioctl 0x%" PRIx32 " has no row\n", call->request);
+    return -ENOTTY;
 }
 
 int64_t sys_ioctl(Task *task, const uint64_t *a)
 {
     IoctlCall call = { .task = task, .fd = a[0], .argument = a[2], .request = (uint32_t)a[1] };
 
-    if (guest_is_like_host(task)) {
+    const IoctlFamily *family = find_family(call.request);
+    if (family && family->is_refused) {
+        return -ENOTTY;
+    }
+    bool differs = call.request == LOOP_SET_STATUS || call.request == LOOP_GET_STATUS;
+    if (guest_is_like_host(task) && !differs) {
         bool is_foreign = a[2] >= task_memory(task)->limit && a[2] <= INT64_MAX;
         return is_foreign ? -EFAULT : make_call(&call, a[2]);
     }
@@ -204,11 +329,7 @@ int64_t sys_ioctl(Task *task, const uint64_t *a)
                : row->kind == KIND_NONE ? make_call(&call, a[2])
                                         : by_format(&call, row);
     }
-    if (is_family(call.request)) {
-        return ioctl_pointer(&call);
-    }
-    log_unimplemented(task->process->log, "ioctl 0x%" PRIx32 " has no row\n", call.request);
-    return -ENOTTY;
+    return without_row(&call, family);
 }
 
 const char *ioctl_name(const Task *task, uint32_t request)

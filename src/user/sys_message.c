@@ -4,6 +4,7 @@
  */
 #include "base/bytes.h"
 #include "base/host/host.h"
+#include "user/format.h"
 #include "user/syscall_functions.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 enum { CONTROL_LIMIT = 64 << 10, MESSAGES_MAXIMUM = 1024, SECOND = 1000000000 };
 
@@ -69,27 +71,66 @@ static int64_t control_to_host(Message *m)
     return 0;
 }
 
+/* Times of arrival by the old options are of words. */
+static const char *data_format(const struct cmsghdr *c)
+{
+    enum { TIMEVAL = 29, TIMESPEC = 35, TIMESPECS = 37 };
+
+    if (c->cmsg_level != SOL_SOCKET) {
+        return NULL;
+    }
+    return c->cmsg_type == TIMEVAL || c->cmsg_type == TIMESPEC ? "2L" : c->cmsg_type == TIMESPECS ? "6L" : NULL;
+}
+
+/* The data as the guest has it, and its length. */
+static const uint8_t *data_to_guest(const Message *m, struct cmsghdr *c, uint8_t converted[24], uint64_t *length)
+{
+    const char *format = data_format(c);
+
+    *length = c->cmsg_len - CMSG_LEN(0);
+    if (!format || *length < format_size(format, 8)) {
+        return CMSG_DATA(c);
+    }
+    *length = format_size(format, 4);
+    format_to_guest(format, 4, task_memory(m->task), CMSG_DATA(c), converted);
+    return converted;
+}
+
+/* Files that came, but that the guest has no room for. */
+static void close_rest(struct cmsghdr *c, uint64_t kept)
+{
+    uint64_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+    for (uint64_t i = kept / sizeof(int); c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && i < count; i++) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+        close(fd);
+    }
+}
+
 /* What does not fit is cut, and flagged so. */
 static int control_to_guest(Message *m)
 {
     uint64_t used = 0;
 
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&m->header); c; c = CMSG_NXTHDR(&m->header, c)) {
-        uint8_t head[NARROW_HEADER];
-        uint64_t room = m->control_size - used, data = c->cmsg_len - CMSG_LEN(0);
-        if (room < NARROW_HEADER) {
+        uint8_t head[NARROW_HEADER], converted[24];
+        uint64_t room = m->control_size - used, data;
+        const uint8_t *bytes = data_to_guest(m, c, converted, &data);
+        if (room < NARROW_HEADER || data > room - NARROW_HEADER) {
             m->header.msg_flags |= MSG_CTRUNC;
-            break;
+            data = room < NARROW_HEADER ? 0 : room - NARROW_HEADER;
+            data = c->cmsg_type == SCM_RIGHTS ? data / sizeof(int) * sizeof(int) : data;
+            close_rest(c, data);
         }
-        if (data > room - NARROW_HEADER) {
-            m->header.msg_flags |= MSG_CTRUNC;
-            data = room - NARROW_HEADER;
+        if (room < NARROW_HEADER) {
+            continue;
         }
         store_le32(head, (uint32_t)(NARROW_HEADER + data));
         store_le32(head + 4, (uint32_t)c->cmsg_level);
         store_le32(head + 8, (uint32_t)c->cmsg_type);
         if (memory_write(task_memory(m->task), m->control_address + used, head, sizeof head) ||
-            memory_write(task_memory(m->task), m->control_address + used + NARROW_HEADER, CMSG_DATA(c), data)) {
+            memory_write(task_memory(m->task), m->control_address + used + NARROW_HEADER, bytes, data)) {
             return -EFAULT;
         }
         used = MIN(used + align_up(NARROW_HEADER + data, 4), m->control_size);

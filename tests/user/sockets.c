@@ -1,7 +1,9 @@
 /* Sockets: pairs, addresses, options, messages with files in them, and bad pointers. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -97,6 +99,38 @@ static void files_in_messages(void)
     show("sendmsg long vector", sendmsg(ends[0], &message, 0));
 }
 
+/* When a message came, by the old options, which are of words, and by the new ones. */
+static void times_in_messages(void)
+{
+    static const int options[] = { 29, 35, 63, 64 }; /* SO_TIMESTAMP and SO_TIMESTAMPNS, _OLD and _NEW */
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    int ends[2] = { socket(AF_INET, SOCK_DGRAM, 0), socket(AF_INET, SOCK_DGRAM, 0) }, on = 1, off = 0;
+
+    bind(ends[1], (struct sockaddr *)&address, sizeof address);
+    getsockname(ends[1], (struct sockaddr *)&address, &size);
+    for (unsigned i = 0; i < sizeof options / sizeof *options; i++) {
+        char byte, control[256] __attribute__((aligned(8)));
+        struct iovec vector = { &byte, 1 };
+        struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control,
+                                  .msg_controllen = sizeof control };
+        size_t length = i < 2 ? 2 * sizeof(long) : 16;
+        setsockopt(ends[1], SOL_SOCKET, options[i], &on, sizeof on);
+        show("sendto", sendto(ends[0], "x", 1, 0, (struct sockaddr *)&address, sizeof address));
+        show("recvmsg", recvmsg(ends[1], &message, 0));
+        struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+        if (c) {
+            int64_t wide = 0;
+            long narrow = 0;
+            memcpy(&narrow, CMSG_DATA(c), sizeof narrow);
+            memcpy(&wide, CMSG_DATA(c), sizeof wide);
+            printf("%d %d, length %d, now %d\n", c->cmsg_level, c->cmsg_type, c->cmsg_len == CMSG_LEN(length),
+                   labs((long)((i < 2 ? narrow : wide) - time(NULL))) < 100);
+        }
+        setsockopt(ends[1], SOL_SOCKET, options[i], &off, sizeof off);
+    }
+}
+
 static void vectors_at_offsets(void)
 {
     FILE *file = tmpfile();
@@ -129,6 +163,7 @@ int main(void)
     pair_and_options();
     over_tcp();
     files_in_messages();
+    times_in_messages();
     vectors_at_offsets();
     wait_for_child();
 }
