@@ -67,7 +67,7 @@ BY_LIBC = {
 def tests(root):
     folder = os.path.join(root, 'tests/user')
     return {name[:-2]: '\n'.join(read_lines(folder, name)) for name in sorted(os.listdir(folder))
-            if name.endswith('.c') and name not in ('unit.c', 'bare.c', 'image.c')}
+            if name.endswith('.c') and name not in ('unit.c', 'bare.c')}
 
 
 def tests_of(name, sources):
