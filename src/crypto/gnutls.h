@@ -18,12 +18,14 @@ typedef struct Error Error;
     X(anon_allocate_server_credentials) \
     X(anon_free_client_credentials) \
     X(anon_free_server_credentials) \
+    X(anon_set_server_dh_params) \
     X(anon_set_server_known_dh_params) \
     X(bye) \
     X(certificate_allocate_credentials) \
     X(certificate_free_credentials) \
     X(certificate_get_peers) \
     X(certificate_server_set_request) \
+    X(certificate_set_dh_params) \
     X(certificate_set_known_dh_params) \
     X(certificate_set_x509_crl_file) \
     X(certificate_set_x509_key_file2) \
@@ -34,6 +36,9 @@ typedef struct Error Error;
     X(cipher_init) \
     X(credentials_set) \
     X(deinit) \
+    X(dh_params_deinit) \
+    X(dh_params_import_pkcs3) \
+    X(dh_params_init) \
     X(error_is_fatal) \
     X(handshake) \
     X(handshake_set_timeout) \
@@ -46,6 +51,7 @@ typedef struct Error Error;
     X(psk_server_get_username) \
     X(psk_set_client_credentials) \
     X(psk_set_server_credentials_file) \
+    X(psk_set_server_dh_params) \
     X(psk_set_server_known_dh_params) \
     X(record_check_pending) \
     X(record_get_direction) \

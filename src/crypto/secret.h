@@ -1,11 +1,10 @@
-/* "secret": a password or key, given as text or in a file, perhaps encrypted by another secret. */
+/* Passwords and keys: "secret", given as text or in a file, "secret_keyring", kept by the kernel; perhaps encrypted by
+ * another secret. */
 #pragma once
 
 #include "object/object.h"
 
 typedef struct Error Error;
-
-extern const Class secret_class;
 
 /* The bytes of the secret `id` among `objects` (a container, may be NULL); the caller's, with a NUL behind them. NULL
  * with an error. */

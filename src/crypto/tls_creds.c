@@ -1,7 +1,6 @@
 /*
- * Credentials for TLS: see tls.h. They are files of a folder, by the names that QEMU's manual gives them.
- *
- * Groups for Diffie-Hellman are those of RFC 7919; a file dh-params.pem is not read.
+ * Credentials for TLS: see tls.h. They are files of a folder, by the names that QEMU's manual gives them. A server's
+ * group for Diffie-Hellman is in dh-params.pem, or one of RFC 7919.
  */
 #include "crypto/tls_internal.h"
 
@@ -14,7 +13,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-enum { KEYS_LIMIT = 1 << 20 };
+enum { KEYS_LIMIT = 1 << 20, GROUP_LIMIT = 1 << 16 };
 
 bool tls_is_server(const TlsCredentials *credentials)
 {
@@ -39,7 +38,7 @@ TlsCredentials *tls_credentials_find(Object *objects, const char *id, bool serve
     }
     TlsCredentials *credentials = (TlsCredentials *)object;
     if (tls_is_server(credentials) != server) {
-        error_set(error, "Expecting TLS credentials with a %s endpoint", server ? "server" : "client");
+        error_set(error, "Expected TLS credentials for a %s endpoint", server ? "server" : "client");
         return NULL;
     }
     object_ref(object);
@@ -81,6 +80,9 @@ static void credentials_finalize(Object *object)
     if (credentials->loaded) {
         class_of(credentials)->unload(credentials);
     }
+    if (credentials->group) {
+        credentials->library.dh_params_deinit(credentials->group);
+    }
 }
 
 static const Property credentials_properties[] = {
@@ -108,6 +110,22 @@ static bool ok(const TlsCredentials *credentials, int result, const char *what, 
                                     path ? "'" : "", credentials->library.strerror(result));
 }
 
+/* A server's own group, where its folder has one. */
+static bool load_group(TlsCredentials *credentials, Error **error)
+{
+    const Gnutls *library = &credentials->library;
+    size_t size = 0;
+    AUTO_FREE char *path = credentials->dir ? tls_credentials_path(credentials, "dh-params.pem", false, NULL) : NULL;
+    AUTO_FREE unsigned char *text = path ? files_read_all(NULL, path, GROUP_LIMIT, &size, error) : NULL;
+    if (!text) {
+        return !path;
+    }
+    gnutls_datum_t datum = { text, (unsigned)size };
+    int result = library->dh_params_init(&credentials->group);
+    result = result < 0 ? result : library->dh_params_import_pkcs3(credentials->group, &datum, GNUTLS_X509_FMT_PEM);
+    return result >= 0 || error_set(error, "Unable to load DH parameters from %s: %s", path, library->strerror(result));
+}
+
 /* Anonymous ones: nobody shows who he is. */
 
 static bool anon_load(TlsCredentials *credentials, Error **error)
@@ -122,8 +140,15 @@ static bool anon_load(TlsCredentials *credentials, Error **error)
     gnutls_anon_server_credentials_t server = NULL;
     int result = library->anon_allocate_server_credentials(&server);
     credentials->loaded = server;
-    result = result < 0 ? result : library->anon_set_server_known_dh_params(server, GNUTLS_SEC_PARAM_MEDIUM);
-    return ok(credentials, result, "allocate credentials", NULL, error);
+    if (!ok(credentials, result, "allocate credentials", NULL, error) || !load_group(credentials, error)) {
+        return false;
+    }
+    if (credentials->group) {
+        library->anon_set_server_dh_params(server, credentials->group);
+        return true;
+    }
+    result = library->anon_set_server_known_dh_params(server, GNUTLS_SEC_PARAM_MEDIUM);
+    return ok(credentials, result, "set groups", NULL, error);
 }
 
 static void anon_unload(TlsCredentials *credentials)
@@ -199,20 +224,27 @@ static bool psk_load(TlsCredentials *credentials, Error **error)
 {
     const Gnutls *library = &credentials->library;
     PskCredentials *psk = (PskCredentials *)credentials;
+    if (psk->username && tls_is_server(credentials)) {
+        return error_set(error, "username should not be set when endpoint=server");
+    }
     AUTO_FREE char *path = need_dir(credentials, error) ? tls_credentials_path(credentials, "keys.psk", true, error)
                                                         : NULL;
     if (!path || !tls_is_server(credentials)) {
         return path && load_client_key(psk, path, error);
     }
     gnutls_psk_server_credentials_t server = NULL;
-    if (psk->username) {
-        return error_set(error, "username should not be set when endpoint=server");
-    }
     int result = library->psk_allocate_server_credentials(&server);
     credentials->loaded = server;
     result = result < 0 ? result : library->psk_set_server_credentials_file(server, path);
-    result = result < 0 ? result : library->psk_set_server_known_dh_params(server, GNUTLS_SEC_PARAM_MEDIUM);
-    return ok(credentials, result, "load PSK server credentials of", path, error);
+    if (!ok(credentials, result, "load PSK server credentials of", path, error) || !load_group(credentials, error)) {
+        return false;
+    }
+    if (credentials->group) {
+        library->psk_set_server_dh_params(server, credentials->group);
+        return true;
+    }
+    result = library->psk_set_server_known_dh_params(server, GNUTLS_SEC_PARAM_MEDIUM);
+    return ok(credentials, result, "set groups", NULL, error);
 }
 
 static void psk_unload(TlsCredentials *credentials)
@@ -305,7 +337,14 @@ static bool load_files(X509Credentials *x509, const X509Files *files, Error **er
     if (!ok(credentials, result, "load CRL", files->revoked, error)) {
         return false;
     }
-    result = tls_is_server(credentials) ? library->certificate_set_known_dh_params(loaded, GNUTLS_SEC_PARAM_MEDIUM) : 0;
+    if (!tls_is_server(credentials) || !load_group(credentials, error)) {
+        return !tls_is_server(credentials);
+    }
+    if (credentials->group) {
+        library->certificate_set_dh_params(loaded, credentials->group);
+        return true;
+    }
+    result = library->certificate_set_known_dh_params(loaded, GNUTLS_SEC_PARAM_MEDIUM);
     return ok(credentials, result, "set groups", NULL, error);
 }
 

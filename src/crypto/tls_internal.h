@@ -24,6 +24,7 @@ struct TlsCredentials {
     bool verify_peer;
     Gnutls library;
     void *loaded; /* GnuTLS's credentials */
+    gnutls_dh_params_t group; /* of a server's dh-params.pem; NULL: none */
 };
 
 bool tls_is_server(const TlsCredentials *credentials);

@@ -10,7 +10,7 @@
 #include <ctype.h>
 
 /* What needs no machine. */
-static const char *const families[] = { "secret", "tls-creds", "authz", "throttle-group" };
+static const char *const families[] = { "secret_common", "tls-creds", "authz", "throttle-group" };
 
 static bool is_known(const Class *class)
 {

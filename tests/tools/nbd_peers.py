@@ -7,6 +7,7 @@ objects that TLS stands on.
 import base64
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -355,12 +356,14 @@ except nbd.Error as error:
                 self.serve(*master, '--object', *secret, *tls)
                 self.stop()
         for secret, message in (
-                ('secret,id=sec', "Must provide 'file' or 'data'"),
+                ('secret,id=sec', "Either 'file' or 'data' must be provided"),
                 ('secret,id=sec,data=a,file=b', "'file' and 'data' are mutually exclusive"),
                 ('secret,id=sec,data=a,keyid=master', 'IV is required to decrypt secret'),
-                ('secret,id=sec,data=!,format=base64', 'Base64 data is not valid'),
-                (f'secret,id=sec,data=YQ==,format=base64,keyid=master,iv={code}', 'whole blocks of 16 bytes'),
+                ('secret,id=sec,data=!,format=base64', 'Base64 data contains invalid characters'),
+                (f'secret,id=sec,data=YQ==,format=base64,keyid=master,iv={code}', 'Length 1 must be a multiple of block size 16'),
                 (f'secret,id=sec,data=a,keyid=none,iv={code}', "No secret with id 'none'"),
+                ('secret_keyring,id=sec', "'serial' should not be equal to 0"),
+                ('secret_keyring,id=sec,serial=2000000000', 'Unable to read serial key 77359400: '),
                 ('secret,id=sec,data=wrong', 'Cannot load certificate & key'),
                 ('secret,id=1,data=a', "Parameter 'id' expects an identifier"),
                 ('nothing,id=a', "Parameter 'qom-type' does not accept value 'nothing'"),
@@ -370,6 +373,22 @@ except nbd.Error as error:
             self.assertEqual(result.returncode, 1)
             self.assertIn(message, result.stderr)
         self.assertIn('  tls-creds-psk\n', run('qemu-nbd', '-L', '--object', 'help').stdout)
+
+    def test_group_of_a_server(self):
+        folder = os.path.join(self.folder.name, 'group')
+        shutil.copytree(self.keys.name, folder)
+        group = os.path.join(folder, 'dh-params.pem')
+        options = ['--object', f'tls-creds-x509,id=tls,endpoint=server,dir={folder}', '--tls-creds', 'tls']
+        with open(group, 'w', encoding='ascii') as file:
+            file.write('none')
+        result = run('qemu-nbd', '-k', self.path, '-f', 'raw', *options, self.image, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f'Unable to load DH parameters from {group}: ', result.stderr)
+        run('certtool', '--get-dh-params', '--sec-param', 'medium', '--outfile', group)
+        self.serve(*options)
+        run('nbdcopy', f'nbds+unix:///?socket={self.path}&tls-certificates={self.keys.name}&tls-verify-peer=false',
+            self.copy)
+        self.assertEqual(self.contents(self.copy), self.data)
 
     def test_bad_certificates(self):
         wrong = os.path.join(self.folder.name, 'wrong')

@@ -126,3 +126,5 @@ char *host_file_lock_holder(int fd);
 /* The address of a port of a virtual machine (its CID), or of the host for one, into a struct sockaddr_storage; its
  * length. */
 unsigned host_vsock_address(void *address, uint32_t cid, uint32_t port);
+/* The label of SELinux that sockets of this thread get from now on; NULL: the usual one. An errno value. */
+int host_socket_label(const char *label);
