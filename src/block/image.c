@@ -367,5 +367,9 @@ bool block_snapshot_delete(BlockNode *node, const char *name, Error **error)
 
 bool block_snapshot_load(BlockNode *node, const char *name, Error **error)
 {
+    if (!node->driver->snapshot_load) {
+        return error_set(error, "Block format '%s' used by device '' does not support temporarily loading internal "
+                                "snapshots", node->driver->name);
+    }
     return change_snapshot(node, node->driver->snapshot_load, name, error);
 }

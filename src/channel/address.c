@@ -203,6 +203,8 @@ int socket_target_listen(SocketTarget *target, int backlog, Error **error)
     }
     if (target->path) {
         error_set_errno(error, number, "Failed to bind socket to %s", target->name);
+    } else if (number != EADDRINUSE) {
+        error_set_errno(error, number, "Failed to bind socket");
     } else {
         error_set_errno(error, number, "Failed to find an available port on %s", target->name);
     }

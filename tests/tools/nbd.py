@@ -285,6 +285,11 @@ class NbdTest(unittest.TestCase):
         client = self.connect()
         client.go()
         self.assertEqual(client.request(READ, 0, 512)[:2], (0, self.data[:512]))
+        other = subprocess.run([os.path.join(FOLDER, 'qemu-nbd'), '-k', self.path + 'x', '--pid-file', pid_file,
+                                '--image-opts', 'driver=null-co,size=1M'], timeout=60, capture_output=True, text=True,
+                               check=False)
+        self.assertEqual((other.returncode, other.stderr),
+                         (1, 'qemu-nbd: Cannot lock pid file: Resource temporarily unavailable\n'))
         os.kill(process, signal.SIGTERM)
         self.assertTrue(client.is_gone())
         while os.path.exists(pid_file):

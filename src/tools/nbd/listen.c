@@ -2,6 +2,7 @@
 #include "tools/nbd/listen.h"
 
 #include "base/error.h"
+#include "base/host/host.h"
 #include "base/text.h"
 #include "channel/address.h"
 
@@ -24,11 +25,19 @@ int listen_passed(void)
     return flags >= 0 && fcntl(FIRST_PASSED, F_SETFL, flags | O_NONBLOCK) == 0 ? FIRST_PASSED : -1;
 }
 
-int listen_at(const SocketAddress *address, Error **error)
+int listen_at(const SocketAddress *address, const char *label, Error **error)
 {
     SocketTarget target;
+    int number = label ? host_socket_label(label) : 0;
+    if (number) {
+        error_set_errno(error, number, "Cannot set SELinux socket create context to %s", label);
+        return -1;
+    }
     int fd = socket_target_init(&target, address, true, NULL, error) ? socket_target_listen(&target, BACKLOG, error)
                                                                      : -1;
     socket_target_free(&target);
+    if (label) {
+        host_socket_label(NULL);
+    }
     return fd;
 }

@@ -1,8 +1,4 @@
-/*
- * The nbd program: serves an image by the NBD protocol, as qemu-nbd does.
- *
- * Not here: the kernel's client (-c, -d), which needs a device of its module nbd, and labels of SELinux.
- */
+/* The nbd program: serves an image by the NBD protocol, as qemu-nbd does. */
 #include "tools/nbd/nbd.h"
 
 #include "api/json.h"
@@ -15,6 +11,7 @@
 #include "channel/address.h"
 #include "crypto/tls.h"
 #include "schema/sockets.h"
+#include "tools/nbd/kernel.h"
 #include "tools/nbd/listen.h"
 
 #include <errno.h>
@@ -84,39 +81,51 @@ static const char *choose_aio(const Nbd *nbd)
     return nbd->given.aio ? nbd->given.aio : block_loop_aio(loop, true, NULL) ? "io_uring" : "threads";
 }
 
-/* How the file is read is the file's option. */
+static bool is_file(const char *driver) { return strcmp(driver, "file") == 0 || strcmp(driver, "host_device") == 0; }
+
+/* How a file is read is the file's option: of the node itself, or of the one below it. */
+static void place_aio_in_options(const Nbd *nbd, Json *options)
+{
+    const Json *below = json_get(options, "file");
+    bool has_below = below && json_kind(below) == JSON_OBJECT;
+    const char *driver = json_get_text(has_below ? below : options, "driver");
+    if (!(has_below || driver) || !is_file(driver ? driver : "file") ||
+        (json_get(has_below ? below : options, "aio") && !nbd->given.aio)) {
+        return;
+    }
+    Json *file = has_below ? json_copy(below) : options;
+    json_set(file, "aio", json_string(choose_aio(nbd)));
+    if (has_below) {
+        json_set(options, "file", file);
+    }
+}
+
 static void place_aio(const Nbd *nbd, Json *options)
 {
-    const NbdGiven *given = &nbd->given;
-    Json *file = json_get(options, "file") ? json_copy(json_get(options, "file")) : json_object();
-    const char *driver = json_kind(file) == JSON_OBJECT ? json_get_text(file, "driver") : "";
-    const BlockDriver *protocol = given->image_opts || driver ? NULL : block_protocol_of(given->image);
-    const char *name = protocol ? block_driver_name(protocol) : driver ? driver : "file";
-    if (strcmp(name, "file") == 0 || strcmp(name, "host_device") == 0) {
-        if (given->aio || !json_get(file, "aio")) {
-            json_set(file, "aio", json_string(choose_aio(nbd)));
-        }
-        if (protocol) {
-            json_set(file, "driver", json_string(name));
-            json_set(file, "filename", json_string(given->image + block_name_scheme(given->image)));
-        }
+    const char *image = nbd->given.image;
+    const BlockDriver *protocol = block_protocol_of(image);
+    if (protocol && is_file(block_driver_name(protocol))) {
+        Json *file = json_object();
+        json_set(file, "aio", json_string(choose_aio(nbd)));
+        json_set(file, "driver", json_string(block_driver_name(protocol)));
+        json_set(file, "filename", json_string(image + block_name_scheme(image)));
         json_set(options, "file", file);
-    } else {
-        json_free(file);
     }
 }
 
 static Json *image_options(const Nbd *nbd, Error **error)
 {
     const NbdGiven *given = &nbd->given;
-    Json *options = given->image_opts ? options_parse(given->image, NULL, NULL, error) : json_object();
+    Json *options = given->image_opts ? options_parse(given->image, "file", NULL, error) : json_object();
     if (options && given->format) {
         json_set(options, "driver", json_string(given->format));
     }
     if (options && given->detect_zeroes) {
         json_set(options, "detect-zeroes", json_string(given->detect_zeroes));
     }
-    if (options && !text_starts_with(given->image, "json:")) {
+    if (options && given->image_opts) {
+        place_aio_in_options(nbd, options);
+    } else if (options && !text_starts_with(given->image, "json:")) {
         place_aio(nbd, options);
     }
     return options;
@@ -171,8 +180,7 @@ static bool open_image(Nbd *nbd)
     if (!node) {
         Error *moved = error;
         error = NULL;
-        AUTO_FREE char *before = given->image_opts ? string_copy("")
-                                                   : string_format("Failed to blk_new_open '%s': ", given->image);
+        AUTO_FREE char *before = string_format("Failed to blk_new_open '%s': ", given->image);
         tool_report(&nbd->tool, moved, "%s", before);
         return false;
     }
@@ -218,7 +226,7 @@ static bool add_export(Nbd *nbd)
     BlockNode *node = block_edge_node(nbd->edge);
     uint64_t size = block_node_size(node);
     BlockBitmap *bitmaps[NBD_MAXIMUM_BITMAPS];
-    if (given->offset >= size && given->offset > 0) {
+    if (given->offset > size) {
         tool_error(&nbd->tool, "Offset (%" PRIu64 ") has to be smaller than the image size (%" PRIu64 ")",
                    given->offset, size);
         return false;
@@ -248,7 +256,7 @@ static bool start_listening(Nbd *nbd)
     if (nbd->listen_fd < 0) {
         SocketAddress address;
         nbd_address(&nbd->given, &address);
-        nbd->listen_fd = listen_at(&address, &error);
+        nbd->listen_fd = listen_at(&address, nbd->given.selinux_label, &error);
         nbd->socket_made = nbd->given.socket && nbd->listen_fd >= 0;
     } else if (nbd->given.has_host || nbd->given.has_port || nbd->given.socket) {
         tool_error(&nbd->tool, "Port, interface and socket are the service manager's here");
@@ -261,23 +269,34 @@ static bool start_listening(Nbd *nbd)
     return true;
 }
 
-static bool write_pid(const Nbd *nbd)
+/* It stays open and locked, so that no second program takes the same. */
+static bool write_pid(Nbd *nbd)
 {
     const char *path = nbd->given.pid_file;
     if (!path) {
         return true;
     }
-    FILE *file = fopen(path, "we");
-    bool ok = file && fprintf(file, "%ld\n", (long)getpid()) > 0;
-    ok = file && fclose(file) == 0 && ok;
-    if (!ok) {
-        tool_error(&nbd->tool, "Failed to store PID in '%s': %s", path, strerror(errno));
+    struct flock lock = { .l_type = F_WRLCK };
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        tool_error(&nbd->tool, "Could not create '%s': %s", path, strerror(errno));
+        return false;
     }
-    return ok;
+    if (fcntl(fd, F_SETLK, &lock) < 0) {
+        tool_error(&nbd->tool, "Cannot lock pid file: %s", strerror(errno));
+        close(fd);
+        return false;
+    }
+    if (ftruncate(fd, 0) < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0) {
+        tool_error(&nbd->tool, "Failed to write pid file '%s': %s", path, strerror(errno));
+        close(fd);
+        return false;
+    }
+    nbd->pid_fd = fd;
+    return true;
 }
 
-/* Tells the process that waits for it, and lets go of the terminal. */
-static void say_ready(Nbd *nbd)
+void nbd_say_ready(Nbd *nbd)
 {
     if (nbd->ready_fd >= 0) {
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -292,15 +311,25 @@ static void say_ready(Nbd *nbd)
     }
 }
 
-static void serve(Nbd *nbd)
+static bool serve(Nbd *nbd)
 {
+    KernelClient *kernel = NULL;
     nbd->listener = loop_fd_add(nbd->tool.loop, nbd->listen_fd, HOST_POLL_IN, client_came, nbd);
     LoopFd *signal_fd = loop_fd_add(nbd->tool.loop, host_signals_fd(nbd->signals), HOST_POLL_IN, signal_came, nbd);
-    say_ready(nbd);
-    loop_run(nbd->tool.loop);
+    if (nbd->given.connect) {
+        kernel = nbd_kernel_connect(nbd);
+    } else {
+        nbd_say_ready(nbd);
+    }
+    bool ok = kernel || !nbd->given.connect;
+    if (ok) {
+        loop_run(nbd->tool.loop);
+    }
+    ok = nbd_kernel_end(kernel) && ok;
     loop_fd_remove(nbd->listener);
     loop_fd_remove(signal_fd);
     nbd->listener = NULL;
+    return ok;
 }
 
 static bool make_objects(Nbd *nbd, bool *ended)
@@ -340,10 +369,7 @@ static int run_server(Nbd *nbd)
                                  .handshake_seconds = (unsigned)nbd->given.handshake_limit };
     bool ok = open_image(nbd);
     nbd->server = ok ? nbd_server_new(block_graph_runtime(nbd->tool.graph), &options) : NULL;
-    ok = ok && add_export(nbd) && start_listening(nbd) && write_pid(nbd);
-    if (ok) {
-        serve(nbd);
-    }
+    ok = ok && add_export(nbd) && start_listening(nbd) && write_pid(nbd) && serve(nbd);
     if (nbd->listen_fd >= 0) {
         close(nbd->listen_fd);
     }
@@ -351,8 +377,9 @@ static int run_server(Nbd *nbd)
     if (nbd->socket_made) {
         unlink(nbd->given.socket);
     }
-    if (ok && nbd->given.pid_file) {
+    if (nbd->pid_fd >= 0) { /* with its lock */
         unlink(nbd->given.pid_file);
+        close(nbd->pid_fd);
     }
     block_detach(nbd->edge);
     return ok ? 0 : 1;
@@ -412,33 +439,24 @@ static int run_forked(Nbd *nbd)
     return run(nbd);
 }
 
-/* -c, -d */
-static int refuse_kernel(const Nbd *nbd)
-{
-    const char *device = nbd->given.connect ? nbd->given.connect : nbd->given.image;
-    int fd = open(device, O_RDWR | O_CLOEXEC);
-    if (fd < 0) {
-        tool_error(&nbd->tool, "%s %s: %s", nbd->given.connect ? "Failed to open" : "Cannot open", device,
-                   strerror(errno));
-        return 1;
-    }
-    close(fd);
-    tool_error(&nbd->tool, "This program does not drive the kernel's client; nbd-client -unix SOCKET %s does", device);
-    return 1;
-}
-
 int nbd_main(const char *program, int count, char **arguments)
 {
-    Nbd nbd = { .tool = { .program = program }, .listen_fd = -1, .ready_fd = -1,
+    Nbd nbd = { .tool = { .program = program }, .listen_fd = -1, .ready_fd = -1, .pid_fd = -1,
                 .given = { .name = "", .host = "0.0.0.0", .port = "10809", .shared = 1, .handshake_limit = 10 } };
     int status = 1;
+    AUTO_FREE char *path = NULL;
     AUTO_FREE char **all = mem_alloc_array((size_t)count + 2, sizeof *all);
     all[0] = (char *)(uintptr_t)program;
     memcpy(all + 1, arguments, (size_t)count * sizeof *all);
     if (nbd_parse(program, &nbd.given, count + 1, all, &status)) {
-        status = nbd.given.connect || nbd.given.disconnect ? refuse_kernel(&nbd)
-                 : nbd.given.fork                          ? run_forked(&nbd)
-                                                           : run(&nbd);
+        if (nbd.given.connect && !nbd.given.socket) {
+            const char *slash = strrchr(nbd.given.connect, '/');
+            nbd.given.socket = path = string_format("/var/lock/qemu-nbd-%s", slash ? slash + 1 : nbd.given.connect);
+        }
+        bool forks = nbd.given.fork || (nbd.given.connect && !nbd.given.verbose);
+        status = nbd.given.disconnect ? nbd_kernel_disconnect(&nbd, nbd.given.image)
+                 : forks              ? run_forked(&nbd)
+                                      : run(&nbd);
     }
     vec_free(&nbd.given.bitmaps);
     vec_free(&nbd.given.objects);

@@ -16,9 +16,9 @@ typedef struct Trace Trace;
 typedef struct NbdGiven {
     const char *image, *format; /* image NULL: none */
     unsigned flags;             /* BLOCK_OPEN_* */
-    bool write_through, image_opts, has_cache, has_discard, persistent, fork, list, verbose, snapshot;
+    bool write_through, image_opts, has_cache, has_discard, persistent, fork, list, verbose, snapshot, disconnect;
     const char *aio, *detect_zeroes, *load_snapshot;
-    const char *socket, *host, *port, *pid_file, *connect, *disconnect, *selinux_label;
+    const char *socket, *host, *port, *pid_file, *connect, *selinux_label;
     const char *tls_creds, *tls_authz, *tls_hostname;
     const char *name, *description;
     uint64_t shared, handshake_limit, offset;
@@ -36,6 +36,7 @@ typedef struct Nbd {
     Log *log;
     LoopFd *listener;
     int listen_fd, ready_fd; /* -1: none; ready_fd: whom to tell that it serves */
+    int pid_fd; /* -1: none */
     bool socket_made;
 } Nbd;
 
@@ -44,5 +45,7 @@ bool nbd_parse(const char *program, NbdGiven *given, int count, char **words, in
 /* -T: likewise. */
 /* Where it listens or connects to. */
 void nbd_address(const NbdGiven *given, SocketAddress *address);
+/* Tells whoever waits for it that the program serves, and lets go of the terminal where it is to. */
+void nbd_say_ready(Nbd *nbd);
 /* --list: an exit status. */
 int nbd_print_list(Nbd *nbd);

@@ -186,8 +186,25 @@ static bool parse_aio(const Parser *parser)
 static bool parse_detect_zeroes(const Parser *parser)
 {
     parser->given->detect_zeroes = optarg;
-    return type_enum_value(&BlockdevDetectZeroesOptions_type, optarg, NULL) >= 0 ||
-           fail(parser, "Failed to parse detect_zeroes mode: invalid parameter value: %s", optarg);
+    int mode = type_enum_value(&BlockdevDetectZeroesOptions_type, optarg, NULL);
+    if (mode < 0) {
+        return fail(parser, "Failed to parse detect_zeroes mode: invalid parameter value: %s", optarg);
+    }
+    return mode != BLOCKDEV_DETECT_ZEROES_OPTIONS_UNMAP || parser->given->flags & BLOCK_OPEN_DISCARD ||
+           fail(parser, "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap");
+}
+
+/* An ID or name; or which of the two it is, after "snapshot.". */
+static bool parse_snapshot(const Parser *parser)
+{
+    bool named = text_starts_with(optarg, "snapshot.");
+    parser->given->load_snapshot = optarg;
+    parser->given->read_only = true;
+    if (named && !text_starts_with(optarg, "snapshot.id=") && !text_starts_with(optarg, "snapshot.name=")) {
+        fail(parser, "Invalid parameter '%.*s'", (int)strcspn(optarg, "=,"), optarg);
+        return fail(parser, "Failed in parsing snapshot param `%s'", optarg);
+    }
+    return true;
 }
 
 static bool end_with_success(const Parser *parser)
@@ -209,7 +226,6 @@ static bool store_option(const Parser *parser, int letter)
         { 'b', &given->host, &given->has_host },
         { 'k', &given->socket, NULL },
         { 'f', &given->format, NULL },
-        { 'l', &given->load_snapshot, &given->read_only },
         { 'c', &given->connect, NULL },
         { PID_FILE, &given->pid_file, NULL },
         { TLS_CREDS, &given->tls_creds, NULL },
@@ -266,6 +282,8 @@ static bool parse_option(const Parser *parser, int letter)
     case 'T':
         vec_push(&given->traces, optarg);
         return true;
+    case 'l':
+        return parse_snapshot(parser);
     case 'n':
         return parse_cache(parser, "none");
     case CACHE:
@@ -277,13 +295,13 @@ static bool parse_option(const Parser *parser, int letter)
     case DETECT_ZEROES:
         return parse_detect_zeroes(parser);
     case 'd':
-        given->disconnect = "";
+        given->disconnect = true;
         return true;
     case 'h':
         print_help(parser->program);
         return end_with_success(parser);
     case 'V':
-        printf("%s %s\n", parser->program, tool_version);
+        printf("%s %s\n", parser->program, tool_version + strlen("version "));
         return end_with_success(parser);
     default:
         return store_option(parser, letter);
@@ -311,7 +329,6 @@ static bool check(const Parser *parser, int words)
         { given->tls_authz && given->list, "TLS authorization is incompatible with export list" },
         { given->tls_hostname && !given->list, "TLS hostname is only supported with export list" },
         { given->socket && given->socket[0] != '/', "socket path must be absolute" },
-        { given->selinux_label != NULL, "SELinux support not enabled in this binary" },
     };
     if (!given->list && words != 1) {
         fail(parser, "Invalid number of arguments");
@@ -364,8 +381,7 @@ void nbd_address(const NbdGiven *given, SocketAddress *address)
     if (given->socket) {
         address->u.unix_.path = (char *)(uintptr_t)given->socket;
     } else {
-        const char *host = given->list && !given->has_host ? "localhost" : given->host;
-        address->u.inet.host = (char *)(uintptr_t)host;
+        address->u.inet.host = (char *)(uintptr_t)given->host;
         address->u.inet.port = (char *)(uintptr_t)given->port;
     }
 }
