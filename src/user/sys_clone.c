@@ -350,6 +350,17 @@ static void run_shared(void *data)
     process_exit(task, task->exit_status);
 }
 
+/* There where addresses are watched: what the child that ended on the stack left in its frames is forgotten. */
+void __asan_unpoison_memory_region(const volatile void *address, size_t size) __attribute__((weak));
+
+static void free_stack(void *stack)
+{
+    munmap(stack, HOST_STACK);
+    if (__asan_unpoison_memory_region) {
+        __asan_unpoison_memory_region(stack, HOST_STACK);
+    }
+}
+
 /* Until the child has ended or has become another program: its ID or an error. */
 static int64_t run_child(SharedStart *shared)
 {
@@ -363,7 +374,7 @@ static int64_t run_child(SharedStart *shared)
     }
     int64_t result = user_vfork((shared->request.flags & ~own) | (unsigned)shared->request.signal, stack + HOST_STACK,
                                 run_shared, shared, &shared->pidfd);
-    munmap(stack, HOST_STACK);
+    free_stack(stack);
     cpu_group_abandon(task->cpu); /* it may have been killed */
     exec_forget(task);
     task_free(task);

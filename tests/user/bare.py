@@ -29,7 +29,7 @@ def main():
             subprocess.run([compiler, f'-march={arch}', f'-mabi={abi}', *FLAGS, source, '-o', program], check=True)
             done = subprocess.run([emulator, program], stdout=subprocess.PIPE, check=False, timeout=60)
             results.append((done.returncode, done.stdout.decode()))
-        done = subprocess.run([emulator, '-B', '0x10000000000', program], stdout=subprocess.PIPE, check=False,
+        done = subprocess.run([emulator, '-B', '0x300000000000', program], stdout=subprocess.PIPE, check=False,
                               timeout=60)
         results.append((done.returncode, done.stdout.decode()))
     lines = len(results[0][1].splitlines())
