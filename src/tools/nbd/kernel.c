@@ -84,8 +84,10 @@ static bool choose_export(KernelClient *client)
 
 static bool set_up(KernelClient *client)
 {
-    const char *fault = choose_export(client) ? host_nbd_set(client->device, client->socket, client->size, client->flags)
-                                              : "Failed to choose the export";
+    const char *fault = "Failed to choose the export";
+    if (choose_export(client)) {
+        fault = host_nbd_set(client->device, client->socket, client->size, client->flags);
+    }
     if (fault) {
         tool_error(&client->nbd->tool, "%s", fault);
     }

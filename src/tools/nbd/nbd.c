@@ -363,7 +363,8 @@ static bool start_trace(Nbd *nbd, bool *ended)
 
 static int run_server(Nbd *nbd)
 {
-    NbdServerOptions options = { .left = client_left, .failed = client_failed, .data = nbd, .tls = nbd->tls, .polls = true,
+    NbdServerOptions options = { .left = client_left, .failed = client_failed, .data = nbd, .tls = nbd->tls,
+                                 .polls = true,
                                  .trace = nbd->tool.trace, .authorization = nbd->given.tls_authz,
                                  .objects = nbd->tool.objects,
                                  .handshake_seconds = (unsigned)nbd->given.handshake_limit };
