@@ -127,6 +127,8 @@ struct BlockDriver {
     bool (*set_permissions)(BlockNode *node, unsigned permissions, unsigned shared, Error **error);
     int64_t (*allocated_size)(BlockNode *node); /* NULL: of `file` */
     void (*child_resized)(BlockNode *node); /* the size of `file` has changed: takes up its own; NULL: keeps it */
+    /* Its connection is cut for good, and what waits for it fails; main loop's thread, with requests on their way. */
+    void (*yank)(BlockNode *node);
     /* A drain begins: what only waits is let go. Until it ends, nothing waits. */
     void (*drain_begin)(BlockNode *node);
     void (*drain_end)(BlockNode *node);

@@ -14,12 +14,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 128 };
+enum { BACKLOG = 128, ROUNDS = 4 /* in which clients without a request leave */ };
 
 typedef struct Exported {
     char *id;
     BlockEdge *edge;
     NbdExport *export;
+    bool leaving;
 } Exported;
 
 typedef struct Exports {
@@ -32,17 +33,26 @@ typedef struct Exports {
     char *authorization;
     uint32_t max_connections;
     VEC(Exported) list;
+    BlockCall sweep;
+    bool sweeping; /* that is called */
 } Exports;
 
 static Exports *find_exports(const Object *root) { return (Exports *)object_child(root, "block-exports"); }
 
 /* Clients */
 
+static void sweep_later(void *data);
+
 static void client_left(void *data, bool had_an_export)
 {
     Exports *exports = data;
     if (exports->listener) {
         loop_fd_set(exports->listener, HOST_POLL_IN);
+    }
+    if (!exports->sweeping) { /* not within the client's own task */
+        exports->sweeping = true;
+        exports->sweep = (BlockCall){ .function = sweep_later, .data = exports };
+        block_loop_call(block_runtime_main(block_graph_runtime(exports->host.graph)), &exports->sweep);
     }
 }
 
@@ -63,6 +73,7 @@ static void client_came(void *data, unsigned events)
 
 /* Exports */
 
+/* It waits where it has clients. */
 static void drop(Exports *exports, size_t i)
 {
     Exported exported = exports->list.items[i];
@@ -75,6 +86,27 @@ static void drop(Exports *exports, size_t i)
     free(exported.id);
 }
 
+/* Exports that are to go, and whose last client has left. */
+static void sweep(Exports *exports)
+{
+    for (size_t i = 0; i < exports->list.count;) {
+        const Exported *exported = &exports->list.items[i];
+        if (exported->leaving && nbd_export_client_count(exported->export) == 0) {
+            drop(exports, i);
+            i = 0;
+        } else {
+            i++;
+        }
+    }
+}
+
+static void sweep_later(void *data)
+{
+    Exports *exports = data;
+    exports->sweeping = false;
+    sweep(exports);
+}
+
 static size_t find(const Exports *exports, const char *id)
 {
     for (size_t i = 0; exports && i < exports->list.count; i++) {
@@ -83,6 +115,16 @@ static size_t find(const Exports *exports, const char *id)
         }
     }
     return SIZE_MAX;
+}
+
+static bool exports_has(const Exports *exports, const NbdExport *export)
+{
+    for (size_t i = 0; i < exports->list.count; i++) {
+        if (exports->list.items[i].export == export) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool exports_add(const ExportHost *host, const ExportOptions *options, Error **error)
@@ -114,7 +156,7 @@ bool exports_add(const ExportHost *host, const ExportOptions *options, Error **e
                                 .multiple_connections = true, .allocation_depth = options->allocation_depth,
                                 .bitmaps = options->bitmaps, .bitmap_count = options->bitmap_count };
     vec_push(&exports->list, (Exported){ string_copy(options->id), edge,
-                                         nbd_server_add_export(exports->server, &export) });
+                                         nbd_server_add_export(exports->server, &export), false });
     return true;
 }
 
@@ -130,8 +172,17 @@ bool exports_remove(const ExportHost *host, const char *id, bool hard, Error **e
         error_add_hint(error, "Use mode='hard' to force client disconnect\n");
         return false;
     }
+    if (exports->list.items[i].leaving) {
+        return true;
+    }
     block_graph_enter(host->graph);
-    drop(exports, i);
+    exports->list.items[i].leaving = true;
+    NbdExport *export = exports->list.items[i].export;
+    nbd_export_shut_down(export);
+    for (unsigned rounds = 0; rounds < ROUNDS && exports_has(exports, export); rounds++) {
+        block_loop_poll(block_runtime_main(block_graph_runtime(host->graph)), false);
+        sweep(exports);
+    }
     return true;
 }
 
@@ -142,7 +193,7 @@ bool exports_at(const Object *root, size_t i, ExportFacts *facts)
         return false;
     }
     const Exported *exported = &exports->list.items[exports->list.count - 1 - i];
-    *facts = (ExportFacts){ exported->id, block_node_name(block_edge_node(exported->edge)) };
+    *facts = (ExportFacts){ exported->id, block_node_name(block_edge_node(exported->edge)), exported->leaving };
     return true;
 }
 
@@ -167,6 +218,9 @@ static void stop(Exports *exports)
     }
     nbd_server_free(exports->server);
     exports->server = NULL;
+    while (exports->sweeping) {
+        block_loop_poll(block_runtime_main(block_graph_runtime(exports->host.graph)), false);
+    }
     free(exports->path);
     free(exports->authorization);
     exports->path = exports->authorization = NULL;

@@ -36,11 +36,13 @@ typedef struct ExportOptions {
     size_t bitmap_count;
 } ExportOptions;
 bool exports_add(const ExportHost *host, const ExportOptions *options, Error **error);
-/* `hard`: sends its clients away; else it must have none. */
+/* `hard`: sends its clients away; else it must have none. It is gone, and `deleted` called, when their requests have
+ * ended: at once, or later. */
 bool exports_remove(const ExportHost *host, const char *id, bool hard, Error **error);
 
 /* In the order in which they were made, the last one first; false at the end. */
 typedef struct ExportFacts {
     const char *id, *node_name;
+    bool leaving; /* its clients' requests are waited for */
 } ExportFacts;
 bool exports_at(const Object *root, size_t i, ExportFacts *facts);

@@ -196,6 +196,9 @@ BlockNode *block_node_find(const BlockGraph *graph, const char *node_name)
     return NULL;
 }
 
+bool block_node_can_be_yanked(const BlockNode *node) { return node->driver->yank != NULL; }
+void block_node_yank(BlockNode *node) { node->driver->yank(node); }
+
 BlockNode *block_graph_node(const BlockGraph *graph, size_t i)
 {
     LIST_FOREACH(&graph->nodes, node, BlockNode, in_graph)

@@ -85,6 +85,9 @@ unsigned block_node_opened_flags(const BlockNode *node);
 BlockNode *block_node_ref(BlockNode *node);
 void block_node_unref(BlockNode *node); /* NULL is fine; the last one flushes and closes */
 BlockNode *block_node_find(const BlockGraph *graph, const char *node_name); /* NULL where there is none */
+/* A node that waits for somebody elsewhere: cuts its connection for good, so that requests end with an error. */
+bool block_node_can_be_yanked(const BlockNode *node);
+void block_node_yank(BlockNode *node);
 
 /* Facts of a node. */
 const char *block_node_name(const BlockNode *node); /* made up where none was given: "#block123" */

@@ -1,4 +1,4 @@
-/* Commands about exports of block nodes and the NBD server. */
+/* Commands about exports of block nodes and the NBD server, and for its clients that hang. */
 #include "monitor/monitor_internal.h"
 
 #include "api/json.h"
@@ -9,6 +9,7 @@
 #include "block/exports.h"
 #include "block/nbd/server.h"
 #include "schema/block-export.h"
+#include "monitor/objects.h"
 #include "schema/sockets.h"
 
 #include <stdlib.h>
@@ -92,8 +93,11 @@ bool qmp_nbd_server_stop(Monitor *monitor, Error **error)
 static bool add_export(const Monitor *monitor, ExportOptions *options, Error **error)
 {
     ExportHost host;
-    if (strlen(options->name) > 4096 || (options->description && strlen(options->description) > 4096)) {
-        return error_set(error, "export name or description '%.32s...' too long", options->name);
+    if (strlen(options->name) > NBD_MAXIMUM_TEXT) {
+        return error_set(error, "export name '%s' too long", options->name);
+    }
+    if (options->description && strlen(options->description) > NBD_MAXIMUM_TEXT) {
+        return error_set(error, "description '%s' too long", options->description);
     }
     return find_host(monitor, &host, error) && exports_add(&host, options, error);
 }
@@ -180,6 +184,9 @@ static bool find_bitmaps(const Monitor *monitor, BlockNode *node, const BlockExp
 bool qmp_block_export_add(Monitor *monitor, const BlockExportOptions *arguments, Error **error)
 {
     BlockBitmap *bitmaps[NBD_MAXIMUM_BITMAPS];
+    if (!user_id_well_formed(arguments->id)) {
+        return error_set(error, "Invalid block export id");
+    }
     BlockNode *node = find_node(monitor, NULL, arguments->node_name, error);
     if (!node || !find_bitmaps(monitor, node, arguments, bitmaps, error)) {
         return false;
@@ -205,9 +212,43 @@ bool qmp_query_block_exports(Monitor *monitor, BlockExportInfoList *result, Erro
     ExportFacts facts;
     for (size_t i = 0; exports_at(root_of(monitor), i, &facts); i++) {
         vec_push(&list, (BlockExportInfo){ .id = string_copy(facts.id), .type = BLOCK_EXPORT_TYPE_NBD,
-                                           .node_name = string_copy(facts.node_name) });
+                                           .node_name = string_copy(facts.node_name),
+                                           .shutting_down = facts.leaving });
     }
     *result = (BlockExportInfoList){ list.items, list.count };
+    return true;
+}
+
+/* Nodes that hang. Sockets of character devices cannot be yanked. */
+
+bool qmp_yank(Monitor *monitor, const YankArguments *arguments, Error **error)
+{
+    const BlockGraph *graph = disk_graph(root_of(monitor));
+    for (size_t i = 0; i < arguments->instances.count; i++) {
+        const char *name = arguments->instances.items[i].u.block_node.node_name;
+        const BlockNode *node = graph ? block_node_find(graph, name) : NULL;
+        if (!node || !block_node_can_be_yanked(node)) {
+            return error_set_class(error, ERROR_DEVICE_NOT_FOUND, "Instance not found");
+        }
+    }
+    for (size_t i = 0; i < arguments->instances.count; i++) {
+        block_node_yank(block_node_find(graph, arguments->instances.items[i].u.block_node.node_name));
+    }
+    return true;
+}
+
+bool qmp_query_yank(Monitor *monitor, YankInstanceList *result, Error **error)
+{
+    VEC(YankInstance) list = { 0 };
+    const BlockGraph *graph = disk_graph(root_of(monitor));
+    BlockNode *node;
+    for (size_t i = 0; graph && (node = block_graph_node(graph, i)); i++) {
+        if (block_node_can_be_yanked(node)) {
+            vec_push(&list, (YankInstance){ .type = YANK_INSTANCE_TYPE_BLOCK_NODE,
+                                            .u.block_node.node_name = string_copy(block_node_name(node)) });
+        }
+    }
+    *result = (YankInstanceList){ list.items, list.count };
     return true;
 }
 

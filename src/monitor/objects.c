@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool id_well_formed(const char *id)
+bool user_id_well_formed(const char *id)
 {
     if (!isalpha((unsigned char)*id)) {
         return false;
@@ -46,7 +46,7 @@ static bool object_make(Machine *machine, const Class *class, const char *id, co
 {
     static const char *const own[] = { "qom-type", "id", NULL };
     Object *container = object_container(machine->root, "objects");
-    if (!id_well_formed(id)) {
+    if (!user_id_well_formed(id)) {
         return error_set(error,
                          "'id' expects an identifier: letters, digits, '-', '.' and '_', starting with a letter");
     }

@@ -471,6 +471,48 @@ except nbd.Error as error:
                          ('', [('BLOCK_EXPORT_DELETED', {'id': 'x'})]))
         self.assertFalse(os.path.exists(self.path))
 
+    def test_export_with_a_request_that_hangs(self):
+        execute = self.qmp('-blockdev', 'driver=null-co,size=1M,latency-ns=400000000,read-zeroes=on,node-name=slow')
+        execute('nbd-server-start', addr={'type': 'unix', 'data': {'path': self.path}})
+        bad = execute('block-export-add', type='nbd', id='no id', **{'node-name': 'slow'})[0]
+        self.assertEqual(bad['desc'], 'Invalid block export id')
+        execute('block-export-add', type='nbd', id='e0', **{'node-name': 'slow'})
+        script = 'import sys; b = nbd.Buffer(512); h.aio_pread(b, 0); h.aio_pread(b, 0)\n' \
+                 'print(h.aio_in_flight(), flush=True); sys.stdin.read()'
+        with subprocess.Popen([*NBDSH, '-u', f'nbd+unix:///slow?socket={self.path}', '-c', script],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+            self.assertEqual(client.stdout.readline(), '2\n')
+            answer, events = execute('block-export-del', id='e0', mode='hard')
+            self.assertEqual(answer, {})
+            while not events: # the requests end in their own time
+                listed, events = execute('query-block-exports')
+                self.assertEqual(listed, [] if events else [{'id': 'e0', 'type': 'nbd', 'node-name': 'slow',
+                                                             'shutting-down': True}])
+            self.assertEqual(events, [('BLOCK_EXPORT_DELETED', {'id': 'e0'})])
+            client.communicate('')
+        self.assertEqual(execute('blockdev-del', **{'node-name': 'slow'})[0], {})
+
+    def test_yank(self):
+        self.start('nbdkit', '-f', '-U', self.path, '--filter=delay', 'memory', '1M', 'rdelay=600')
+        execute = self.qmp('-blockdev', f'driver=nbd,server.type=unix,server.path={self.path},node-name=far,'
+                           'reconnect-delay=1000')
+        self.assertEqual(execute('query-yank')[0], [{'type': 'block-node', 'node-name': 'far'}])
+        self.assertEqual(execute('yank', instances=[{'type': 'block-node', 'node-name': 'far'},
+                                                    {'type': 'block-node', 'node-name': 'none'}])[0],
+                         {'class': 'DeviceNotFound', 'desc': 'Instance not found'})
+        execute('nbd-server-start', addr={'type': 'unix', 'data': {'path': self.path + '2'}})
+        self.assertEqual(execute('block-export-add', type='nbd', id='e0', **{'node-name': 'far'})[0], {})
+        script = ('b = nbd.Buffer(512)\ncookie = h.aio_pread(b, 0)\nprint("sent", flush=True)\n'
+                  'try:\n    while not h.aio_command_completed(cookie):\n        h.poll(-1)\n'
+                  'except nbd.Error as error:\n    print(error.errno)')
+        with subprocess.Popen([*NBDSH, '-u', f'nbd+unix:///far?socket={self.path}2', '-c', script],
+                              stdout=subprocess.PIPE, text=True) as client:
+            self.assertEqual(client.stdout.readline(), 'sent\n')
+            self.assertEqual(execute('yank', instances=[{'type': 'block-node', 'node-name': 'far'}])[0], {})
+            self.assertEqual(client.communicate(timeout=60)[0], 'EIO\n')
+        self.assertEqual(execute('block-export-del', id='e0', mode='hard')[0], {})
+        self.assertEqual(execute('blockdev-del', **{'node-name': 'far'})[0], {})
+
     def test_one_machine_uses_what_another_exports(self):
         execute = self.qmp('-blockdev', f'driver=file,filename={self.image},node-name=disk')
         execute('nbd-server-start', addr={'type': 'unix', 'data': {'path': self.path}})

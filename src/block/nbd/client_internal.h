@@ -106,7 +106,8 @@ struct NbdRemote {
     unsigned tasks; /* of links */
     bool closing, opening;
     Error *open_error;
-    bool given_up; /* requests do not wait for a connection now */
+    bool given_up; /* requests do not wait for a connection now, */
+    bool yanked;   /* or never again */
     BlockTimer give_up;
     NbdWaiter *waiters; /* for a connection that has room */
 };
@@ -116,6 +117,8 @@ bool nbd_remote_open(NbdRemote *remote, Error **error);
 /* In place of opening: connects for a list of exports. */
 bool nbd_remote_list(NbdRemote *remote, NbdListing *listing, Error **error);
 void nbd_remote_close(NbdRemote *remote); /* also after a failure to open */
+/* Cuts all connections for good: requests fail. */
+void nbd_remote_yank(NbdRemote *remote);
 /* In a task of any loop: an errno value. */
 int nbd_remote_perform(NbdRemote *remote, NbdCommandState *command);
 

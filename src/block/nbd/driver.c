@@ -260,6 +260,12 @@ static int nbd_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockSta
     return error;
 }
 
+static void nbd_yank(BlockNode *node)
+{
+    NbdDisk *disk = node->state;
+    nbd_remote_yank(&disk->remote);
+}
+
 static bool nbd_resize(BlockNode *node, uint64_t size, int preallocation, Error **error)
 {
     uint64_t now = block_node_size(node);
@@ -301,6 +307,7 @@ const BlockDriver nbd_driver = {
     .flush = nbd_flush,
     .status = nbd_status,
     .resize = nbd_resize,
+    .yank = nbd_yank,
     .create_type = &NbdCreateOptions_type,
     .create = nbd_create,
 };

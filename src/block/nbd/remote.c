@@ -164,7 +164,7 @@ static bool perform_by(NbdLink *link, NbdCommandState *command)
 
 static bool may_wait(const NbdRemote *remote, const NbdCommandState *command)
 {
-    return !remote->closing && (!remote->given_up || any_link_up(remote)) &&
+    return !remote->closing && !remote->yanked && (!remote->given_up || any_link_up(remote)) &&
            (!command->give_up_at || host_monotonic_ns() < command->give_up_at);
 }
 
@@ -365,7 +365,7 @@ static void link_went_down(NbdLink *link)
     link->up = false;
     nbd_channel_break(&link->channel);
     if (!any_link_up(remote)) {
-        if (remote->reconnect_seconds && !remote->closing) {
+        if (remote->reconnect_seconds && !remote->closing && !remote->yanked) {
             block_timer_set(&remote->give_up, host_monotonic_ns() + remote->reconnect_seconds * SECOND);
         } else {
             give_up(remote);
@@ -390,7 +390,7 @@ static bool connect_with_patience(NbdLink *link)
     NbdRemote *remote = link->remote;
     int64_t pause = FIRST_PAUSE, end = host_monotonic_ns() + remote->open_seconds * SECOND;
     bool first = remote->opening;
-    while (!remote->closing) {
+    while (!remote->closing && !remote->yanked) {
         AUTO_ERROR(error);
         if (connect_link(link, &error)) {
             return true;
@@ -413,7 +413,7 @@ static void run_link(void *data)
 {
     NbdLink *link = data;
     NbdRemote *remote = link->remote;
-    while (!remote->closing && connect_with_patience(link)) {
+    while (connect_with_patience(link)) {
         if (remote->opening) {
             remote->session = link->session;
             remote->opening = false;
@@ -501,12 +501,8 @@ static void say_goodbye(void *data)
     }
 }
 
-void nbd_remote_close(NbdRemote *remote)
+static void cut_links(NbdRemote *remote)
 {
-    remote->closing = true;
-    if (remote->tasks > 0) {
-        block_task_call(remote->runtime, say_goodbye, remote);
-    }
     for (unsigned i = 0; i < remote->link_count; i++) {
         NbdLink *link = &remote->links[i];
         end_pause(link);
@@ -514,6 +510,23 @@ void nbd_remote_close(NbdRemote *remote)
             nbd_channel_break(&link->channel);
         }
     }
+}
+
+void nbd_remote_yank(NbdRemote *remote)
+{
+    remote->yanked = true;
+    block_timer_cancel(&remote->give_up);
+    cut_links(remote);
+    give_up(remote);
+}
+
+void nbd_remote_close(NbdRemote *remote)
+{
+    remote->closing = true;
+    if (remote->tasks > 0) {
+        block_task_call(remote->runtime, say_goodbye, remote);
+    }
+    cut_links(remote);
     while (remote->tasks > 0) {
         block_loop_poll(remote->home, true);
     }

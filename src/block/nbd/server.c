@@ -260,20 +260,25 @@ NbdExport *nbd_server_add_export(NbdServer *server, const NbdExportOptions *opti
 
 unsigned nbd_export_client_count(const NbdExport *export) { return export->client_count; }
 
-void nbd_server_remove_export(NbdExport *export)
+void nbd_export_shut_down(NbdExport *export)
 {
     NbdServer *server = export->server;
-    list_remove(&export->in_server);
-    LIST_FOREACH (&server->clients, client, NbdClient, in_server) {
-        client->contexts_of = client->contexts_of == export ? NULL : client->contexts_of;
+    if (list_linked(&export->in_server)) {
+        list_remove(&export->in_server);
     }
-    do {
-        LIST_FOREACH_SAFE (&server->clients, client, NbdClient, in_server) {
-            if (client->export == export) {
-                nbd_channel_break(&client->channel);
-            }
+    LIST_FOREACH_SAFE (&server->clients, client, NbdClient, in_server) {
+        client->contexts_of = client->contexts_of == export ? NULL : client->contexts_of;
+        if (client->export == export) {
+            nbd_channel_break(&client->channel);
         }
-        block_loop_poll(block_loop_self(server->runtime), export->client_count > 0);
+    }
+}
+
+void nbd_server_remove_export(NbdExport *export)
+{
+    do {
+        nbd_export_shut_down(export);
+        block_loop_poll(block_loop_self(export->server->runtime), export->client_count > 0);
     } while (export->client_count > 0);
     free((char *)(uintptr_t)export->options.name);
     free((char *)(uintptr_t)export->options.description);

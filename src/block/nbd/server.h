@@ -10,7 +10,7 @@ typedef struct Object Object;
 typedef struct TlsCredentials TlsCredentials;
 typedef struct Trace Trace;
 
-enum { NBD_MAXIMUM_BITMAPS = 60 };
+enum { NBD_MAXIMUM_BITMAPS = 60, NBD_MAXIMUM_TEXT = 4096 /* bytes of names and descriptions */ };
 
 /* All of it but the edge and the bitmaps is copied. */
 typedef struct NbdExportOptions {
@@ -47,5 +47,7 @@ unsigned nbd_server_client_count(const NbdServer *server);
 /* No two have one name. */
 NbdExport *nbd_server_add_export(NbdServer *server, const NbdExportOptions *options);
 NbdExport *nbd_server_find_export(const NbdServer *server, const char *name); /* NULL: none */
-void nbd_server_remove_export(NbdExport *export); /* sends its clients away and waits for their requests */
+/* Nobody chooses it any more, and its clients are sent away; each of them leaves when its requests have ended. */
+void nbd_export_shut_down(NbdExport *export);
+void nbd_server_remove_export(NbdExport *export); /* shuts it down and waits for its clients' requests */
 unsigned nbd_export_client_count(const NbdExport *export);
