@@ -115,6 +115,9 @@ struct BlockDriver {
     int (*write)(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags);
     int (*write_zeroes)(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags); /* ENOTSUP: cannot */
     int (*discard)(BlockNode *node, uint64_t offset, uint64_t bytes);
+    /* Takes space for a part of a file, which may be behind its end and becomes a part of it; what is there stays, what
+     * is new reads as zeroes. NULL: it cannot. */
+    int (*allocate)(BlockNode *node, uint64_t offset, uint64_t bytes);
     /* A write of what is at `source`; NULL or ENOTSUP: it cannot. */
     int (*copy_to)(BlockNode *node, uint64_t offset, uint64_t bytes, const BlockCopySource *source);
     int (*flush)(BlockNode *node);
@@ -167,6 +170,9 @@ struct BlockDriver {
 /* Sorted by name (generated). */
 extern const BlockDriver *const block_drivers[];
 extern const size_t block_driver_count;
+
+/* In a task: the driver's `allocate`. ENOTSUP where there is none. */
+int block_allocate(BlockEdge *edge, uint64_t offset, uint64_t bytes);
 
 /* For drivers: opens the child that the options name, or the file of that name. NULL with an error. */
 BlockEdge *block_open_child(BlockNode *node, const char *name, Error **error);

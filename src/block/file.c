@@ -398,6 +398,17 @@ static int file_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, u
     return error;
 }
 
+static void allocate_in_thread(void *data)
+{
+    Change *change = data;
+    change->error = host_file_allocate(((HostFile *)change->node->state)->fd, change->offset, change->bytes);
+}
+
+static int file_allocate(BlockNode *node, uint64_t offset, uint64_t bytes)
+{
+    return run_change(node, &(Change){ .offset = offset, .bytes = bytes }, allocate_in_thread);
+}
+
 typedef struct Copy {
     const HostFile *from, *to;
     uint64_t from_offset, to_offset, bytes;
@@ -598,6 +609,7 @@ static const char *const schemes[] = { "file", "host_device", "host_cdrom", NULL
         .allocated_size = file_allocated_size, .resize = file_resize, \
         .create_type = &FileCreateOptions_type, __VA_ARGS__ \
     }
-const BlockDriver file_driver = FILE_DRIVER("file", .grows_with_zeroes = true, .create = file_create);
+const BlockDriver file_driver = FILE_DRIVER("file", .grows_with_zeroes = true, .create = file_create,
+                                            .allocate = file_allocate);
 const BlockDriver host_device_driver = FILE_DRIVER("host_device", .create = device_create);
 const BlockDriver host_cdrom_driver = FILE_DRIVER("host_cdrom");

@@ -166,15 +166,29 @@ int node_read(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vec
     return error;
 }
 
+static void raise(_Atomic uint64_t *value, uint64_t to)
+{
+    uint64_t now = atomic_load(value);
+    while (to > now && !atomic_compare_exchange_weak(value, &now, to)) {
+    }
+}
+
 void node_changed(BlockNode *node, uint64_t end)
 {
     atomic_fetch_add(&node->written, 1);
-    uint64_t size = atomic_load(&node->size), highest = atomic_load(&node->highest_write);
-    while (end > highest && !atomic_compare_exchange_weak(&node->highest_write, &highest, end)) {
+    raise(&node->highest_write, end);
+    raise(&node->size, align_up(end, BLOCK_SECTOR));
+}
+
+int block_allocate(BlockEdge *edge, uint64_t offset, uint64_t bytes)
+{
+    BlockNode *node = edge->node;
+    int error = node->driver->allocate ? node->driver->allocate(node, offset, bytes) : ENOTSUP;
+    if (!error) {
+        atomic_fetch_add(&node->written, 1);
+        raise(&node->size, align_up(offset + bytes, BLOCK_SECTOR));
     }
-    end = align_up(end, BLOCK_SECTOR);
-    while (end > size && !atomic_compare_exchange_weak(&node->size, &size, end)) {
-    }
+    return error;
 }
 
 static int write_pieces(BlockNode *node, uint64_t offset, uint64_t bytes, BlockVectors vectors, unsigned flags)

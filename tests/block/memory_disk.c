@@ -43,6 +43,9 @@ void memory_disk_apply(MemoryDisk *disk, const MemoryEvent *event, bool (*surviv
     if (event->kind == MEMORY_RESIZE) {
         set_size(disk, event->bytes);
     }
+    if (event->kind == MEMORY_GROW && event->bytes > disk->size) {
+        set_size(disk, event->bytes);
+    }
     if (event->kind != MEMORY_WRITE) {
         return;
     }
@@ -154,6 +157,11 @@ static int memory_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes,
     return change(node, (MemoryEvent){ .kind = MEMORY_WRITE, .offset = offset, .bytes = bytes });
 }
 
+static int memory_allocate(BlockNode *node, uint64_t offset, uint64_t bytes)
+{
+    return change(node, (MemoryEvent){ .kind = MEMORY_GROW, .bytes = offset + bytes });
+}
+
 /* What is discarded may be lost at once. */
 static int memory_discard(BlockNode *node, uint64_t offset, uint64_t bytes)
 {
@@ -216,6 +224,7 @@ const BlockDriver memory_driver = {
     .read = memory_read,
     .write = memory_write,
     .write_zeroes = memory_write_zeroes,
+    .allocate = memory_allocate,
     .discard = memory_discard,
     .flush = memory_flush,
     .resize = memory_resize,

@@ -8,11 +8,17 @@
 
 #include <stdio.h>
 
-typedef enum MemoryKind { MEMORY_WRITE, MEMORY_RESIZE, MEMORY_FLUSH_BEGIN, MEMORY_FLUSH_END } MemoryKind;
+typedef enum MemoryKind {
+    MEMORY_WRITE,
+    MEMORY_RESIZE,
+    MEMORY_GROW,
+    MEMORY_FLUSH_BEGIN,
+    MEMORY_FLUSH_END,
+} MemoryKind;
 
 typedef struct MemoryEvent {
     MemoryKind kind;
-    uint64_t offset, bytes; /* MEMORY_RESIZE: bytes is the new size */
+    uint64_t offset, bytes; /* MEMORY_RESIZE: bytes is the new size; MEMORY_GROW: at least */
     uint8_t *data;          /* of a write; NULL: zeroes */
     size_t flush;           /* MEMORY_FLUSH_END: the event that it began with */
     size_t done;            /* how many events there were when it was done; 0: it was not */

@@ -64,7 +64,7 @@ static BlockEdge *open_image(BlockGraph *graph, const MemoryDisk *disk)
     g_autofree char *name = memory_disk_name(disk);
     Json *options = json_object();
     json_set(options, "discard", json_string("unmap"));
-    BlockNode *node = block_open(graph, name, options, BLOCK_OPEN_WRITE, &error);
+    BlockNode *node = block_open(graph, name, options, BLOCK_OPEN_WRITE | BLOCK_OPEN_DIRECT, &error);
     if (!node) {
         g_error("%s", error_message(error));
     }

@@ -92,6 +92,7 @@ static bool load_for_writing(BlockNode *node, Error **error)
     qcow2->fresh_from = node->file->node->driver->grows_with_zeroes
                             ? align_up(block_node_size(node->file->node), qcow2->cluster_bytes)
                             : UINT64_MAX;
+    qcow2_room_init(node);
     return qcow2_has(qcow2, QCOW2_CORRUPT) || clear_unknown_features(node, error);
 }
 
@@ -125,6 +126,7 @@ static bool reload_tables(BlockNode *node, Error **error)
 bool qcow2_reload(BlockNode *node, Error **error)
 {
     Qcow2 *qcow2 = node->state;
+    qcow2_trim(node);
     qcow2_cache_empty(&qcow2->tables);
     qcow2_cache_empty(&qcow2->blocks);
     return reload_tables(node, error) || error_prepend(error, "'%s': ", node->file_name);
@@ -175,6 +177,7 @@ static void qcow2_close(BlockNode *node)
     Qcow2 *qcow2 = node->state;
     if (qcow2->refcount_table && qcow2->data && !qcow2_has(qcow2, QCOW2_CORRUPT)) {
         block_task_call(block_graph_runtime(node->graph), finish_writing, node);
+        qcow2_trim(node);
     }
     qcow2_cache_clear(&qcow2->tables);
     qcow2_cache_clear(&qcow2->blocks);

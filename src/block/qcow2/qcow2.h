@@ -131,6 +131,9 @@ typedef struct Qcow2 {
     Qcow2Set metadata;
     uint64_t free_hint;  /* number of a cluster: none below is free */
     uint64_t fresh_from; /* bytes of the file: it was never written to from there on, and reads as zeroes */
+    TaskLock room_lock;  /* of growing the file; taken after no other */
+    _Atomic uint64_t room; /* bytes of the file that have space on the host; UINT64_MAX: no more is asked for */
+    uint64_t grown;      /* as far as it was made longer for that; 0: it was not */
     uint64_t stream_at;  /* where the next compressed cluster goes; 0: anywhere */
     /* Frees: not in the file yet; in the file; waiting for the requests that may still use the clusters. */
     Qcow2Frees frees, flushed_frees, waiting_frees;
@@ -254,6 +257,12 @@ int qcow2_change_refcounts(BlockNode *node, BlockTask *self, uint64_t offset, ui
 int qcow2_get_refcount(BlockNode *node, BlockTask *self, uint64_t cluster, uint64_t *refcount);
 uint64_t qcow2_refcount_in(const uint8_t *block, unsigned order, uint64_t index);
 void qcow2_set_refcount_in(uint8_t *block, unsigned order, uint64_t index, uint64_t value);
+
+/* room.c */
+
+void qcow2_room_init(BlockNode *node); /* once fresh_from is known */
+void qcow2_make_room(BlockNode *node, BlockTask *self, uint64_t end); /* `lock` is open; before a write up to there */
+void qcow2_trim(BlockNode *node); /* outside tasks */
 
 /* overlap.c */
 

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+enum { MERGED_BYTES = 64 << 10 };
+
 /* Reading */
 
 /* What lies behind the backing file's end reads as zeroes. */
@@ -85,6 +87,8 @@ typedef struct Run {
     uint64_t host;          /* of allocation.guest, in the data file */
     bool taken;             /* the clusters are new */
     bool fresh;             /* and read as zeroes */
+    bool blank;             /* so does what would have to be copied */
+    bool crowded;           /* others write to new clusters, too */
 } Run;
 
 bool qcow2_wait_for_allocations(Qcow2 *qcow2, BlockTask *self, uint64_t offset, uint64_t bytes)
@@ -148,6 +152,18 @@ static int take_clusters(BlockNode *node, BlockTask *self, Run *run)
     return error;
 }
 
+/* Without looking at the data: a part of the entry's cluster reads as zeroes. */
+static bool is_blank(const BlockNode *node, const Qcow2Entry *entry, uint64_t offset, uint64_t bytes)
+{
+    Qcow2Extent extent;
+    if (bytes == 0) {
+        return true;
+    }
+    return qcow2_find_entry(node->state, entry, offset, &extent) == 0 && extent.bytes >= bytes &&
+           (extent.kind == QCOW2_ZERO ||
+            (extent.kind == QCOW2_UNALLOCATED && (!node->backing || offset >= block_node_size(node->backing->node))));
+}
+
 /* `slice` has the entries; afterwards the run is as long as it can be. */
 static int plan(BlockNode *node, BlockTask *self, const Qcow2Slice *slice, Run *run)
 {
@@ -167,6 +183,8 @@ static int plan(BlockNode *node, BlockTask *self, const Qcow2Slice *slice, Run *
     Qcow2Entry last = qcow2_load_entry(qcow2, slice, end - 1);
     run->start = copy_limit(qcow2, &first, run->offset, false);
     run->end = copy_limit(qcow2, &last, end, true);
+    run->blank = is_blank(node, &first, run->start, run->offset - run->start) &&
+                 is_blank(node, &last, end, run->end - end);
     return 0;
 }
 
@@ -180,37 +198,53 @@ static int read_around(BlockNode *node, uint64_t start, uint64_t end, uint8_t *t
     return size > start ? qcow2_read(node, start, size - start, (BlockVectors){ &piece, 1, 0 }) : 0;
 }
 
+/* What is around the data, in the pieces before and behind them; together where there is little between. */
+static int read_copies(BlockNode *node, const Run *run, struct iovec *head, struct iovec *tail, uint8_t *copy)
+{
+    uint64_t data_end = run->offset + run->bytes;
+    block_debug_event(node->file, BLKDEBUG_EVENT_COW_READ);
+    if (head->iov_len && tail->iov_len && run->bytes <= MERGED_BYTES) {
+        return read_around(node, run->start, run->end, copy);
+    }
+    int error = head->iov_len ? read_around(node, run->start, run->offset, head->iov_base) : 0;
+    return error || !tail->iov_len ? error : read_around(node, data_end, run->end, tail->iov_base);
+}
+
 static int write_with_copies(BlockNode *node, const Run *run, BlockVectors vectors)
 {
     const Qcow2 *qcow2 = node->state;
-    uint64_t head = run->offset - run->start, data_end = run->offset + run->bytes, tail = run->end - data_end;
-    AUTO_FREE uint8_t *copy = block_buffer(qcow2->data->node, head + tail);
+    uint64_t head = run->offset - run->start, tail = run->end - run->offset - run->bytes;
+    uint64_t between = run->bytes <= MERGED_BYTES ? run->bytes : 0;
+    AUTO_FREE uint8_t *copy = block_buffer(qcow2->data->node, head + between + tail);
     AUTO_FREE struct iovec *pieces = malloc((vectors.count + 2) * sizeof *pieces);
     if (!copy || !pieces) {
         return ENOMEM;
     }
-    block_debug_event(node->file, BLKDEBUG_EVENT_COW_READ);
-    int error = read_around(node, run->start, run->offset, copy);
-    error = error ? error : read_around(node, data_end, run->end, copy + head);
+    struct iovec before = { copy, head }, behind = { copy + head + between, tail };
+    int error = read_copies(node, run, &before, &behind, copy);
     if (error) {
         return error;
     }
     uint64_t host = run->host + (run->start - run->allocation.guest);
-    struct iovec around = { copy, head + tail };
-    if (run->fresh && block_vectors_are_zero((BlockVectors){ &around, 1, 0 }, head + tail)) {
+    if (run->fresh && block_vectors_are_zero((BlockVectors){ &before, 1, 0 }, head) &&
+        block_vectors_are_zero((BlockVectors){ &behind, 1, 0 }, tail)) {
         return block_writev(qcow2->data, host + head, run->bytes, vectors, 0);
     }
     size_t bytes = run->bytes;
     unsigned count = block_vectors_cut(vectors, pieces + 1, vectors.count, &bytes);
-    pieces[0] = (struct iovec){ copy, head };
-    pieces[count + 1] = (struct iovec){ copy + head, tail };
+    pieces[0] = before;
+    pieces[count + 1] = behind;
     return block_writev(qcow2->data, host, run->end - run->start, (BlockVectors){ pieces, count + 2, 0 }, 0);
 }
 
 static int write_run(BlockNode *node, const Run *run, const Payload *payload)
 {
     block_debug_event(node->file, BLKDEBUG_EVENT_WRITE_AIO);
-    if (run->start == run->offset && run->end == run->offset + run->bytes) {
+    if (run->taken && run->crowded) {
+        qcow2_make_room(node, qcow2_task(node), run->host + (run->allocation.clusters << ((Qcow2 *)node->state)->header.cluster_bits));
+    }
+    bool alone = run->start == run->offset && run->end == run->offset + run->bytes;
+    if (alone || (run->fresh && run->blank)) {
         return write_data(node, run->host + (run->offset - run->allocation.guest), run->bytes, payload);
     }
     return payload->source ? ENOTSUP : write_with_copies(node, run, payload->vectors);
@@ -257,6 +291,7 @@ static int link_run(BlockNode *node, BlockTask *self, const Run *run)
 static int perform(BlockNode *node, BlockTask *self, Run *run, const Payload *payload)
 {
     Qcow2 *qcow2 = node->state;
+    run->crowded = !list_empty(&qcow2->allocations);
     list_append(&qcow2->allocations, &run->allocation.node);
     unsigned token = qcow2_enter(qcow2);
     task_unlock(&qcow2->lock);
