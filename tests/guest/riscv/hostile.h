@@ -22,6 +22,18 @@ enum {
     SCENE_SNAPSHOTS = 4,
 };
 
+/* Instructions that tests put where jumps go to: they go on by so many bytes. */
+enum {
+    HOSTILE_NOP = 0x00000013,
+    HOSTILE_SHORT_NOP = 0x0001,
+    HOSTILE_JAL = 0x1000006f,
+    HOSTILE_BRANCH = 0x10000063,   /* beq x0, x0 */
+    HOSTILE_SHORT_JUMP = 0xa201,
+    HOSTILE_SHORT_BRANCH = 0xe141, /* c.bnez a0 */
+    HOSTILE_FAR = 0x100,
+    HOSTILE_NEAR = 0x80,
+};
+
 typedef enum HostileKind {
     HOSTILE_LOAD,
     HOSTILE_STORE,

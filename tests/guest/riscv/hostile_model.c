@@ -158,17 +158,42 @@ static bool fetch(Scene *scene, uint64_t pc, unsigned offset, uint64_t *half, Ho
     return true;
 }
 
-/* What is there is an ebreak, the end of one, or what earlier cases have stored. */
+/* Where an instruction goes on, by its address; those that tests put in places. 0: not one of them. */
+static int length_of_way(uint64_t bits)
+{
+    static const struct {
+        uint32_t bits;
+        int by;
+    } rows[] = {
+        { HOSTILE_NOP, 4 },       { HOSTILE_SHORT_NOP, 2 },        { HOSTILE_JAL, HOSTILE_FAR },
+        { HOSTILE_BRANCH, HOSTILE_FAR }, { HOSTILE_SHORT_JUMP, HOSTILE_FAR }, { HOSTILE_SHORT_BRANCH, HOSTILE_NEAR },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        if (rows[i].bits == bits) {
+            return rows[i].by;
+        }
+    }
+    return 0;
+}
+
+/* What is there is an ebreak, the end of one, a way to elsewhere, or what earlier cases have stored. */
 static void model_jump(Scene *scene, const SceneAccess *access, HostileOutcome *out)
 {
-    uint64_t pc = access->address & ~UINT64_C(1), low, high = 0;
+    uint64_t pc = access->address & ~UINT64_C(1), low, high;
+    int by;
 
     if (access->from_machine) {
         scene->model.privilege = 3; /* MPRV is of loads and stores */
     }
-    if (!fetch(scene, pc, 0, &low, out) || ((low & 3) == 3 && !fetch(scene, pc, 2, &high, out))) {
-        return;
-    }
+    do {
+        high = 0;
+        if (!fetch(scene, pc, 0, &low, out) || ((low & 3) == 3 && !fetch(scene, pc, 2, &high, out))) {
+            return;
+        }
+        by = length_of_way(low | high << 16);
+        pc = truncated(scene, pc + (uint64_t)(int64_t)by);
+    } while (by);
     if (low == SHORT_EBREAK || (low | high << 16) == EBREAK) {
         out->fault = (ModelFault){ BREAKPOINT, pc };
     } else if (low == EBREAK >> 16) {

@@ -159,6 +159,59 @@ static void test_pairs(const void *setting)
     check_pairs(setting, "tcg");
 }
 
+/* Ways from the one page into the other: jumps, branches, and what just goes on. */
+
+static void check_way(Scene *scene, const HostileInsn *jump, int offset, uint32_t bits, unsigned number)
+{
+    static const unsigned privileges[] = { 0, 1, 1 };
+    uint64_t address = pair_address(scene) + (uint64_t)(int64_t)offset;
+
+    scene_poke(scene, LOW_PAGE + PAGE + (uint64_t)(int64_t)offset, (bits & 3) == 3 ? 4 : 2, bits);
+    scene_check(scene, &(SceneAccess){ jump, scene->model.xlen == 32 ? (uint32_t)address : address,
+                                       privileges[number % 3], false, .fence = FENCE_ALL });
+}
+
+static void check_ways(Scene *scene, const PageKind *low, const PageKind *high, unsigned number)
+{
+    const HostileInsn *jump = hostile_insns;
+
+    while (jump->kind != HOSTILE_JUMP) {
+        jump++;
+    }
+    scene->model.updates = number % 2;
+    scene_fill(scene);
+    map_pair(scene, low, high, number % 3 == 0);
+    protect(scene, 1, low, false);
+    protect(scene, 2, high, true);
+    scene_apply(scene);
+    check_way(scene, jump, -0x80, HOSTILE_JAL, number);
+    check_way(scene, jump, -0x7c, HOSTILE_BRANCH, number);
+    check_way(scene, jump, -0x78, HOSTILE_SHORT_JUMP, number);
+    check_way(scene, jump, -0x40, HOSTILE_SHORT_BRANCH, number);
+    check_way(scene, jump, -4, HOSTILE_NOP, number);
+    check_way(scene, jump, -2, HOSTILE_SHORT_NOP, number);
+}
+
+static void check_jumps(const Setting *setting, const char *engine)
+{
+    Scene *scene = scene_new(setting->model, engine, setting->mode);
+    unsigned number = 0, kinds = G_N_ELEMENTS(page_kinds);
+
+    for (unsigned low = 0; low < kinds; low++) {
+        for (unsigned high = 0; high < kinds; high++, number++) {
+            check_ways(scene, &page_kinds[low], &page_kinds[high], number);
+        }
+    }
+    g_test_message("%s: %lu jumps, %lu faults", engine, (unsigned long)scene->cases, (unsigned long)scene->faults);
+    scene_free(scene);
+}
+
+static void test_jumps(const void *setting)
+{
+    check_jumps(setting, "interp");
+    check_jumps(setting, "tcg");
+}
+
 /* Random tables. */
 
 enum { BLOCK_INDEX = 0x10 };
@@ -437,8 +490,10 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < G_N_ELEMENTS(settings); i++) {
         g_autofree char *pairs = g_strdup_printf("/guest/riscv/hostile/pairs/%s", settings[i].name);
         g_autofree char *random = g_strdup_printf("/guest/riscv/hostile/random/%s", settings[i].name);
+        g_autofree char *jumps = g_strdup_printf("/guest/riscv/hostile/jumps/%s", settings[i].name);
         if (settings[i].mode != MODEL_BARE) {
             g_test_add_data_func(pairs, &settings[i], test_pairs);
+            g_test_add_data_func(jumps, &settings[i], test_jumps);
         }
         g_test_add_data_func(random, &settings[i], test_random);
     }

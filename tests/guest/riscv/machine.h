@@ -1,5 +1,5 @@
 /*
- * A machine for tests of the RISC-V guest: one hart, RAM, a ROM, a CLINT, and the test finisher, at the addresses of the
+ * A machine for tests of the RISC-V guest: one hart, RAM, a ROM, a CLINT, the test finisher, at the addresses of the
  * `virt` board, so that the same programs run there. Time counts instructions; waiting skips to the next deadline.
  */
 #pragma once
