@@ -115,3 +115,5 @@ bool scene_reaches(Scene *scene, uint64_t address, unsigned privilege);
  * is kept and not all is fenced, the access has to lie on one page. */
 void scene_check(Scene *scene, const SceneAccess *access);
 uint64_t scene_top_address(const Scene *scene, unsigned index); /* what entry `index` of the highest table is about */
+
+void hostile_add_thread_tests(void);

@@ -497,5 +497,6 @@ int main(int argc, char **argv)
         }
         g_test_add_data_func(random, &settings[i], test_random);
     }
+    hostile_add_thread_tests();
     return g_test_run();
 }
