@@ -59,7 +59,8 @@ typedef struct CodeChunk {
     enum ChunkState { CHUNK_FREE, CHUNK_FILLING, CHUNK_FULL, CHUNK_LEAVING } state;
     bool has_code_memory;
     bool shared; /* with a process that forked off: what was written stays */
-    size_t code_used, data_used;
+    _Atomic size_t code_used;     /* others may look at it */
+    size_t data_used;
     _Atomic bool used;           /* CHUNK_FULL: new, or looked up in, since all chunks were asked last */
     uint64_t epoch;              /* CHUNK_LEAVING: free once every vCPU has seen it */
     _Atomic uint32_t block_count; /* their addresses stand at the end of the data, by falling address of these */

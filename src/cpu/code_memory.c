@@ -159,17 +159,18 @@ Block *code_chunk_block(const CodeMemory *memory, const CodeChunk *chunk, uint32
 bool code_chunk_space(const CodeMemory *memory, const CodeChunk *chunk, size_t head, CodeSpace *space, void **head_at)
 {
     size_t start = chunk_start(memory, chunk), used = chunk->data_used + align_up(head, DATA_ALIGNMENT);
+    size_t code_used = atomic_load_explicit(&chunk->code_used, memory_order_relaxed);
     size_t slots = (chunk->block_count + 1) * sizeof(Block *);
 
     if (used + slots + DATA_ALIGNMENT > memory->chunk_bytes ||
-        chunk->code_used + CODE_ALIGNMENT > memory->chunk_bytes) {
+        code_used + CODE_ALIGNMENT > memory->chunk_bytes) {
         return false;
     }
     *head_at = memory->data + start + chunk->data_used;
     *space = (CodeSpace){
-        .code_write = memory->write + start + chunk->code_used,
-        .code = memory->code + start + chunk->code_used,
-        .code_room = memory->chunk_bytes - chunk->code_used,
+        .code_write = memory->write + start + code_used,
+        .code = memory->code + start + code_used,
+        .code_room = memory->chunk_bytes - code_used,
         .data = memory->data + start + used,
         .data_room = memory->chunk_bytes - slots - used,
     };
@@ -182,7 +183,8 @@ void code_chunk_use(CodeMemory *memory, CodeChunk *chunk, const CodeSpace *space
 
     assert(space->code_used <= space->code_room && space->data_used <= space->data_room);
     chunk->data_used = align_up((size_t)(space->data - memory->data) - start + space->data_used, DATA_ALIGNMENT);
-    chunk->code_used = align_up(chunk->code_used + space->code_used, CODE_ALIGNMENT);
+    size_t code_used = atomic_load_explicit(&chunk->code_used, memory_order_relaxed) + space->code_used;
+    atomic_store_explicit(&chunk->code_used, align_up(code_used, CODE_ALIGNMENT), memory_order_relaxed);
     if (block) {
         uint32_t count = atomic_load_explicit(&chunk->block_count, memory_order_relaxed);
         *block_slot(memory, chunk, count) = block;

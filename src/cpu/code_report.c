@@ -35,7 +35,8 @@ CodeSummary code_sum_up(CodeCache *cache)
         for (uint32_t n = 0; n < count; n++) {
             add_block(&sum, code_chunk_block(&cache->memory, chunk, n));
         }
-        sum.chunk_bytes += chunk->state == CHUNK_FREE ? 0 : chunk->code_used;
+        size_t used = atomic_load_explicit(&chunk->code_used, memory_order_relaxed);
+        sum.chunk_bytes += chunk->state == CHUNK_FREE ? 0 : used;
     }
     mutex_unlock(&cache->lock);
     return sum;
