@@ -4,6 +4,7 @@
     nbd_client.py FOLDER_OF_PROGRAMS
 """
 import os
+import random
 import socket
 import struct
 import subprocess
@@ -177,6 +178,45 @@ def run(program, *words, check=True, **more):
     return result
 
 
+class Cut:
+    """A connection that takes so many bytes more."""
+    def __init__(self, connection, left):
+        self.connection, self.left = connection, left
+
+    def sendall(self, data):
+        self.connection.sendall(data[:self.left])
+        if len(data) > self.left:
+            raise Closed
+        self.left -= len(data)
+
+
+class Dying(Server):
+    """It loses its connections at any point: of the handshake, of a request and of a reply."""
+    chance = 0.08
+    dice = random.Random(0)
+    modes = (STRUCTURED,)
+
+    def dies(self):
+        return self.dice.random() < self.chance
+
+    def handshake(self, connection):
+        if self.connections > 1 and self.dies():
+            raise Closed
+        return super().handshake(connection)
+
+    def receive(self, connection, count): # pylint: disable=arguments-differ
+        if count > 1000 and self.dies():
+            Server.receive(connection, self.dice.randrange(count))
+            raise Closed
+        return Server.receive(connection, count)
+
+    def handle(self, connection, *rest):
+        if self.dies(): # not done at all
+            raise Closed
+        # Done, with the reply or a part of it.
+        super().handle(Cut(connection, self.dice.randrange(5000)) if self.dies() else connection, *rest)
+
+
 class ClientTest(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory(dir='/var/tmp')
@@ -340,6 +380,21 @@ class ClientTest(unittest.TestCase):
                 options=('--image-opts', options))
         self.assertEqual(server.data[:3 << 16], b'\x09' * 65536 + b'\x08' * 65536 + b'\x07' * 65536)
         self.assertGreater(server.connections, 1)
+
+    def test_server_that_dies_at_any_point(self):
+        for seed in range(4):
+            with self.subTest(seed=seed):
+                server = self.serve(Dying, dice=random.Random(seed), modes=((), (STRUCTURED,), (EXTENDED,))[seed % 3])
+                options = (f'driver=raw,file.driver=nbd,file.export=name,file.path={self.path},file.multi-conn=3,'
+                           'file.reconnect-delay=100,file.open-timeout=100')
+                result = self.io(*(f'aio_write -P {i + 1} {i * 8}k 8k' for i in range(40)), 'aio_flush',
+                                 *(f'read -P {i + 1} {i * 8}k 8k' for i in range(40)),
+                                 options=('--image-opts', options))
+                self.assertNotIn('failed', result.stdout + result.stderr)
+                for i in range(40):
+                    self.assertEqual(server.data[i * 8192:i * 8192 + 8192], bytes([i + 1]) * 8192)
+                self.assertGreater(server.connections, 3)
+                server.stop()
 
     def test_without_patience(self):
         self.losing(1)
