@@ -97,8 +97,10 @@ static void check_info(const Process *process, const uint8_t *data, size_t size)
     must(!memcmp(guest, again, sizeof guest), "what comes with a signal comes back as it went");
 }
 
+/* All layouts; of the requests of ioctl some, by the size. */
 static void check_tables(const Process *process, const uint8_t *data, size_t size)
 {
+    enum { STEP = 16 };
     IoctlDescription row;
 
     for (unsigned id = 0; id < LAYOUT_COUNT; id++) {
@@ -106,7 +108,7 @@ static void check_tables(const Process *process, const uint8_t *data, size_t siz
             check_layout(&process->abi->layouts[id], data, size);
         }
     }
-    for (size_t i = 0; ioctl_row(i, &row); i++) {
+    for (size_t i = size % STEP; ioctl_row(i, &row); i += STEP) {
         check_format(process, row.format, data, size);
     }
     check_info(process, data, size);
