@@ -50,8 +50,7 @@ static bool is_same(int fd, const char *path, PathLink link)
            by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino;
 }
 
-/* The host's name of an open file. */
-static bool name_of(int fd, PathBuffer *name)
+bool path_of(int fd, PathBuffer *name)
 {
     char link[32];
 
@@ -77,7 +76,7 @@ static bool resolve_links(const char *root, const char *path, PathLink link, Pat
     if (fd < 0) {
         return false;
     }
-    if (!is_same(fd, below->text, link) && name_of(fd, &found)) {
+    if (!is_same(fd, below->text, link) && path_of(fd, &found)) {
         *below = found;
     }
     close(fd);
@@ -137,7 +136,7 @@ static void find_relative(const Process *process, int folder, PathBuffer *buffer
         close(fd);
         return;
     }
-    if ((errno != ELOOP && errno != EXDEV) || !name_of(folder, &base)) {
+    if ((errno != ELOOP && errno != EXDEV) || !path_of(folder, &base)) {
         return;
     }
     const char *inside = behind(base.text, process->root);
@@ -160,8 +159,25 @@ void path_find(const Process *process, int folder, PathBuffer *buffer, PathLink 
     }
 }
 
+void path_complete(int folder, PathBuffer *buffer)
+{
+    const char *slash = strrchr(buffer->text, '/');
+    PathBuffer whole;
+
+    if (buffer->text[0] == '/' || !proc_has(slash ? slash + 1 : buffer->text) || !path_of(folder, &whole) ||
+        strncmp(whole.text, "/proc", 5)) {
+        return;
+    }
+    size_t length = strlen(whole.text);
+    if (snprintf(whole.text + length, sizeof whole.text - length, "/%s", buffer->text) <
+        (int)(sizeof whole.text - length)) {
+        *buffer = whole;
+    }
+}
+
 int path_to_host(Task *task, int folder, uint64_t address, PathLink link, PathBuffer *buffer, uint64_t *host)
 {
+    PathBuffer program;
     char first;
 
     if (!address || memory_read(task_memory(task), &first, address, 1)) {
@@ -169,17 +185,18 @@ int path_to_host(Task *task, int folder, uint64_t address, PathLink link, PathBu
         return address ? -EFAULT : 0;
     }
     *host = (uintptr_t)memory_host(task_memory(task), address);
-    if (first != '/' && (!first || !task->process->root)) {
+    if (!first) {
         return 0;
     }
     int64_t length = memory_read_string(task_memory(task), buffer->text, address, sizeof buffer->text);
     if (length < 0) {
         return (int)length;
     }
-    if (proc_find(task->process, buffer->text) == PROC_EXE) {
-        snprintf(buffer->text, sizeof buffer->text, "%s", task->process->program.path);
-    } else {
+    path_complete(folder, buffer);
+    if (!proc_program(task->process, buffer->text, program.text, sizeof program.text)) {
         path_find(task->process, folder, buffer, link);
+    } else if (link == PATH_FOLLOW) {
+        *buffer = program;
     }
     if (first == '/' || buffer->text[0] == '/') {
         *host = (uintptr_t)buffer->text;

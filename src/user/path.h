@@ -19,5 +19,9 @@ typedef enum PathLink {
 /* The guest's string at `address`, from `folder` (a descriptor, or AT_FDCWD) on, for the host's kernel: its own
  * pointer, or one to a whole name in `buffer` where the file lies below -L. 0, -EFAULT or -ENAMETOOLONG. */
 int path_to_host(Task *task, int folder, uint64_t address, PathLink link, PathBuffer *buffer, uint64_t *host);
+/* The whole name of an open file, or of the working directory for AT_FDCWD; false: it has none. */
+bool path_of(int fd, PathBuffer *name);
+/* Makes a path from a folder of /proc a whole one, where it may name a file that proc.h makes up. */
+void path_complete(int folder, PathBuffer *buffer);
 /* The same for a path that is already in `buffer`. */
 void path_find(const Process *process, int folder, PathBuffer *buffer, PathLink link);

@@ -1,9 +1,9 @@
 /*
- * /proc/self and the like: maps, smaps, auxv, cmdline, environ, stat, and /proc/cpuinfo, as Linux's fs/proc writes
+ * /proc/self and the like: maps, smaps, auxv, cmdline, environ, numbers, and /proc/cpuinfo, as Linux's fs/proc writes
  * them. Names, addresses of arguments and the auxiliary vector are given to the host's kernel too, so that other
  * processes (ps) see the program and not us.
  *
- * Not here: what these files show of other guest programs to one another, but for what the kernel was given.
+ * Of other programs that we run, exe leads to the program too; of the rest, what the kernel was given shows.
  */
 #include "user/proc.h"
 
@@ -11,6 +11,7 @@
 #include "base/strbuf.h"
 #include "base/text.h"
 #include "user/host/host.h"
+#include "user/proc_internal.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -25,9 +26,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-typedef void ProcFunction(Task *task, const char *path, StrBuf *text);
+static ProcFunction make_maps, make_smaps, make_rollup, make_numa_maps, make_auxv, make_cmdline, make_environ,
+    make_cpuinfo;
 
-static ProcFunction make_maps, make_smaps, make_auxv, make_cmdline, make_environ, make_stat, make_cpuinfo;
+enum { STAT_BRK = 47 };
 
 static const struct {
     const char *name;
@@ -39,11 +41,24 @@ static const struct {
     [PROC_AUXV] = { "auxv", make_auxv },
     [PROC_CMDLINE] = { "cmdline", make_cmdline },
     [PROC_ENVIRON] = { "environ", make_environ },
-    [PROC_STAT] = { "stat", make_stat },
+    [PROC_STAT] = { "stat", proc_make_stat },
+    [PROC_STATM] = { "statm", proc_make_statm },
+    [PROC_STATUS] = { "status", proc_make_status },
+    [PROC_ROLLUP] = { "smaps_rollup", make_rollup },
+    [PROC_NUMA_MAPS] = { "numa_maps", make_numa_maps },
 };
 
-/* Skips "NUMBER/" or one of the words that stand for it. */
-static const char *skip_own(const char *path, const char *word, long number)
+/* A thread of this process. */
+static bool is_own(long number)
+{
+    char name[48];
+
+    snprintf(name, sizeof name, "/proc/self/task/%ld", number);
+    return number == getpid() || (number > 0 && !access(name, F_OK));
+}
+
+/* Skips the word or the number of a thread of ours, and what follows it. */
+static const char *skip_own(const char *path, const char *word)
 {
     size_t length = strlen(word);
     char *end;
@@ -51,7 +66,18 @@ static const char *skip_own(const char *path, const char *word, long number)
     if (!strncmp(path, word, length) && path[length] == '/') {
         return path + length + 1;
     }
-    return strtol(path, &end, 10) == number && *end == '/' && end != path ? end + 1 : NULL;
+    long number = strtol(path, &end, 10);
+    return *end == '/' && end != path && is_own(number) ? end + 1 : NULL;
+}
+
+bool proc_has(const char *name)
+{
+    for (int i = PROC_EXE; i < PROC_FILES; i++) {
+        if (files[i].name && !strcmp(name, files[i].name)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 ProcFile proc_find(const Process *process, const char *path)
@@ -62,7 +88,7 @@ ProcFile proc_find(const Process *process, const char *path)
     if (!strcmp(path + 6, "cpuinfo")) {
         return PROC_CPUINFO;
     }
-    const char *rest = text_starts_with(path + 6, "thread-self/") ? path + 18 : skip_own(path + 6, "self", getpid());
+    const char *rest = text_starts_with(path + 6, "thread-self/") ? path + 18 : skip_own(path + 6, "self");
     if (rest && text_starts_with(rest, "task/")) {
         rest = strchr(rest + 5, '/');
         rest = rest ? rest + 1 : NULL;
@@ -75,7 +101,7 @@ ProcFile proc_find(const Process *process, const char *path)
     return PROC_NONE;
 }
 
-static void read_file(const char *path, StrBuf *text)
+void proc_read_file(const char *path, StrBuf *text)
 {
     char bytes[4096];
     ssize_t count;
@@ -169,7 +195,7 @@ static void make_maps(Task *task, const char *path, StrBuf *text)
     AUTO_STRBUF(host);
     HostMapping mapping;
 
-    read_file("/proc/self/maps", &host);
+    proc_read_file("/proc/self/maps", &host);
     for (const char *line = strbuf_text(&host), *end; (end = strchr(line, '\n')); line = end + 1) {
         if (parse_mapping(line, (size_t)(end - line), &mapping)) {
             append_mapping(task, &mapping, NULL, 0, text);
@@ -183,7 +209,7 @@ static void make_smaps(Task *task, const char *path, StrBuf *text)
     AUTO_STRBUF(host);
     HostMapping mapping;
 
-    read_file("/proc/self/smaps", &host);
+    proc_read_file("/proc/self/smaps", &host);
     for (const char *line = strbuf_text(&host), *end, *next; (end = strchr(line, '\n')); line = next) {
         next = end + 1;
         while (isupper((unsigned char)*next) && strchr(next, '\n')) {
@@ -191,6 +217,62 @@ static void make_smaps(Task *task, const char *path, StrBuf *text)
         }
         if (parse_mapping(line, (size_t)(end - line), &mapping)) {
             append_mapping(task, &mapping, end + 1, (size_t)(next - end - 1), text);
+        }
+    }
+}
+
+/* The sums of smaps, in its order. */
+static void make_rollup(Task *task, const char *path, StrBuf *text)
+{
+    enum { KEYS = 32 };
+    struct {
+        char name[24];
+        uint64_t value;
+    } sums[KEYS] = { 0 };
+    AUTO_STRBUF(maps);
+    uint64_t start = 0, end = 0, first = 0;
+    bool any = false;
+
+    make_smaps(task, path, &maps);
+    for (const char *line = strbuf_text(&maps), *next; (next = strchr(line, '\n')); line = next + 1) {
+        char name[24], unit[3];
+        uint64_t value;
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2) {
+            first = any ? first : start;
+            any = true;
+        } else if (sscanf(line, "%23[A-Za-z_]: %" SCNu64 " %2s", name, &value, unit) == 3 &&
+                   !strcmp(unit, "kB")) {
+            unsigned i = 0;
+            while (i < KEYS - 1 && sums[i].name[0] && strcmp(sums[i].name, name)) {
+                i++;
+            }
+            memcpy(sums[i].name, name, sizeof name);
+            sums[i].value += value;
+        }
+    }
+    strbuf_printf(text, "%08" PRIx64 "-%08" PRIx64 " ---p 00000000 00:00 0                              [rollup]\n",
+                  first, end);
+    for (unsigned i = 0; i < KEYS && sums[i].name[0]; i++) {
+        if (strcmp(sums[i].name, "Size") && !strstr(sums[i].name, "PageSize")) {
+            strbuf_printf(text, "%s:%*s%8" PRIu64 " kB\n", sums[i].name, (int)MAX(15 - (int)strlen(sums[i].name), 0),
+                          "", sums[i].value);
+        }
+    }
+}
+
+/* A line for each mapping, by its address. */
+static void make_numa_maps(Task *task, const char *path, StrBuf *text)
+{
+    uint64_t base = (uintptr_t)task_memory(task)->base;
+    MemoryRange range;
+    AUTO_STRBUF(host);
+
+    proc_read_file("/proc/self/numa_maps", &host);
+    for (const char *line = strbuf_text(&host), *end; (end = strchr(line, '\n')); line = end + 1) {
+        char *rest;
+        uint64_t at = strtoull(line, &rest, 16);
+        if (at >= base && memory_lookup(task_memory(task), at - base, &range)) {
+            strbuf_printf(text, "%08" PRIx64 "%.*s", at - base, (int)(end + 1 - rest), rest);
         }
     }
 }
@@ -226,43 +308,7 @@ static void make_environ(Task *task, const char *path, StrBuf *text)
     append_memory(task, task->process->program.environment_start, task->process->program.environment_end, text);
 }
 
-/* -- stat ---------------------------------------------------------------------------------------------------------- */
-
-enum { STAT_START_CODE = 26, STAT_BRK = 47, STAT_FIELDS = 60 };
-
-/* Where the field of that number, from 3 on, begins; NULL: there is none. */
-static const char *stat_field(const char *text, unsigned number)
-{
-    const char *at = strrchr(text, ')');
-
-    for (unsigned i = 2; at && i < number; i++) {
-        at = strchr(at + 1, ' ');
-    }
-    return at ? at + 1 : NULL;
-}
-
-static void make_stat(Task *task, const char *path, StrBuf *text)
-{
-    const Program *p = &task->process->program;
-    const uint64_t values[STAT_FIELDS] = {
-        [26] = p->code_start, [27] = p->code_end, [28] = p->stack_start, [45] = p->data_start, [46] = p->data_end,
-        [47] = task_memory(task)->brk_start, [48] = p->arguments_start, [49] = p->arguments_end,
-        [50] = p->environment_start, [51] = p->environment_end,
-    };
-    AUTO_STRBUF(host);
-
-    read_file(path, &host);
-    const char *from = strbuf_text(&host);
-    for (unsigned i = STAT_START_CODE; i < STAT_FIELDS; i++) {
-        const char *field = values[i] ? stat_field(strbuf_text(&host), i) : NULL;
-        if (field) {
-            strbuf_append_bytes(text, from, (size_t)(field - from));
-            strbuf_printf(text, "%" PRIu64, values[i]);
-            from = field + strcspn(field, " \n");
-        }
-    }
-    strbuf_append(text, from);
-}
+/* -- the processor ------------------------------------------------------------------------------------------------- */
 
 static void make_cpuinfo(Task *task, const char *path, StrBuf *text)
 {
@@ -271,6 +317,55 @@ static void make_cpuinfo(Task *task, const char *path, StrBuf *text)
     for (long i = 0; i < count; i++) {
         task_abi(task)->print_cpuinfo(task->cpu, (unsigned)i, text);
     }
+}
+
+/* -- other programs that we run ------------------------------------------------------------------------------------ */
+
+static bool read_link(const char *path, char *text, size_t size)
+{
+    ssize_t length = readlink(path, text, size - 1);
+
+    text[MAX(length, 0)] = 0;
+    return length > 0;
+}
+
+/* The file that is mapped where the process's code begins, as the kernel was told. */
+static bool find_code(long number, char *program, size_t size)
+{
+    enum { STAT_START_CODE = 26 };
+    AUTO_STRBUF(stat);
+    AUTO_STRBUF(maps);
+    HostMapping mapping;
+    char name[48];
+
+    snprintf(name, sizeof name, "/proc/%ld/stat", number);
+    proc_read_file(name, &stat);
+    snprintf(name, sizeof name, "/proc/%ld/maps", number);
+    proc_read_file(name, &maps);
+    const char *field = proc_stat_field(strbuf_text(&stat), STAT_START_CODE);
+    uint64_t code = field ? strtoull(field, NULL, 10) : 0;
+    for (const char *line = strbuf_text(&maps), *end; code && (end = strchr(line, '\n')); line = end + 1) {
+        if (parse_mapping(line, (size_t)(end - line), &mapping) && code >= mapping.start && code < mapping.end) {
+            return mapping.path[0] == '/' && mapping.path_length < (int)size &&
+                   snprintf(program, size, "%.*s", mapping.path_length, mapping.path) > 0;
+        }
+    }
+    return false;
+}
+
+bool proc_program(const Process *process, const char *path, char *program, size_t size)
+{
+    char own[4096], other[4096], *end;
+
+    if (proc_find(process, path) == PROC_EXE) {
+        return snprintf(program, size, "%s", process->program.path) < (int)size;
+    }
+    if (!text_starts_with(path, "/proc/")) {
+        return false;
+    }
+    long number = strtol(path + 6, &end, 10);
+    return number > 0 && !strcmp(end, "/exe") && read_link(path, other, sizeof other) &&
+           read_link("/proc/self/exe", own, sizeof own) && !strcmp(own, other) && find_code(number, program, size);
 }
 
 /* -- opening ------------------------------------------------------------------------------------------------------- */
@@ -366,8 +461,8 @@ static bool fill_map(const Process *process, struct prctl_mm_map *map)
     uint64_t base = (uintptr_t)process->memory->base;
     AUTO_STRBUF(stat);
 
-    read_file("/proc/self/stat", &stat);
-    const char *field = stat_field(strbuf_text(&stat), STAT_BRK);
+    proc_read_file("/proc/self/stat", &stat);
+    const char *field = proc_stat_field(strbuf_text(&stat), STAT_BRK);
     if (!field) {
         return false;
     }

@@ -14,12 +14,20 @@ typedef enum ProcFile {
     PROC_CMDLINE,
     PROC_ENVIRON,
     PROC_STAT,
+    PROC_STATM,
+    PROC_STATUS,
+    PROC_ROLLUP,
+    PROC_NUMA_MAPS,
     PROC_CPUINFO,
     PROC_FILES,
 } ProcFile;
 
+/* Whether a file of a process that is made up here is called so. */
+bool proc_has(const char *name);
 /* What an absolute path names. */
 ProcFile proc_find(const Process *process, const char *path);
+/* Whether an absolute path names the program that this process, or another of ours, runs: its file. */
+bool proc_program(const Process *process, const char *path, char *program, size_t size);
 /* A file with what the guest is to see, to be read; -errno where it cannot be made, or may not be opened so. */
 int64_t proc_open(Task *task, ProcFile file, const char *path, uint64_t flags);
 /* The same text of a file below /proc/self, by its name; false: it is the host's. */

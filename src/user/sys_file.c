@@ -1,4 +1,5 @@
 /* System calls on files that are more than a forwarded call. */
+#include "base/bytes.h"
 #include "user/debug.h"
 #include "user/path.h"
 #include "user/proc.h"
@@ -7,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -97,6 +100,62 @@ static bool is_own(const Task *task, int fd)
     return fd == task->process->self || debug_owns(task->process, fd);
 }
 
+/* "/proc/NUMBER/fd" of this process, of its threads, and fdinfo. */
+static bool lists_own_files(const Task *task, int folder)
+{
+    PathBuffer path;
+    int used = 0;
+    long number;
+
+    if (!path_of(folder, &path) || sscanf(path.text, "/proc/%ld/%n", &number, &used) != 1 || number != getpid()) {
+        return false;
+    }
+    const char *rest = path.text + used;
+    if (!strncmp(rest, "task/", 5)) {
+        rest = strchr(rest + 5, '/');
+        rest = rest ? rest + 1 : "";
+    }
+    return !strcmp(rest, "fd") || !strcmp(rest, "fdinfo");
+}
+
+/* Leaves out what is the emulator's own: the bytes that remain. */
+static size_t drop_own_entries(const Task *task, uint8_t *entries, size_t size)
+{
+    enum { LENGTH = 16, NAME = 19 };
+    size_t kept = 0;
+
+    for (size_t at = 0, length; at + NAME < size; at += length) {
+        char *end, *name = (char *)entries + at + NAME;
+        length = load_le16(entries + at + LENGTH);
+        long fd = strtol(name, &end, 10);
+        if (*end || end == name || !is_own(task, (int)fd)) {
+            memmove(entries + kept, entries + at, length);
+            kept += length;
+        }
+    }
+    return kept;
+}
+
+int64_t sys_getdents64(Task *task, const uint64_t *a)
+{
+    uint64_t host;
+
+    if (!lists_own_files(task, (int)a[0])) {
+        return syscall_forward(task, &syscall_table[SYSCALL_getdents64], a);
+    }
+    size_t size = MIN((size_t)(uint32_t)a[2], 65536);
+    AUTO_FREE uint8_t *entries = mem_alloc(size + 1);
+    if (!guest_pointer(task, a[1], size, &host) || !task_can_write(task, a[1], size)) {
+        return -EFAULT;
+    }
+    int64_t got, kept = 0;
+    do {
+        got = host_call(task, SYS_getdents64, a[0], (uintptr_t)entries, size, 0, 0, 0);
+        kept = got > 0 ? (int64_t)drop_own_entries(task, entries, (size_t)got) : 0;
+    } while (got > 0 && !kept);
+    return got < 0 ? got : memory_write(task_memory(task), a[1], entries, (size_t)kept) ? -EFAULT : kept;
+}
+
 int64_t sys_close(Task *task, const uint64_t *a)
 {
     return is_own(task, (int)a[0]) ? -EBADF : host_call(task, SYS_close, a[0], 0, 0, 0, 0, 0);
@@ -162,6 +221,9 @@ int64_t sys_fcntl(Task *task, const uint64_t *a)
     int command = (int)a[1];
     bool points = fcntl_points(command);
 
+    if (is_own(task, (int)a[0])) {
+        return -EBADF;
+    }
     if (task_abi(task)->word_size == 4 && command >= GET_LOCK64 && command <= SET_LOCK_WAIT64) {
         command += F_GETLK - GET_LOCK64;
         points = true;
@@ -205,14 +267,16 @@ int64_t sys_fstatfs64(Task *task, const uint64_t *a)
 
 int64_t sys_readlinkat(Task *task, const uint64_t *a)
 {
-    PathBuffer path;
+    PathBuffer path, target;
     int64_t length = a[1] ? memory_read_string(task_memory(task), path.text, a[1], sizeof path.text) : -EFAULT;
 
-    if (length >= 0 && proc_find(task->process, path.text) == PROC_EXE) {
-        const char *target = task->process->program.path;
-        size_t size = MIN(strlen(target), (size_t)MAX((int32_t)a[3], 0));
-        return (int32_t)a[3] <= 0                                          ? -EINVAL
-               : memory_write(task_memory(task), a[2], target, size) ? -EFAULT
+    if (length > 0) {
+        path_complete((int)a[0], &path);
+    }
+    if (length > 0 && proc_program(task->process, path.text, target.text, sizeof target.text)) {
+        size_t size = MIN(strlen(target.text), (size_t)MAX((int32_t)a[3], 0));
+        return (int32_t)a[3] <= 0                                               ? -EINVAL
+               : memory_write(task_memory(task), a[2], target.text, size) ? -EFAULT
                                                                      : (int64_t)size;
     }
     return syscall_forward(task, &syscall_table[SYSCALL_readlinkat], a);

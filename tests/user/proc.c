@@ -1,8 +1,10 @@
 /* What /proc says of the program itself, its auxiliary vector, and its vDSO. */
+#include <dirent.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,6 +58,11 @@ static void show(const char *what, const void *address)
     if (!ordered) {
         printf("not in order\n");
     }
+}
+
+static void abort_by(int number)
+{
+    abort();
 }
 
 static void maps(void)
@@ -164,6 +172,86 @@ static void vdso(void)
     printf("vDSO: %d, clock_gettime %d\n", !memcmp(header, ELFMAG, SELFMAG), found);
 }
 
+static unsigned long long value_of(const char *text, const char *name, int base)
+{
+    const char *at = strstr(text, name);
+    return at ? strtoull(at + strlen(name), NULL, base) : 0;
+}
+
+/* What the files say of memory and signals agrees, and is of this program alone. */
+static void numbers(void)
+{
+    static char status[65536], text[65536], line[64];
+    unsigned long long all = 0, start, end, lines = 0;
+    size_t size;
+
+    signal(SIGUSR2, abort_by);
+    signal(SIGPIPE, SIG_IGN);
+    slurp("/proc/self/status", status, sizeof status);
+    printf("caught %llx, ignored %llx, blocked %llx, threads %llu\n", value_of(status, "SigCgt:", 16),
+           value_of(status, "SigIgn:", 16), value_of(status, "SigBlk:", 16), value_of(status, "Threads:", 10));
+    slurp("/proc/self/maps", text, sizeof text);
+    for (char *at = text; *at; at = strchr(at, '\n') + 1) {
+        if (sscanf(at, "%llx-%llx", &start, &end) == 2 && !(start >> 63)) { /* not what is the kernel's */
+            all += end - start;
+            lines++;
+        }
+    }
+    printf("size: %d", value_of(status, "VmSize:", 10) == all / 1024);
+    printf(", at most resident: %d", value_of(status, "VmRSS:", 10) <= all / 1024);
+    slurp("/proc/self/statm", text, sizeof text);
+    printf(", in statm: %d\n", strtoull(text, NULL, 10) == all / 4096);
+    slurp("/proc/self/smaps_rollup", text, sizeof text);
+    printf("rollup: %d\n", !*text || (strstr(text, "[rollup]") && value_of(text, "Rss:", 10) <= all / 1024));
+    size = slurp("/proc/self/numa_maps", text, sizeof text);
+    for (size_t i = 0; i < size; i++) {
+        lines -= text[i] == '\n';
+    }
+    printf("mappings by node: %d\n", !size || (long long)lines >= 0);
+    int folder = open("/proc/self", O_RDONLY | O_DIRECTORY), by_folder = openat(folder, "maps", O_RDONLY);
+    read(by_folder, line, sizeof line - 1);
+    slurp("/proc/self/maps", text, sizeof text);
+    printf("from its folder: %d\n", !memcmp(line, text, 16));
+    close(by_folder);
+    close(folder);
+}
+
+static void open_files(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    struct dirent *entry;
+    int listed = 0, open = 0;
+
+    while ((entry = readdir(folder))) {
+        listed += entry->d_name[0] != '.';
+    }
+    for (int fd = 0; fd < 1024; fd++) {
+        open += fcntl(fd, F_GETFD) >= 0;
+    }
+    closedir(folder);
+    printf("as many open files as are listed: %d\n", listed == open);
+}
+
+static void of_a_child(void)
+{
+    char name[64], own[4096] = "", of_child[4096] = "";
+    struct stat by_link, by_name;
+    pid_t child = fork();
+
+    if (!child) {
+        pause();
+        _exit(0);
+    }
+    snprintf(name, sizeof name, "/proc/%d/exe", child);
+    readlink("/proc/self/exe", own, sizeof own - 1);
+    readlink(name, of_child, sizeof of_child - 1);
+    stat(name, &by_link);
+    stat(own, &by_name);
+    printf("a child's program: %d %d\n", !strcmp(own, of_child), by_link.st_ino == by_name.st_ino);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
 int main(int argc, char **argv)
 {
     prctl(PR_SET_NAME, "a name");
@@ -179,5 +267,9 @@ int main(int argc, char **argv)
     int seven = 7;
     pwrite(fd, &seven, sizeof seven, (off_t)(uintptr_t)&data);
     printf("by mem %d\n", *(volatile int *)&data);
+    numbers();
+    open_files();
+    fflush(stdout);
+    of_a_child();
     return 0;
 }
