@@ -225,6 +225,7 @@ static HostAio *file_host_request(BlockNode *node, BlockLoop *loop, HostAioReque
 {
     const HostFile *file = node->state;
     request->fd = file->fd;
+    request->cached = !file->direct;
     request->stable = request->stable && !node->no_flush;
     return file->aio == BLOCKDEV_AIO_OPTIONS_THREADS
                ? NULL

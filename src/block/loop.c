@@ -68,8 +68,10 @@ void block_round_end(BlockLoop *loop)
     enum { LIMIT = 16 }; /* then others have their turn */
     if (loop->depth == 1) {
         run_calls(loop);
-        for (unsigned i = 0; i < LIMIT && send_and_reap(loop); i++) {
-            run_calls(loop);
+        bool any = true;
+        for (unsigned i = 0; i < LIMIT && any; i++) {
+            any = send_and_reap(loop);
+            any = run_calls(loop) || any; /* also those of what ended while it was sent */
         }
     }
     loop->depth--;
@@ -195,6 +197,9 @@ HostAio *block_loop_aio(BlockLoop *loop, bool ring, Error **error)
             }
             return NULL;
         }
+        if (loop->eager) {
+            host_aio_set_eager(aio);
+        }
         loop->aio[ring].aio = aio;
         loop->aio[ring].watch = watch;
     }
@@ -214,6 +219,8 @@ void block_loop_send(BlockLoop *loop)
     }
     loop->sending = false;
 }
+
+void block_loop_set_eager(BlockLoop *loop) { loop->eager = true; }
 
 void block_loop_plug(BlockLoop *loop) { loop->plugged++; }
 

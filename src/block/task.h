@@ -37,6 +37,8 @@ void block_loop_poll(BlockLoop *loop, bool wait);
  * added to it is sent when the loop's round ends, or at once outside a round: block_loop_send. */
 HostAio *block_loop_aio(BlockLoop *loop, bool ring, Error **error);
 void block_loop_send(BlockLoop *loop);
+/* The loop serves block nodes and nothing else: see host_aio_set_eager. */
+void block_loop_set_eager(BlockLoop *loop);
 /* Requests that are added between the two are sent together by the second; nests. */
 void block_loop_plug(BlockLoop *loop);
 void block_loop_unplug(BlockLoop *loop);

@@ -41,7 +41,7 @@ struct BlockLoop {
     unsigned idle_count;
     unsigned depth; /* of rounds under way */
     unsigned plugged;
-    bool sending;
+    bool sending, eager;
     /* Calls from anywhere. */
     Mutex mutex; /* of the list */
     ListNode calls;

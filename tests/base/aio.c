@@ -1,5 +1,5 @@
-/* Files without waiting, by each of the host's interfaces: what is written is read, in more requests than the host
- * takes at once, and errors come through. */
+/* Files without waiting, by each of the host's interfaces, and with small writes done at once: what is written is read,
+ * in more requests than the host takes at once, and errors come through. */
 #include "base/error.h"
 #include "base/host/aio.h"
 #include "base/host/host.h"
@@ -34,7 +34,8 @@ static void begin(HostAio *aio, Piece *piece, HostAioOperation operation, int fd
     piece->left = left;
     ++*left;
     piece->request = (HostAioRequest){ .operation = operation, .fd = fd, .offset = offset, .vectors = piece->vectors,
-                                       .vector_count = 2, .stable = offset == 5 * PIECE, .done = ended };
+                                       .vector_count = 2, .stable = offset == 5 * PIECE, .cached = true,
+                                       .done = ended };
     host_aio_add(aio, &piece->request);
 }
 
@@ -87,13 +88,22 @@ static void run(HostAio *aio, int fd)
     g_free(pieces);
 }
 
+typedef struct Way {
+    HostAioKind kind;
+    bool eager;
+} Way;
+
 static void test_aio(const void *data)
 {
     AUTO_ERROR(error);
-    HostAio *aio = host_aio_new(*(const HostAioKind *)data, DEPTH, &error);
+    const Way *way = data;
+    HostAio *aio = host_aio_new(way->kind, DEPTH, &error);
     if (!aio) { /* the host may forbid it */
         g_test_skip(error_message(error));
         return;
+    }
+    if (way->eager) {
+        host_aio_set_eager(aio);
     }
     char path[] = "/tmp/aio-XXXXXX";
     int fd = g_mkstemp(path);
@@ -106,9 +116,11 @@ static void test_aio(const void *data)
 
 int main(int argc, char **argv)
 {
-    static const HostAioKind ring = HOST_AIO_RING, native = HOST_AIO_NATIVE;
+    static const Way ring = { HOST_AIO_RING, false }, eager = { HOST_AIO_RING, true };
+    static const Way native = { HOST_AIO_NATIVE, false };
     g_test_init(&argc, &argv, NULL);
     g_test_add_data_func("/aio/ring", &ring, test_aio);
+    g_test_add_data_func("/aio/eager", &eager, test_aio);
     g_test_add_data_func("/aio/native", &native, test_aio);
     return g_test_run();
 }

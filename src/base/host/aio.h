@@ -28,6 +28,7 @@ struct HostAioRequest {
     const struct iovec *vectors;
     unsigned vector_count;
     bool stable; /* a write is on stable storage when it is done */
+    bool cached; /* the file is read and written through the host's cache */
     void (*done)(HostAioRequest *request, int64_t result); /* in host_aio_send or host_aio_reap */
     ListNode node; /* HostAio's own */
     void *slot;
@@ -37,6 +38,9 @@ struct HostAioRequest {
 HostAio *host_aio_new(HostAioKind kind, unsigned depth, Error **error);
 void host_aio_free(HostAio *aio); /* with nothing under way; NULL is fine */
 int host_aio_fd(const HostAio *aio);
+/* The thread has nothing better to do than to copy small writes into the host's cache itself, some at a time, which is
+ * quicker than to have a thread of the host do it; as long as none of them has to wait. */
+void host_aio_set_eager(HostAio *aio);
 void host_aio_add(HostAio *aio, HostAioRequest *request);
 void host_aio_send(HostAio *aio);
 /* Something has ended, as can be seen without asking the host. */

@@ -363,6 +363,9 @@ static bool start_trace(Nbd *nbd, bool *ended)
 
 static int run_server(Nbd *nbd)
 {
+    if (!nbd->given.aio) { /* the quickest way, whatever that is */
+        block_loop_set_eager(block_runtime_main(block_graph_runtime(nbd->tool.graph)));
+    }
     NbdServerOptions options = { .left = client_left, .failed = client_failed, .data = nbd, .tls = nbd->tls,
                                  .polls = true,
                                  .trace = nbd->tool.trace, .authorization = nbd->given.tls_authz,

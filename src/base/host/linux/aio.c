@@ -16,6 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { EAGER_WRITE = 128 << 10, EAGER_BYTES = 4 << 20, EAGER_NS = 5000000, PATIENT_NS = 1000000000 };
+
 typedef struct Ring {
     void *sq_memory, *cq_memory;
     size_t sq_bytes, cq_bytes, sqe_bytes;
@@ -36,6 +38,8 @@ struct HostAio {
     aio_context_t context;
     struct iocb *blocks, **free_blocks; /* of the older interface */
     unsigned free_count;
+    bool eager;
+    int64_t patient_until; /* of host_monotonic_ns: a write had to wait, and none is done here */
 };
 
 /* io_uring */
@@ -271,10 +275,47 @@ void host_aio_free(HostAio *aio)
 
 int host_aio_fd(const HostAio *aio) { return aio->fd; }
 
+void host_aio_set_eager(HostAio *aio) { aio->eager = true; }
+
 void host_aio_add(HostAio *aio, HostAioRequest *request) { list_append(&aio->waiting, &request->node); }
+
+/* A write that is soon done, as far as anybody knows; of large ones a thread is worth its while. */
+static bool may_be_written_here(const HostAioRequest *request)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < request->vector_count && bytes <= EAGER_WRITE; i++) {
+        bytes += request->vectors[i].iov_len;
+    }
+    return request->operation == HOST_AIO_WRITE && request->cached && !request->stable && bytes <= EAGER_WRITE;
+}
+
+/* Writes that come first, up to EAGER_BYTES of them. A disk that cannot follow makes one wait; then those of the next
+ * second go to the host's threads. */
+static void write_here(HostAio *aio)
+{
+    int64_t before = host_monotonic_ns();
+    uint64_t done = 0;
+    while (done < EAGER_BYTES && before >= aio->patient_until && !list_empty(&aio->waiting)) {
+        HostAioRequest *request = list_item(aio->waiting.next, HostAioRequest, node);
+        if (!may_be_written_here(request)) {
+            return;
+        }
+        list_remove(&request->node);
+        int64_t result = pwritev(request->fd, request->vectors, (int)request->vector_count, (off_t)request->offset);
+        result = result < 0 ? -errno : result;
+        int64_t after = host_monotonic_ns();
+        aio->patient_until = after - before > EAGER_NS ? after + PATIENT_NS : 0;
+        before = after;
+        done += result > 0 ? (uint64_t)result : EAGER_BYTES;
+        request->done(request, result);
+    }
+}
 
 void host_aio_send(HostAio *aio)
 {
+    if (aio->eager && !list_empty(&aio->waiting)) {
+        write_here(aio);
+    }
     if (aio->kind == HOST_AIO_NATIVE) {
         native_send(aio);
         return;
