@@ -22,7 +22,8 @@ typedef struct Purpose {
     const char *oid; /* NULL: any */
 } Purpose;
 
-static bool load_list(const Gnutls *library, const char *path, Certificates *list, Error **error)
+static bool load_list(const Gnutls *library, const char *path, const Purpose *purpose, Certificates *list,
+                      Error **error)
 {
     size_t size = 0;
     AUTO_FREE unsigned char *text = files_read_all(NULL, path, LIMIT, &size, error);
@@ -31,7 +32,8 @@ static bool load_list(const Gnutls *library, const char *path, Certificates *lis
     }
     gnutls_datum_t datum = { text, (unsigned)size };
     int result = library->x509_crt_list_import2(&list->items, &list->count, &datum, GNUTLS_X509_FMT_PEM, 0);
-    return result >= 0 || error_set(error, "Unable to import certificate %s: %s", path, library->strerror(result));
+    return result >= 0 || error_set(error, "Unable to import %s certificate%s %s: %s", purpose->name,
+                                    purpose->is_authority ? " list" : "", path, library->strerror(result));
 }
 
 static void free_list(const Gnutls *library, Certificates *list)
@@ -74,7 +76,8 @@ static bool check_usage(const Gnutls *library, gnutls_x509_crt_t certificate, co
     unsigned usage = 0, critical = 0;
     int result = library->x509_crt_get_key_usage(certificate, &usage, &critical);
     return result < 0 || usage & purpose->usage || !critical ||
-           error_set(error, "Certificate %s usage does not permit what a %s does", path, purpose->name);
+           error_set(error, "Certificate %s usage does not permit %s", path,
+                     purpose->is_authority ? "certificate signing" : "digital signature");
 }
 
 static bool check_purpose(const Gnutls *library, gnutls_x509_crt_t certificate, const Purpose *purpose,
@@ -138,9 +141,9 @@ bool tls_check_certificates(const TlsCredentials *credentials, const char *autho
     const Gnutls *library = &credentials->library;
     const Purpose *purpose = &ends[tls_is_server(credentials)];
     Certificates trusted = { 0 }, own = { 0 };
-    bool good = load_list(library, authorities, &trusted, error) &&
+    bool good = load_list(library, authorities, &authority, &trusted, error) &&
                 check_list(library, &trusted, &authority, authorities, error) &&
-                (!certificate || (load_list(library, certificate, &own, error) &&
+                (!certificate || (load_list(library, certificate, purpose, &own, error) &&
                                   check_list(library, &own, purpose, certificate, error) &&
                                   check_chain(library, &own, &trusted, certificate, authorities, error)));
     free_list(library, &trusted);

@@ -197,7 +197,7 @@ static char *find_key(const char *path, const char *user, Error **error)
         line = *end ? end + 1 : end;
     }
     if (text) {
-        error_set(error, "Username %s not found in PSK file '%s'", user, path);
+        error_set(error, "Username %s not found in PSK file %s", user, path);
     }
     return NULL;
 }
@@ -330,8 +330,9 @@ static bool load_files(X509Credentials *x509, const X509Files *files, Error **er
     result = files->certificate ? library->certificate_set_x509_key_file2(loaded, files->certificate, files->key,
                                                                           GNUTLS_X509_FMT_PEM, password, 0)
                                 : 0;
-    if (!ok(credentials, result, "load certificate & key", files->certificate, error)) {
-        return false;
+    if (result < 0) {
+        return error_set(error, "Cannot load certificate '%s' & key '%s': %s", files->certificate, files->key,
+                         library->strerror(result));
     }
     result = files->revoked ? library->certificate_set_x509_crl_file(loaded, files->revoked, GNUTLS_X509_FMT_PEM) : 0;
     if (!ok(credentials, result, "load CRL", files->revoked, error)) {

@@ -365,7 +365,7 @@ except nbd.Error as error:
                 (f'secret,id=sec,data=a,keyid=none,iv={code}', "No secret with id 'none'"),
                 ('secret_keyring,id=sec', "'serial' should not be equal to 0"),
                 ('secret_keyring,id=sec,serial=2000000000', 'Unable to read serial key 77359400: '),
-                ('secret,id=sec,data=wrong', 'Cannot load certificate & key'),
+                ('secret,id=sec,data=wrong', "Cannot load certificate '"),
                 ('secret,id=1,data=a', "Parameter 'id' expects an identifier"),
                 ('nothing,id=a', "Parameter 'qom-type' does not accept value 'nothing'"),
                 ('authz-pam,id=a,service=x', 'needs the library PAM')):
