@@ -2,9 +2,9 @@
  * binfmt_misc, after Documentation/admin-guide/binfmt-misc.rst: a rule for each guest by the first bytes of its ELF
  * files.
  *
- *   myna-user --register [--flags FLAGS] [GUEST...]    FLAGS: F (ours is opened now: serves in any container), P
- *   (argv[0]
- *                                                      is kept), O, C (set-user-ID programs get what they ask for)
+ *   myna-user --register [--flags FLAGS] [GUEST...]    FLAGS: F (ours is opened now: serves in any container),
+ *                                                      P (argv[0] is kept), O (the kernel opens the program),
+ *                                                      C (and set-user-ID programs get what they ask for)
  *   myna-user --unregister [GUEST...]
  *   myna-user --check [GUEST...]                       says what is registered, and what is wrong
  *
@@ -75,6 +75,27 @@ static bool write_file(const char *path, const char *text, Error **error)
     return ok;
 }
 
+/* The kernel takes the first character of a rule to stand between its parts: one that none of them has. */
+static char separator_for(const char *program)
+{
+    const char *at = ":;,|!#%";
+
+    while (at[1] && strchr(program, *at)) {
+        at++;
+    }
+    return *at;
+}
+
+static bool is_mounted(Error **error)
+{
+    if (!access(FOLDER "/status", F_OK)) {
+        return true;
+    }
+    error_set(error, "binfmt_misc is not mounted");
+    error_add_hint(error, "mount -t binfmt_misc binfmt_misc " FOLDER "\n");
+    return false;
+}
+
 static void read_rule(const char *name, StrBuf *text)
 {
     char path[PATH_MAX], bytes[RULE_LIMIT];
@@ -101,6 +122,9 @@ static bool unregister_guest(const Request *request, const UserAbi *abi, Error *
 {
     char name[64], path[PATH_MAX];
 
+    if (!is_mounted(error)) {
+        return false;
+    }
     snprintf(name, sizeof name, "myna-%s", abi->target);
     if (!is_registered(name)) {
         printf("%s: is not registered\n", name);
@@ -114,18 +138,21 @@ static bool register_guest(const Request *request, const UserAbi *abi, Error **e
 {
     AUTO_STRBUF(rule);
     uint8_t magic[MAGIC_SIZE], mask[MAGIC_SIZE];
-    char name[64];
+    char name[64], separator = separator_for(request->program);
 
+    if (!is_mounted(error)) {
+        return false;
+    }
     snprintf(name, sizeof name, "myna-%s", abi->target);
     if (is_registered(name) && !unregister_guest(request, abi, error)) {
         return false;
     }
     fill_magic(abi, magic, mask);
-    strbuf_printf(&rule, ":%s:M::", name);
+    strbuf_printf(&rule, "%c%s%cM%c%c", separator, name, separator, separator, separator);
     append_bytes(&rule, "\\x", magic);
-    strbuf_append(&rule, ":");
+    strbuf_append_char(&rule, separator);
     append_bytes(&rule, "\\x", mask);
-    strbuf_printf(&rule, ":%s:%s", request->program, request->flags);
+    strbuf_printf(&rule, "%c%s%c%s", separator, request->program, separator, request->flags);
     return write_file(FOLDER "/register", strbuf_text(&rule), error) &&
            printf("%s: %s, flags %s\n", name, request->program, request->flags) > 0;
 }
@@ -181,16 +208,17 @@ static bool check_guest(const Request *request, const UserAbi *abi, Error **erro
 {
     char own[64];
     bool good = true, found = false;
-    DIR *folder = opendir(FOLDER);
+    DIR *folder = is_mounted(error) ? opendir(FOLDER) : NULL;
+    AUTO_STRBUF(state);
 
-    snprintf(own, sizeof own, "myna-%s", abi->target);
-    if (!folder || access(FOLDER "/status", F_OK)) {
-        if (folder) {
-            closedir(folder);
-        }
-        error_set(error, "binfmt_misc is not mounted");
-        error_add_hint(error, "mount -t binfmt_misc binfmt_misc " FOLDER "\n");
+    if (!folder) {
         return false;
+    }
+    snprintf(own, sizeof own, "myna-%s", abi->target);
+    read_rule("status", &state);
+    if (!text_starts_with(strbuf_text(&state), "enabled")) {
+        printf("binfmt_misc is disabled: echo 1 > " FOLDER "/status\n");
+        good = false;
     }
     /* The kernel keeps the newest first, and so does the folder. */
     for (struct dirent *entry; (entry = readdir(folder));) {
@@ -243,6 +271,30 @@ static bool flags_are_known(const char *flags)
     return true;
 }
 
+/* Takes `--flags FLAGS` out of the words; other options there are none. */
+static bool take_flags(Request *request, bool registers)
+{
+    char **to = request->guests;
+
+    for (char **word = request->guests; *word; word++) {
+        if (!strcmp(*word, "--flags") && registers) {
+            if (!word[1]) {
+                fprintf(stderr, "myna-user: --flags: which? P, O, C, F or several of them\n");
+                return false;
+            }
+            request->flags = *++word;
+        } else if (**word == '-') {
+            fprintf(stderr, "myna-user: unknown option '%s'%s\n", *word,
+                    registers ? "; --flags FLAGS is what there is" : "; names of guests are what there is");
+            return false;
+        } else {
+            *to++ = *word;
+        }
+    }
+    *to = NULL;
+    return flags_are_known(request->flags);
+}
+
 static int run_all(const Request *request, Action *action)
 {
     int status = 0;
@@ -270,14 +322,14 @@ bool binfmt_command(int argc, char **argv, int *status)
         if (strcmp(argv[1], actions[i].name)) {
             continue;
         }
-        bool with_flags = argc > 3 && !strcmp(argv[2], "--flags");
-        Request request = { with_flags ? argv[3] : "F", argv + (with_flags ? 4 : 2), program };
-        if (readlink("/proc/self/exe", program, sizeof program - 1) < 0) {
+        Request request = { "F", argv + 2, program };
+        bool understood = take_flags(&request, actions[i].action == register_guest);
+        if (understood && readlink("/proc/self/exe", program, sizeof program - 1) < 0) {
             perror("myna-user: /proc/self/exe");
             *status = 1;
         } else {
-            *status = names_are_known(&request) && flags_are_known(request.flags) ? run_all(&request, actions[i].action)
-                                                                                  : 1;
+            understood = understood && names_are_known(&request);
+            *status = understood ? run_all(&request, actions[i].action) : 1;
         }
         return true;
     }

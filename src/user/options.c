@@ -322,10 +322,11 @@ static bool print_version(Parse *parse, const char *value, Error **error)
     return true;
 }
 
+/* None of them where the program has rights that its caller has not (binfmt_misc's C). */
 static bool apply_variables(Parse *parse, Error **error)
 {
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        const char *value = rows[i].variable ? getenv(rows[i].variable) : NULL;
+        const char *value = rows[i].variable ? secure_getenv(rows[i].variable) : NULL;
         if (value && !rows[i].function(parse, value, error)) {
             return error_prepend(error, "%s: ", rows[i].variable);
         }

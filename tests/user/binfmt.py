@@ -24,9 +24,18 @@ chroot . /program again > by-chroot || exit 21 # where there is no /proc to find
 (exec -a "another name" ./program one) > by-p || exit 15
 "$1" --check riscv64 || exit 16
 "$1" --register --flags X && exit 17
+"$1" --register --flags && exit 22
+"$1" --register --wrong && exit 23
+echo 0 > /proc/sys/fs/binfmt_misc/status
+"$1" --check riscv64 && exit 24
+echo 1 > /proc/sys/fs/binfmt_misc/status
+mkdir "a:b c" && cp "$1" "a:b c/emulator" && "a:b c/emulator" --register riscv64 || exit 25
+./program > /dev/null || exit 26
 "$1" --unregister || exit 18
 "$1" --check riscv64 && exit 19
 ./program > /dev/null 2>&1 && exit 20
+umount /proc/sys/fs/binfmt_misc
+for word in --register --unregister --check; do "$1" $word && exit 27; done
 exit 0
 """
 
