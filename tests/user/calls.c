@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -209,6 +210,32 @@ static void memory(void)
 #endif
 }
 
+/* Without rseq libc asks the kernel for the processor, in each thread. */
+static void *find_processor(void *allowed)
+{
+    int number = sched_getcpu();
+    return (void *)(long)(number >= 0 && CPU_ISSET(number, (cpu_set_t *)allowed));
+}
+
+static void restartable(void)
+{
+    cpu_set_t allowed;
+    pthread_t thread;
+    void *right;
+
+    sched_getaffinity(0, sizeof allowed, &allowed);
+    SHOW(find_processor(&allowed) != NULL);
+    pthread_create(&thread, NULL, find_processor, &allowed);
+    pthread_join(thread, &right);
+    SHOW(right != NULL);
+#if defined __riscv && defined __GLIBC__
+    extern const unsigned __rseq_size __attribute__((weak)), __rseq_flags __attribute__((weak));
+    show("libc has no area", !&__rseq_size || !__rseq_size);
+#else
+    show("libc has no area", 1);
+#endif
+}
+
 static void processes(void)
 {
     int status, ends[2];
@@ -241,6 +268,7 @@ static void processes(void)
     info.si_code = SI_QUEUE;
     SHOW(syscall(SYS_rt_tgsigqueueinfo, getpid(), getpid(), 0, &info));
     REFUSED(SYS_rseq, ENOSYS);
+    restartable();
     REFUSED(SYS_ptrace, EPERM);
     REFUSED(SYS_seccomp, EINVAL);
 }
