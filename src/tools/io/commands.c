@@ -80,9 +80,9 @@ static int run_alloc(Io *io, int count, char **words)
     if (!io_parse_number(words[1], &offset) || (count > 2 && !io_parse_number(words[2], &length))) {
         return -EINVAL;
     }
-    uint64_t there = offset < size ? MIN(length, size - offset) : 0;
-    for (uint64_t done = 0; done < there; done += part) {
-        int error = find_run(io, offset + done, there - done, &part, &allocated);
+    length = offset < size ? MIN(length, size - offset) : 0;
+    for (uint64_t done = 0; done < length; done += part) {
+        int error = find_run(io, offset + done, length - done, &part, &allocated);
         if (error) {
             printf("is_allocated failed: %s\n", strerror(error));
             return -error;
@@ -231,25 +231,31 @@ static int run_zone(Io *io, int count, char **words)
     return -ENOTSUP;
 }
 
+/* Of both lists, which are sorted. */
+static void print_all_commands(void)
+{
+    const IoCommand *a = io_transfer_commands, *b = io_other_commands;
+    while (a->name || b->name) {
+        const IoCommand **next = !b->name || (a->name && strcmp(a->name, b->name) < 0) ? &a : &b;
+        io_print_usage((*next)++->name);
+    }
+    printf("\nUse 'help commandname' for extended help.\n");
+}
+
 static int run_help(Io *io, int count, char **words)
 {
-    const IoCommand *const lists[] = { io_transfer_commands, io_other_commands };
-    bool found = false;
-    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-        for (const IoCommand *command = lists[i]; command->name; command++) {
-            if (count < 2 || strcmp(command->name, words[1]) == 0) {
-                io_print_usage(command->name);
-                printf("%s", count > 1 && command->help ? command->help : "");
-                found = true;
-            }
-        }
+    if (count < 2) {
+        print_all_commands();
+        return 0;
     }
-    if (!found) {
+    const IoCommand *command = io_find_command(words[1]);
+    if (!command) {
         printf("command %s not found\n", words[1]);
-    } else if (count < 2) {
-        printf("\nUse 'help commandname' for extended help.\n");
+        return -EINVAL;
     }
-    return found ? 0 : -EINVAL;
+    io_print_usage(words[1]);
+    printf("%s", command->help ? command->help : "");
+    return 0;
 }
 
 const IoCommand io_other_commands[] = {
@@ -274,7 +280,7 @@ const IoCommand io_other_commands[] = {
       "\n -r read-only, -w to be written, -c cache mode, -o options of the driver\n\n" },
     { "resume", 1, 1, true, "tag", "resumes the request tagged as tag", run_resume },
     { "sigraise", 1, 1, false, "signal", "raises a signal", run_sigraise },
-    { "sleep", 1, 1, false, "milliseconds", "waits for the given value in milliseconds", run_sleep },
+    { "sleep", 1, 1, false, "", "waits for the given value in milliseconds", run_sleep },
     { "truncate", 1, -1, true, "[-m prealloc_mode] off", "truncates the current file at the given offset",
       run_truncate },
     { "wait_break", 1, 1, true, "tag", "waits for the suspension of a request", run_wait_break },

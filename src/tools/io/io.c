@@ -44,10 +44,22 @@ char *io_size_text(double bytes)
     return string_format("%s%s", number, units[unit]);
 }
 
+/* A whole number that is too small or too large. */
+static bool is_out_of_range(const char *text)
+{
+    uint64_t value;
+    return (*text == '-' && text_to_uint64(text + 1, &value, NULL)) || strspn(text, "0123456789") == strlen(text) ||
+           text_to_size(text, 1, &value, NULL);
+}
+
 bool io_parse_number(const char *text, uint64_t *value)
 {
     if (text_to_size(text, 1, value, NULL) && *value <= INT64_MAX) {
         return true;
+    }
+    if (*text && is_out_of_range(text)) {
+        printf("Parsing error: argument too large -- %s\n", text);
+        return false;
     }
     printf("Parsing error: non-numeric argument, or extraneous/unrecognized suffix -- %s\n", text);
     return false;
@@ -71,9 +83,23 @@ bool io_may_write(const Io *io)
 
 /* Lines */
 
-static const IoCommand *find_command(const char *name)
+/* Names of one letter. */
+static const char *long_name(const char *name)
+{
+    static const char *const names[] = { "alloc", "close", "discard", "flush", "info", "length", "open", "quit", "read",
+                                         "truncate", "write" };
+    for (size_t i = 0; i < ARRAY_SIZE(names) && name[0] && !name[1]; i++) {
+        if (names[i][0] == name[0]) {
+            return names[i];
+        }
+    }
+    return name;
+}
+
+const IoCommand *io_find_command(const char *name)
 {
     const IoCommand *const lists[] = { io_transfer_commands, io_other_commands };
+    name = long_name(name);
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
         for (const IoCommand *command = lists[i]; command->name; command++) {
             if (strcmp(command->name, name) == 0) {
@@ -86,8 +112,8 @@ static const IoCommand *find_command(const char *name)
 
 void io_print_usage(const char *name)
 {
-    const IoCommand *command = find_command(name);
-    printf("%s %s -- %s\n", command->name, command->arguments, command->summary);
+    const IoCommand *command = io_find_command(name);
+    printf("%s %s%s-- %s\n", name, command->arguments, *command->arguments ? " " : "", command->summary);
 }
 
 void io_offer_commands(const char *start, TextList *names)
@@ -121,7 +147,7 @@ static int check_count(const IoCommand *command, int given)
 
 static int run_words(Io *io, int count, char **words)
 {
-    const IoCommand *command = find_command(words[0]);
+    const IoCommand *command = io_find_command(words[0]);
     fflush(stdout);
     if (!command) {
         fprintf(stderr, "command \"%s\" not found\n", words[0]);
@@ -158,7 +184,6 @@ static void run_interactively(Io *io)
         printf("%s> ", io->tool.program);
         fflush(stdout);
         if (getline(&line, &room, stdin) < 0) {
-            printf("\n");
             break;
         }
         io_run_line(io, line);

@@ -48,6 +48,7 @@ int io_run_reopen(Io *io, int count, char **words);
 
 /* io.c */
 
+const IoCommand *io_find_command(const char *name); /* of a whole name or one letter; NULL: there is none */
 int io_run_line(Io *io, const char *line);
 /* Names of commands that begin so, each with a space. */
 void io_offer_commands(const char *start, TextList *names);

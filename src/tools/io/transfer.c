@@ -244,7 +244,7 @@ static bool fill_from_file(Transfer *transfer)
         fclose(file);
     }
     if (got == 0) {
-        printf("%s: %s\n", transfer->source, file ? "the file is empty" : strerror(errno));
+        fprintf(stderr, "%s: %s\n", transfer->source, file ? "the file is empty" : strerror(errno));
         return false;
     }
     for (uint64_t i = 0; i < transfer->count; i++) {
