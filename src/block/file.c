@@ -130,7 +130,8 @@ static bool find_size(BlockNode *node, Error **error)
     }
     file->is_device = S_ISBLK(status.st_mode);
     if (file->is_device != wants_device || !(file->is_device || S_ISREG(status.st_mode))) {
-        return error_set(error, "'%s' is not a %s", node->file_name, wants_device ? "block device" : "regular file");
+        return error_set(error, "'%s' driver requires '%s' to be %s", node->driver->name, node->file_name,
+                         wants_device ? "either a character or block device" : "a regular file");
     }
     if (node->driver == &host_cdrom_driver && !check_cdrom(node, error)) {
         return false;

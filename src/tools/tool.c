@@ -5,6 +5,7 @@
 #include "api/options.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "core/loop.h"
 
@@ -144,6 +145,13 @@ BlockEdge *tool_open(const Tool *tool, const ToolOpen *open)
     }
     block_edge_set_write_through(edge, open->write_through);
     return edge;
+}
+
+bool tool_is_number(const char *text)
+{
+    uint64_t value;
+    const char *digits = text + (*text == '-');
+    return *digits && (digits[strspn(digits, "0123456789")] == 0 || text_to_size(text, 1, &value, NULL));
 }
 
 char *tool_size_text(uint64_t bytes)

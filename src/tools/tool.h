@@ -70,5 +70,7 @@ typedef struct ToolOpen {
 /* NULL after a message. */
 BlockEdge *tool_open(const Tool *tool, const ToolOpen *open);
 
+/* A size, or what would be one if it were not negative or too large. */
+bool tool_is_number(const char *text);
 /* "1.5 MiB"; the caller's. */
 char *tool_size_text(uint64_t bytes);

@@ -150,10 +150,10 @@ static void test_open_errors(void)
     expect_refusal(&rig, missing, true, "No such file");
     g_assert_false(g_file_test(missing, G_FILE_TEST_EXISTS)); /* and it is not made */
     expect_refusal(&rig, rig.folder, false, "directory");
-    expect_refusal(&rig, rig.folder, true, "not a regular file");
-    expect_refusal(&rig, "/dev/null", false, "not a regular file");
+    expect_refusal(&rig, rig.folder, true, "to be a regular file");
+    expect_refusal(&rig, "/dev/null", false, "to be a regular file");
     g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
-    expect_refusal(&rig, fifo, true, "not a regular file"); /* without waiting for a writer */
+    expect_refusal(&rig, fifo, true, "to be a regular file"); /* without waiting for a writer */
     g_remove(fifo);
     g_assert_null(disk_open(rig.root, rig.files, rig.loop,
                             &(DiskOptions){ .id = "d0", .filename = rig.path,

@@ -86,6 +86,38 @@ class ImgTest(unittest.TestCase):
         self.assertRegex(traced, r"block_open node '#block\d+' driver raw file 'src.raw' flags 0x[0-9a-f]+\n")
         self.expect_error('-T nosuch info -f raw src.raw', "qemu-img: warning: 'nosuch' is not a trace event\n", 0)
 
+    def test_what_excludes_what(self):
+        """Options that cannot go together, numbers out of range, as qemu-img answers."""
+        self.run_img('create -q -f qcow2 a 1M')
+        self.run_img('snapshot -c s a')
+        image = 'driver=qcow2,file.filename=a'
+        for line in [f'info -f qcow2 --image-opts {image}', f'check -f qcow2 --image-opts {image}',
+                     f'convert -n -O raw --target-image-opts src.raw {image}']:
+            self.expect_error(line, 'qemu-img: --image-opts and --format are mutually exclusive\n')
+        self.expect_error(f'compare -F qcow2 --image-opts {image} {image}',
+                          'qemu-img: --image-opts and --format are mutually exclusive\n', 2)
+        between = 'Must be between {} and {}.\n'
+        for line, text in [
+                ('bench -c -1 -f raw src.raw', 'Invalid request count specified. ' + between.format(1, 2**31 - 1)),
+                ('map -s -1 a', 'Invalid start offset specified. ' + between.format(0, 2**63 - 1)),
+                ('map -s 9x a', "Invalid start offset specified: '9x'.\n"),
+                ('convert -S 9x a b', "Invalid buffer size for sparse output specified: '9x'.\n"),
+                ('convert --salvage -C a b', 'Cannot use copy offloading in salvaging mode\n'),
+                ('convert -l s a a b', 'No support for concatenating multiple snapshot\n'),
+                ('convert -c -O qcow2 -o preallocation=full a b',
+                 'Compression and preallocation not supported at the same time\n'),
+                ('convert -F raw -O qcow2 a b',
+                 'b: error while converting qcow2: Backing format cannot be used without backing file\n'),
+                ('create -f qcow2 -o size=1M b 2M', 'b: The image size must be specified only once\n'),
+                ('create -u -f qcow2 -b missing -F raw b', 'b: Image creation needs a size parameter\n'),
+                ('snapshot -d 1 a', "Could not delete snapshot '1': snapshot not found\n"),
+                ('info /', "Could not open '/': 'file' driver requires '/' to be a regular file\n")]:
+            self.expect_error(line, f'qemu-img: {text}')
+        self.expect_error('resize a 1M 2M', 'qemu-img: Extra argument(s) in command line\n'
+                          "Try 'qemu-img resize --help' for more info\n")
+        self.run_img('convert -O qcow2 -o size=8M src.raw b')
+        self.assertEqual(json.loads(self.run_img('info --output=json b').stdout)['virtual-size'], 5 << 20)
+
     def test_create_errors(self):
         for line, text in [
                 ('create', "Expecting image file name\nTry 'qemu-img create --help' for more info"),
@@ -438,7 +470,7 @@ class ImgTest(unittest.TestCase):
                              '    ICOUNT\n2       two                   0 B ....-..-.. ..:..:..  0000:00:00.000       '
                              '   0\n$')
             self.run_img('snapshot -a two a.qcow2')
-            self.run_img('snapshot -d 2 a.qcow2')
+            self.run_img('snapshot -d two a.qcow2')
             self.run_img('compare a.qcow2 other.raw')
             self.run_img('check a.qcow2')
             self.assertEqual(self.run_img('snapshot -l a.qcow2').stdout, '')

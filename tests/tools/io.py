@@ -33,6 +33,14 @@ class IoTest(unittest.TestCase):
     def check(self, command, output, status=0):
         self.assertEqual(self.run_io(command, status=status), output)
 
+    def test_short_names(self):
+        self.assertEqual(self.run_io('w -q 0 64k', 'r -q 0 64k', 'l', 'a 9M 8M', 'f', 'q', 'nosuch'),
+                         '10 MiB\n0/1048576 bytes allocated at offset 9 MiB\n')
+        self.check('alloc -1', 'Parsing error: argument too large -- -1\n', 1)
+        lines = self.run_io('help').split('\n\n')[0].split('\n')
+        self.assertEqual(lines, sorted(lines, key=lambda line: line.split()[0]))
+        self.assertEqual(self.run_io('help q'), 'q -- exit the program\n')
+
     def test_trace(self):
         """Requests to each node, what the host is asked, clusters and tables; straight to the host as by tasks."""
         self.assertIn('\nqcow2_allocate\n', self.run_io(options=['-T', 'help']))
@@ -116,8 +124,7 @@ class IoTest(unittest.TestCase):
         self.run_io('read -b -q -P 2 0 100k')
         self.check('write -b -z 0 4k', '-b and -z cannot be specified at the same time\n', 1)
         self.check('write -b -f 0 4k', '-f and -b or -c cannot be specified at the same time\n', 1)
-        self.check('write -b 8E 4k', 'Parsing error: non-numeric argument, or extraneous/unrecognized suffix -- 8E\n',
-                   1)
+        self.check('write -b 8E 4k', 'Parsing error: argument too large -- 8E\n', 1)
         self.check('write -b 7E 4k', 'write failed: File too large\n', 1)
         self.assertEqual(self.run_io('read -b 0 4k', options=['-f', 'raw'], status=1),
                          'read failed: Operation not supported\n')

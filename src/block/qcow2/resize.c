@@ -297,12 +297,8 @@ static bool check_resize(const BlockNode *node, uint64_t size, int preallocation
     if (qcow2->header.snapshots && qcow2->header.version < 3) {
         return error_set(error, "Can't resize a version 2 image which has snapshots");
     }
-    if (size < qcow2->header.size && preallocation != PREALLOC_MODE_OFF) {
-        return error_set(error, "Preallocation can't be used for shrinking an image");
-    }
-    return preallocation == PREALLOC_MODE_OFF || !node->backing || qcow2_has(qcow2, QCOW2_EXTENDED_L2) ||
-           error_set(error, "Backing file and preallocation can only be used at the same time if extended_l2 is "
-                            "enabled");
+    return size >= qcow2->header.size || preallocation == PREALLOC_MODE_OFF ||
+           error_set(error, "Preallocation can't be used for shrinking an image");
 }
 
 bool qcow2_resize(BlockNode *node, uint64_t size, int preallocation, Error **error)

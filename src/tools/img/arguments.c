@@ -104,7 +104,8 @@ bool img_parse(Img *img, int count, char **words, ImgArguments *result, int *sta
     all[0] = name; /* getopt's messages begin with it */
     memcpy(all + 1, words, (size_t)count * sizeof *all);
     build(img->command->options, &syntax);
-    bool ok = true, is_signed = img->command->signed_last && count > 0 && words[count - 1][0] == '-' &&
+    bool ok = true, compares = img->command == &img_compare;
+    bool is_signed = img->command->signed_last && count > 0 && words[count - 1][0] == '-' &&
                                 isdigit((unsigned char)words[count - 1][1]);
     int value, parsed = count + !is_signed;
     optind = 0;
@@ -128,6 +129,12 @@ bool img_parse(Img *img, int count, char **words, ImgArguments *result, int *sta
         ok = false;
     }
     img->quiet = result->quiet;
+    if (ok && ((result->image_opts && (result->format || (compares && result->target_format))) ||
+               (result->target_image_opts && result->target_format))) {
+        tool_error(&img->tool, "--image-opts and --format are mutually exclusive");
+        *status = compares ? IMG_COMPARE_FAILED : 1;
+        ok = false;
+    }
     for (size_t i = 0; i < result->objects.count && ok; i++) {
         bool ended = false;
         ok = tool_add_object(&img->tool, result->objects.items[i], &ended) && !ended;
@@ -189,12 +196,12 @@ Json *img_parse_options(const Img *img, const Texts *texts, bool *help)
 
 bool img_parse_size(const Img *img, const char *text, const char *what, uint64_t *bytes)
 {
-    AUTO_ERROR(error);
-    if (!text_to_size(text, 1, bytes, &error)) {
+    bool ok = text_to_size(text, 1, bytes, NULL);
+    if (!ok && !tool_is_number(text)) {
         tool_error(&img->tool, "Invalid %s specified: '%s'.", what, text);
         return false;
     }
-    if (*bytes > INT64_MAX) {
+    if (!ok || *bytes > INT64_MAX) {
         tool_error(&img->tool, "Invalid %s specified. Must be between 0 and %lld.", what, (long long)INT64_MAX);
         return false;
     }

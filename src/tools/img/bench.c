@@ -132,11 +132,12 @@ static bool parse_number(const Img *img, const Number *number)
     if (!number->text) {
         return true;
     }
-    if (!text_to_size(number->text, 1, number->value, NULL)) {
+    bool ok = text_to_size(number->text, 1, number->value, NULL);
+    if (!ok && !tool_is_number(number->text)) {
         tool_error(&img->tool, "Invalid %s specified: '%s'.", number->name, number->text);
         return false;
     }
-    if (*number->value < number->least || *number->value > number->most) {
+    if (!ok || *number->value < number->least || *number->value > number->most) {
         tool_error(&img->tool, "Invalid %s specified. Must be between %llu and %llu.", number->name,
                    (unsigned long long)number->least, (unsigned long long)number->most);
         return false;

@@ -89,7 +89,7 @@ static bool parse_repair(const Img *img, const char *text, unsigned *fix)
 /* Checks, and where that repaired something, once more. */
 static bool check_twice(Img *img, BlockNode *node, unsigned fix, bool talks, BlockCheck *check, Error **error)
 {
-    *check = (BlockCheck){ .report = img->quiet ? NULL : print_line };
+    *check = (BlockCheck){ .report = print_line };
     if (!block_check(node, fix, check, error)) {
         return false;
     }

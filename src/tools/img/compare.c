@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { STATUS_SAME = 0, STATUS_DIFFERENT = 1, STATUS_OPEN = 2, STATUS_ERROR = 4, CHUNK = 2 << 20 };
+enum { STATUS_SAME = 0, STATUS_DIFFERENT = 1, STATUS_OPEN = IMG_COMPARE_FAILED, STATUS_ERROR = 4, CHUNK = 2 << 20 };
 
 static const ImgOption options[] = {
     IMG_HELP, IMG_QUIET, IMG_PROGRESS,
@@ -130,7 +130,9 @@ static int compare_all(Compare *compare)
     for (uint64_t at = 0; at < shorter && !result; at += done) {
         done = 0;
         result = compare_some(compare, at, shorter - at, &done);
-        img_progress(&compare->progress, at + done, longer);
+        if (!result) {
+            img_progress(&compare->progress, at + done, longer);
+        }
     }
     if (!result && shorter != longer) {
         say(compare, "Warning: Image size mismatch!\n", 0);
@@ -163,7 +165,7 @@ static int run(Img *img, ImgArguments *arguments)
     if (ok && status == STATUS_SAME) {
         say(&compare, "Images are identical.\n", 0);
     }
-    img_progress_end(&compare.progress);
+    printf("%s", compare.progress.shown ? "\n" : "");
     for (int i = 0; i < 2; i++) {
         block_detach(compare.edge[i]);
         free(compare.bytes[i]);

@@ -360,14 +360,20 @@ static bool create_target(Convert *convert, const ImgArguments *arguments, const
     bool ok = values != NULL;
     if (ok) {
         AUTO_FREE char *size = string_format("%llu", (unsigned long long)convert->size);
-        set_text(values, "size", json_get(values, "size") ? NULL : size);
+        set_text(values, "size", size);
         set_text(values, "backing_file", arguments->backing);
         set_text(values, "backing_fmt", arguments->backing_format);
         ok = note_backing(convert, json_get_text(values, "backing_file"));
         const char *mode = json_get_text(values, "preallocation");
-        bool allocated = mode && (strcmp(mode, "falloc") == 0 || strcmp(mode, "full") == 0);
-        convert->target_is_zero = !convert->has_backing && !(allocated && convert->compress);
-        if (ok && convert->has_backing && !block_driver_has_backing(driver)) {
+        convert->target_is_zero = !convert->has_backing;
+        if (ok && convert->compress && mode && strcmp(mode, "off") != 0) {
+            tool_error(&img->tool, "Compression and preallocation not supported at the same time");
+            ok = false;
+        } else if (ok && !convert->has_backing && json_get(values, "backing_fmt")) {
+            tool_error(&img->tool, "%s: error while converting %s: Backing format cannot be used without backing file",
+                       name, format);
+            ok = false;
+        } else if (ok && convert->has_backing && !block_driver_has_backing(driver)) {
             tool_error(&img->tool, "Backing file not supported for file format '%s'", format);
             ok = false;
         } else if (ok && convert->has_backing && !json_get(values, "backing_fmt")) {
@@ -434,8 +440,11 @@ static bool parse_numbers(Convert *convert, const ImgArguments *arguments, unsig
         return false;
     }
     *tasks = (unsigned)count;
-    if (arguments->sparse && (!text_to_size(arguments->sparse, 1, &convert->sparse, NULL) ||
-                              convert->sparse % SECTOR || convert->sparse > LARGEST_SPARSE)) {
+    if (arguments->sparse && !img_parse_size(convert->img, arguments->sparse, "buffer size for sparse output",
+                                             &convert->sparse)) {
+        return false;
+    }
+    if (convert->sparse % SECTOR || convert->sparse > LARGEST_SPARSE) {
         tool_error(&convert->img->tool, "Invalid buffer size for sparse output specified. Valid sizes are multiples of "
                                         "%d up to %d. Select 0 to disable sparse detection (fully allocates output).",
                    SECTOR, LARGEST_SPARSE);
@@ -461,6 +470,14 @@ static bool check_arguments(const Convert *convert, const ImgArguments *argument
     }
     if (arguments->skip_broken_bitmaps && !arguments->bitmaps) {
         tool_error(tool, "Use of --skip-broken-bitmaps requires --bitmaps");
+        return false;
+    }
+    if (arguments->salvage && arguments->copy_range) {
+        tool_error(tool, "Cannot use copy offloading in salvaging mode");
+        return false;
+    }
+    if (arguments->source_snapshot && arguments->names > 2) {
+        tool_error(tool, "No support for concatenating multiple snapshot");
         return false;
     }
     if (arguments->copy_range && (arguments->compress || arguments->sparse)) {

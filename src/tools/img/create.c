@@ -129,7 +129,7 @@ static bool check_backing(Img *img, const BlockDriver *driver, const char *filen
     if (format && !block_driver_find(format)) {
         return error_set(error, "Unknown backing file format '%s'", format);
     }
-    return (unsafe && json_get(values, "size")) || use_backing(img, filename, values, error);
+    return unsafe || use_backing(img, filename, values, error);
 }
 
 /* The command */
@@ -141,7 +141,7 @@ static bool check_size(const Json *values, Error **error)
     if (!size) {
         return error_set(error, "Image creation needs a size parameter");
     }
-    if (!text_to_size(size, 1, &bytes, NULL)) {
+    if (!*size || !text_to_size(size, 1, &bytes, NULL)) {
         error_set(error, "Parameter 'size' expects a non-negative number below 2^64");
         error_add_hint(error, "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
                               "and exabytes, respectively.\n");
@@ -193,13 +193,18 @@ static int run(Img *img, ImgArguments *arguments)
     } else if (values && arguments->names > 2) {
         status = img_usage_error(img, "Unexpected argument: %s", arguments->name[2]);
     } else if (values && (arguments->names < 2 || img_parse_size(img, arguments->name[1], "image size", &size))) {
+        bool twice = arguments->names == 2 && json_get(values, "size");
         set_text(values, "backing_file", arguments->backing);
         set_text(values, "backing_fmt", arguments->backing_format);
         if (arguments->names == 2) {
             AUTO_FREE char *text = string_format("%llu", (unsigned long long)size);
             set_text(values, "size", text);
         }
-        status = create(img, arguments, format, values);
+        if (twice) {
+            tool_error(&img->tool, "%s: The image size must be specified only once", arguments->name[0]);
+        } else {
+            status = create(img, arguments, format, values);
+        }
     }
     json_free(values);
     return status;

@@ -40,6 +40,8 @@ typedef struct ImgOption {
     const char *argument, *help;
 } ImgOption;
 
+enum { IMG_COMPARE_FAILED = 2 }; /* compare: 1 says that they differ */
+
 struct ImgCommand {
     const char *name, *summary, *usage;
     const ImgOption *options; /* a row without a name ends them */

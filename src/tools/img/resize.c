@@ -69,6 +69,9 @@ static int run(Img *img, ImgArguments *arguments)
         tool_error(&img->tool, "Invalid preallocation mode '%s'", arguments->preallocation);
         return 1;
     }
+    if (arguments->names > 2) {
+        return img_usage_error(img, "Extra argument(s) in command line");
+    }
     if (arguments->names != 2) {
         return img_usage_error(img, "Expecting image file name and size");
     }

@@ -33,11 +33,27 @@ static int fail(Img *img, const char *what, const char *name, Error *error)
     int number = error_errno(error);
     const char *why = number == ENOENT && strcmp(what, "delete") == 0  ? "snapshot not found"
                       : number == ENOENT ? "Failed to load snapshot: No such file or directory"
-                      : number           ? strerror(number)
+                      : number == ENOTSUP && strcmp(what, "apply") == 0 ? "Block driver does not support snapshots"
+                      : number                                          ? strerror(number)
                                          : error_message(error);
     tool_error(&img->tool, "Could not %s snapshot '%s': %s", what, name, why);
     error_free(error);
     return 1;
+}
+
+/* By its name alone. */
+static bool delete(BlockNode *node, const char *name, Error **error)
+{
+    BlockSnapshots list;
+    bool found = false;
+    if (!block_snapshot_list(node, &list, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        found = found || strcmp(list.items[i].name, name) == 0;
+    }
+    block_snapshots_clear(&list);
+    return found ? block_snapshot_delete(node, name, error) : error_set_errno(error, ENOENT, "snapshot '%s'", name);
 }
 
 static int change(Img *img, const ImgArguments *arguments, BlockNode *node)
@@ -52,7 +68,7 @@ static int change(Img *img, const ImgArguments *arguments, BlockNode *node)
     if (arguments->apply) {
         return block_snapshot_apply(node, arguments->apply, &error) ? 0 : fail(img, "apply", arguments->apply, error);
     }
-    return block_snapshot_delete(node, arguments->delete, &error) ? 0 : fail(img, "delete", arguments->delete, error);
+    return delete(node, arguments->delete, &error) ? 0 : fail(img, "delete", arguments->delete, error);
 }
 
 static int run(Img *img, ImgArguments *arguments)
@@ -65,7 +81,8 @@ static int run(Img *img, ImgArguments *arguments)
         return img_usage_error(img, "Expecting one image file name");
     }
     ToolOpen open = { .name = arguments->name[0], .format = arguments->format, .image_opts = arguments->image_opts,
-                      .flags = BLOCK_OPEN_WRITE, .permissions = BLOCK_PERMISSION_ALL,
+                      .flags = BLOCK_OPEN_WRITE | (arguments->force_share ? BLOCK_OPEN_FORCE_SHARE : 0),
+                      .permissions = BLOCK_PERMISSION_ALL,
                       .shared = BLOCK_PERMISSION_READ };
     BlockEdge *edge = writes ? tool_open(&img->tool, &open)
                              : img_open_source(img, arguments, open.name, open.format, 0);

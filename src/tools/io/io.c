@@ -44,20 +44,12 @@ char *io_size_text(double bytes)
     return string_format("%s%s", number, units[unit]);
 }
 
-/* A whole number that is too small or too large. */
-static bool is_out_of_range(const char *text)
-{
-    uint64_t value;
-    return (*text == '-' && text_to_uint64(text + 1, &value, NULL)) || strspn(text, "0123456789") == strlen(text) ||
-           text_to_size(text, 1, &value, NULL);
-}
-
 bool io_parse_number(const char *text, uint64_t *value)
 {
     if (text_to_size(text, 1, value, NULL) && *value <= INT64_MAX) {
         return true;
     }
-    if (*text && is_out_of_range(text)) {
+    if (tool_is_number(text)) {
         printf("Parsing error: argument too large -- %s\n", text);
         return false;
     }
