@@ -6,7 +6,8 @@
  *
  * Memory is that which the vCPU sees, or physical: `maintenance packet Qqemu.PhyMemMode:1`.
  *
- * Not here: watchpoints for reads; one for writes is met where the bytes have changed.
+ * A watchpoint for writes is met where the bytes have changed, by whomever. The pages of those for reads are kept from
+ * direct access, so that the bus sees what a vCPU does there.
  */
 #include "core/debugger.h"
 
@@ -29,6 +30,7 @@
 enum { WATCH_MAXIMUM = 64, STEP_ENABLE = 1, STEP_NO_INTERRUPT = 2, STEP_NO_TIMER = 4, FIRST_PROCESS = 1 };
 
 typedef struct Watch {
+    GdbPoint kind;
     uint64_t address, physical, size;
     uint8_t bytes[WATCH_MAXIMUM]; /* as they were */
 } Watch;
@@ -44,6 +46,7 @@ typedef struct Debugger {
     unsigned step;       /* STEP_ bits */
     Mutex lock;          /* of what follows while vCPUs run; it changes while they rest */
     bool met;            /* a vCPU has stopped for `stop` */
+    int accessed;        /* the watchpoint that an instruction has read or written, by index; -1: none */
     GdbStop stop;
     VEC(uint64_t) breakpoints;
     VEC(Watch) watches;
@@ -77,7 +80,8 @@ static const Watch *find_change(Debugger *debugger)
     for (size_t i = 0; i < debugger->watches.count; i++) {
         Watch *watch = &debugger->watches.items[i];
         RamMap map;
-        if (address_space_map(debugger->machine->address_space, watch->physical, watch->size, false, &map)) {
+        if (watch->kind == GDB_WATCH_WRITE &&
+            address_space_map(debugger->machine->address_space, watch->physical, watch->size, false, &map)) {
             size_t count = MIN(map.count, watch->size);
             memcpy(bytes, map.host, count);
             if (memcmp(bytes, watch->bytes, count)) {
@@ -97,10 +101,14 @@ static bool find_reason(Debugger *debugger, const Vcpu *vcpu, GdbStop *stop)
     uint64_t pc = vcpu->cpu->guest->pc(vcpu->cpu);
     const Watch *watch = find_change(debugger);
 
+    if (debugger->accessed >= 0 && (size_t)debugger->accessed < debugger->watches.count) {
+        watch = &debugger->watches.items[debugger->accessed];
+    }
+    debugger->accessed = -1;
     *stop = (GdbStop){ .kind = GDB_BY_SIGNAL, .thread = (int)vcpu->index + 1, .signal = GDB_SIGNAL_TRAP };
     if (watch) {
         stop->kind = GDB_BY_WATCHPOINT;
-        stop->point = GDB_WATCH_WRITE;
+        stop->point = watch->kind;
         stop->value = watch->address;
         return true;
     }
@@ -168,9 +176,41 @@ static bool target_write(void *data, int thread, uint64_t address, const void *b
     return cpu && cpu_debug_write(cpu, address, bytes, size);
 }
 
-static bool add_watch(Debugger *debugger, uint64_t address, uint64_t size)
+static bool is_watched(const Watch *watch, uint64_t physical, uint64_t size)
 {
-    Watch watch = { .address = address, .physical = address, .size = size };
+    return watch->kind != GDB_WATCH_WRITE && watch->physical < physical + size &&
+           watch->physical + watch->size > physical;
+}
+
+bool debugger_watches(const Machine *machine, uint64_t physical, uint64_t size)
+{
+    const Debugger *debugger = machine->debugger;
+
+    for (size_t i = 0; debugger && i < debugger->watches.count; i++) {
+        if (is_watched(&debugger->watches.items[i], physical, size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void debugger_accessed(Machine *machine, uint64_t physical, uint64_t size, bool write)
+{
+    Debugger *debugger = machine->debugger;
+
+    for (size_t i = 0; i < debugger->watches.count; i++) {
+        const Watch *watch = &debugger->watches.items[i];
+        if (is_watched(watch, physical, size) && (!write || watch->kind == GDB_WATCH_ACCESS)) {
+            mutex_lock(&debugger->lock);
+            debugger->accessed = (int)i;
+            mutex_unlock(&debugger->lock);
+        }
+    }
+}
+
+static bool add_watch(Debugger *debugger, GdbPoint kind, uint64_t address, uint64_t size)
+{
+    Watch watch = { .kind = kind, .address = address, .physical = address, .size = size };
     Cpu *cpu = target_cpu(debugger, 1);
 
     if (!size || size > WATCH_MAXIMUM || !cpu ||
@@ -179,6 +219,7 @@ static bool add_watch(Debugger *debugger, uint64_t address, uint64_t size)
         return false;
     }
     vec_push(&debugger->watches, watch);
+    cpu_group_tlb_flush(debugger->machine->cpu_group);
     return true;
 }
 
@@ -190,7 +231,7 @@ static bool target_insert(void *data, GdbPoint kind, uint64_t address, uint64_t 
         vec_push(&debugger->breakpoints, address);
         return true;
     }
-    return kind == GDB_WATCH_WRITE && add_watch(debugger, address, size);
+    return add_watch(debugger, kind, address, size);
 }
 
 static bool target_remove(void *data, GdbPoint kind, uint64_t address, uint64_t size)
@@ -203,9 +244,11 @@ static bool target_remove(void *data, GdbPoint kind, uint64_t address, uint64_t 
             return true;
         }
     }
-    for (size_t i = 0; kind == GDB_WATCH_WRITE && i < debugger->watches.count; i++) {
-        if (debugger->watches.items[i].address == address && debugger->watches.items[i].size == size) {
+    for (size_t i = 0; kind > GDB_HARDWARE && i < debugger->watches.count; i++) {
+        const Watch *watch = &debugger->watches.items[i];
+        if (watch->kind == kind && watch->address == address && watch->size == size) {
             vec_remove(&debugger->watches, i);
+            cpu_group_tlb_flush(debugger->machine->cpu_group);
             return true;
         }
     }
@@ -220,6 +263,7 @@ static void target_resume(void *data, int thread, const GdbResume *resume)
 
     if (vcpu) {
         debugger->actions.items[thread - 1] = *resume;
+        debugger->accessed = -1; /* by the debugger itself */
         vcpu->cpu->single_step = steps || debugger->breakpoints.count || debugger->watches.count;
         vcpu->cpu->holds_interrupts = steps && debugger->step & STEP_NO_INTERRUPT;
         parking_set_debug_stop(debugger->machine, vcpu, resume->action == GDB_HOLD);
@@ -508,6 +552,7 @@ static Debugger *make(Machine *machine)
     debugger->machine = machine;
     debugger->target = machine_target;
     debugger->target.guest = machine_processor(machine);
+    debugger->accessed = -1;
     debugger->step = STEP_ENABLE | STEP_NO_INTERRUPT | STEP_NO_TIMER;
     mutex_init(&debugger->lock);
     machine_add_run_state_listener(machine, on_run_state, debugger);

@@ -16,3 +16,7 @@ bool debugger_listen(Machine *machine, const char *where, Error **error);
 void debugger_free(Machine *machine);
 /* On the vCPU's thread, which has run one instruction: whether the machine is to stop there. */
 bool debugger_stops(Machine *machine, Vcpu *vcpu);
+/* Whether the debugger would know of reads from there. */
+bool debugger_watches(const Machine *machine, uint64_t physical, uint64_t size);
+/* On the vCPU's thread: it has read or written something that is watched so. */
+void debugger_accessed(Machine *machine, uint64_t physical, uint64_t size, bool write);

@@ -102,6 +102,9 @@ static Vcpu *vcpu_of(Cpu *cpu) { return cpu->bus_data; }
 static void bus_page(Cpu *cpu, uint64_t physical, unsigned page_bits, BusPage *page)
 {
     address_space_page(vcpu_of(cpu)->space, physical, page_bits, page);
+    if (debugger_watches(vcpu_of(cpu)->device.machine, physical, UINT64_C(1) << page_bits)) {
+        *page = (BusPage){ 0 };
+    }
 }
 
 static Access cpu_access(const Cpu *cpu, uint32_t attributes)
@@ -109,15 +112,26 @@ static Access cpu_access(const Cpu *cpu, uint32_t attributes)
     return (Access){ .requester_kind = REQUESTER_CPU, .requester = cpu->index, .attributes = attributes };
 }
 
+static void note_access(const Cpu *cpu, uint64_t physical, unsigned size, bool write)
+{
+    Machine *machine = ((Vcpu *)cpu->bus_data)->device.machine;
+
+    if (UNLIKELY(debugger_watches(machine, physical, size))) {
+        debugger_accessed(machine, physical, size, write);
+    }
+}
+
 static AccessResult bus_read(Cpu *cpu, uint64_t physical, unsigned size, uint32_t attributes, uint64_t *value)
 {
     Access access = cpu_access(cpu, attributes);
+    note_access(cpu, physical, size, false);
     return address_space_load(vcpu_of(cpu)->space, &access, physical, size, value);
 }
 
 static AccessResult bus_write(Cpu *cpu, uint64_t physical, unsigned size, uint32_t attributes, uint64_t value)
 {
     Access access = cpu_access(cpu, attributes);
+    note_access(cpu, physical, size, true);
     return address_space_store(vcpu_of(cpu)->space, &access, physical, size, value);
 }
 

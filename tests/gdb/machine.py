@@ -30,6 +30,9 @@ again:
     addi a0, a0, 1
     sd a0, 0(t1)
     call function
+    ld a2, 8(t1)
+    addi t3, t1, 16
+    amoadd.d a3, a0, (t3)
     j again
 function:
     addi a1, a0, 5
@@ -60,11 +63,14 @@ SESSIONS = [
       'maintenance packet Qqemu.sstep=99', 'maintenance packet qqemu.PhyMemMode',
       'maintenance packet Qqemu.PhyMemMode:1',
       'maintenance packet qqemu.PhyMemMode', 'set var *(int *)0x80002000 = 77', 'print *(int *)0x80002000',
-      'print *(int *)0x10', 'rwatch *(int *)0x80002000', 'continue'],
+      'print *(int *)0x10', 'maintenance packet Qqemu.PhyMemMode:0', 'rwatch *(long *)0x80001008', 'continue',
+      'delete', 'awatch *(long *)0x80001010', 'continue', 'continue', 'delete',
+      'rwatch *(long *)0x80001000', 'tbreak function', 'continue', 'delete'],
      [r'hit Breakpoint 1|Breakpoint 1, again', r'0x80001000:\s+0x0*1\n', r'ENABLE=1,NOIRQ=2,NOTIMER=4', r'"0x7"',
       r'"OK"',
       r'"0x1"', r'"E22"', r'"0"', r'"OK"', r'"1"', r'= 77\n', r'Cannot access memory|= 0',
-      r'Could not insert|Cannot insert']),
+      r'ead watchpoint 2', r'Value = 0\n', r'ccess \(read/write\) watchpoint 3', r'Old value = 0\nNew value = 1\n',
+      r'Old value = 1\nNew value = 3\n', r'ead watchpoint 4', r'Temporary breakpoint 5, function']),
     (['-smp', '2', '-accel', 'tcg,thread=single'], ['break function', 'continue', 'stepi', 'print $a1'],
      [r'Breakpoint 1, function', r'= 6\n']),
 ]
