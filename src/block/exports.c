@@ -63,7 +63,7 @@ static void client_came(void *data, unsigned events)
     bool exhausted = fd < 0 && (errno == EMFILE || errno == ENFILE);
     block_graph_enter(exports->host.graph);
     if (fd >= 0) {
-        socket_set_no_delay(fd);
+        socket_tune(fd);
         nbd_server_add_client(exports->server, fd);
     }
     unsigned count = nbd_server_client_count(exports->server);

@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { UNIX_BUFFER = 4 << 20 };
+
 static bool init_unix(SocketTarget *target, const UnixSocketAddress *options, Error **error)
 {
     struct sockaddr_un unix_address = { .sun_family = AF_UNIX };
@@ -238,16 +240,20 @@ bool socket_target_connected(const SocketTarget *target, int fd, Error **error)
     return number == 0 || error_set_errno(error, number, "Failed to connect to '%s'", target->name);
 }
 
-void socket_set_no_delay(int fd)
-{
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a UNIX socket has no such thing */
-}
-
 bool socket_is_unix(int fd)
 {
     HostAddress own = { .length = sizeof own.address };
     return getsockname(fd, (struct sockaddr *)&own.address, &own.length) == 0 && own.address.ss_family == AF_UNIX;
+}
+
+void socket_tune(int fd)
+{
+    int on = 1, size = UNIX_BUFFER;
+    if (socket_is_unix(fd)) {
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size); /* the host gives as much of it as it likes */
+    } else {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
 }
 
 char *socket_describe(int fd, bool peer)

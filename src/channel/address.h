@@ -39,5 +39,5 @@ bool socket_target_connected(const SocketTarget *target, int fd, Error **error);
  * first colon. Owned by the caller. */
 char *socket_describe(int fd, bool peer);
 bool socket_is_unix(int fd);
-/* Small packets are sent at once, where it is a TCP socket. */
-void socket_set_no_delay(int fd);
+/* For requests and replies: small packets of TCP are sent at once, and a UNIX socket holds more than usual. */
+void socket_tune(int fd);

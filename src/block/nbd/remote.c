@@ -278,7 +278,7 @@ static bool connect_one(NbdLink *link, const SocketTarget *target, size_t index,
     if (pending && !nbd_channel_wait_writable(&link->channel)) {
         return error_set_errno(error, ETIMEDOUT, "Failed to connect to '%s'", target->name);
     }
-    socket_set_no_delay(fd);
+    socket_tune(fd);
     return !pending || socket_target_connected(target, fd, error);
 }
 

@@ -54,7 +54,7 @@ static void client_came(void *data, unsigned events)
     /* Without a descriptor it waits until a client leaves. */
     bool exhausted = fd < 0 && (errno == EMFILE || errno == ENFILE) && nbd_server_client_count(nbd->server) > 0;
     if (fd >= 0) {
-        socket_set_no_delay(fd);
+        socket_tune(fd);
         if (nbd->given.verbose) {
             AUTO_FREE char *peer = socket_describe(fd, true);
             fprintf(stderr, "%s: a client has come%s%s\n", nbd->tool.program, *peer ? " from " : "", peer);
