@@ -30,10 +30,15 @@ static void exchange_originals(const Debug *debug, uint64_t address, uint8_t *by
 {
     for (size_t i = 0; i < debug->breakpoints->items.count; i++) {
         Breakpoint *point = &debug->breakpoints->items.items[i];
-        for (unsigned k = 0; k < point->size; k++) {
-            if (point->address + k - address < size) {
-                uint8_t *byte = &bytes[point->address + k - address];
-                *(writes ? &point->original[k] : byte) = *(writes ? byte : &point->original[k]);
+        for (unsigned k = 0; k < MIN(point->size, BREAKPOINT_MAXIMUM); k++) {
+            uint64_t at = point->address + k - address;
+            if (at >= size) {
+                continue;
+            }
+            if (writes) {
+                point->original[k] = bytes[at];
+            } else {
+                bytes[at] = point->original[k];
             }
         }
     }

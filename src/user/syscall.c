@@ -226,7 +226,6 @@ static int64_t forward_argument(Forward *f, unsigned i)
 {
     const Argument *argument = &f->row->arguments[i];
 
-    f->host[i] = f->arguments[i];
     switch (argument->kind) {
     case ARGUMENT_PATH:
         return path_to_host(f->task, path_folder(f, i), f->arguments[i], path_link(f, i), &f->path, &f->host[i]);
@@ -277,7 +276,7 @@ static int result_to_guest(Forward *f, unsigned i)
 /* What the host wrote into our storage goes to the guest. */
 static int forward_results(Forward *f)
 {
-    for (unsigned i = 0; i < SYSCALL_ARGUMENTS; i++) {
+    for (unsigned i = 0; i < SYSCALL_ARGUMENTS && f->row->arguments[i].kind != ARGUMENT_NONE; i++) {
         if (f->host[i] == (uintptr_t)f->storage[i].bytes && result_to_guest(f, i)) {
             return -EFAULT;
         }
@@ -294,7 +293,7 @@ static uint64_t guest_size_of(const Forward *f, const Argument *argument)
  * it looks at nothing before it has done its work. */
 static void check_results(Forward *f)
 {
-    for (unsigned i = 0; i < SYSCALL_ARGUMENTS; i++) {
+    for (unsigned i = 0; i < SYSCALL_ARGUMENTS && f->row->arguments[i].kind != ARGUMENT_NONE; i++) {
         const Argument *argument = &f->row->arguments[i];
         bool is_out = argument->kind == ARGUMENT_OUT || argument->kind == ARGUMENT_INOUT ||
                       argument->kind == ARGUMENT_INFO_OUT;
@@ -315,7 +314,8 @@ int64_t syscall_forward(Task *task, const Syscall *row, const uint64_t *argument
     f.row = row;
     f.arguments = arguments;
     f.vectors = NULL;
-    for (unsigned i = 0; i < SYSCALL_ARGUMENTS && !result; i++) {
+    memcpy(f.host, arguments, sizeof f.host);
+    for (unsigned i = 0; i < SYSCALL_ARGUMENTS && row->arguments[i].kind != ARGUMENT_NONE && !result; i++) {
         result = forward_argument(&f, i);
     }
     if (!result) {
