@@ -25,6 +25,20 @@ static void write_function(void *at, int number)
     memcpy(at, code, sizeof code);
 }
 
+/* The same, behind `jumps` jumps to the next 16 bytes each: exits that are linked. */
+static void write_linked_function(uint8_t *at, int jumps, int number)
+{
+    for (int i = 0; i < jumps; i++, at += 16) {
+#ifdef __riscv
+        const uint32_t code = 0x0100006fu; /* j .+16 */
+#else
+        const uint8_t code[] = { 0xeb, 14 };
+#endif
+        memcpy(at, &code, sizeof code);
+    }
+    write_function(at, number);
+}
+
 static void *map(size_t size, int protection, int fd)
 {
     return mmap(NULL, size, protection, fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
@@ -179,6 +193,37 @@ static void vanished_code(void)
         ((Function *)file)();
     }
     printf("vanished code: %d, %d, %d\n", before, other, caught == SIGBUS);
+}
+
+/* Links made before fork, which each process makes anew to code of its own. */
+static void forks_with_links(void)
+{
+    enum { JUMPS = 4 };
+    uint8_t *page = map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1), *end = page + JUMPS * 16;
+    Function *linked = (Function *)page;
+    int wrong = 0;
+
+    write_linked_function(page, JUMPS, 7);
+    __builtin___clear_cache((char *)page, (char *)page + PAGE);
+    for (int i = 0; i < 1000; i++) {
+        int status;
+        wrong += linked() != 7 || linked() != 7;
+        pid_t child = fork();
+        write_function(end, child ? i : 2 * i % 2000); /* the last link goes */
+        __builtin___clear_cache((char *)end, (char *)end + 16);
+        int right = linked() == (child ? i : 2 * i % 2000) && linked() == (child ? i : 2 * i % 2000);
+        write_linked_function(page, 1 + i % JUMPS, 3); /* and others, to where there was none */
+        __builtin___clear_cache((char *)page, (char *)page + PAGE);
+        right += linked() == 3 && linked() == 3;
+        if (!child) {
+            _exit(right);
+        }
+        waitpid(child, &status, 0);
+        wrong += right != 2 || !WIFEXITED(status) || WEXITSTATUS(status) != 2;
+        write_linked_function(page, JUMPS, 7);
+        __builtin___clear_cache((char *)page, (char *)page + PAGE);
+    }
+    printf("forks with links: %d wrong\n", wrong);
 }
 
 /* Each process goes on translating after fork, what the other one translates too. */
@@ -431,6 +476,7 @@ int main(void)
     faults();
     vanished_code();
     forks();
+    forks_with_links();
     threads();
     called_code();
     called_after_fork();
