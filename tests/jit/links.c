@@ -552,6 +552,76 @@ static void test_fault(Fixture *f, gconstpointer data)
     g_assert_cmpint(exec->budget, ==, 99);
 }
 
+/* ---- Accesses off one base ---- */
+
+enum { ACCESSES = 4, ACCESS_PAGES = 2 };
+static struct Moving {
+    TestMachine *machine;
+    TlbEntry tables[2][16];
+    uint8_t decoy[ACCESS_PAGES * PAGE], memory[ACCESS_PAGES * PAGE];
+    unsigned calls;
+} moving; /* the slow path has no argument of ours */
+
+/* Entries of both pages of memory. */
+static void map_pages(TlbEntry entries[16], const uint8_t *memory)
+{
+    for (unsigned i = 0; i < ACCESS_PAGES; i++) {
+        uint64_t page = TEST_BASE + i * PAGE;
+        entries[page >> TEST_PAGE_BITS & 15] = (TlbEntry){ page, page, page, (uintptr_t)memory - TEST_BASE };
+    }
+}
+
+/* Another table takes the place of the one that there was, in which from now on everything is wrong. */
+static bool moving_load(Cpu *cpu, uint64_t address, MemOp op, uint64_t value[8])
+{
+    Exec *exec = &moving.machine->exec;
+    bool second = exec->tlb[0].entries == moving.tables[1];
+
+    memset(moving.tables[!second], 0xff, sizeof moving.tables[0]);
+    map_pages(moving.tables[second], moving.decoy);
+    exec->tlb[0].entries = moving.tables[!second];
+    moving.calls++;
+    memcpy(value, &moving.memory[address - TEST_BASE], 8);
+    return true;
+}
+
+static void test_shared_probes(Fixture *f, gconstpointer data)
+{
+    static const ExecMemory memory = { .load = moving_load };
+    CodeBlock block = { 0 };
+    IrBuilder *b = begin(f, 0x1000);
+    Exec *exec = &f->machine->exec;
+
+    IrRef base = ir_get(b, IR_I64, R_X0 + 1);
+    for (unsigned i = 0; i < ACCESSES; i++) {
+        ir_set(b, R_X0 + 2 + i, ir_load(b, IR_I64, MEM_64, base, (int32_t)i * 8));
+    }
+    ir_exit(b, IR_EXIT_RECHECK);
+    finish(f, &block, 0);
+    moving.machine = f->machine;
+    exec->memory = &memory;
+    for (unsigned i = 0; i < sizeof moving.memory; i++) {
+        moving.memory[i] = (uint8_t)(i / 8);
+        moving.decoy[i] = 0xdd;
+    }
+    for (unsigned known = 0; known < 2; known++) { /* nothing is in the TLB; both pages are */
+        for (unsigned at = 0; at + ACCESSES * 8 <= sizeof moving.memory; at += 8) {
+            memset(moving.tables, 0xff, sizeof moving.tables);
+            exec->tlb[0] = (TlbTable){ moving.tables[0], 15, 15 * sizeof(TlbEntry) };
+            if (known) {
+                map_pages(moving.tables[0], moving.memory);
+            }
+            moving.calls = 0;
+            *reg(f, 1) = TEST_BASE + at;
+            g_assert_cmpint(machine_enter(f->machine, &block), ==, IR_EXIT_RECHECK);
+            g_assert_cmpuint(moving.calls, ==, known ? 0 : ACCESSES);
+            for (unsigned i = 0; i < ACCESSES; i++) {
+                g_assert_cmphex(*reg(f, 2 + i), ==, (at / 8 + i) % 256 * UINT64_C(0x0101010101010101));
+            }
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -570,5 +640,6 @@ int main(int argc, char **argv)
     ADD("deep-returns", test_deep_returns);
     ADD("guard", test_guard);
     ADD("fault", test_fault);
+    ADD("shared-probes", test_shared_probes);
     return g_test_run();
 }

@@ -131,9 +131,17 @@ static void emit_slow(Compiler *c, const Cold *cold)
     if (cold->also) {
         x64_land(&c->code, cold->also);
     }
+    if (cold->shares) {
+        emit_tlb_entry(c, cold->place, cold->mode, cold->entry);
+        x64_alu(&c->code, X64_CMP, 8, cold->tag, x64_memory(cold->entry, cold->tag_offset));
+        x64_branch(&c->code, X64_E, cold->hit);
+    }
     x64_r(&c->code, X64_PUSH, 4, RAX, 0);
     x64_rm(&c->code, X64_LEA, 8, RAX, x64_at(cold->data));
     x64_call(&c->code, c->common->slow);
+    if (cold->renews) {
+        emit_tlb_entry(c, cold->place, cold->mode, cold->entry);
+    }
     x64_jump(&c->code, cold->back + c->code.run);
 }
 
@@ -259,6 +267,7 @@ CompileResult x64_compile(CodeSpace *space, const void *common, const IrBlock *i
     c->flags = block->flags;
     c->failed = c->no_room = false;
     c->locked = c->read = 0;
+    c->probe = (Probe){ 0 };
     c->insn_pc = ir->pc;
     c->begun = 0;
     c->float_cold_count = 0;

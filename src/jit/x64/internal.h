@@ -33,7 +33,7 @@ enum {
     MAXIMUM_LABELS = 512,
     MAXIMUM_POINTS = 1024,
     ROOM_FOR_INST = 1024, /* bytes of code that one IR instruction takes at most, its cold part apart */
-    ROOM_FOR_COLD = 96,
+    ROOM_FOR_COLD = 128,
     ROOM_FOR_FLOAT_COLD = 512,
 };
 #define TEMPORARIES (BIT(RAX) | BIT(RCX) | BIT(RDX) | BIT(RSI))
@@ -122,8 +122,26 @@ typedef struct Value {
 
 typedef struct HostRegister {
     IrRef owner;     /* of a temporary: the value in it; of a pinned one: the first of its values */
-    uint16_t cached; /* of a temporary: the guest register, in memory, whose whole value it holds, plus 1 */
+    uint16_t cached; /* of a temporary: the guest register, in memory, whose whole value it holds, plus 1; or
+                      * CACHED_PROBE */
 } HostRegister;
+
+/* A temporary that has the address of the TLB's entry which the last access looked at. The next one off the same base
+ * compares with that: mostly it is on the same page. While CACHED_PROBE stands in the register, it is an entry of the
+ * present table. */
+enum { CACHED_PROBE = UINT16_MAX, PROBE_REACH = 1024 };
+typedef struct Probe {
+    IrRef base; /* 0: there is none */
+    uint8_t entry, mode;
+    int32_t displacement;
+    uint32_t first_cold; /* since then all COLD_SLOW are this probe's */
+} Probe;
+
+/* Where an access is: a register with its base, and a displacement. */
+typedef struct Place {
+    unsigned base;
+    int32_t displacement;
+} Place;
 
 /* Code that is rarely run, behind the block. */
 typedef enum ColdKind { COLD_SLOW, COLD_LINK, COLD_ATTENTION, COLD_DIVIDE, COLD_SITE } ColdKind;
@@ -133,6 +151,13 @@ typedef struct Cold {
     void *data; /* X64Slow, CodeLink; of a site the block's address */
     uint8_t reg, other, size;
     uint16_t site;
+    /* COLD_SLOW of a load or store: it `shares` the entry, and goes on at `hit` if that of its own page is the right
+     * one; or others share it behind this, so that the way back `renews` it: tables may have changed. */
+    bool shares, renews;
+    uint8_t entry, tag, mode;
+    uint8_t tag_offset;
+    const uint8_t *hit;
+    Place place;
 } Cold;
 
 /* The same of floating point: of an operation, or all registers of `unsettled` are to be settled. */
@@ -173,6 +198,7 @@ typedef struct Compiler {
     uint32_t left_count;
     IrRef in_guest; /* the first of the values that are WHERE_GUEST */
     HostRegister host[HOST_REGISTERS];
+    Probe probe;
     FloatState floats[16]; /* by xmm register */
     IrRef flags_restored;  /* comparisons before this raise nothing, and this does nothing then */
     Value values[MAXIMUM_VALUES];
@@ -305,11 +331,8 @@ void float_compare_silently(Compiler *c, const X64FpOperation *operation);
 void float_clear_invalid(Compiler *c, const FloatCold *cold);
 void float_after_helper(Compiler *c, bool changed);
 extern Lower *const integer_lowerings[IR_OP_COUNT];
-/* memory.c, for atomic.c. Where an access is: a register with its base, and a displacement. */
-typedef struct Place {
-    unsigned base;
-    int32_t displacement;
-} Place;
+/* memory.c */
+void emit_tlb_entry(Compiler *c, Place place, unsigned mode, unsigned entry);
 /* Addresses of 32 bits are cut in a temporary. */
 Place place_of(Compiler *c, const IrInst *inst);
 X64Slow *new_slow(Compiler *c, const IrInst *inst, SlowKind kind);

@@ -70,15 +70,22 @@ static void masked_address(Compiler *c, unsigned to, Place place, MemOp op)
     x64_alu_immediate(&c->code, X64_AND, 8, x64_register(to), aligned ? page | (size - 1) : page);
 }
 
-X64Operand soft_operand(Compiler *c, Place place, MemOp op, SoftTags tags, unsigned entry, unsigned tag,
-                        uint8_t *misses[2])
+void emit_tlb_entry(Compiler *c, Place place, unsigned mode, unsigned entry)
 {
-    size_t table = offsetof(Exec, tlb) + mem_mode(op) * sizeof(TlbTable);
+    size_t table = offsetof(Exec, tlb) + mode * sizeof(TlbTable);
 
     x64_rm(&c->code, X64_LEA, 8, entry, x64_memory(place.base, place.displacement));
     x64_r(&c->code, X64_SHR_I, 8, entry, c->common->layout.page_bits - 5);
     x64_alu(&c->code, X64_AND, 8, entry, exec_operand(c->common, table + offsetof(TlbTable, offset_mask)));
     x64_alu(&c->code, X64_ADD, 8, entry, exec_operand(c->common, table + offsetof(TlbTable, entries)));
+}
+_Static_assert(sizeof(TlbEntry) == 32, "the page's number is shifted by 5 for its entry's offset");
+
+X64Operand soft_operand(Compiler *c, Place place, MemOp op, SoftTags tags, unsigned entry, unsigned tag,
+                        uint8_t *misses[2])
+{
+    c->probe.base = 0; /* its slow path renews nothing */
+    emit_tlb_entry(c, place, mem_mode(op), entry);
     masked_address(c, tag, place, op);
     x64_alu(&c->code, X64_CMP, 8, tag, x64_memory(entry, (int64_t)tags.first));
     misses[0] = x64_branch_forward(&c->code, X64_NE);
@@ -89,7 +96,60 @@ X64Operand soft_operand(Compiler *c, Place place, MemOp op, SoftTags tags, unsig
     x64_rm(&c->code, X64_MOV_RM, 8, entry, x64_memory(entry, offsetof(TlbEntry, addend)));
     return x64_indexed(place.base, entry, 0, place.displacement);
 }
-_Static_assert(sizeof(TlbEntry) == 32, "the page's number is shifted by 5 for its entry's offset");
+
+/* Loads and stores leave the entry where the next access may find it. */
+
+/* The register with the entry that the access `shares`, kept for this instruction. None: it is to find its own, in a
+ * register that is chosen when the operands have theirs. */
+static unsigned probe_register(Compiler *c, const IrInst *inst, bool *shares)
+{
+    const Probe *probe = &c->probe;
+    const HostRegister *host = &c->host[probe->entry];
+    int64_t distance = (int64_t)inst->displacement - probe->displacement;
+
+    *shares = probe->base && probe->base == c->values[inst->a].root && probe->mode == mem_mode(inst->aux) &&
+              host->cached == CACHED_PROBE && !host->owner && distance > -PROBE_REACH && distance < PROBE_REACH;
+    if (*shares) {
+        c->locked |= BIT(probe->entry);
+        return probe->entry;
+    }
+    return X64_NO_REGISTER;
+}
+
+/* As soft_operand, but that the entry stays and the tag goes. */
+static X64Operand probe_operand(Compiler *c, const IrInst *inst, size_t tag_offset, Cold *cold)
+{
+    Place place = cold->place;
+
+    cold->mode = (uint8_t)mem_mode(inst->aux);
+    cold->tag_offset = (uint8_t)tag_offset;
+    if (!cold->shares) {
+        emit_tlb_entry(c, place, cold->mode, cold->entry);
+    }
+    masked_address(c, cold->tag, place, inst->aux);
+    x64_alu(&c->code, X64_CMP, 8, cold->tag, x64_memory(cold->entry, (int64_t)tag_offset));
+    cold->from = x64_branch_forward(&c->code, X64_NE);
+    cold->hit = x64_here(&c->code);
+    x64_rm(&c->code, X64_MOV_RM, 8, cold->tag, x64_memory(cold->entry, offsetof(TlbEntry, addend)));
+    return x64_indexed(place.base, cold->tag, 0, place.displacement);
+}
+
+/* The access is made; its slow path is `cold`. */
+static void note_probe(Compiler *c, const IrInst *inst, Cold *cold)
+{
+    Probe *probe = &c->probe;
+
+    if (cold->shares) {
+        for (uint32_t i = probe->first_cold; i < c->cold_count; i++) {
+            c->cold[i].renews = c->cold[i].kind == COLD_SLOW;
+        }
+    } else {
+        *probe = (Probe){ c->values[inst->a].root, cold->entry, cold->mode, inst->displacement, c->cold_count };
+    }
+    c->host[cold->entry].cached = CACHED_PROBE;
+    cold->back = c->code.at;
+    cold_add(c, *cold);
+}
 
 X64Operand direct_operand(Compiler *c, Place place)
 {
@@ -193,6 +253,8 @@ void lower_load(Compiler *c, const IrInst *inst)
         lower_function(c, inst);
         return;
     }
+    bool shares = false;
+    unsigned entry = c->flags & CODE_DIRECT ? 0 : probe_register(c, inst, &shares);
     Place place = place_of(c, inst);
     if (c->flags & CODE_DIRECT) {
         release_operands(c);
@@ -201,9 +263,9 @@ void lower_load(Compiler *c, const IrInst *inst)
         bind_loaded(c, inst, dst);
         return;
     }
-    unsigned entry = scratch_register(c), tag = scratch_register(c);
+    entry = entry == X64_NO_REGISTER ? scratch_register(c) : entry;
+    unsigned tag = scratch_register(c);
     X64Slow *slow = new_slow(c, inst, SLOW_LOAD);
-    uint8_t *misses[2] = { NULL };
     if (!slow) {
         return;
     }
@@ -214,12 +276,13 @@ void lower_load(Compiler *c, const IrInst *inst)
     if (dst != tag) { /* the tag is needed all the same */
         take_register(c, tag);
     }
-    X64Operand from = soft_operand(c, place, inst->aux, soft_read, entry, tag, misses);
-    emit_load(c, inst, dst, from);
+    Cold cold = { .kind = COLD_SLOW, .data = slow, .shares = shares, .entry = (uint8_t)entry, .tag = (uint8_t)tag,
+                  .place = place };
+    emit_load(c, inst, dst, probe_operand(c, inst, offsetof(TlbEntry, read), &cold));
     slow->address = (uint8_t)place.base;
     slow->displacement = place.displacement;
     slow->data = (uint8_t)dst;
-    add_slow(c, slow, misses[0]);
+    note_probe(c, inst, &cold);
     bind_loaded(c, inst, dst);
 }
 
@@ -252,6 +315,8 @@ void lower_store(Compiler *c, const IrInst *inst)
         lower_function(c, inst);
         return;
     }
+    bool shares = false;
+    unsigned entry = c->flags & CODE_DIRECT ? 0 : probe_register(c, inst, &shares);
     bool constant = c->flags & CODE_DIRECT && !swapped && !is_float(type) && use_immediate(c, inst->b_, &immediate);
     unsigned from = constant ? 0 : use_any_register(c, inst->b_);
     if (from >= X64_XMM0) {
@@ -261,20 +326,19 @@ void lower_store(Compiler *c, const IrInst *inst)
     if (c->flags & CODE_DIRECT) {
         emit_store(c, inst, from, direct_operand(c, place), constant, immediate);
     } else {
-        unsigned entry, tag;
         X64Slow *slow = new_slow(c, inst, SLOW_STORE);
-        uint8_t *misses[2] = { NULL };
         if (!slow) {
             return;
         }
-        entry = scratch_register(c);
-        tag = scratch_register(c);
-        X64Operand to = soft_operand(c, place, inst->aux, soft_write, entry, tag, misses);
-        emit_store(c, inst, from, to, false, 0);
+        entry = entry == X64_NO_REGISTER ? scratch_register(c) : entry;
+        unsigned tag = scratch_register(c);
+        Cold cold = { .kind = COLD_SLOW, .data = slow, .shares = shares, .entry = (uint8_t)entry, .tag = (uint8_t)tag,
+                      .place = place };
+        emit_store(c, inst, from, probe_operand(c, inst, offsetof(TlbEntry, write), &cold), false, 0);
         slow->address = (uint8_t)place.base;
         slow->displacement = place.displacement;
         slow->data = (uint8_t)from;
-        add_slow(c, slow, misses[0]);
+        note_probe(c, inst, &cold);
     }
     if ((inst->aux & MEM_ORDER_MASK) == MEM_SEQ_CST) {
         full_fence(c);
@@ -347,6 +411,7 @@ static int32_t operand_place(Compiler *c, IrRef ref)
 void lower_function(Compiler *c, const IrInst *inst)
 {
     bool access = inst->op == IR_OP_load || inst->op == IR_OP_store;
+    c->probe.base = 0; /* its slow path renews nothing */
     X64Slow *slow = new_slow(c, inst, SLOW_FUNCTION);
     InterpInst *out = data_alloc(c, sizeof *out);
 
