@@ -1,7 +1,6 @@
 /*
- * Host I/O: files that the debugger reads for itself, as libraries below its `target:` (gdb's manual, E.7).
- *
- * Not here: writing and removing them.
+ * Host I/O: files that the debugger reads for itself, as libraries below its `target:`, or writes and removes with
+ * `remote put` and `remote delete` (gdb's manual, E.7 and E.13).
  */
 #include "base/bytes.h"
 #include "base/vec.h"
@@ -62,23 +61,41 @@ static bool parse_path(const GdbFiles *files, char **at, char path[PATH_MAX])
     return length < sizeof name - 1;
 }
 
-static void file_open(GdbFiles *files, char *at, StrBuf *reply)
+/* Flags as the protocol numbers them. */
+static int open_flags(uint64_t flags)
+{
+    static const struct {
+        unsigned theirs;
+        int ours;
+    } rows[] = { { 1, O_WRONLY }, { 2, O_RDWR }, { 8, O_APPEND }, { 0x200, O_CREAT }, { 0x400, O_TRUNC },
+                 { 0x800, O_EXCL } };
+    int result = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        result |= flags & rows[i].theirs ? rows[i].ours : 0;
+    }
+    return result;
+}
+
+static void file_open(GdbFiles *files, char *at, const char *end, StrBuf *reply)
 {
     char path[PATH_MAX];
     size_t slot = 0;
     bool ok = parse_path(files, &at, path);
-    bool writes = gdb_parse_number(&at) & 3;
+    int flags = open_flags(gdb_parse_number(&at));
+    mode_t mode = (mode_t)gdb_parse_number(&at) & 07777;
 
     while (slot < ARRAY_SIZE(files->fds) && files->fds[slot] >= 0) {
         slot++;
     }
-    if (!ok || writes || slot == ARRAY_SIZE(files->fds)) {
-        errno = !ok ? ENAMETOOLONG : writes ? EROFS : EMFILE;
+    if (!ok || slot == ARRAY_SIZE(files->fds)) {
+        errno = !ok ? ENAMETOOLONG : EMFILE;
         reply_number(reply, -1);
         return;
     }
-    int fd = files->open_file ? files->open_file(files->data, path) : -1;
-    files->fds[slot] = fd >= 0 ? fd : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    bool reads = (flags & O_ACCMODE) == O_RDONLY;
+    int fd = reads && files->open_file ? files->open_file(files->data, path) : -1;
+    files->fds[slot] = fd >= 0 ? fd : open(path, flags, mode);
     reply_number(reply, files->fds[slot] < 0 ? -1 : (int64_t)slot);
 }
 
@@ -90,7 +107,7 @@ static int *find_fd(GdbFiles *files, char **at)
     return number < ARRAY_SIZE(files->fds) && files->fds[number] >= 0 ? &files->fds[number] : NULL;
 }
 
-static void file_close(GdbFiles *files, char *at, StrBuf *reply)
+static void file_close(GdbFiles *files, char *at, const char *end, StrBuf *reply)
 {
     int *fd = find_fd(files, &at);
 
@@ -100,7 +117,7 @@ static void file_close(GdbFiles *files, char *at, StrBuf *reply)
     }
 }
 
-static void file_read(GdbFiles *files, char *at, StrBuf *reply)
+static void file_read(GdbFiles *files, char *at, const char *end, StrBuf *reply)
 {
     int *fd = find_fd(files, &at);
     uint64_t size = gdb_parse_number(&at), offset = gdb_parse_number(&at);
@@ -114,7 +131,25 @@ static void file_read(GdbFiles *files, char *at, StrBuf *reply)
     }
 }
 
-static void file_stat(GdbFiles *files, char *at, StrBuf *reply)
+/* FD,OFFSET,BYTES */
+static void file_write(GdbFiles *files, char *at, const char *end, StrBuf *reply)
+{
+    int *fd = find_fd(files, &at);
+    uint64_t offset = gdb_parse_number(&at);
+
+    reply_number(reply, fd ? pwrite(*fd, at, (size_t)(end - at), (off_t)offset) : -1);
+}
+
+static void file_unlink(GdbFiles *files, char *at, const char *end, StrBuf *reply)
+{
+    char path[PATH_MAX];
+    bool ok = parse_path(files, &at, path);
+
+    errno = ENAMETOOLONG;
+    reply_number(reply, ok ? unlink(path) : -1);
+}
+
+static void file_stat(GdbFiles *files, char *at, const char *end, StrBuf *reply)
 {
     int *fd = find_fd(files, &at);
     uint8_t bytes[STAT_SIZE];
@@ -143,7 +178,7 @@ static void file_stat(GdbFiles *files, char *at, StrBuf *reply)
     strbuf_append_bytes(reply, bytes, used);
 }
 
-static void file_readlink(GdbFiles *files, char *at, StrBuf *reply)
+static void file_readlink(GdbFiles *files, char *at, const char *end, StrBuf *reply)
 {
     char path[PATH_MAX], target[PATH_MAX];
     bool ok = parse_path(files, &at, path), own = ok && files->read_link && files->read_link(files->data, path, target);
@@ -157,7 +192,7 @@ static void file_readlink(GdbFiles *files, char *at, StrBuf *reply)
 }
 
 /* Files are looked for where we are, for whatever process. */
-static void file_setfs(GdbFiles *files, char *at, StrBuf *reply)
+static void file_setfs(GdbFiles *files, char *at, const char *end, StrBuf *reply)
 {
     reply_number(reply, 0);
 }
@@ -166,17 +201,18 @@ void gdb_files_serve(GdbFiles *files, const char *packet, size_t length, StrBuf 
 {
     static const struct {
         const char *name;
-        void (*serve)(GdbFiles *files, char *at, StrBuf *reply);
+        void (*serve)(GdbFiles *files, char *at, const char *end, StrBuf *reply);
     } calls[] = {
         { "open:", file_open },   { "close:", file_close },       { "pread:", file_read },
         { "fstat:", file_stat },  { "readlink:", file_readlink }, { "setfs:", file_setfs },
+        { "pwrite:", file_write }, { "unlink:", file_unlink },
     };
     AUTO_FREE char *copy = string_copy_length(packet, length);
 
     for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
         size_t size = strlen(calls[i].name);
         if (!strncmp(copy, calls[i].name, size)) {
-            calls[i].serve(files, copy + size, reply);
+            calls[i].serve(files, copy + size, copy + length, reply);
             return;
         }
     }

@@ -95,6 +95,22 @@ def expect(got, wanted, what):
         sys.exit(f'{what}: {got!r}, not {wanted!r}')
 
 
+def files(stub, folder):
+    """Files are written, read and removed by the debugger."""
+    path = os.path.join(folder, 'put')
+    name = path.encode().hex()
+    expect(stub.ask(f'vFile:open:{name},0,0'), 'F-1,2$', 'a file that is none')
+    expect(stub.ask(f'vFile:open:{name},601,1a4'), 'F0$', 'a new file')
+    expect(stub.ask('vFile:pwrite:0,0,one '), 'F4$', 'writing')
+    expect(stub.ask('vFile:pwrite:0,4,two}\x03'), 'F4$', 'writing what is escaped')
+    expect(stub.ask('vFile:pwrite:7,0,x'), 'F-1,9$', 'a file that is not open')
+    expect(stub.ask('vFile:close:0'), 'F0$', 'closing')
+    with open(path, encoding='utf-8') as file:
+        assert file.read() == 'one two#' and os.stat(path).st_mode & 0o777 & ~0o644 == 0
+    expect(stub.ask(f'vFile:unlink:{name}'), 'F0$', 'removing')
+    expect(stub.ask(f'vFile:unlink:{name}'), 'F-1,2$', 'removing it again')
+
+
 def session(stub, places):
     x10, pc = 10, 32
     expect(stub.ask('?'), 'T05thread:', 'the start')
@@ -123,7 +139,8 @@ def session(stub, places):
     assert stub.ask('qXfer:siginfo:read::0,80')[1] == chr(12)
     expect(stub.ask('m8,4'), 'E', 'memory that is none')
     expect(stub.ask('Hgffff'), 'E', 'a thread that is none')
-    assert stub.ask('vNothing') == ''
+    for unknown in 'vNothing', 'QNonStop:1', 'bc', 'bs':
+        assert stub.ask(unknown) == ''
     expect(stub.ask('vCont;c'), 'W2d', 'to the end')
 
 
@@ -376,7 +393,9 @@ def main():
         places = {line.split()[2]: int(line.split()[0], 16) for line in names.splitlines() if len(line.split()) == 3}
         path = os.path.join(folder, 'socket')
         with program(emulator, '-g', path, os.path.join(folder, 'program')) as process:
-            session(Stub(path), places)
+            stub = Stub(path)
+            files(stub, folder)
+            session(stub, places)
             if process.wait(20) != 45:
                 sys.exit('another exit status')
         interrupted(emulator, folder)
