@@ -7,14 +7,13 @@ kernel: to its first instruction, then on to its end without a debugger.
 
 Exit status 77 (skipped) where there is no compiler for the guest.
 """
-import contextlib
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
+
+import multiarch
 
 SOURCE = r"""
 .globl _start
@@ -76,40 +75,16 @@ SESSIONS = [
 ]
 
 
-@contextlib.contextmanager
 def machine(emulator, *arguments, **more):
-    process = subprocess.Popen([emulator, '-M', 'virt', '-display', 'none', *arguments], **more)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-
-
-def wait_for(path):
-    for _ in range(3000):
-        if os.path.exists(path):
-            return
-        time.sleep(0.01)
-    sys.exit(f'{path} does not come')
+    return multiarch.running(emulator, '-M', 'virt', '-display', 'none', *arguments, **more)
 
 
 def gdb(folder, path, commands, file='file program'):
-    commands = ['set confirm off', 'set arch riscv:rv64', file, f'target remote {path}', *commands]
-    done = subprocess.run(['gdb-multiarch', '-nx', '-batch', *[w for c in commands for w in ('-ex', c)]], cwd=folder,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                          timeout=300)
-    return done.stdout.decode(errors='replace')
+    return multiarch.gdb(['set arch riscv:rv64', file, f'target remote {path}', *commands], folder)
 
 
 def expect(text, wanted):
-    at = 0
-    for pattern in wanted:
-        match = re.compile(pattern).search(text, at)
-        if not match:
-            sys.exit(f'no {pattern!r} where it should be in\n{text}')
-        at = match.end()
+    multiarch.expect_in_order(text, wanted, 'gdb')
 
 
 def sessions(emulator, folder):
@@ -118,7 +93,7 @@ def sessions(emulator, folder):
         with machine(emulator, '-m', '64', '-bios', 'none', '-kernel', os.path.join(folder, 'program'), '-serial',
                      'none',
                      '-monitor', 'none', '-S', '-gdb', f'unix:{path},server=on,wait=off', *more) as process:
-            wait_for(path)
+            multiarch.wait_for(path)
             expect(gdb(folder, path, [*commands, 'kill']), wanted)
             if process.wait(60):
                 sys.exit(f'the machine ended with {process.returncode}')
@@ -131,7 +106,7 @@ def by_monitor(emulator, folder):
                  '-monitor', 'stdio', stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdin.write(f'gdbserver unix:{path}\n'.encode())
         process.stdin.flush()
-        wait_for(path)
+        multiarch.wait_for(path)
         for _ in range(2):
             expect(gdb(folder, path, ['break function', 'continue', 'print $a0 > 0', 'detach']),
                    [r'Breakpoint 1, function', r'= 1\n', 'detached'])
@@ -148,7 +123,7 @@ def kernel(emulator, folder, guest):
                  os.path.join(guest, 'linux'), '-initrd', os.path.join(guest, 'initrd.gz'), '-append',
                  'console=ttyS0 myna.batch', '-S', '-gdb', f'unix:{path}', stdin=subprocess.DEVNULL,
                  stdout=subprocess.PIPE) as process:
-        wait_for(path)
+        multiarch.wait_for(path)
         text = gdb(folder, path, ['hbreak *0x80200000', 'continue', 'print $priv', 'print/x $satp', 'stepi', 'stepi',
                                   'info threads', 'delete', 'detach'], 'show version')
         expect(text, [r'hit Breakpoint 1, 0x0*80200000', r'= 1\n', r'= 0x0\n', r'0x0*80200002', r'Thread 1\.2',

@@ -7,7 +7,6 @@ First by packets of our own, then by gdb-multiarch: threads, watchpoints, files 
 vfork, new programs. And what gdb-multiarch makes of a core. Exit status 77 (skipped) where there is no compiler for the
 guest.
 """
-import contextlib
 import os
 import re
 import resource
@@ -18,6 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'gdb'))
+import multiarch  # noqa: E402
 
 SOURCE = r"""
 #include <pthread.h>
@@ -76,18 +78,6 @@ class Stub:
 
     def register(self, number):
         return int.from_bytes(bytes.fromhex(self.ask(f'p{number:x}')), 'little')
-
-
-@contextlib.contextmanager
-def program(*command, folder=None):
-    """A process that does not outlive what is done with it."""
-    process = subprocess.Popen(command, cwd=folder)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
 
 
 def expect(got, wanted, what):
@@ -150,7 +140,7 @@ def interrupted(emulator, folder):
         file.write('#include <unistd.h>\nint main(void) { for (;;) { pause(); } }\n')
     subprocess.run([sys.argv[2], '-static', 'wait.c', '-o', 'wait'], cwd=folder, check=True)
     path = os.path.join(folder, 'wait.socket')
-    with program(emulator, '-g', path, os.path.join(folder, 'wait')) as process:
+    with multiarch.running(emulator, '-g', path, os.path.join(folder, 'wait')) as process:
         stub = Stub(path)
         stub.send('vCont;c')
         time.sleep(0.3)
@@ -244,33 +234,16 @@ SESSIONS = [
 ]
 
 
-def wait_for(path):
-    for _ in range(2000):
-        if os.path.exists(path):
-            return
-        time.sleep(0.01)
-    sys.exit(f'{path} does not come')
-
-
 def by_gdb(emulator, folder, session):
     name, commands, wanted, status = session
     path = os.path.join(folder, 'gdb.socket')
-    commands = ['set sysroot target:', 'set confirm off', 'set breakpoint pending on', f'target remote {path}',
-                *commands]
-    with program(emulator, '-L', '/usr/riscv64-linux-gnu', '-g', path, './children', folder=folder) as process:
-        wait_for(path)
-        done = subprocess.run(['gdb-multiarch', '-nx', '-batch', *[w for c in commands for w in ('-ex', c)]],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                              timeout=100)
+    commands = ['set sysroot target:', 'set breakpoint pending on', f'target remote {path}', *commands]
+    with multiarch.running(emulator, '-L', '/usr/riscv64-linux-gnu', '-g', path, './children', cwd=folder) as process:
+        multiarch.wait_for(path)
+        text = multiarch.gdb(commands)
         ended = process.wait(60)
     os.unlink(path)
-    text = done.stdout.decode(errors='replace')
-    at = 0
-    for pattern in wanted:
-        match = re.compile(pattern).search(text, at)
-        if not match:
-            sys.exit(f'gdb, {name}: no {pattern!r} where it should be in\n{text}')
-        at = match.end()
+    multiarch.expect_in_order(text, wanted, f'gdb, {name}')
     if ended != (status if status is not None else -9):
         sys.exit(f'gdb, {name}: the program ended with {ended}\n{text}')
 
@@ -278,9 +251,9 @@ def by_gdb(emulator, folder, session):
 def late(emulator, folder):
     """A debugger that comes while the program runs, cannot follow forks, and leaves again."""
     path = os.path.join(folder, 'late-%d.socket')
-    with program(emulator, '-g', path + ',suspend=n', os.path.join(folder, 'wait')) as process:
+    with multiarch.running(emulator, '-g', path + ',suspend=n', os.path.join(folder, 'wait')) as process:
         path = path.replace('%d', str(process.pid))
-        wait_for(path)
+        multiarch.wait_for(path)
         stub = Stub(path)
         expect(stub.ask('?'), 'T0[25]thread:', 'the program as it is found')
         assert stub.ask('qfThreadInfo') != 'l'
@@ -392,7 +365,7 @@ def main():
                                stdout=subprocess.PIPE).stdout.decode()
         places = {line.split()[2]: int(line.split()[0], 16) for line in names.splitlines() if len(line.split()) == 3}
         path = os.path.join(folder, 'socket')
-        with program(emulator, '-g', path, os.path.join(folder, 'program')) as process:
+        with multiarch.running(emulator, '-g', path, os.path.join(folder, 'program')) as process:
             stub = Stub(path)
             files(stub, folder)
             session(stub, places)
