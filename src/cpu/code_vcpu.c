@@ -359,6 +359,10 @@ static Block *make(Cpu *cpu, const BlockQuery *query, const TlbSource *first)
             return NULL;
         }
         CompileResult result = compile(cpu, query, &block);
+        if (result == COMPILE_NO_ROOM && !code->chunk) { /* before others have let go of one */
+            code->cold = true;
+            return NULL;
+        }
         if (result != COMPILE_DONE) { /* a shorter one may do, up to what the host cannot */
             limit = MIN(limit, code->translation.ir.insn_count) / 2;
             continue;
