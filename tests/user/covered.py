@@ -36,7 +36,7 @@ def main():
         wanted = sum(1 << i for i, kind in enumerate(kinds) if POINTERS.match(kind)) & ~NOT_LOOKED_AT.get(name, 0)
         if wanted & ~made.get(name, 0):
             missing.append(f'{name}: {wanted & ~made.get(name, 0):#x}')
-    sys.exit('\n'.join(missing))
+    sys.exit('\n'.join(missing) or 0)
 
 
 if __name__ == '__main__':

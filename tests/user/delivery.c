@@ -360,7 +360,7 @@ static int is_on_alternate(void)
 
 static void overflowed(int number, siginfo_t *info, void *context)
 {
-    stack_t now;
+    stack_t now = { 0 }; /* not told where the call fails */
     int set = sigaltstack(&alternate, &now), error = set ? errno : 0;
 
     used = snprintf(text, sizeof text, "on it %d, said so %d, set %d %d, context %d", is_on_alternate(), now.ss_flags,

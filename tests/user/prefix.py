@@ -63,7 +63,7 @@ def make_root(root, program):
 
 
 def main():
-    emulator, compiler, source = sys.argv[1:4]
+    emulator, compiler, source = os.path.abspath(sys.argv[1]), *sys.argv[2:4]
     if not shutil.which(compiler):
         sys.exit(77)
     with tempfile.TemporaryDirectory() as folder:
