@@ -17,11 +17,17 @@
 #include <elf.h>
 #include <errno.h>
 #include <glib.h>
+#include <linux/cdrom.h>
 #include <linux/fb.h>
 #include <linux/hdreg.h>
+#include <linux/if_vlan.h>
+#include <linux/if_xdp.h>
+#include <linux/kd.h>
 #include <linux/loop.h>
+#include <linux/pps.h>
 #include <linux/serial.h>
-#include <net/if.h>
+#include <linux/vt.h>
+#include <linux/wireless.h>
 #include <net/route.h>
 #include <netinet/in.h>
 #include <scsi/sg.h>
@@ -217,13 +223,23 @@ static void test_requests(void)
     g_assert_cmpuint(format_size("16b 2l h 3b", 8), ==, sizeof(struct ifreq));
     g_assert_cmpuint(format_size("16b 2l h 3b", 4), ==, 32);
     g_assert_cmpuint(format_size("i a128b", 8), ==, sizeof(struct group_req));
+    g_assert_cmpuint(format_size("5I 2h 2I", 8), ==, sizeof(struct sg_scsi_id));
+    g_assert_cmpuint(format_size("16b p 2h 4b", 8), ==, sizeof(struct iwreq));
+    g_assert_cmpuint(format_size("16b a 2i 2h 4b", 8), ==, sizeof(struct iwreq));
+    g_assert_cmpuint(format_size("2i Q I i Q I i I Q I i", 8), ==, sizeof(struct pps_fdata));
+    g_assert_cmpuint(format_size("I 24b 24b h", 8), ==, sizeof(struct vlan_ioctl_args));
+    g_assert_cmpuint(format_size("12b p i i p b I I p", 8), ==, sizeof(struct cdrom_generic_command));
+    g_assert_cmpuint(format_size("5i p", 8), ==, sizeof(struct console_font_op));
+    g_assert_cmpuint(format_size("7i", 8), ==, sizeof(struct vt_event));
+    g_assert_cmpuint(format_size("5b 2I", 8), ==, sizeof(struct cdrom_subchnl));
+    g_assert_cmpuint(format_size("P q 3i", 8), <=, sizeof(struct xdp_umem_reg));
     g_assert_cmpuint(format_size("i a128b", 4), ==, 132);
 }
 
 /* Structs of any shape come back as they were. */
 static void test_formats(void)
 {
-    static const char kinds[] = "bhiIlLqQpa";
+    static const char kinds[] = "bhiIlLqQpPa";
 
     for (unsigned round = 0; round < 2000; round++) {
         GString *format = g_string_new(NULL);
