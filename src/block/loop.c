@@ -80,14 +80,14 @@ void block_round_end(BlockLoop *loop)
 
 void block_loop_call(BlockLoop *loop, BlockCall *call)
 {
+    bool in_round = block_loop_self(loop->runtime) == loop && loop->depth > 0;
     mutex_lock(&loop->mutex);
     bool first = list_empty(&loop->calls);
     list_append(&loop->calls, &call->node);
-    mutex_unlock(&loop->mutex);
-    bool in_round = block_loop_self(loop->runtime) == loop && loop->depth > 0;
     if (first && !in_round) {
-        host_event_signal(loop->wake_fd);
+        host_event_signal(loop->wake_fd); /* under the mutex: once the call has run, the loop may go */
     }
+    mutex_unlock(&loop->mutex);
 }
 
 static void woken(void *data, unsigned events)

@@ -287,8 +287,10 @@ int qcow2_flush_all(BlockNode *node)
 
 int qcow2_flush_if_needed(BlockNode *node)
 {
-    const Qcow2 *qcow2 = node->state;
+    Qcow2 *qcow2 = node->state;
+    task_lock(&qcow2->lock, qcow2_task(node));
     bool tables = qcow2->tables.dirty.count > qcow2->tables.limit / 2 || qcow2->freed_clusters > 4096;
     bool blocks = qcow2->blocks.dirty.count > qcow2->blocks.limit / 2;
+    task_unlock(&qcow2->lock);
     return blocks ? flush_once(node, true) : tables ? qcow2_flush(node) : 0;
 }
