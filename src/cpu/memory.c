@@ -209,6 +209,20 @@ static bool is_cut(const TlbSource *source, uint64_t address, MemOp op)
            (!(address & (size - 1)) || op & MEM_ATOMIC);
 }
 
+/* User mode: what a process has mapped may still not be there (behind a file's end). It is found out about in order, and
+ * before anything is stored. */
+static bool reach_part(Cpu *cpu, const Part *part, unsigned size, MmuAccess fault)
+{
+    uint8_t byte;
+
+    if (!cpu->exec.guarded || part->count == size || !part->source.host ||
+        cpu_move_ram(cpu, part_host(cpu, part), &byte, 1, false)) {
+        return true;
+    }
+    cpu_raise_host_fault(cpu, cpu->exec.fault_address, fault);
+    return false;
+}
+
 /* `fault`: what kind of access a refused one is. */
 static bool find_parts(Cpu *cpu, uint64_t address, MemOp op, MmuAccess access, MmuAccess fault, Parts *parts)
 {
@@ -229,6 +243,9 @@ static bool find_parts(Cpu *cpu, uint64_t address, MemOp op, MmuAccess access, M
         }
         uint64_t granule = MAX(source->granule, 4); /* none is smaller: MAXIMUM_PARTS is enough */
         part->count = (unsigned)MIN(granule - (part->address & (granule - 1)), size - done);
+        if (!reach_part(cpu, part, size, fault)) {
+            return false;
+        }
         done += part->count;
     }
     return true;

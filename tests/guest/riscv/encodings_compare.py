@@ -56,7 +56,7 @@ def answers(emulator, cpu, image):
     """What each encoding is: 0 to 2 as in encodings.S."""
     command = [*shlex.split(emulator), '-M', 'virt', '-cpu', cpu, '-bios', 'none', '-m', '64', '-display', 'none',
                '-monitor', 'none', '-serial', 'stdio', '-kernel', image]
-    result = subprocess.run(command, timeout=300, check=False, capture_output=True, stdin=subprocess.DEVNULL)
+    result = subprocess.run(command, timeout=1200, check=False, capture_output=True, stdin=subprocess.DEVNULL)
     return [digit for code in result.stdout for digit in divmod(code - 48, 3)]
 
 
