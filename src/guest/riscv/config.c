@@ -252,6 +252,15 @@ const char *riscv_extension_name(uint16_t offset)
     return "";
 }
 
+/* Where the user says nothing of the privileged specification it is one that has what he asks for. */
+static void choose_priv_spec(RiscvConfig *c)
+{
+    for (size_t i = 0; !c->given[MEMBER(priv_spec)] && i < ARRAY_SIZE(extensions); i++) {
+        bool asked = c->given[extensions[i].member] && *member(c, extensions[i].member);
+        c->priv_spec = asked ? MAX(c->priv_spec, extensions[i].since) : c->priv_spec;
+    }
+}
+
 /* What came after the chosen privileged specification: off, unless the user asks for it. */
 static bool drop_newer(RiscvConfig *c, Error **error)
 {
@@ -435,8 +444,11 @@ bool riscv_config_check(const GuestModel *model, void *config, Error **error)
     RiscvConfig *c = config;
 
     riscv_profiles_apply(c);
-    if (!check_absent(c, error) || !check_closed(model, c, error) || !check_counters(c, error) ||
-        !drop_newer(c, error)) {
+    if (!check_absent(c, error) || !check_closed(model, c, error) || !check_counters(c, error)) {
+        return false;
+    }
+    choose_priv_spec(c);
+    if (!drop_newer(c, error)) {
         return false;
     }
     add_implied(c);

@@ -220,6 +220,9 @@ static void test_config_rules(void)
         { "rv64,pmu-num=30", NULL, "29 counters" },
         { "rv64i,zicsr=on,u=on,s=on,priv_spec=v1.10.0,smstateen=on", NULL, "smstateen needs priv_spec=v1.12.0" },
         { "rv64i,zicsr=on,u=on,smstateen=on", "rv64i_zicsr_smstateen", NULL },
+        { "rv64i,zimop=on", "rv64i_zimop", NULL },
+        { "sifive-u54,zimop=on", NULL, "it has no zimop" },
+        { "rv64,rva22s64=on,priv_spec=v1.12.0,zabha=on", NULL, "extension zabha needs priv_spec=v1.13.0" },
         { "rv64,m=maybe", NULL, "" },
         { "rv64,priv_spec=v9", NULL, "v1.10.0" },
     };
