@@ -209,7 +209,7 @@ static bool is_cut(const TlbSource *source, uint64_t address, MemOp op)
            (!(address & (size - 1)) || op & MEM_ATOMIC);
 }
 
-/* User mode: what a process has mapped may still not be there (behind a file's end). It is found out about in order, and
+/* User mode: what a process has mapped may still not be there (behind a file's end). It is found out in order, and
  * before anything is stored. */
 static bool reach_part(Cpu *cpu, const Part *part, unsigned size, MmuAccess fault)
 {

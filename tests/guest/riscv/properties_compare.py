@@ -8,8 +8,8 @@ comes out has to be the same, or both have to refuse. Asked by query-cpu-model-e
 other one is not ours, and has extensions that are not built here; of those nothing is asked. Differences are grouped,
 the ones that one property makes alone first.
 
-QEMU 10 lets an extension imply others once in a process, so each question is put to a process of its own. PAIRS: so many
-at random; all if it is not given, which takes an hour.
+QEMU 10 lets an extension imply others once in a process, so each question is put to a process of its own. PAIRS: so
+many at random; all if it is not given, which takes an hour.
 """
 import collections
 import itertools
