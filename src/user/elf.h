@@ -5,7 +5,8 @@
 
 typedef struct Error Error;
 
-/* Opens a program, or an interpreter, if it is a file that may be executed; else a negative errno value. Never waits. */
+/* Opens a program, or an interpreter, if it is a file that may be executed; else a negative errno value. Never
+ * waits. */
 int elf_open(const char *path);
 
 /* What execve says of a program before it has done anything: 0, or a negative errno value. */

@@ -109,7 +109,8 @@ static int forward_pointer(Forward *f, unsigned i, uint64_t size)
     return 0;
 }
 
-/* Address 0 is no NULL here. What ends before it begins the kernel refuses, or finds empty, without a look at memory. */
+/* Address 0 is no NULL here. What ends before it begins the kernel refuses, or finds empty, without looking at
+ * memory. */
 static int forward_area(Forward *f, unsigned i)
 {
     const GuestMemory *memory = task_memory(f->task);

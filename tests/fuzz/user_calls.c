@@ -1,7 +1,7 @@
 /*
  * System calls with hostile arguments: structs of all kinds, vectors, messages, requests of ioctl and options of
- * sockets, in memory that holds anything, for guests of both word sizes; -strace shows them. And the tables that convert
- * them, both ways and back.
+ * sockets, in memory that holds anything, for guests of both word sizes; -strace shows them. And the tables that
+ * convert them, both ways and back.
  *
  * The first byte: the guest's word, whether -strace is on, how many calls follow. Each call has 20 bytes: its row, of
  * all that the guest has, then for each argument a kind and a number. The rest is what the guest's memory holds.

@@ -10,8 +10,8 @@ ROW = re.compile(r'^SYSCALL\((\w+), (\w+), \w+(?:, (.*))?\)$', re.MULTILINE)
 CALL = re.compile(r'(?:CALL|CAREFUL|WIDE|ALONE)\((\w+), (\d+)')
 POINTERS = re.compile(r'ADDRESS|PATH|LINK|STRING|BYTES|IN\(|OUT\(|INOUT|VECTOR|SIGSET|FIXED|INFO')
 REFUSED = ('refuse', 'deny', 'invalid', 'seccomp', 'pkey_alloc')
-# Addresses that are not looked at, or that faults.c has by themselves; calls of 32-bit guests, which bare.c makes; of one
-# processor, which calls.c makes.
+# Addresses that are not looked at, or that faults.c has by themselves; calls of 32-bit guests, which bare.c makes; of
+# one processor, which calls.c makes.
 ELSEWHERE = {
     'brk', 'mmap', 'munmap', 'mprotect', 'mremap', 'madvise', 'pkey_mprotect', 'set_tid_address', 'clone',
     'statfs64', 'fstatfs64', '_llseek', 'riscv_flush_icache', 'riscv_hwprobe',

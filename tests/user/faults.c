@@ -72,8 +72,8 @@ static uint64_t waiters[6] = { 0, 0, 130, 0, 0, 130 }, value[2] = { 0, 4 }, zero
 enum { STATFS64_SIZE = 88 };
 
 #define P(x) ((long)(uintptr_t)(x))
-/* The call, which of the six arguments are pointers (bit n), which of these must lead to nothing that can be read, as the
- * call would be made (wait, end the program, change the host), the arguments. */
+/* The call, which of the six arguments are pointers (bit n), which of these must lead to nothing that can be read, as
+ * the call would be made (wait, end the program, change the host), the arguments. */
 struct Row {
     const char *name;
     long call;
@@ -201,7 +201,8 @@ static void areas(char *page)
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
         void *at = (void *)bad[i].address;
         size_t size = bad[i].size;
-#define AREA(call) (errno = 0, printf("%s, %s: %s\n", bad[i].name, #call, (long)(call) == -1 ? strerror(errno) : "done"))
+#define AREA(call) \
+    (errno = 0, printf("%s, %s: %s\n", bad[i].name, #call, (long)(call) == -1 ? strerror(errno) : "done"))
         AREA(mprotect(at, size, PROT_READ));
         AREA(madvise(at, size, MADV_NORMAL));
         AREA(msync(at, size, MS_ASYNC));

@@ -52,7 +52,8 @@ static void run(const char *what)
     read(pipes[0], &number, sizeof number);
     close(pipes[0]);
     waitpid(child, &status, 0);
-    printf("%s: %s\n", what, number ? strerror(number) : WIFEXITED(status) && WEXITSTATUS(status) == 7 ? "runs" : "dies");
+    const char *end = WIFEXITED(status) && WEXITSTATUS(status) == 7 ? "runs" : "dies";
+    printf("%s: %s\n", what, number ? strerror(number) : end);
     fflush(stdout);
 }
 
