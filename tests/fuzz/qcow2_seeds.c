@@ -3,6 +3,7 @@
  * what is done with it.
  */
 #include "api/json.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/vec.h"
@@ -20,6 +21,7 @@ enum { HEAD = 8 };
 typedef struct Seed {
     const char *name, *options;
     bool snapshots, bitmaps, compressed, data_file;
+    uint64_t third_entry; /* of the L2 table with subclusters; 0: as it is */
     uint8_t head[HEAD]; /* what is done with it; all zeroes: of all a little */
 } Seed;
 
@@ -43,6 +45,8 @@ static const Seed seeds[] = {
       .bitmaps = true, .data_file = true },
     { .name = "data-file-subclusters", .options = "{'size': '128k', 'cluster_size': '16k', 'extended_l2': 'on'}",
       .data_file = true },
+    { .name = "data-file-compressed", .options = "{'size': '128k', 'cluster_size': '16k', 'extended_l2': 'on'}",
+      .data_file = true, .third_entry = 0x40000000000000ff },
     { .name = "subclusters-snapshots", .options = "{'size': '128k', 'cluster_size': '16k', 'extended_l2': 'on'}",
       .snapshots = true, .head = { 6, 0, 12, 7, 1, 0, 13, 5 } },
     { .name = "amended", .options = "{'size': '64k', 'cluster_size': '512'}", .snapshots = true,
@@ -102,6 +106,11 @@ static void make_image(BlockGraph *graph, MemoryDisk *disk, MemoryDisk *data, co
     block_node_unref(node);
     fill(seed, edge);
     block_detach(edge);
+    if (seed->third_entry) {
+        enum { L1_FIELD = 40, THIRD = 2 * 16 };
+        uint64_t table = load_be64(disk->bytes + load_be64(disk->bytes + L1_FIELD)) & 0x00fffffffffffe00;
+        store_be64(disk->bytes + table + THIRD, seed->third_entry);
+    }
     uint8_t *named = seed->data_file ? memmem(disk->bytes, disk->size, data_name, strlen(data_name)) : NULL;
     if (named) {
         memset(named, 'd', strlen(data_name)); /* an address, which differs each time */

@@ -125,7 +125,15 @@ static void count_entry(Check *check, TableWalk *walk, const Qcow2Entry *entry)
                    offset);
             check->result->corruptions++;
         }
+        if (qcow2_has(qcow2, QCOW2_EXTERNAL_DATA)) {
+            report(check, "ERROR compressed cluster with data file, entry=0x%" PRIx64, entry->descriptor);
+            check->result->corruptions++;
+        }
     } else if (!qcow2_is_allocated(qcow2, entry)) {
+        if (entry->subclusters & mask_bits(32)) {
+            report(check, "ERROR: Unallocated cluster has non-zero subcluster allocation map");
+            check->result->corruptions++;
+        }
         return;
     } else if (offset & (qcow2->cluster_bytes - 1)) {
         report(check, "ERROR offset=%" PRIx64 ": Cluster is not properly aligned; L2 entry corrupted.", offset);

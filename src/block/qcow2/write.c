@@ -399,10 +399,13 @@ int qcow2_copy_to(BlockNode *node, uint64_t offset, uint64_t bytes, const BlockC
 void qcow2_free_entry(Qcow2 *qcow2, const Qcow2Entry *entry, Qcow2FreeReason reason)
 {
     uint64_t offset, bytes;
+    if (qcow2_has(qcow2, QCOW2_EXTERNAL_DATA)) {
+        return; /* nothing there is counted, whatever a damaged entry says */
+    }
     if (entry->descriptor & QCOW2_COMPRESSED_FLAG) {
         qcow2_stream_of(qcow2, entry->descriptor, &offset, &bytes);
         qcow2_free(qcow2, offset, bytes, reason);
-    } else if (qcow2_is_allocated(qcow2, entry) && !qcow2_has(qcow2, QCOW2_EXTERNAL_DATA)) {
+    } else if (qcow2_is_allocated(qcow2, entry)) {
         qcow2_free(qcow2, host_of(entry), qcow2->cluster_bytes, reason);
     }
 }
