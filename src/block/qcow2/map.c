@@ -314,7 +314,8 @@ bool qcow2_map(BlockNode *node, BlockOperation operation, uint64_t offset, uint6
     if (!qcow2->l1 || (operation != BLOCK_READ && qcow2_has(qcow2, QCOW2_CORRUPT)) || !task_try_lock(&qcow2->lock)) {
         return false;
     }
-    bool ok = find_now(qcow2, operation, offset, bytes, &extent) && map_extent(node, operation, offset, &extent, mapping);
+    bool ok = find_now(qcow2, operation, offset, bytes, &extent) &&
+              map_extent(node, operation, offset, &extent, mapping);
     if (ok) {
         mapping->token = qcow2_enter(qcow2);
     }

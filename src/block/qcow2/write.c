@@ -241,7 +241,9 @@ static int write_run(BlockNode *node, const Run *run, const Payload *payload)
 {
     block_debug_event(node->file, BLKDEBUG_EVENT_WRITE_AIO);
     if (run->taken && run->crowded) {
-        qcow2_make_room(node, qcow2_task(node), run->host + (run->allocation.clusters << ((Qcow2 *)node->state)->header.cluster_bits));
+        const Qcow2 *qcow2 = node->state;
+        uint64_t bytes = run->allocation.clusters << qcow2->header.cluster_bits;
+        qcow2_make_room(node, qcow2_task(node), run->host + bytes);
     }
     bool alone = run->start == run->offset && run->end == run->offset + run->bytes;
     if (alone || (run->fresh && run->blank)) {
