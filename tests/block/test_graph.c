@@ -129,8 +129,10 @@ static void test_refusals(void)
     expect_refusal(&rig, rig.path, "{'node-name': '#x'}", 0, "Invalid node-name");
     expect_refusal(&rig, rig.path, "{'force-share': true}", BLOCK_OPEN_WRITE, "read-only images");
     expect_refusal(&rig, rig.path, "{'detect-zeroes': 'unmap'}", BLOCK_OPEN_WRITE, "discard");
-    expect_refusal(&rig, NULL, "{'driver': 'host_device', 'filename': '/etc/passwd'}", 0, "either a character or block device");
-    expect_refusal(&rig, NULL, "{'driver': 'host_cdrom', 'filename': '/etc/passwd'}", 0, "either a character or block device");
+    expect_refusal(&rig, NULL, "{'driver': 'host_device', 'filename': '/etc/passwd'}", 0,
+                   "either a character or block device");
+    expect_refusal(&rig, NULL, "{'driver': 'host_cdrom', 'filename': '/etc/passwd'}", 0,
+                   "either a character or block device");
     expect_refusal(&rig, NULL, "{'driver': 'null-co', 'size': 18446744073709551615}", 0, "too large");
     g_autofree char *native = g_strdup_printf("{'driver': 'file', 'filename': '%s', 'aio': 'native'}", rig.path);
     expect_refusal(&rig, NULL, native, 0, "cache.direct=on");
