@@ -16,8 +16,6 @@ enum {
     STUB_FENCE = 3, /* bits of a stub's number: a SceneFence */
     STUB_MACHINE = 4,
     STUBS = 8,
-    SUPERVISOR_INDEX = 2, /* of the highest table: all of RAM, as code */
-    USER_INDEX = 5,
     FINISHER = 0x100000,
     CLINT = 0x2000000,
     CLINT_SIZE = 0x10000,
@@ -172,7 +170,7 @@ uint64_t scene_code_address(const Scene *scene, const SceneAccess *access)
     if (access->from_machine || access->privilege == 3 || scene->model.mode == MODEL_BARE) {
         return slot;
     }
-    return scene_top_address(scene, access->privilege == 1 ? SUPERVISOR_INDEX : USER_INDEX) + (slot & (first - 1));
+    return scene_top_address(scene, access->privilege == 1 ? SCENE_SUPERVISOR_INDEX : SCENE_USER_INDEX) + (slot & (first - 1));
 }
 
 void scene_poke(Scene *scene, uint64_t physical, unsigned size, uint64_t value)
@@ -214,8 +212,8 @@ void scene_fill(Scene *scene)
     }
     for (unsigned i = 0; i < SCENE_TABLE_COUNT; i++) {
         uint8_t *table = scene->now.ram + (SCENE_TABLES - TEST_RAM_BASE) + i * 4096;
-        store_le(table + SUPERVISOR_INDEX * size, size, entry);
-        store_le(table + USER_INDEX * size, size, entry | 0x10);
+        store_le(table + SCENE_SUPERVISOR_INDEX * size, size, entry);
+        store_le(table + SCENE_USER_INDEX * size, size, entry | 0x10);
     }
     memcpy(scene->machine->ram, scene->now.ram, SCENE_RAM_SIZE);
 }
@@ -411,10 +409,10 @@ static void report(const Scene *scene, const SceneAccess *access, const HostileO
 {
     const RiscvState *state = riscv_state(scene->machine->cpu);
 
-    g_printerr("case %" PRIu64 ": %s at %#" PRIx64 ", privilege %u%s, sum %d, mxr %d, updates %d, fence %d\n",
+    g_printerr("case %" PRIu64 ": %s at %#" PRIx64 ", privilege %u%s, sum %d, mxr %d, updates %d, fence %d, kept %u\n",
                scene->cases, access->insn->name, access->address, access->privilege,
                access->from_machine ? " by MPRV" : "", access->sum, access->mxr, scene->model.updates,
-               (int)access->fence);
+               (int)access->fence, scene->kept_count);
     g_printerr("  finished %d; cause %" PRIu64 ", should be %u\n", scene->machine->finished, state->mcause,
                expected->fault.cause);
     g_printerr("  value %#" PRIx64 ", should be %#" PRIx64 "; pc %#" PRIx64 ", should be %#" PRIx64 "\n", state->mtval,
@@ -448,7 +446,7 @@ static void take_over(Scene *scene)
 {
     memcpy(scene->now.ram, scene->machine->ram, SCENE_RAM_SIZE);
     scene->now.device = scene->machine->mtimecmp;
-    scene->tables_stored = true; /* for all that is known */
+    scene->fence_is_due = true; /* for all that is known */
     scene->remembered++;
 }
 
@@ -487,18 +485,19 @@ void scene_check(Scene *scene, const SceneAccess *given)
     HostileRegisters before;
 
     scene->cases++;
-    access.fence = scene->tables_stored ? FENCE_ALL : access.fence;
+    access.fence = scene->fence_is_due ? FENCE_ALL : access.fence;
     registers_before(scene, &access, &before);
     expected.registers = before;
     scene->outside = false;
     hostile_model(scene, &access, &expected);
     if (expected.unknown || scene->outside) {
         scene_undo(scene);
+        scene->fence_is_due |= access.fence == FENCE_ALL;
         return;
     }
     scene->kept_count = access.fence == FENCE_ALL ? 0 : scene->kept_count;
-    scene->tables_stored = false;
+    scene->fence_is_due = false;
     run_and_compare(scene, &access, &before, &expected);
-    scene->tables_stored |= stored_to_tables(scene);
+    scene->fence_is_due |= stored_to_tables(scene);
     scene->journal_count = 0;
 }

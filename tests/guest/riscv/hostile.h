@@ -21,6 +21,8 @@ enum {
     SCENE_RAM_SIZE = 0x30000, /* as far as it is used and compared */
     SCENE_FREE_PMP = 6,       /* entries 1 to 6 are the test's: 0 is the code, the last one all */
     SCENE_SNAPSHOTS = 4,
+    SCENE_SUPERVISOR_INDEX = 2, /* of the highest table: all of RAM, as code */
+    SCENE_USER_INDEX = 5,
 };
 
 typedef struct SceneMemory {
@@ -51,7 +53,7 @@ typedef struct Scene {
     unsigned kept_count;
     unsigned asid;
     bool globals; /* entries may be those of all spaces */
-    bool tables_stored; /* an instruction changed tables: the next access begins with a fence */
+    bool fence_is_due; /* an instruction changed tables, say: the next access begins with a fence */
     bool outside; /* the model looked at memory that is not the scene's */
     struct SceneUndo {
         uint8_t *place;

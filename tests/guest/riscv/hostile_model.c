@@ -249,6 +249,9 @@ void hostile_model(Scene *scene, const SceneAccess *access, HostileOutcome *out)
     if (!model_translate(&scene->model, code, 2, MODEL_FETCH, MODEL_FETCH, physical, &out->fault)) {
         return;
     }
+    SceneAccess in_place = *access;
+    in_place.from_machine = true;
+    out->unknown = physical[0] != scene_code_address(scene, &in_place); /* a store made the entry lead elsewhere */
     if (insn->kind == HOSTILE_JUMP && insn->bits == 0x9502) { /* c.jalr */
         out->registers.x[1] = truncated(scene, code + 2);
     }

@@ -385,10 +385,13 @@ static SceneFence change_entry(Scene *scene, GRand *rand, uint64_t address)
 {
     static const SceneFence fences[] = { FENCE_NONE, FENCE_NONE, FENCE_ALL, FENCE_PAGE, FENCE_PAGE_OF_SPACE };
     unsigned size = model_entry_size(&scene->model);
-    uint64_t place;
+    uint64_t place = 0;
 
     bool found = model_last_entry(&scene->model, address, &place);
-    if (scene->kept_count == SCENE_SNAPSHOTS || !found || place - SCENE_TABLES >= SCENE_TABLE_COUNT * PAGE) {
+    unsigned index = (unsigned)(place & (PAGE - 1)) / size;
+    bool code = index == SCENE_SUPERVISOR_INDEX || index == SCENE_USER_INDEX;
+    if (scene->kept_count == SCENE_SNAPSHOTS || !found || code ||
+        place - SCENE_TABLES >= SCENE_TABLE_COUNT * PAGE) {
         return FENCE_ALL;
     }
     SceneFence fence = fences[g_rand_int_range(rand, 0, scene->globals ? 4 : 5)];
