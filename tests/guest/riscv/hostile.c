@@ -170,7 +170,8 @@ uint64_t scene_code_address(const Scene *scene, const SceneAccess *access)
     if (access->from_machine || access->privilege == 3 || scene->model.mode == MODEL_BARE) {
         return slot;
     }
-    return scene_top_address(scene, access->privilege == 1 ? SCENE_SUPERVISOR_INDEX : SCENE_USER_INDEX) + (slot & (first - 1));
+    unsigned index = access->privilege == 1 ? SCENE_SUPERVISOR_INDEX : SCENE_USER_INDEX;
+    return scene_top_address(scene, index) + (slot & (first - 1));
 }
 
 void scene_poke(Scene *scene, uint64_t physical, unsigned size, uint64_t value)
