@@ -111,7 +111,8 @@ static void print_jumps(const Cpu *cpu, StrBuf *out)
     strbuf_printf(out, "CPU %u: other indirect jumps that look at their last targets %" PRIu64 ":", cpu->index,
                   counts[JUMPS_SITE]);
     for (unsigned way = 0; way < EXEC_WAYS; way++) {
-        strbuf_printf(out, "%s %" PRIu64 "%%", way ? "," : "", percent(counts[JUMPS_SITE_HIT + way], counts[JUMPS_SITE]));
+        strbuf_printf(out, "%s %" PRIu64 "%%", way ? "," : "",
+                      percent(counts[JUMPS_SITE_HIT + way], counts[JUMPS_SITE]));
     }
     strbuf_printf(out, " hit\nCPU %u: table of targets asked %" PRIu64 " times: %" PRIu64 "%% hit\n", cpu->index,
                   counts[JUMPS_TABLE], percent(counts[JUMPS_TABLE_HIT], counts[JUMPS_TABLE]));

@@ -5,9 +5,9 @@
  * another program costs the program its predictions. They are left where translations of pages that code came from go,
  * and all of them are emptied when code goes. Targets on pages that all spaces share are taken along to a new space.
  *
- * An indirect jump compares with the few targets that it had last (its site), then with the entry of the table. One that
- * goes to ever other places, as an interpreter's does, would lose time by the former: its block is made anew to look at
- * the table at once.
+ * An indirect jump compares with the few targets that it had last (its site), then with the entry of the table. One
+ * that goes to ever other places, as an interpreter's does, would lose time by the former: its block is made anew to
+ * look at the table at once.
  */
 #include "base/host/host.h"
 #include "cpu/code.h"

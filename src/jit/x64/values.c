@@ -597,8 +597,9 @@ bool overlap(const IrGuest *guest, unsigned a, unsigned b)
 static void forget_cached(Compiler *c, unsigned guest)
 {
     for (unsigned reg = 0; reg < HOST_REGISTERS; reg++) {
-        if (c->host[reg].cached && c->host[reg].cached != CACHED_PROBE && overlap(c->guest, c->host[reg].cached - 1u, guest)) {
-            c->host[reg].cached = 0;
+        uint16_t *cached = &c->host[reg].cached;
+        if (*cached && *cached != CACHED_PROBE && overlap(c->guest, *cached - 1u, guest)) {
+            *cached = 0;
         }
     }
 }
