@@ -43,12 +43,12 @@ enum { NARROW_HEADER = 12 };
 
 static int64_t control_to_host(Message *m)
 {
-    AUTO_FREE uint8_t *guest = mem_alloc(m->control_size + 1);
     size_t used = 0;
 
     if (m->control_size > CONTROL_LIMIT) {
         return -ENOBUFS;
     }
+    AUTO_FREE uint8_t *guest = mem_alloc(m->control_size + 1);
     if (memory_read(task_memory(m->task), guest, m->control_address, m->control_size)) {
         return -EFAULT;
     }
