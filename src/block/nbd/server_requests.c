@@ -12,7 +12,7 @@
 #include <errno.h>
 
 enum { CACHE_PIECE = 1 << 20, PIECES = 128, SENT_AT_ONCE = 4 << 20,
-       QUICK = 20000 /* ns */, LAST_TRUST = 4096 };
+       QUICK = 100000 /* ns: two wake-ups across processors, and the client's work */, LAST_TRUST = 4096 };
 
 /* Replies */
 
