@@ -1,6 +1,7 @@
 /*
  * Pieces of tables in memory: found by their place in the file, the least recently used one gives way. A piece that is
- * being read is there already, and whoever else wants it waits.
+ * being read is there already, and whoever else wants it waits. Those around one that is wanted are read with it where
+ * nothing has to give way: one read of 64 KiB costs little more than one of 4 KiB, and saves fifteen.
  */
 #include "block/qcow2/qcow2.h"
 
@@ -9,9 +10,12 @@
 
 #include <errno.h>
 
-void qcow2_cache_init(Qcow2Cache *cache, BlockEdge *file, size_t slice_bytes, uint64_t bytes)
+enum { AHEAD = 16 };
+
+void qcow2_cache_init(Qcow2Cache *cache, BlockEdge *file, size_t slice_bytes, size_t cluster_bytes, uint64_t bytes)
 {
-    *cache = (Qcow2Cache){ .file = file, .slice_bytes = slice_bytes, .limit = MAX(bytes / slice_bytes, 2) };
+    *cache = (Qcow2Cache){ .file = file, .slice_bytes = slice_bytes, .limit = MAX(bytes / slice_bytes, 2),
+                           .ahead = MIN(AHEAD * slice_bytes, cluster_bytes) };
     cache->bucket_count = 64;
     while (cache->bucket_count < cache->limit) {
         cache->bucket_count *= 2;
@@ -22,7 +26,7 @@ void qcow2_cache_init(Qcow2Cache *cache, BlockEdge *file, size_t slice_bytes, ui
 
 static Qcow2Slice **bucket_of(const Qcow2Cache *cache, uint64_t offset)
 {
-    uint64_t hash = offset / cache->slice_bytes * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = (offset >> QCOW2_MINIMUM_CLUSTER_BITS) * UINT64_C(0x9e3779b97f4a7c15);
     return &cache->buckets[hash >> 32 & (cache->bucket_count - 1)];
 }
 
@@ -102,30 +106,83 @@ static Qcow2Slice *add(Qcow2Cache *cache, uint64_t offset)
     return slice;
 }
 
-static void load(Qcow2Cache *cache, TaskLock *lock, BlockTask *self, Qcow2Slice *slice)
+/* A slice that is read, and its neighbours in the same cluster that are read with it. */
+typedef struct Load {
+    Qcow2Slice *wanted, *slices[AHEAD]; /* the wanted one among them, in the order of the file */
+    unsigned count;
+} Load;
+
+static void load_begin(Qcow2Cache *cache, uint64_t offset, Load *load)
 {
-    slice->loading = true;
+    size_t size = cache->slice_bytes, most = cache->limit > cache->slices ? cache->limit - cache->slices : 1;
+    uint64_t start = offset, end = offset + size, low = align_down(offset, cache->ahead), high = low + cache->ahead;
+    while (end < high && (end - start) / size < most && !qcow2_cache_find(cache, end)) {
+        end += size;
+    }
+    while (start > low && (end - start) / size < most && !qcow2_cache_find(cache, start - size)) {
+        start -= size;
+    }
+    load->count = 0;
+    for (uint64_t at = start; at < end; at += size) {
+        Qcow2Slice *slice = add(cache, at);
+        slice->loading = true;
+        slice->users++;
+        load->slices[load->count++] = slice;
+        load->wanted = at == offset ? slice : load->wanted;
+    }
+}
+
+static int read_slices(const Qcow2Cache *cache, Qcow2Slice *const *slices, unsigned count)
+{
+    struct iovec pieces[AHEAD];
+    for (unsigned i = 0; i < count; i++) {
+        pieces[i] = (struct iovec){ slices[i]->bytes, cache->slice_bytes };
+        if (!slices[i]->bytes) {
+            return ENOMEM;
+        }
+    }
+    return block_readv(cache->file, slices[0]->offset, count * cache->slice_bytes, (BlockVectors){ pieces, count, 0 });
+}
+
+/* What was forgotten meanwhile keeps its error; so do the neighbours where all of them could not be read. */
+static void load_end(Qcow2Cache *cache, Load *load, int all, int wanted)
+{
+    for (unsigned i = 0; i < load->count; i++) {
+        Qcow2Slice *slice = load->slices[i];
+        int error = slice == load->wanted ? wanted : all;
+        slice->loading = false;
+        slice->error = slice->error ? slice->error : error;
+        if (slice != load->wanted) {
+            qcow2_cache_put(cache, slice);
+        }
+    }
+    task_queue_wake(&cache->changed);
+}
+
+static Qcow2Slice *load(Qcow2Cache *cache, TaskLock *lock, BlockTask *self, uint64_t offset)
+{
+    Load load = { 0 };
+    load_begin(cache, offset, &load);
     if (cache->opens_lock) {
         task_unlock(lock);
     }
     block_debug_event(cache->file, cache->opens_lock ? BLKDEBUG_EVENT_L2_LOAD : BLKDEBUG_EVENT_REFBLOCK_LOAD);
-    int error = slice->bytes ? block_read(cache->file, slice->offset, slice->bytes, cache->slice_bytes) : ENOMEM;
+    int all = read_slices(cache, load.slices, load.count);
+    int wanted = all && load.count > 1 ? read_slices(cache, &load.wanted, 1) : all;
     if (cache->opens_lock) {
         task_lock(lock, self);
     }
-    slice->loading = false;
-    slice->error = error;
-    task_queue_wake(&cache->changed);
+    load_end(cache, &load, all, wanted);
+    return load.wanted;
 }
 
 int qcow2_cache_get(Qcow2Cache *cache, TaskLock *lock, BlockTask *self, uint64_t offset, Qcow2Slice **result)
 {
     Qcow2Slice *slice = qcow2_cache_find(cache, offset);
-    bool is_new = !slice;
-    slice = slice ? slice : add(cache, offset);
-    slice->users++;
-    if (is_new) {
-        load(cache, lock, self, slice);
+    if (slice) {
+        slice->users++;
+    } else {
+        slice = load(cache, lock, self, offset);
     }
     while (slice->loading) {
         task_queue_wait(&cache->changed, lock, self);

@@ -122,7 +122,7 @@ int qcow2_find_entry(const Qcow2 *qcow2, const Qcow2Entry *entry, uint64_t offse
                              .copied = entry->descriptor & QCOW2_COPIED,
                              .placed = qcow2_is_allocated(qcow2, entry) };
     int error = find_kind(qcow2, entry, within >> qcow2->subcluster_bits, &extent->kind);
-    bool fits = place % qcow2->cluster_bytes == 0 && (!qcow2_has(qcow2, QCOW2_EXTERNAL_DATA) ||
+    bool fits = (place & (qcow2->cluster_bytes - 1)) == 0 && (!qcow2_has(qcow2, QCOW2_EXTERNAL_DATA) ||
                                                       extent->kind != QCOW2_DATA || place == offset - within);
     return error ? error : fits ? 0 : EIO;
 }

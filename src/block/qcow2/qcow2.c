@@ -51,9 +51,9 @@ static void set_geometry(BlockNode *node, const Qcow2Settings *settings)
     qcow2->subcluster_bits = extended ? cluster_bits - 5 : cluster_bits;
     qcow2->block_bits = cluster_bits + 3 - qcow2->header.refcount_order;
     size_t slice_bytes = MIN(SLICE_BYTES, qcow2->cluster_bytes);
-    qcow2_cache_init(&qcow2->tables, node->file, slice_bytes,
+    qcow2_cache_init(&qcow2->tables, node->file, slice_bytes, qcow2->cluster_bytes,
                      settings->has_l2_cache_size ? settings->l2_cache_size : TABLE_CACHE_BYTES);
-    qcow2_cache_init(&qcow2->blocks, node->file, slice_bytes,
+    qcow2_cache_init(&qcow2->blocks, node->file, slice_bytes, qcow2->cluster_bytes,
                      settings->has_refcount_cache_size ? settings->refcount_cache_size : BLOCK_CACHE_BYTES);
     qcow2->tables.opens_lock = true;
     list_init(&qcow2->allocations);

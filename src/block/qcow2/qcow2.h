@@ -74,6 +74,7 @@ typedef struct Qcow2Cache {
     BlockEdge *file;
     bool opens_lock; /* while a slice is read */
     size_t slice_bytes, slices, limit;
+    size_t ahead; /* bytes, a power of two: of a part of a cluster that is read as a whole where there is room */
     Qcow2Slice **buckets;
     size_t bucket_count; /* a power of two */
     ListNode in_use;     /* Qcow2Slice */
@@ -178,7 +179,7 @@ int qcow2_corrupt(BlockNode *node, const char *format, ...) PRINTF(2, 3);
 
 /* cache.c: `lock` is held. */
 
-void qcow2_cache_init(Qcow2Cache *cache, BlockEdge *file, size_t slice_bytes, uint64_t bytes);
+void qcow2_cache_init(Qcow2Cache *cache, BlockEdge *file, size_t slice_bytes, size_t cluster_bytes, uint64_t bytes);
 void qcow2_cache_clear(Qcow2Cache *cache);
 void qcow2_cache_empty(Qcow2Cache *cache); /* nobody uses it; what is dirty is lost */
 /* The slice at `offset`, a multiple of its size, until it is given back. */
