@@ -72,7 +72,7 @@ struct Task {
     Process *process;
     Cpu *cpu;
     int tid;
-    /* Not zero: a signal waits in `signal`. Read by user_syscall just before it enters the host's kernel. */
+    /* Not PENDING_NONE: a signal waits in `signal`. Read by user_syscall just before it enters the host's kernel. */
     _Atomic uint32_t pending;
     PendingSignal signal;      /* by the host's handler; it blocks all others until it is taken */
     uint64_t mask;             /* signals that the guest blocks: the host's mask while the guest runs */
@@ -83,7 +83,7 @@ struct Task {
     uint64_t clear_tid;        /* set_tid_address */
     uint64_t robust_list;
     struct ExecRequest *exec;  /* of an execve under way: a child that shares memory leaves it behind */
-    /* the signal that waits interrupted a call, which is begun anew unless its handler says no */
+    /* the signal that waits interrupted a call that had begun, which is begun anew unless its handler says no */
     bool restarting;
     uint8_t debug_action;      /* of GdbResume: what the debugger lets the thread do */
     uint8_t debug_watch;       /* GdbPoint + 1 of a watchpoint that was met */

@@ -101,7 +101,7 @@ static void host_handler(int number, siginfo_t *info, void *context)
         return; /* the thread is about to end */
     }
     task->signal = (PendingSignal){ true, *info };
-    atomic_store(&task->pending, 1);
+    atomic_store(&task->pending, PENDING_SIGNAL);
     atomic_fetch_or(&task->cpu->exec.attention, CPU_ATTENTION_STOP);
     *user_context_mask(context) = ~(FAULTS | NEVER_BLOCKED);
     user_fix_syscall(context);
@@ -275,7 +275,7 @@ void signals_deliver(Task *task)
     if (task->signal.is_set) {
         siginfo_t info = task->signal.info;
         task->signal.is_set = false;
-        atomic_store(&task->pending, 0);
+        atomic_store(&task->pending, PENDING_NONE);
         deliver(task, &info);
     }
     if (task->mask_saved) { /* nobody was called */
@@ -382,10 +382,12 @@ int64_t sys_rt_sigsuspend(Task *task, const uint64_t *a)
     set &= ~NEVER_BLOCKED;
     uint64_t host = set & ~FAULTS;
     int64_t result = host_call(task, SYS_rt_sigsuspend, (uintptr_t)&host, sizeof host, 0, 0, 0, 0);
-    task->saved_mask = task->mask;
-    task->mask_saved = true;
-    task->mask = set;
-    return result == -USER_RESTART ? -EINTR : result;
+    if (result != -USER_RESTART) { /* which has not begun yet */
+        task->saved_mask = task->mask;
+        task->mask_saved = true;
+        task->mask = set;
+    }
+    return result;
 }
 
 static int64_t set_alternate(Task *task, uint64_t start, uint32_t flags, uint64_t size)

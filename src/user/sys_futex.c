@@ -1,4 +1,5 @@
 /* Futexes: waiting and waking are the host's, with its addresses. */
+#include "user/host/host.h"
 #include "user/syscall_functions.h"
 
 #include <errno.h>
@@ -31,7 +32,11 @@ int64_t sys_futex(Task *task, const uint64_t *a)
         (used & SECOND && !guest_pointer(task, a[4], 4, &fifth))) {
         return -EFAULT;
     }
-    return host_call(task, SYS_futex, word, a[1], a[2], fourth, fifth, a[5]);
+    int64_t result = host_call(task, SYS_futex, word, a[1], a[2], fourth, fifth, a[5]);
+    if (result == -USER_RESTART && (command == FUTEX_LOCK_PI || command == FUTEX_LOCK_PI2)) {
+        atomic_store(&task->pending, PENDING_ANEW); /* locking never fails by a signal */
+    }
+    return result;
 }
 
 /* The guest's waiters with the host's addresses: what the call is given. */

@@ -24,8 +24,7 @@ static int64_t operate(Task *task, const uint64_t *a, uint64_t timeout_address)
 {
     uint64_t count = (uint32_t)a[2], timeout = guest_pointer_or_bad(task, timeout_address, 16);
     uint64_t operations = guest_pointer_or_bad(task, a[1], count * sizeof(struct sembuf));
-    int64_t result = host_call(task, SYS_semtimedop, a[0], operations, count, timeout, 0, 0);
-    return result == -USER_RESTART ? -EINTR : result; /* never begun anew: signal(7) */
+    return host_call(task, SYS_semtimedop, a[0], operations, count, timeout, 0, 0);
 }
 
 int64_t sys_semop(Task *task, const uint64_t *a)
@@ -145,7 +144,7 @@ int64_t sys_msgsnd(Task *task, const uint64_t *a)
         result = host_call(task, SYS_msgsnd, a[0], (uintptr_t)message, a[2], a[3], 0, 0);
     }
     free(message);
-    return result == -USER_RESTART ? -EINTR : result;
+    return result;
 }
 
 int64_t sys_msgrcv(Task *task, const uint64_t *a)
@@ -162,7 +161,7 @@ int64_t sys_msgrcv(Task *task, const uint64_t *a)
         result = -EFAULT;
     }
     free(message);
-    return result == -USER_RESTART ? -EINTR : result;
+    return result;
 }
 
 /* The cookie of a notification by thread goes through a socket of the guest's. */

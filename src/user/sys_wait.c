@@ -31,12 +31,12 @@ uint64_t wait_mask_host(WaitMask *mask)
 
 int64_t wait_mask_done(Task *task, const WaitMask *mask, int64_t result)
 {
-    if (mask->given && atomic_load(&task->pending)) {
+    if (mask->given && result != -USER_RESTART && atomic_load(&task->pending)) {
         task->saved_mask = task->mask;
         task->mask_saved = true;
         task->mask = mask->set;
     }
-    return result == -USER_RESTART ? -EINTR : result;
+    return result;
 }
 
 int64_t sys_ppoll(Task *task, const uint64_t *a)

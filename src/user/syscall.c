@@ -404,7 +404,7 @@ void syscall_run(Task *task)
     }
     if (result == -USER_RESTART) {
         abi->syscall_restart(task->cpu);
-        task->restarting = true;
+        task->restarting = atomic_load(&task->pending) != PENDING_ANEW;
     } else if (result != SYSCALL_NO_RESULT) {
         abi->syscall_done(task->cpu, result);
     }

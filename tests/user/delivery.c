@@ -1,6 +1,7 @@
 /* Signals, closer: queues, order, contexts that handlers edit, exactness between instructions, waiting without a lost
  * wake-up, calls that go on, nested handlers, alternate stacks that overflow. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -42,10 +43,11 @@ static long undefined(void)
     return a0;
 }
 
-static void count_together(long *first, long *second)
+__attribute__((noinline, noclone)) static void count_together(long *first, long *second)
 {
     register long s2 __asm__("s2") = 0, s3 __asm__("s3") = 0, s4 __asm__("s4") = 0;
-    __asm__ volatile("1: addi s2, s2, 1\naddi s3, s3, 1\nbeqz s4, 1b" : "+r"(s2), "+r"(s3), "+r"(s4));
+    __asm__ volatile("counting: addi s2, s2, 1\naddi s3, s3, 1\nbeqz s4, counting\ncounted:"
+                     : "+r"(s2), "+r"(s3), "+r"(s4));
     *first = s2;
     *second = s3;
 }
@@ -64,10 +66,11 @@ static long undefined(void)
     return rax;
 }
 
-static void count_together(long *first, long *second)
+__attribute__((noinline, noclone)) static void count_together(long *first, long *second)
 {
     register long r12 __asm__("r12") = 0, r13 __asm__("r13") = 0, r14 __asm__("r14") = 0;
-    __asm__ volatile("1: add $1, %0\nadd $1, %1\ntest %2, %2\njz 1b" : "+r"(r12), "+r"(r13), "+r"(r14) : : "cc");
+    __asm__ volatile("counting: add $1, %0\nadd $1, %1\ntest %2, %2\njz counting\ncounted:"
+                     : "+r"(r12), "+r"(r13), "+r"(r14) : : "cc");
     *first = r12;
     *second = r13;
 }
@@ -169,12 +172,16 @@ static void contexts(void)
 }
 
 static volatile int torn, ticks;
+extern const char counting[], counted[];
 
 static void look(int number, siginfo_t *info, void *context)
 {
     ucontext_t *c = context;
     long ahead = FIRST(c) - SECOND(c);
 
+    if (PC(c) < (uintptr_t)counting || PC(c) >= (uintptr_t)counted) {
+        return; /* not there yet */
+    }
     torn += ahead != 0 && ahead != 1;
     if (++ticks == ROUNDS) {
         STOP(c) = 1;
@@ -312,6 +319,50 @@ static void restarted(void)
     printf("went on: %ld %c, %d, %d %x, slept %d\n", got, byte, waited, found == child, status, took >= 19);
 }
 
+static void *lock(void *mutex)
+{
+    return (void *)(intptr_t)pthread_mutex_lock(mutex);
+}
+
+static void *disturb_both(void *locker)
+{
+    for (int i = 0; i < ROUNDS * 5; i++) {
+        pthread_kill(waiter, SIGUSR1);
+        pthread_kill(*(pthread_t *)locker, SIGUSR1);
+        nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
+    }
+    atomic_store(&over, 1);
+    return NULL;
+}
+
+/* What does not wait is never interrupted, nor is the wait for a mutex that lends its priority, whatever the handler's
+ * flags. */
+static void not_interrupted(void)
+{
+    pthread_mutexattr_t lends;
+    pthread_mutex_t mutex;
+    pthread_t locker, thread;
+    int calls = 0, failures = 0;
+    void *locked;
+
+    install(SIGUSR1, arrive, 0);
+    atomic_store(&over, 0);
+    pthread_mutexattr_init(&lends);
+    pthread_mutexattr_setprotocol(&lends, PTHREAD_PRIO_INHERIT);
+    pthread_mutex_init(&mutex, &lends);
+    pthread_mutex_lock(&mutex);
+    pthread_create(&locker, NULL, lock, &mutex);
+    pthread_create(&thread, NULL, disturb_both, &locker);
+    for (; !atomic_load(&over); calls++) {
+        int fd = open("/dev/null", O_RDWR);
+        failures += fd < 0 || write(fd, "x", 1) != 1 || fcntl(fd, F_GETFD) < 0 || close(fd) || access("/", F_OK);
+    }
+    pthread_mutex_unlock(&mutex);
+    pthread_join(locker, &locked);
+    pthread_join(thread, NULL);
+    printf("not interrupted: %d, failures %d, locked %d\n", calls > 0, failures, (int)(intptr_t)locked);
+}
+
 /* -- nesting and stacks -------------------------------------------------------------------------------------------- */
 
 static void nest(int number, siginfo_t *info, void *context)
@@ -442,6 +493,7 @@ int main(void)
     exact();
     wake_ups();
     restarted();
+    not_interrupted();
     nesting();
     stacks();
     children();

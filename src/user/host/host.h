@@ -14,9 +14,12 @@ enum { USER_RESTART = 512 };
 /* Copies; returns how many bytes at the end could not be. */
 size_t user_copy(void *to, const void *from, size_t size);
 
-/* Makes the host's system call `number`: its result or a negative errno value; -USER_RESTART where `*pending` was set
- * before it began to wait, or a signal's handler set it while it waited in a call that restarts. */
-int64_t user_syscall(const _Atomic uint32_t *pending, long number, const uint64_t arguments[6]);
+/* Makes the host's system call `number`: its result or a negative errno value; -USER_RESTART where a signal's handler
+ * set `*pending` while it waited in a call that restarts, or before it was made: then `*pending` becomes
+ * PENDING_ANEW. */
+int64_t user_syscall(_Atomic uint32_t *pending, long number, const uint64_t arguments[6]);
+/* ANEW: the call that the signal came to is begun anew, whatever the flags of the handler say. */
+enum { PENDING_NONE, PENDING_SIGNAL, PENDING_ANEW };
 
 /* For signal handlers; `context` is the ucontext_t. */
 /* The fault was one of user_copy: it is made to return. */

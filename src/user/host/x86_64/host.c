@@ -10,7 +10,7 @@
 
 /* Places in the assembly below; only their addresses matter. */
 extern const char user_copy_begin[], user_copy_end[], user_copy_out[];
-extern const char user_syscall_begin[], user_syscall_call[], user_syscall_out[];
+extern const char user_syscall_begin[], user_syscall_call[], user_syscall_before[], user_syscall_out[];
 void user_restore(void);
 
 /* Found from other parts of the program too, as link-time optimisation cuts it. */
@@ -30,7 +30,7 @@ __asm__(".text\n"
         "    ret\n"
         ".size user_copy, . - user_copy\n"
 
-        /* rbx: the word to look at last before the call. */
+        /* rbx: the word to look at last before the call. rcx: 0 until the call is made, which sets it. */
         ".p2align 4\n"
         ".globl user_syscall\n"
         ".type user_syscall, @function\n"
@@ -45,13 +45,16 @@ __asm__(".text\n"
         "    mov 24(%r11), %r10\n"
         "    mov 32(%r11), %r8\n"
         "    mov 40(%r11), %r9\n"
+        "    xor %ecx, %ecx\n"
         LABEL("user_syscall_begin")
         "    cmpl $0, (%rbx)\n"
-        "    jne user_syscall_out\n"
+        "    jne user_syscall_before\n"
         LABEL("user_syscall_call")
         "    syscall\n"
         "    pop %rbx\n"
         "    ret\n"
+        LABEL("user_syscall_before")
+        "    movl $2, (%rbx)\n" /* PENDING_ANEW */
         LABEL("user_syscall_out")
         "    mov $-512, %rax\n"
         "    pop %rbx\n"
@@ -103,13 +106,30 @@ bool user_fix_copy(void *context)
     return true;
 }
 
+/* Whether the kernel's entry leaves rcx as it was, as with FRED; else the instruction puts the next one's address
+ * there. */
+static bool entry_keeps_rcx(void)
+{
+    long result = SYS_getpid, rcx = 0;
+
+    __asm__ volatile("syscall" : "+a"(result), "+c"(rcx) : : "r11", "memory");
+    return !rcx;
+}
+
+/* At the call itself it is about to be made, or the kernel is to make it again. Where that cannot be told it is taken
+ * for made: a call that waits for ever would be worse than one EINTR too many. */
+static bool is_made(const greg_t *r)
+{
+    return (uintptr_t)r[REG_RIP] == (uintptr_t)user_syscall_call && (r[REG_RCX] || entry_keeps_rcx());
+}
+
 void user_fix_syscall(void *context)
 {
     greg_t *r = registers(context);
 
     if ((uintptr_t)r[REG_RIP] >= (uintptr_t)user_syscall_begin &&
         (uintptr_t)r[REG_RIP] <= (uintptr_t)user_syscall_call) {
-        r[REG_RIP] = (greg_t)(uintptr_t)user_syscall_out;
+        r[REG_RIP] = (greg_t)(uintptr_t)(is_made(r) ? user_syscall_out : user_syscall_before);
     }
 }
 
