@@ -150,6 +150,31 @@ static bool parse_pairs(Json *object, const char *text, const char *implied_key,
     return fold_lists(object, "", error);
 }
 
+/* Puts what `value` has at its end: texts, numbers, arrays, objects that are empty. */
+static bool put_leaves(Json *object, const char *path, const Json *value, Error **error)
+{
+    if (*path && (json_kind(value) != JSON_OBJECT || json_length(value) == 0)) {
+        return put(object, path, json_copy(value), error);
+    }
+    for (size_t i = 0; i < json_length(value); i++) {
+        AUTO_FREE char *inner = string_format("%s%s%s", path, *path ? "." : "", json_key(value, i));
+        if (!put_leaves(object, inner, json_value(value, i), error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+Json *options_nest(const Json *object, Error **error)
+{
+    Json *nested = json_object();
+    if (!put_leaves(nested, "", object, error) || !fold_lists(nested, "", error)) {
+        json_free(nested);
+        return NULL;
+    }
+    return nested;
+}
+
 static Json *parse_json_text(const char *text, Error **error)
 {
     Json *json = json_parse(text, strlen(text), error);

@@ -19,6 +19,10 @@ typedef struct Type Type;
  */
 Json *options_parse(const char *text, const char *implied_key, bool *help, Error **error);
 
+/* The members of a JSON object with keys that may be dotted, nested as options_parse nests them; those of an object
+ * and dotted ones go together. NULL on failure. */
+Json *options_nest(const Json *object, Error **error);
+
 /* Whether options_parse reads the text as JSON, whose values have their kinds already (type_from_json). */
 bool options_are_json(const char *text);
 

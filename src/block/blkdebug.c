@@ -232,7 +232,7 @@ static void blkdebug_close(BlockNode *node)
     mutex_destroy(&debug->mutex);
 }
 
-static bool blkdebug_parse_name(const char *filename, Json *options, Error **error)
+static bool blkdebug_parse_name(const BlockDriver *driver, const char *filename, Json *options, Error **error)
 {
     const char *config = filename + strlen("blkdebug:"), *image = strchr(config, ':');
     if (!image) {

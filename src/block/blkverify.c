@@ -27,7 +27,7 @@ static bool blkverify_open(BlockNode *node, const void *data, Error **error)
     if (!filter_open(node, "raw", error)) {
         return false;
     }
-    verify->test = block_open_child(node, "test", error);
+    verify->test = block_open_image_child(node, "test", error);
     if (!verify->test) {
         return false;
     }
@@ -41,7 +41,7 @@ static bool blkverify_open(BlockNode *node, const void *data, Error **error)
     return true;
 }
 
-static bool blkverify_parse_name(const char *filename, Json *options, Error **error)
+static bool blkverify_parse_name(const BlockDriver *driver, const char *filename, Json *options, Error **error)
 {
     const char *raw = filename + strlen("blkverify:"), *test = strchr(raw, ':');
     if (!test) {

@@ -40,6 +40,9 @@ bool node_update_permissions(BlockNode *node, Error **error);
 /* Its parents and users are told of its size, but for `by`. */
 void node_tell_resized(const BlockNode *node, const BlockEdge *by);
 
+/* The path in a name that may have one of the driver's schemes before it. */
+const char *block_path_of(const BlockDriver *driver, const char *filename);
+
 void node_debug_event(BlockNode *node, int event);
 
 /* Requests that waited for the end of a drain. */

@@ -89,6 +89,7 @@ struct BlockDriver {
     const char *name;
     bool is_protocol;
     bool is_filter; /* it shows its `file` at the same offsets: filter.h */
+    bool compresses;        /* its images take BLOCK_COMPRESSED */
     bool grows_with_zeroes; /* what is behind the end reads as zeroes once it is written to behind that */
     size_t state_size;
     const Type *settings;     /* of its own options, children not among them */
@@ -96,7 +97,7 @@ struct BlockDriver {
     /* Of a protocol with names of its own: their first words, NULL at the end ("nbd" of nbd://host), and how one
      * becomes options; without parse_name, what follows the word is a path. NULL: none. */
     const char *const *schemes;
-    bool (*parse_name)(const char *name, Json *options, Error **error);
+    bool (*parse_name)(const BlockDriver *driver, const char *name, Json *options, Error **error);
     const char *const *children; /* its options that are nodes, NULL at the end; NULL: "file", but for protocols */
     int (*probe)(const uint8_t *bytes, size_t count); /* how much a file that begins so looks like it, 0 to 100 */
 
@@ -176,6 +177,8 @@ int block_allocate(BlockEdge *edge, uint64_t offset, uint64_t bytes);
 
 /* For drivers: opens the child that the options name, or the file of that name. NULL with an error. */
 BlockEdge *block_open_child(BlockNode *node, const char *name, Error **error);
+/* The same of an image, of whatever format it looks to be. */
+BlockEdge *block_open_image_child(BlockNode *node, const char *name, Error **error);
 bool block_has_child_options(const BlockNode *node, const char *name);
 /* The same where the image has a name for the child, relative to itself: it is used without options. `filename` may be
  * NULL. */

@@ -128,7 +128,7 @@ static bool find_size(BlockNode *node, Error **error)
     if (fstat(file->fd, &status) != 0) {
         return error_set_errno(error, errno, "Could not examine '%s'", node->file_name);
     }
-    file->is_device = S_ISBLK(status.st_mode);
+    file->is_device = S_ISBLK(status.st_mode) || S_ISCHR(status.st_mode);
     if (file->is_device != wants_device || !(file->is_device || S_ISREG(status.st_mode))) {
         return error_set(error, "'%s' driver requires '%s' to be %s", node->driver->name, node->file_name,
                          wants_device ? "either a character or block device" : "a regular file");
@@ -136,10 +136,10 @@ static bool find_size(BlockNode *node, Error **error)
     if (node->driver == &host_cdrom_driver && !check_cdrom(node, error)) {
         return false;
     }
-    if (file->is_device && !host_device_size(file->fd, &size, error)) {
+    if (S_ISBLK(status.st_mode) && !host_device_size(file->fd, &size, error)) {
         return error_prepend(error, "'%s': ", node->file_name);
     }
-    size = file->is_device ? size : (uint64_t)status.st_size;
+    size = file->is_device ? size : (uint64_t)status.st_size; /* a character device has none */
     atomic_store(&node->size, align_up(MIN(size, INT64_MAX - BLOCK_SECTOR), BLOCK_SECTOR));
     return true;
 }
@@ -204,6 +204,10 @@ static bool file_open(BlockNode *node, const void *data, Error **error)
     free(node->file_name);
     node->file_name = string_copy(settings->filename);
     int flags = (node->read_only ? O_RDONLY : O_RDWR) | (file->direct ? O_DIRECT : 0) | O_NONBLOCK;
+    if (!*settings->filename) {
+        file->fd = -1;
+        return error_set(error, "The '%s' block driver requires a file name", node->driver->name);
+    }
     file->fd = open_host_file(node, settings->filename, flags, error);
     if (file->fd < 0 || !find_size(node, error) || !check_aio(node, error)) {
         return false;
@@ -514,7 +518,7 @@ static bool file_resize(BlockNode *node, uint64_t size, int preallocation, Error
         return size <= block_node_size(node) || error_set(error, "Cannot grow device files");
     }
     if (preallocation == PREALLOC_MODE_METADATA) {
-        return error_set(error, "Unsupported preallocation mode 'metadata'");
+        return error_set(error, "Unsupported preallocation mode: metadata");
     }
     if (fstat(file->fd, &status) < 0) {
         return error_set_errno(error, errno, "Could not examine '%s'", node->file_name);
@@ -587,7 +591,13 @@ static bool device_create(BlockGraph *graph, const char *filename, const void *d
 {
     const FileCreateOptions *options = data;
     uint64_t size = 0;
+    struct stat status;
     int fd = files_open(block_graph_files(graph), filename, O_RDWR | O_NONBLOCK, 0, error);
+    if (fd >= 0 && (fstat(fd, &status) != 0 || !S_ISBLK(status.st_mode))) {
+        close(fd);
+        return error_set(error, "'host_device' driver requires '%s' to be either a character or block device",
+                         filename);
+    }
     bool ok = fd >= 0 && host_device_size(fd, &size, error);
     if (ok && size < options->size) {
         ok = error_set(error, "The image size does not fit the device '%s'", filename);

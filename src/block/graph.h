@@ -53,6 +53,7 @@ typedef enum BlockOpenFlags {
     BLOCK_OPEN_AUTO_READ_ONLY = 256, /* where it cannot be opened for writing, it is for reading */
     BLOCK_OPEN_AIO_NATIVE = 1024, /* `aio` of files, where the options do not say */
     BLOCK_OPEN_AIO_IO_URING = 2048,
+    BLOCK_OPEN_REPAIR = 4096, /* for writing even where it says that it is corrupt: it is to be repaired */
 } BlockOpenFlags;
 
 /* `cache=` of -drive, -t of the tools: none, writeback, writethrough, directsync, unsafe. Adds BLOCK_OPEN_DIRECT and

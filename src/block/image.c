@@ -5,6 +5,7 @@
 #include "api/type.h"
 #include "base/error.h"
 #include "base/host/host.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "block/block_internal.h"
 
@@ -44,6 +45,7 @@ const BlockDriver *block_driver_at(size_t i)
 
 const char *block_driver_name(const BlockDriver *driver) { return driver->name; }
 bool block_driver_can_create(const BlockDriver *driver) { return driver->create != NULL; }
+bool block_driver_can_compress(const BlockDriver *driver) { return driver->compresses; }
 bool block_driver_has_backing(const BlockDriver *driver) { return driver->has_backing; }
 const Type *block_driver_create_type(const BlockDriver *driver) { return driver->create_type; }
 
@@ -78,10 +80,11 @@ const BlockDriver *block_protocol_find(const char *filename, Error **error)
         return driver;
     }
     struct stat status;
-    if (stat(filename + length, &status) != 0 || !S_ISBLK(status.st_mode)) {
+    if (stat(filename + length, &status) != 0 || !(S_ISBLK(status.st_mode) || S_ISCHR(status.st_mode))) {
         return driver ? driver : block_driver_find("file");
     }
-    return block_driver_find(host_device_is_cdrom(status.st_rdev) ? "host_cdrom" : "host_device");
+    bool is_cdrom = S_ISBLK(status.st_mode) && host_device_is_cdrom(status.st_rdev);
+    return block_driver_find(is_cdrom ? "host_cdrom" : "host_device");
 }
 
 const BlockDriver *block_protocol_of(const char *filename)
@@ -121,6 +124,48 @@ static bool split_options(const BlockDriver *driver, const char *filename, const
     return true;
 }
 
+/* Those of a choice are looked at where they are used: `chosen`. */
+static bool check_value(const TypeMember *member, const char *text, bool chosen, Error **error)
+{
+    uint64_t size;
+    int64_t number;
+    bool flag;
+    switch (member->type->kind) {
+    case TYPE_SIZE:
+        if (text_to_size(text, 1, &size, NULL)) {
+            return true;
+        }
+        if (text_to_int64(text, &number, NULL)) {
+            return error_set(error, "Value '%s' is out of range for parameter '%s'", text, member->name);
+        }
+        error_set(error, "Parameter '%s' expects a non-negative number below 2^64", member->name);
+        error_add_hint(error, "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
+                              "and exabytes, respectively.\n");
+        return false;
+    case TYPE_BOOL:
+        return text_to_bool(text, &flag, NULL) ||
+               error_set(error, "Parameter '%s' expects 'on' or 'off'", member->name);
+    case TYPE_INT:
+        return text_to_int64(text, &number, NULL) || error_set(error, "Parameter '%s' expects a number", member->name);
+    case TYPE_ENUM:
+        return !chosen || type_enum_value(member->type, text, NULL) >= 0 ||
+               error_set(error, "Parameter '%s' does not accept value '%s'", member->name, text);
+    default:
+        return true;
+    }
+}
+
+static bool check_values(const Type *type, const Json *options, bool chosen, Error **error)
+{
+    for (uint32_t i = 0; i < type->member_count; i++) {
+        const char *text = json_get_text(options, type->members[i].name);
+        if (text && !check_value(&type->members[i], text, chosen, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 typedef struct CreateOptions {
     Json *own, *below;
     void *values; /* of the driver's create type */
@@ -132,6 +177,7 @@ static bool read_options(const BlockDriver *driver, const char *filename, const 
     *result = (CreateOptions){ .own = json_object(), .below = json_object(),
                                .values = mem_alloc0(driver->create_type->size) };
     return split_options(driver, filename, options, result->own, result->below, error) &&
+           check_values(driver->create_type, result->own, true, error) &&
            type_from_options(driver->create_type, result->own, result->values, error);
 }
 
@@ -145,9 +191,13 @@ static void clear_options(const BlockDriver *driver, CreateOptions *options)
 
 bool block_create_check(const BlockDriver *driver, const char *filename, const Json *options, Error **error)
 {
-    CreateOptions all;
-    bool ok = read_options(driver, filename, options, &all, error);
-    clear_options(driver, &all);
+    Json *own = json_object(), *below = json_object();
+    const Type *outer = block_driver_create_type(block_protocol_of(filename));
+    bool ok = split_options(driver, filename, options, own, below, error) &&
+              check_values(driver->create_type, own, false, error) &&
+              (!outer || check_values(outer, below, false, error));
+    json_free(own);
+    json_free(below);
     return ok;
 }
 
@@ -158,8 +208,10 @@ bool block_create(BlockGraph *graph, const BlockDriver *driver, const char *file
         return error_set(error, "Format driver '%s' does not support image creation", driver->name);
     }
     CreateOptions all;
+    bool is_path = driver->is_protocol && !driver->parse_name;
     bool ok = read_options(driver, filename, options, &all, error) &&
-              driver->create(graph, filename, all.values, all.below, error);
+              driver->create(graph, is_path ? block_path_of(driver, filename) : filename, all.values, all.below,
+                             error);
     clear_options(driver, &all);
     return ok;
 }
@@ -189,6 +241,7 @@ bool block_amend(BlockNode *node, const Json *options, Error **error)
     }
     void *values = mem_alloc0(driver->amend_type->size);
     bool ok = check_amend_options(driver, options, error) &&
+              check_values(driver->amend_type, options, true, error) &&
               type_from_options(driver->amend_type, options, values, error);
     if (ok) {
         block_graph_drain_begin(node->graph);
@@ -291,7 +344,7 @@ bool block_check(BlockNode *node, unsigned fix, BlockCheck *check, Error **error
 bool block_change_backing_file(BlockNode *node, const char *filename, const char *format, Error **error)
 {
     if (!node->driver->change_backing_file) {
-        return error_set(error, "Block driver '%s' has no backing files", node->driver->name);
+        return error_set(error, "Operation not supported");
     }
     block_graph_drain_begin(node->graph);
     bool ok = node->driver->change_backing_file(node, filename, format, error);

@@ -15,6 +15,7 @@ const BlockDriver *block_driver_find(const char *name); /* NULL where there is n
 const BlockDriver *block_driver_at(size_t i);           /* sorted by name; NULL at the end */
 const char *block_driver_name(const BlockDriver *driver);
 bool block_driver_can_create(const BlockDriver *driver);
+bool block_driver_can_compress(const BlockDriver *driver);
 bool block_driver_has_backing(const BlockDriver *driver); /* its images can name a backing file */
 const BlockDriver *block_protocol_of(const char *filename); /* of its scheme; "file" or "host_device" for a path */
 /* The same; NULL with an error where there is no such scheme. */
@@ -86,7 +87,7 @@ bool block_make_empty(BlockNode *node, Error **error);
  * those that the image would have been opened with. NULL with an error. */
 BlockNode *block_open_temporary(BlockGraph *graph, BlockNode *base, unsigned flags, Error **error);
 
-/* Internal snapshots. A `name` may be an ID where there is no such name. */
+/* Internal snapshots. A `name` is an ID, or a name where there is no such ID. */
 typedef struct BlockSnapshot {
     char *id, *name;
     uint64_t disk_size, vm_state_bytes, vm_clock_ns, icount;

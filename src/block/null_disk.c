@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/host/host.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "schema/block.h"
 
@@ -36,11 +37,11 @@ static bool null_open(BlockNode *node, const void *data, Error **error)
     return true;
 }
 
-static bool null_parse_name(const char *filename, Json *options, Error **error)
+static bool null_parse_name(const BlockDriver *driver, const char *filename, Json *options, Error **error)
 {
-    const char *end = strchr(filename, ':');
-    return strcmp(end, "://") == 0 ||
-           error_set(error, "The only allowed filename for this driver is '%.*s://'", (int)(end - filename), filename);
+    const char *name = driver->name;
+    return (text_starts_with(filename, name) && strcmp(filename + strlen(name), "://") == 0) ||
+           error_set(error, "The only allowed filename for this driver is '%s://'", name);
 }
 
 static int null_wait(BlockNode *node)
@@ -71,7 +72,7 @@ static int null_change(BlockNode *node, uint64_t offset, uint64_t bytes, unsigne
 static int null_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockStatus *status)
 {
     bool zero = ((Null *)node->state)->read_zeroes;
-    *status = (BlockStatus){ .bytes = bytes, .allocated = true, .zero = zero, .has_offset = true, .offset = offset,
+    *status = (BlockStatus){ .bytes = bytes, .allocated = zero, .zero = zero, .has_offset = zero, .offset = offset,
                              .node = node };
     return 0;
 }

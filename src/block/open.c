@@ -5,6 +5,7 @@
 #include "block/block_internal.h"
 
 #include "api/json.h"
+#include "api/options.h"
 #include "api/type.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -73,11 +74,14 @@ static bool take_json_name(const char **filename, Json *options, Error **error)
         return true;
     }
     const char *text = *filename + strlen("json:");
-    Json *json = json_parse(text, strlen(text), error);
-    if (!json) {
+    Json *given = json_parse(text, strlen(text), error);
+    if (!given) {
         return error_prepend(error, "Could not parse the JSON options: ");
     }
-    bool ok = json_kind(json) == JSON_OBJECT || error_set(error, "json: expects an object");
+    bool ok = json_kind(given) == JSON_OBJECT || error_set(error, "Invalid JSON object given");
+    Json *json = ok ? options_nest(given, error) : NULL;
+    json_free(given);
+    ok = json != NULL;
     for (size_t i = 0; ok && i < json_length(json); i++) {
         if (!json_get(options, json_key(json, i))) {
             json_set(options, json_key(json, i), json_copy(json_value(json, i)));
@@ -93,11 +97,12 @@ static bool choose_driver(BlockNode *node, const char *filename, Json *options, 
 {
     const char *given = json_get_text(options, "driver");
     const char *name = filename ? filename : json_get_text(options, "filename");
-    if (!given && !(flags & BLOCK_OPEN_PROTOCOL)) {
-        return true;
-    }
-    if (!given && !name) {
+    bool is_protocol = flags & BLOCK_OPEN_PROTOCOL;
+    if (!given && !name && (is_protocol || !json_get(options, "file"))) {
         return error_set(error, "Must specify either driver or file");
+    }
+    if (!given && !is_protocol) {
+        return true;
     }
     node->driver = given ? find_driver(given, error) : block_protocol_find(name, error);
     return node->driver != NULL;
@@ -108,13 +113,12 @@ static bool parse_name(const BlockDriver *driver, const char *filename, Json *op
 {
     Json *given = json_take(options, "filename");
     const char *name = filename ? filename : given && json_kind(given) == JSON_STRING ? json_text(given) : NULL;
-    bool ok = !name || driver->parse_name(name, options, error);
+    bool ok = !name || driver->parse_name(driver, name, options, error);
     json_free(given);
     return ok;
 }
 
-/* The path in a name that may have a scheme before it. */
-static const char *path_of(const BlockDriver *driver, const char *filename)
+const char *block_path_of(const BlockDriver *driver, const char *filename)
 {
     size_t length = block_name_scheme(filename);
     for (const char *const *scheme = driver->schemes; length && scheme && *scheme; scheme++) {
@@ -134,7 +138,7 @@ static bool place_protocol_name(const BlockDriver *driver, const char *filename,
     bool given = json_get(options, "driver") != NULL;
     AUTO_FREE char *name = string_copy(filename ? filename : given ? NULL : json_get_text(options, "filename"));
     if (name && driver->filename_key) {
-        json_set(options, driver->filename_key, json_string(path_of(driver, name)));
+        json_set(options, driver->filename_key, json_string(block_path_of(driver, name)));
     }
     return true;
 }
@@ -361,7 +365,7 @@ BlockNode *open_below(BlockNode *node, Json *options, unsigned flags, Error **er
     }
     BlockNode *found = block_node_find(node->graph, json_text(options));
     if (!found) {
-        error_set(error, "Cannot find device='' nor node-name='%s'", json_text(options));
+        error_set(error, "Cannot find device='%s' nor node-name='%s'", json_text(options), json_text(options));
     }
     json_free(options);
     return found ? block_node_ref(found) : NULL;
@@ -376,7 +380,7 @@ static BlockEdge *add_child(BlockNode *node, const char *name, BlockNode *below,
 
 bool block_has_child_options(const BlockNode *node, const char *name) { return json_get(node->options, name) != NULL; }
 
-BlockEdge *block_open_child(BlockNode *node, const char *name, Error **error)
+static BlockEdge *open_child(BlockNode *node, const char *name, unsigned flags, Error **error)
 {
     Json *options = json_take(node->options, name);
     if (!options) {
@@ -384,7 +388,7 @@ BlockEdge *block_open_child(BlockNode *node, const char *name, Error **error)
         return NULL;
     }
     bool inherits = json_kind(options) != JSON_STRING;
-    BlockNode *child = open_below(node, options, node->flags | BELOW_FLAGS, error);
+    BlockNode *child = open_below(node, options, flags, error);
     if (child && inherits) {
         child->inherits = true;
     }
@@ -393,6 +397,16 @@ BlockEdge *block_open_child(BlockNode *node, const char *name, Error **error)
         node->flags &= ~(unsigned)BLOCK_OPEN_WRITE;
     }
     return add_child(node, name, child, error);
+}
+
+BlockEdge *block_open_child(BlockNode *node, const char *name, Error **error)
+{
+    return open_child(node, name, node->flags | BELOW_FLAGS, error);
+}
+
+BlockEdge *block_open_image_child(BlockNode *node, const char *name, Error **error)
+{
+    return open_child(node, name, node->flags, error);
 }
 
 /* A name that an image has for another one: relative to its own folder, unless it begins at the root or names a

@@ -79,7 +79,7 @@ void tool_report(const Tool *tool, Error *error, const char *prefix, ...)
 static Json *open_options(const ToolOpen *open, Error **error)
 {
     if (open->image_opts) {
-        return options_parse(open->name, NULL, NULL, error);
+        return options_parse(open->name, "file", NULL, error);
     }
     Json *json = open->options ? json_copy(open->options) : json_object();
     if (open->format && !json_get(json, "driver")) {
@@ -151,7 +151,9 @@ bool tool_is_number(const char *text)
 {
     uint64_t value;
     const char *digits = text + (*text == '-');
-    return *digits && (digits[strspn(digits, "0123456789")] == 0 || text_to_size(text, 1, &value, NULL));
+    const char *suffix = digits + strspn(digits, "0123456789");
+    return suffix > digits && (!*suffix || (strchr("bBkKmMgGtTpPeE", *suffix) && !suffix[1]) ||
+                               text_to_size(text, 1, &value, NULL));
 }
 
 char *tool_size_text(uint64_t bytes)

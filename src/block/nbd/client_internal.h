@@ -14,7 +14,7 @@ typedef struct SocketAddress SocketAddress;
 /* Names */
 extern const char *const nbd_schemes[];
 /* Adds "server" and "export" to the options of a node. */
-bool nbd_parse_name(const char *name, Json *options, Error **error);
+bool nbd_parse_name(const BlockDriver *driver, const char *name, Json *options, Error **error);
 /* As QEMU's tools show it; "" where there is no such name. The caller's. */
 char *nbd_format_name(const SocketAddress *address, const char *export, bool tls);
 

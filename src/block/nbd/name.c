@@ -109,10 +109,13 @@ static bool parse_uri(const char *rest, bool is_unix, Json *options)
     return socket != NULL;
 }
 
-bool nbd_parse_name(const char *name, Json *options, Error **error)
+bool nbd_parse_name(const BlockDriver *driver, const char *name, Json *options, Error **error)
 {
     const char *colon = strchr(name, ':');
-    if (!colon || !text_starts_with(colon, "://")) {
+    if (!text_starts_with(name, "nbd") || !colon || (name[3] != ':' && !strstr(name, "://"))) {
+        return error_set(error, "File name string for NBD must start with 'nbd:'");
+    }
+    if ( !text_starts_with(colon, "://")) {
         return parse_old(name, options, error);
     }
     if (text_starts_with(name, "nbds") && !json_get(options, "tls-creds")) {

@@ -288,10 +288,10 @@ bool qcow2_bitmap_check(BlockNode *node, const char *name, unsigned granularity_
         return error_set(error, "the image is read-only");
     }
     if (!*name) {
-        return error_set(error, "Bitmap name may not be empty");
+        return error_set(error, "Bitmap name cannot be empty");
     }
     if (strlen(name) > BLOCK_BITMAP_MAXIMUM_NAME) {
-        return error_set(error, "Bitmap name may not be longer than %d bytes", BLOCK_BITMAP_MAXIMUM_NAME);
+        return error_set(error, "Name length exceeds maximum (%d characters)", BLOCK_BITMAP_MAXIMUM_NAME);
     }
     if (granularity_bits > BLOCK_BITMAP_MAXIMUM_BITS) {
         return error_set(error, "Granularity exceeds maximum (%" PRIu64 " bytes)", BIT(BLOCK_BITMAP_MAXIMUM_BITS));

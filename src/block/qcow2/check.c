@@ -27,6 +27,8 @@ typedef struct Check {
     uint32_t table_entries;
     bool rebuild; /* the counts in the file cannot be repaired one by one */
     bool counts_tables; /* those of refcounts, too */
+    uint8_t *block;     /* the refcount block that `block_number` has, of the file; NULL: none was read */
+    uint64_t block_number;
     unsigned order; /* that the counts are to get */
     int error;
     Error **message;
@@ -136,7 +138,7 @@ static void count_entry(Check *check, TableWalk *walk, const Qcow2Entry *entry)
         }
         return;
     } else if (offset & (qcow2->cluster_bytes - 1)) {
-        report(check, "ERROR offset=%" PRIx64 ": Cluster is not properly aligned; L2 entry corrupted.", offset);
+        report(check, "ERROR offset=%" PRIx64 ": Data cluster is not properly aligned; L2 entry corrupted.", offset);
         check->result->corruptions++;
         return;
     }
@@ -486,9 +488,32 @@ static bool note_flag(Check *check, const char *what, uint64_t entry, uint64_t c
     return fixes;
 }
 
+/* As the file has it. */
+static uint64_t stored_count(Check *check, uint64_t cluster)
+{
+    const Qcow2 *qcow2 = check->qcow2;
+    uint64_t number = cluster >> qcow2->block_bits;
+    if (number >= check->table_entries || !check->table[number] ||
+        check->table[number] & (qcow2->cluster_bytes - 1)) {
+        return 0;
+    }
+    if (!check->block || check->block_number != number) {
+        check->block = check->block ? check->block : block_buffer(check->node->file->node, qcow2->cluster_bytes);
+        check->block_number = number;
+        if (!check->block || read_table(check, check->table[number], qcow2->cluster_bytes, check->block)) {
+            free(check->block);
+            check->block = NULL;
+            return 0;
+        }
+    }
+    return qcow2_refcount_in(check->block, qcow2->header.refcount_order, cluster & mask_bits(qcow2->block_bits));
+}
+
+/* By the count in the file, or what that was repaired to. */
 static bool flag_is_wrong(Check *check, uint64_t entry, uint64_t *count)
 {
-    *count = references(check, (entry & QCOW2_OFFSET) >> check->qcow2->header.cluster_bits);
+    uint64_t cluster = (entry & QCOW2_OFFSET) >> check->qcow2->header.cluster_bits;
+    *count = check->fix & BLOCK_FIX_ERRORS ? references(check, cluster) : stored_count(check, cluster);
     return (*count == 1) != ((entry & QCOW2_COPIED) != 0);
 }
 
@@ -657,6 +682,7 @@ static void clear_check(Check *check)
     clear_counts(check);
     free(check->pages);
     free(check->table);
+    free(check->block);
 }
 
 bool qcow2_change_refcount_order(BlockNode *node, unsigned order, Error **error)

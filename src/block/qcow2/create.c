@@ -75,6 +75,10 @@ bool qcow2_check_create(const Qcow2CreateOptions *options, Error **error)
         return error_set(error,
                          "Backing file and preallocation can only be used at the same time if extended_l2 is on");
     }
+    if (options->backing_file && strlen(options->backing_file) > QCOW2_MAXIMUM_NAME) {
+        return error_set(error, "Could not assign backing file '%s' with format '%s': Invalid argument",
+                         options->backing_file, options->backing_fmt ? options->backing_fmt : "");
+    }
     if (options->data_file_raw && !options->data_file) {
         return error_set(error, "data-file-raw requires data-file");
     }
@@ -162,6 +166,14 @@ static bool create_files(BlockGraph *graph, const char *filename, const Qcow2Cre
     return ok;
 }
 
+/* Known before anything is written. */
+static bool header_fits(const Qcow2CreateOptions *options, Error **error)
+{
+    Qcow2Header header = new_header(options);
+    AUTO_FREE uint8_t *bytes = mem_alloc0(options->cluster_size);
+    return qcow2_header_build(&header, NULL, 0, bytes, error);
+}
+
 bool qcow2_create(BlockGraph *graph, const char *filename, const void *data, const Json *file_options, Error **error)
 {
     Qcow2CreateOptions options = *(const Qcow2CreateOptions *)data;
@@ -173,5 +185,9 @@ bool qcow2_create(BlockGraph *graph, const char *filename, const void *data, con
         return error_set(error,
                          "The image size is too large for file format 'qcow2' (try using a larger cluster size)");
     }
-    return create_files(graph, filename, &options, file_options, error) && grow(graph, filename, &options, error);
+    if (options.data_file && strcmp(options.data_file, filename) == 0) {
+        return error_set(error, "an image cannot be its own data file");
+    }
+    return header_fits(&options, error) && create_files(graph, filename, &options, file_options, error) &&
+           grow(graph, filename, &options, error);
 }

@@ -98,7 +98,7 @@ static bool load_for_writing(BlockNode *node, Error **error)
 
 static bool prepare_writing(BlockNode *node, Error **error)
 {
-    if (qcow2_has(node->state, QCOW2_CORRUPT)) {
+    if (qcow2_has(node->state, QCOW2_CORRUPT) && !(node->opened_flags & BLOCK_OPEN_REPAIR)) {
         return error_set(error, "qcow2: Image is corrupt; cannot be opened read/write");
     }
     return load_for_writing(node, error);
@@ -300,6 +300,7 @@ static const char *const children[] = { "file", "data-file", "backing", NULL };
 
 const BlockDriver qcow2_driver = {
     .name = "qcow2",
+    .compresses = true,
     .state_size = sizeof(Qcow2),
     .settings = &Qcow2Settings_type,
     .children = children,

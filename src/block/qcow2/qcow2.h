@@ -161,7 +161,8 @@ static inline BlockTask *qcow2_task(const BlockNode *node)
 
 /* header.c */
 
-enum { QCOW2_FIELD_BYTES = 512, QCOW2_HEADER_V2 = 72, QCOW2_HEADER_V3 = 104, QCOW2_HEADER_V3_COMPRESSION = 112 };
+enum { QCOW2_FIELD_BYTES = 512, QCOW2_HEADER_V2 = 72, QCOW2_HEADER_V3 = 104, QCOW2_HEADER_V3_COMPRESSION = 112,
+       QCOW2_MAXIMUM_NAME = 1023 /* of a backing file */ };
 /* Reads the header and its extensions, and checks them. What it made is freed by qcow2_header_clear in any case. */
 bool qcow2_header_read(Qcow2Header *header, BlockEdge *file, Error **error);
 void qcow2_header_clear(Qcow2Header *header);
@@ -326,6 +327,7 @@ typedef VEC(Qcow2Snapshot) Qcow2Snapshots;
 /* `bytes`: of the table in the file. */
 bool qcow2_snapshots_read(BlockNode *node, Qcow2Snapshots *snapshots, uint64_t *bytes, Error **error);
 void qcow2_snapshots_clear(Qcow2Snapshots *snapshots);
+Qcow2Snapshot *qcow2_snapshot_find(const Qcow2Snapshots *snapshots, const char *name); /* its ID, else its name */
 void qcow2_snapshot_clear(Qcow2Snapshot *snapshot);
 /* The snapshot's L1 table in the host's byte order; the caller's in any case. */
 int qcow2_snapshot_read_l1(BlockNode *node, const Qcow2Snapshot *snapshot, uint64_t **l1);

@@ -295,7 +295,7 @@ static bool check_resize(const BlockNode *node, uint64_t size, int preallocation
         return error_set(error, "The new size must be a multiple of %d", BLOCK_SECTOR);
     }
     if (qcow2->header.snapshots && qcow2->header.version < 3) {
-        return error_set(error, "Can't resize a version 2 image which has snapshots");
+        return error_set(error, "Can't resize a v2 image which has snapshots");
     }
     return size >= qcow2->header.size || preallocation == PREALLOC_MODE_OFF ||
            error_set(error, "Preallocation can't be used for shrinking an image");

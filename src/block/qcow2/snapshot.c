@@ -143,10 +143,15 @@ bool qcow2_snapshot_list(BlockNode *node, BlockSnapshots *list, Error **error)
     return true;
 }
 
-static const Qcow2Snapshot *find(const Qcow2Snapshots *snapshots, const char *name)
+Qcow2Snapshot *qcow2_snapshot_find(const Qcow2Snapshots *snapshots, const char *name)
 {
     for (size_t i = 0; i < snapshots->count; i++) {
-        if (strcmp(snapshots->items[i].name, name) == 0 || strcmp(snapshots->items[i].id, name) == 0) {
+        if (strcmp(snapshots->items[i].id, name) == 0) {
+            return &snapshots->items[i];
+        }
+    }
+    for (size_t i = 0; i < snapshots->count; i++) {
+        if (strcmp(snapshots->items[i].name, name) == 0) {
             return &snapshots->items[i];
         }
     }
@@ -164,7 +169,7 @@ bool qcow2_snapshot_load(BlockNode *node, const char *name, Error **error)
     if (!qcow2_snapshots_read(node, &snapshots, &bytes, error)) {
         return false;
     }
-    const Qcow2Snapshot *snapshot = find(&snapshots, name);
+    const Qcow2Snapshot *snapshot = qcow2_snapshot_find(&snapshots, name);
     int number = snapshot ? qcow2_snapshot_read_l1(node, snapshot, &l1) : 0;
     bool ok = snapshot ? number == 0 || error_set_errno(error, number, "Could not read the snapshot's L1 table")
                        : error_set(error, "Can't find snapshot");

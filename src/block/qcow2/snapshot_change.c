@@ -182,21 +182,6 @@ static int write_snapshots(BlockNode *node, BlockTask *self, const Qcow2Snapshot
     return error || !old_bytes ? error : qcow2_change_refcounts(node, self, old, old_bytes, -1);
 }
 
-static Qcow2Snapshot *find_snapshot(const Qcow2Snapshots *snapshots, const char *name)
-{
-    for (size_t i = 0; i < snapshots->count; i++) {
-        if (strcmp(snapshots->items[i].name, name) == 0) {
-            return &snapshots->items[i];
-        }
-    }
-    for (size_t i = 0; i < snapshots->count; i++) {
-        if (strcmp(snapshots->items[i].id, name) == 0) {
-            return &snapshots->items[i];
-        }
-    }
-    return NULL;
-}
-
 /* Operations, in a task */
 
 typedef struct Operation {
@@ -342,7 +327,7 @@ static bool change(BlockNode *node, int (*run)(Operation *operation, BlockTask *
     if (!qcow2_snapshots_read(node, &operation.snapshots, &operation.table_bytes, error)) {
         return false;
     }
-    operation.snapshot = name ? find_snapshot(&operation.snapshots, name) : NULL;
+    operation.snapshot = name ? qcow2_snapshot_find(&operation.snapshots, name) : NULL;
     bool ok = !name || operation.snapshot || error_set_errno(error, ENOENT, "snapshot '%s'", name);
     if (ok && given && (operation.snapshots.count >= QCOW2_MAXIMUM_SNAPSHOTS ||
                         strlen(given->name) > UINT16_MAX)) {

@@ -138,7 +138,7 @@ bool img_parse(Img *img, int count, char **words, ImgArguments *result, int *sta
     for (size_t i = 0; i < result->objects.count && ok; i++) {
         bool ended = false;
         ok = tool_add_object(&img->tool, result->objects.items[i], &ended) && !ended;
-        *status = ended ? 0 : 1;
+        *status = ended ? 0 : compares ? IMG_COMPARE_FAILED : 1;
     }
     return ok;
 }
@@ -196,7 +196,9 @@ Json *img_parse_options(const Img *img, const Texts *texts, bool *help)
 
 bool img_parse_size(const Img *img, const char *text, const char *what, uint64_t *bytes)
 {
-    bool ok = text_to_size(text, 1, bytes, NULL);
+    const char *digits = text + strspn(text, " \t\n");
+    digits += *digits == '+';
+    bool ok = text_to_size(digits, 1, bytes, NULL);
     if (!ok && !tool_is_number(text)) {
         tool_error(&img->tool, "Invalid %s specified: '%s'.", what, text);
         return false;

@@ -28,6 +28,9 @@ typedef struct Change {
 
 static bool add(const Change *change, Error **error)
 {
+    if (!*change->name) {
+        return error_set(error, "Bitmap name cannot be empty");
+    }
     return block_bitmap_add(change->node, change->name, change->granularity, true, error) != NULL;
 }
 
@@ -138,7 +141,7 @@ static int run(Img *img, ImgArguments *arguments)
     }
     BlockEdge *edge = tool_open(&img->tool, &(ToolOpen){
         .name = arguments->name[0], .format = arguments->format, .image_opts = arguments->image_opts,
-        .flags = BLOCK_OPEN_WRITE, .permissions = BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE,
+        .flags = BLOCK_OPEN_WRITE | BLOCK_OPEN_NO_BACKING, .permissions = BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE,
         .shared = BLOCK_PERMISSION_READ });
     BlockEdge *source = edge && arguments->source ? open_merge_source(img, arguments) : NULL;
     bool ok = edge && (source || !arguments->source);

@@ -141,7 +141,7 @@ static int run(Img *img, ImgArguments *arguments)
         return img_usage_error(img, "Expecting one image file name");
     }
     BlockEdge *edge = img_open_source(img, arguments, arguments->name[0], arguments->format,
-                                      flags | (fix ? BLOCK_OPEN_WRITE : 0));
+                                      flags | (fix ? BLOCK_OPEN_WRITE | BLOCK_OPEN_REPAIR : 0));
     int status = edge ? check_node(img, arguments, block_edge_node(edge), fix, as_json) : 1;
     block_detach(edge);
     return status;

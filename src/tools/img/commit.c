@@ -139,6 +139,7 @@ static bool open_chain(Commit *commit, const ImgArguments *arguments, ToolOpen *
     if (!find_below(commit, arguments, &is_base)) {
         return false;
     }
+    AUTO_FREE char *complaint = NULL;
     ToolOpen open = *how;
     open.image_opts = false;
     while (!is_base) {
@@ -155,10 +156,12 @@ static bool open_chain(Commit *commit, const ImgArguments *arguments, ToolOpen *
             return false;
         }
     }
+    complaint = string_format("Could not open '%s': Could not open backing file: ", arguments->name[0]);
     open = *how;
     open.image_opts = false;
     open.name = commit->base_path;
     open.format = commit->base_format;
+    open.complaint = complaint;
     open.flags = (how->flags | BLOCK_OPEN_WRITE) & ~(unsigned)BLOCK_OPEN_NO_BACKING;
     open.permissions = BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE | BLOCK_PERMISSION_RESIZE;
     commit->base = tool_open(&commit->img->tool, &open);

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "tools/img/img.h"
 
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -76,42 +77,61 @@ BlockEdge *img_open_source(const Img *img, const ImgArguments *arguments, const 
     return tool_open(&img->tool, &open);
 }
 
-/* The name, else the ID; the caller's. NULL after a message. */
-static char *parse_snapshot(const Img *img, const char *text)
+char *img_find_snapshot(BlockNode *node, const char *name, const char *id)
+{
+    BlockSnapshots list;
+    char *found = NULL;
+    if (!block_snapshot_list(node, &list, NULL)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < list.count && !found; i++) {
+        const BlockSnapshot *snapshot = &list.items[i];
+        bool matches = (!name || strcmp(snapshot->name, name) == 0) && (!id || strcmp(snapshot->id, id) == 0);
+        found = matches ? string_copy(snapshot->id) : NULL;
+    }
+    block_snapshots_clear(&list);
+    return found;
+}
+
+/* snapshot.name=N,snapshot.id=I; *id: the snapshot's, NULL where there is none. False after a message. */
+static bool parse_snapshot(const Img *img, BlockNode *node, const char *text, char **id)
 {
     AUTO_ERROR(error);
-    if (!text_starts_with(text, "snapshot.")) {
-        return string_copy(text);
-    }
     Json *options = options_parse(text, NULL, NULL, &error);
     const Json *values = options ? json_get(options, "snapshot") : NULL;
-    const char *name = values ? json_get_text(values, "name") : NULL, *id = values ? json_get_text(values, "id") : NULL;
-    char *result = name || id ? string_copy(name ? name : id) : NULL;
-    for (size_t i = 0; values && i < json_length(values); i++) {
+    bool ok = values != NULL;
+    for (size_t i = 0; ok && i < json_length(values); i++) {
         const char *key = json_key(values, i);
-        if (strcmp(key, "name") != 0 && strcmp(key, "id") != 0) {
+        ok = strcmp(key, "name") == 0 || strcmp(key, "id") == 0;
+        if (!ok) {
             tool_error(&img->tool, "Invalid parameter 'snapshot.%s'", key);
-            free(result);
-            result = NULL;
-            break;
         }
     }
+    *id = ok ? img_find_snapshot(node, json_get_text(values, "name"), json_get_text(values, "id")) : NULL;
     json_free(options);
-    if (!result) {
+    if (!ok) {
         tool_error(&img->tool, "Failed in parsing snapshot param '%s'", text);
     }
-    return result;
+    return ok;
 }
 
 bool img_load_snapshot(const Img *img, BlockEdge *edge, const char *text)
 {
     Error *error = NULL;
-    AUTO_FREE char *name = parse_snapshot(img, text);
-    if (name && !block_snapshot_load(block_edge_node(edge), name, &error)) {
+    BlockNode *node = block_edge_node(edge);
+    AUTO_FREE char *id = NULL;
+    if (text_starts_with(text, "snapshot.") && !parse_snapshot(img, node, text, &id)) {
+        return false;
+    }
+    if (text_starts_with(text, "snapshot.") && !id && block_can_snapshot(node)) {
+        tool_error(&img->tool, "Failed to load snapshot: Can't find snapshot");
+        return false;
+    }
+    if (!block_snapshot_load(node, id ? id : text, &error)) {
         tool_report(&img->tool, error, "Failed to load snapshot: ");
         return false;
     }
-    return name != NULL;
+    return true;
 }
 
 void img_print_json(const Json *json)
@@ -164,13 +184,19 @@ static void guard(Img *img, const char *filename, const Json *values)
 /* A file that was there before may turn out to be somebody's: it is guarded when it is ours. */
 bool img_create_file(Img *img, const BlockDriver *driver, const char *filename, const Json *values, Error **error)
 {
-    bool is_new = access(filename, F_OK) != 0;
+    struct stat before, after;
+    bool is_new = stat(filename, &before) != 0;
     if (is_new) {
         guard(img, filename, values);
     }
     bool ok = block_create(img->tool.graph, driver, filename, values, error);
     if (!ok) {
         tool_unguard(&img->tool);
+        if (!is_new && S_ISREG(before.st_mode) && stat(filename, &after) == 0 &&
+            (before.st_size != after.st_size || before.st_mtim.tv_sec != after.st_mtim.tv_sec ||
+             before.st_mtim.tv_nsec != after.st_mtim.tv_nsec)) {
+            unlink(filename); /* what was there is gone, and this is no image */
+        }
     } else if (!is_new) {
         guard(img, filename, values);
     }

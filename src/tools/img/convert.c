@@ -160,6 +160,22 @@ static void wait_for_turn(Convert *convert, BlockTask *self, const Piece *piece)
 
 /* Copying */
 
+/* Sector by sector; one that cannot be read is zeroes. */
+static void salvage(const Convert *convert, const Source *source, uint64_t at, char *bytes, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i += SECTOR) {
+        uint64_t part = MIN(SECTOR, count - i);
+        int error = block_read(source->edge, at + i, bytes + i, part);
+        if (error && !convert->img->quiet) {
+            tool_warning(&convert->img->tool, "error while reading offset %llu: %s",
+                         (unsigned long long)(source->start + at + i), strerror(error));
+        }
+        if (error) {
+            memset(bytes + i, 0, part);
+        }
+    }
+}
+
 static bool read_piece(Convert *convert, const Piece *piece, char *bytes)
 {
     for (uint64_t done = 0, part; done < piece->bytes; done += part) {
@@ -168,12 +184,7 @@ static bool read_piece(Convert *convert, const Piece *piece, char *bytes)
         part = MIN(piece->bytes - done, source->size - at);
         int error = block_read(source->edge, at, bytes + done, part);
         if (error && convert->salvage) {
-            for (uint64_t i = 0; i < part; i += SECTOR) {
-                uint64_t count = MIN(SECTOR, part - i);
-                if (block_read(source->edge, at + i, bytes + done + i, count)) {
-                    memset(bytes + done + i, 0, count);
-                }
-            }
+            salvage(convert, source, at, bytes + done, part);
         } else if (error) {
             return fail(convert, "reading", piece->offset + done, error);
         }
@@ -366,7 +377,10 @@ static bool create_target(Convert *convert, const ImgArguments *arguments, const
         ok = note_backing(convert, json_get_text(values, "backing_file"));
         const char *mode = json_get_text(values, "preallocation");
         convert->target_is_zero = !convert->has_backing;
-        if (ok && convert->compress && mode && strcmp(mode, "off") != 0) {
+        if (ok && convert->compress && !block_driver_can_compress(driver)) {
+            tool_error(&img->tool, "Compression not supported for this file format");
+            ok = false;
+        } else if (ok && convert->compress && mode && strcmp(mode, "off") != 0) {
             tool_error(&img->tool, "Compression and preallocation not supported at the same time");
             ok = false;
         } else if (ok && !convert->has_backing && json_get(values, "backing_fmt")) {

@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "tools/img/img.h"
 
+#include <errno.h>
+
 static const ImgOption options[] = {
     IMG_HELP, IMG_QUIET,
     IMG_OPTION('f', "format", IMG_TEXT, format, "FMT", "specifies format of the new image, default is raw"),
@@ -43,7 +45,7 @@ static void describe_member(const TypeMember *member, const Json *values, StrBuf
     strbuf_printf(line, " %s=", member->name);
     if (member->type->kind == TYPE_SIZE && text_to_size(text, 1, &bytes, NULL)) {
         strbuf_printf(line, "%llu", (unsigned long long)bytes);
-    } else if (member->type->kind == TYPE_BOOL && text_to_bool(text, &flag, NULL)) {
+    } else if (!given && member->type->kind == TYPE_BOOL && text_to_bool(text, &flag, NULL)) {
         strbuf_append(line, flag ? "on" : "off");
     } else {
         strbuf_append(line, text);
@@ -118,7 +120,7 @@ static bool check_backing(Img *img, const BlockDriver *driver, const char *filen
 {
     const char *backing = json_get_text(values, "backing_file"), *format = json_get_text(values, "backing_fmt");
     if (!backing) {
-        return !format || error_set(error, "Backing format cannot be used without backing file");
+        return true;
     }
     if (!block_driver_has_backing(driver)) {
         return error_set(error, "Backing file not supported for file format '%s'", block_driver_name(driver));
@@ -126,10 +128,11 @@ static bool check_backing(Img *img, const BlockDriver *driver, const char *filen
     if (strcmp(backing, filename) == 0) {
         return error_set(error, "Error: Trying to create an image with the same filename as the backing file");
     }
-    if (format && !block_driver_find(format)) {
+    if (unsafe && format && !block_driver_find(format)) {
         return error_set(error, "Unknown backing file format '%s'", format);
     }
-    return unsafe || use_backing(img, filename, values, error);
+    return unsafe ? format || error_set(error, "Backing file specified without backing format")
+                  : use_backing(img, filename, values, error);
 }
 
 /* The command */
@@ -163,8 +166,13 @@ static int create(Img *img, const ImgArguments *arguments, const char *format, J
     if (ok && !arguments->quiet) {
         print_formatting(driver, filename, values);
     }
-    ok = ok && img_create_file(img, driver, filename, values, &error);
-    if (!ok) {
+    ok = ok && (json_get(values, "backing_file") || !json_get(values, "backing_fmt") ||
+                error_set(&error, "Backing format cannot be used without backing file")) &&
+         img_create_file(img, driver, filename, values, &error);
+    if (!ok && error_errno(error) == EFBIG) {
+        tool_error(&img->tool, "%s: The image size is too large for file format '%s'", filename, format);
+        error_free(error);
+    } else if (!ok) {
         tool_report(&img->tool, error, "%s: ", filename);
     }
     tool_unguard(&img->tool);

@@ -42,7 +42,7 @@ static bool parse_block(const Img *img, const char *text, uint64_t *bytes)
 /* Of blocks: without a suffix. */
 static bool parse_count(const Img *img, const char *key, const char *text, uint64_t *count)
 {
-    if (!is_number(text)) {
+    if (!is_number(text + (*text == '-'))) {
         tool_error(&img->tool, "Invalid %s specified: '%s'.", key, text);
         return false;
     }

@@ -112,6 +112,8 @@ void img_rate_wait(const Img *img, ImgRate *rate, uint64_t bytes);
 /* Opens an image to be read, as -f, --image-opts and -U say. NULL after a message. */
 BlockEdge *img_open_source(const Img *img, const ImgArguments *arguments, const char *name, const char *format,
                            unsigned flags);
+/* The ID of the first one with that name and ID (NULL: any); the caller's. NULL: there is none. */
+char *img_find_snapshot(BlockNode *node, const char *name, const char *id);
 /* The image, a read-only one, reads as the snapshot: snapshot.name=NAME, snapshot.id=ID, or one of both. */
 bool img_load_snapshot(const Img *img, BlockEdge *edge, const char *text);
 /* block_create of a file, which is removed where a signal interrupts before tool_unguard. */

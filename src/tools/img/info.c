@@ -181,15 +181,15 @@ static void print_snapshots(const Json *info, int indent)
 
 static void print_info(const Json *info, const char *path, int indent)
 {
-    bool is_child = path[0], is_protocol = strcmp(json_get_text(info, "format"), "file") == 0 ||
-                                           strcmp(json_get_text(info, "format"), "host_device") == 0;
+    const Json *children = json_get(info, "children");
+    bool is_file = path[0] && json_length(children) == 0;
     AUTO_FREE char *size = tool_size_text(number(info, "virtual-size"));
     AUTO_FREE char *taken = json_get(info, "actual-size") ? tool_size_text(number(info, "actual-size"))
                                                           : string_copy("unavailable");
-    printf("%*s%s: %s\n", indent, "", is_child ? "filename" : "image", json_get_text(info, "filename"));
-    printf("%*s%s: %s\n", indent, "", is_protocol && is_child ? "protocol type" : "file format",
+    printf("%*s%s: %s\n", indent, "", is_file ? "filename" : "image", json_get_text(info, "filename"));
+    printf("%*s%s: %s\n", indent, "", is_file ? "protocol type" : "file format",
            json_get_text(info, "format"));
-    printf("%*s%s: %s (%llu bytes)\n", indent, "", is_protocol && is_child ? "file length" : "virtual size", size,
+    printf("%*s%s: %s (%llu bytes)\n", indent, "", is_file ? "file length" : "virtual size", size,
            (unsigned long long)number(info, "virtual-size"));
     printf("%*sdisk size: %s\n", indent, "", taken);
     if (json_get(info, "cluster-size")) {
@@ -201,12 +201,11 @@ static void print_info(const Json *info, const char *path, int indent)
     print_backing(info, indent);
     print_snapshots(info, indent);
     print_specific(info, indent);
-    const Json *children = json_get(info, "children");
     for (size_t i = 0; i < json_length(children); i++) {
         const Json *child = json_item(children, i);
         AUTO_FREE char *below = string_format("%s/%s", path, json_get_text(child, "name"));
-        printf("Child node '%s':\n", below);
-        print_info(json_get(child, "info"), below, 4);
+        printf("%*sChild node '%s':\n", indent, "", below);
+        print_info(json_get(child, "info"), below, indent + 4);
     }
 }
 

@@ -85,13 +85,15 @@ static bool keep_contents(Rebase *rebase, bool progress)
     return !error;
 }
 
-/* `name`: as it stands in the image; `which` "old" or "new". */
+/* `name`: as it stands in the image. */
 static BlockEdge *open_backing(Rebase *rebase, const ImgArguments *arguments, const char *name, const char *format,
-                               const char *which)
+                               bool is_old)
 {
     bool write_through, shares = arguments->force_share;
     AUTO_FREE char *path = block_resolve_name(block_edge_node(rebase->top), name);
-    AUTO_FREE char *complaint = string_format("Could not open %s backing file '%s': ", which, name);
+    AUTO_FREE char *complaint = is_old ? string_format("Could not open '%s': Could not open backing file: ",
+                                                       arguments->name[0])
+                                       : string_format("Could not open new backing file '%s': ", name);
     ToolOpen open = { .name = path, .format = format, .flags = shares ? BLOCK_OPEN_FORCE_SHARE : 0,
                       .permissions = BLOCK_PERMISSION_READ, .complaint = complaint,
                       .shared = shares ? BLOCK_PERMISSION_ALL
@@ -104,14 +106,13 @@ static BlockEdge *open_backing(Rebase *rebase, const ImgArguments *arguments, co
 static bool open_both(Rebase *rebase, const ImgArguments *arguments, const BlockFacts *facts)
 {
     if (facts->backing_file) {
-        rebase->before = open_backing(rebase, arguments, facts->backing_file, facts->backing_format,
-                                      "old");
+        rebase->before = open_backing(rebase, arguments, facts->backing_file, facts->backing_format, true);
         if (!rebase->before) {
             return false;
         }
     }
     if (arguments->backing[0]) {
-        rebase->after = open_backing(rebase, arguments, arguments->backing, arguments->backing_format, "new");
+        rebase->after = open_backing(rebase, arguments, arguments->backing, arguments->backing_format, false);
     }
     return !arguments->backing[0] || rebase->after;
 }
@@ -130,15 +131,18 @@ static bool rebase_image(Rebase *rebase, const ImgArguments *arguments)
         tool_error(tool, "Invalid format name: '%s'", arguments->backing_format);
         return false;
     }
-    if (name && !arguments->backing_format) {
-        tool_error(tool, "Could not change the backing file to '%s': backing format must be specified", name);
-        return false;
-    }
     if (arguments->compress && !block_can_compress(node)) {
         tool_error(tool, "Compression not supported for this file format");
         return false;
     }
-    if (!arguments->unsafe && (!open_both(rebase, arguments, &facts) || !keep_contents(rebase, arguments->progress))) {
+    if (!arguments->unsafe && !open_both(rebase, arguments, &facts)) {
+        return false;
+    }
+    if (name && !arguments->backing_format) {
+        tool_error(tool, "Could not change the backing file to '%s': backing format must be specified", name);
+        return false;
+    }
+    if (!arguments->unsafe && !keep_contents(rebase, arguments->progress)) {
         return false;
     }
     if (!block_change_backing_file(node, name, arguments->backing_format, &error)) {

@@ -13,19 +13,29 @@ static const ImgOption options[] = {
     IMG_OPTIONS_END,
 };
 
-/* "+1G", "-1G" or "1G"; false after a message. */
-static bool parse_new_size(const Img *img, const char *text, uint64_t before, uint64_t *size)
+static int sign_of(const char *text) { return text[0] == '+' ? 1 : text[0] == '-' ? -1 : 0; }
+
+/* What is behind the sign of "+1G", "-1G" or "1G"; false after a message. */
+static bool parse_change(const Img *img, const char *text, uint64_t *bytes)
 {
-    int sign = text[0] == '+' ? 1 : text[0] == '-' ? -1 : 0;
-    uint64_t bytes;
-    if (!text_to_size(text + (sign != 0), 1, &bytes, NULL)) {
+    text += sign_of(text) != 0;
+    if (text_to_size(text, 1, bytes, NULL)) {
+        return true;
+    }
+    if (tool_is_number(text)) {
+        tool_error(&img->tool, "Value '%s' is out of range for parameter 'size'", text);
+    } else {
         Error *error = NULL;
         error_set(&error, "Parameter 'size' expects a non-negative number below 2^64");
         error_add_hint(&error, "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
                                "and exabytes, respectively.\n");
         tool_report(&img->tool, error, "%s", "");
-        return false;
     }
+    return false;
+}
+
+static bool find_new_size(const Img *img, int sign, uint64_t bytes, uint64_t before, uint64_t *size)
+{
     bool fits = sign < 0 ? bytes < before : sign > 0 ? bytes <= INT64_MAX - before : bytes > 0 && bytes <= INT64_MAX;
     *size = sign < 0 ? before - bytes : sign > 0 ? before + bytes : bytes;
     if (!fits) {
@@ -34,11 +44,11 @@ static bool parse_new_size(const Img *img, const char *text, uint64_t before, ui
     return fits;
 }
 
-static int resize(Img *img, const ImgArguments *arguments, BlockEdge *edge, const char *text, int preallocation)
+static int resize(Img *img, const ImgArguments *arguments, BlockEdge *edge, uint64_t bytes, int preallocation)
 {
     Error *error = NULL;
     uint64_t size, before = block_node_size(block_edge_node(edge));
-    if (!parse_new_size(img, text, before, &size)) {
+    if (!find_new_size(img, sign_of(arguments->name[1]), bytes, before, &size)) {
         return 1;
     }
     if (size <= before && preallocation != PREALLOC_MODE_OFF) {
@@ -75,12 +85,16 @@ static int run(Img *img, ImgArguments *arguments)
     if (arguments->names != 2) {
         return img_usage_error(img, "Expecting image file name and size");
     }
+    uint64_t bytes;
+    if (!parse_change(img, arguments->name[1], &bytes)) {
+        return 1;
+    }
     BlockEdge *edge = tool_open(&img->tool, &(ToolOpen){
         .name = arguments->name[0], .format = arguments->format, .image_opts = arguments->image_opts,
         .flags = BLOCK_OPEN_WRITE,
         .permissions = BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE | BLOCK_PERMISSION_RESIZE,
         .shared = BLOCK_PERMISSION_READ });
-    int status = edge ? resize(img, arguments, edge, arguments->name[1], mode) : 1;
+    int status = edge ? resize(img, arguments, edge, bytes, mode) : 1;
     block_detach(edge);
     return status;
 }

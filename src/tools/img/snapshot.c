@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { LONGEST_NAME = 255 }; /* what is behind that is left out */
+
 static const ImgOption options[] = {
     IMG_HELP, IMG_QUIET, IMG_FORMAT, IMG_IMAGE_OPTS, IMG_SHARE,
     IMG_OPTION('l', "list", IMG_FLAG, list, NULL, "list snapshots in FILENAME (the default)"),
@@ -44,16 +46,8 @@ static int fail(Img *img, const char *what, const char *name, Error *error)
 /* By its name alone. */
 static bool delete(BlockNode *node, const char *name, Error **error)
 {
-    BlockSnapshots list;
-    bool found = false;
-    if (!block_snapshot_list(node, &list, error)) {
-        return false;
-    }
-    for (size_t i = 0; i < list.count; i++) {
-        found = found || strcmp(list.items[i].name, name) == 0;
-    }
-    block_snapshots_clear(&list);
-    return found ? block_snapshot_delete(node, name, error) : error_set_errno(error, ENOENT, "snapshot '%s'", name);
+    AUTO_FREE char *id = img_find_snapshot(node, name, NULL);
+    return id ? block_snapshot_delete(node, id, error) : error_set_errno(error, ENOENT, "snapshot '%s'", name);
 }
 
 static int change(Img *img, const ImgArguments *arguments, BlockNode *node)
@@ -61,8 +55,9 @@ static int change(Img *img, const ImgArguments *arguments, BlockNode *node)
     Error *error = NULL;
     if (arguments->create) {
         int64_t now = host_realtime_ns();
-        BlockSnapshot snapshot = { .name = (char *)(uintptr_t)arguments->create, .has_icount = true,
-                                   .date_seconds = now / 1000000000, .date_nanoseconds = now % 1000000000 };
+        AUTO_FREE char *name = string_copy_length(arguments->create, MIN(strlen(arguments->create), LONGEST_NAME));
+        BlockSnapshot snapshot = { .name = name, .has_icount = true, .date_seconds = now / 1000000000,
+                                   .date_nanoseconds = now % 1000000000 };
         return block_snapshot_create(node, &snapshot, &error) ? 0 : fail(img, "create", arguments->create, error);
     }
     if (arguments->apply) {
