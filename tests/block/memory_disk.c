@@ -204,7 +204,7 @@ static bool memory_create(BlockGraph *graph, const char *filename, const void *d
                           Error **error)
 {
     const RawCreateOptions *options = data;
-    MemoryDisk *disk = disk_of_name(strchr(filename, ':') + 1);
+    MemoryDisk *disk = disk_of_name(filename);
     set_size(disk, 0);
     set_size(disk, MIN(options->size, disk->limit));
     return true;

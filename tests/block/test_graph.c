@@ -120,7 +120,7 @@ static void test_refusals(void)
     expect_refusal(&rig, "/", NULL, 0, "to be a regular file");
     expect_refusal(&rig, "json:[]", NULL, 0, "object");
     expect_refusal(&rig, "json:{", NULL, 0, "JSON");
-    expect_refusal(&rig, NULL, NULL, 0, "must be specified");
+    expect_refusal(&rig, NULL, NULL, 0, "Must specify either driver or file");
     expect_refusal(&rig, rig.path, "{'driver': 'rew'}", 0, "did you mean 'raw'");
     expect_refusal(&rig, rig.path, "{'ofset': 5}", 0, "ofset");
     expect_refusal(&rig, rig.path, "{'size': 2048}", 0, "greater");

@@ -118,6 +118,76 @@ class ImgTest(unittest.TestCase):
         self.run_img('convert -O qcow2 -o size=8M src.raw b')
         self.assertEqual(json.loads(self.run_img('info --output=json b').stdout)['virtual-size'], 5 << 20)
 
+    def test_names_of_files(self):
+        """Schemes before a path, json: with dotted keys, names that are not the driver's."""
+        self.run_img('create -q file:a:b 1M')
+        self.assertEqual(os.path.getsize(self.path('a:b')), 1 << 20)
+        self.run_img('create -q -f qcow2 -b json:{"driver":"raw","file.filename":"src.raw"} -F raw top')
+        self.run_img('compare src.raw top')
+        self.run_img('convert -O qcow2 src.raw base')
+        self.run_img('compare src.raw json:{"file.filename":"base"}')
+        self.run_img('info json:{"driver":"qcow2","file":{"driver":"file"},"file.filename":"base"}')
+        for line, text in [
+                ('info -f nbd a', "Could not open 'a': File name string for NBD must start with 'nbd:'"),
+                ('info -f null-co a', "Could not open 'a': The only allowed filename for this driver is 'null-co://'"),
+                ('info json:{}', "Could not open 'json:{}': Must specify either driver or file"),
+                ('info json:[]', "Could not open 'json:[]': Invalid JSON object given"),
+                ('info --image-opts base', "Could not open 'base': Cannot find device='base' nor node-name='base'")]:
+            self.expect_error(line, f'qemu-img: {text}\n')
+        self.run_img('convert -O nbd src.raw out', 1)
+        self.run_img('create -f nbd out 1M', 1)
+        self.assertIn('virtual size: 0 B', self.run_img('info -f raw /dev/null').stdout)
+
+    def test_failed_creation_keeps_files(self):
+        """What cannot be made for reasons that are known before leaves the file of that name alone."""
+        long = 'a' * 1024
+        for line in [f'create -q -f qcow2 -u -b {long} -F raw src.raw 1M', 'create -q -f qcow2 -o foo=1 src.raw 1M',
+                     'create -q -f qcow2 -o data_file=src.raw src.raw 1M', 'convert -f raw -c -O raw src.raw src.raw',
+                     'create -q -f qcow2 -o compat=v9 src.raw 1M', 'create -q -f qcow2 -u -b none src.raw 1M',
+                     f'create -q -f qcow2 -o cluster_size=512 -u -b {"a" * 600} -F raw src.raw 1M']:
+            self.run_img(line, 1)
+            self.assertEqual(self.read('src.raw'), self.data, line)
+        self.expect_error('create -q out 7E', "qemu-img: out: The image size is too large for file format 'raw'\n")
+
+    def test_snapshots_by_name_and_id(self):
+        """An ID counts before a name that looks like one, but where a name is asked for."""
+        self.run_img('create -q -f qcow2 a 1M')
+        for byte, name in [(1, '2'), (2, 'x')]:
+            self.run_io('a', f'write -P {byte} 0 64k')
+            self.run_img(f'snapshot -c {name} a')
+        for option, byte in [('2', 2), ('snapshot.name=2', 1), ('snapshot.id=2', 2), ('1', 1),
+                             ('snapshot.id=2,snapshot.name=x', 2)]:
+            self.run_img(f'convert -l {option} -O raw a out')
+            self.assertEqual(self.read('out')[0], byte, option)
+        self.expect_error('convert -l snapshot.id=1,snapshot.name=x a out',
+                          "qemu-img: Failed to load snapshot: Can't find snapshot\n")
+        self.expect_error('convert -l snapshot.foo=1 a out', "qemu-img: Invalid parameter 'snapshot.foo'\n"
+                          "qemu-img: Failed in parsing snapshot param 'snapshot.foo=1'\n")
+        self.run_img('snapshot -d 2 a')
+        self.run_img(f'snapshot -c {"n" * 300} a')
+        names = [one['name'] for one in json.loads(self.run_img('info --output=json a').stdout)['snapshots']]
+        self.assertEqual(names, ['x', 'n' * 255])
+
+    def test_repair_of_corrupt(self):
+        self.run_img('convert -O qcow2 src.raw a')
+        with open(self.path('a'), 'r+b') as file:
+            file.seek(79)
+            file.write(b'\2')
+        self.assertIn('"corrupt": true', self.run_img('info --output=json a').stdout)
+        self.expect_error('resize a 9M', "qemu-img: Could not open 'a': qcow2: Image is corrupt; cannot be opened "
+                          'read/write\n')
+        self.run_img('compare src.raw a')
+        self.run_img('check -r all a')
+        self.assertIn('"corrupt": false', self.run_img('info --output=json a').stdout)
+        self.run_img('resize a 9M')
+        with open(self.path('a'), 'r+b') as file:
+            file.seek((2 << 16) + 2 * 6)
+            file.write(b'\0\2')
+        flag = self.run_img('check a', 2)
+        self.assertRegex(flag.stderr, r'ERROR OFLAG_COPIED data cluster: l2_entry=80000000000\d0000 refcount=2')
+        self.run_img('check -r all a')
+        self.run_img('check a')
+
     def test_create_errors(self):
         for line, text in [
                 ('create', "Expecting image file name\nTry 'qemu-img create --help' for more info"),

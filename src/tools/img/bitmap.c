@@ -141,8 +141,8 @@ static int run(Img *img, ImgArguments *arguments)
     }
     BlockEdge *edge = tool_open(&img->tool, &(ToolOpen){
         .name = arguments->name[0], .format = arguments->format, .image_opts = arguments->image_opts,
-        .flags = BLOCK_OPEN_WRITE | BLOCK_OPEN_NO_BACKING, .permissions = BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE,
-        .shared = BLOCK_PERMISSION_READ });
+        .flags = BLOCK_OPEN_WRITE | BLOCK_OPEN_NO_BACKING,
+        .permissions = BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE, .shared = BLOCK_PERMISSION_READ });
     BlockEdge *source = edge && arguments->source ? open_merge_source(img, arguments) : NULL;
     bool ok = edge && (source || !arguments->source);
     change.node = edge ? block_edge_node(edge) : NULL;
