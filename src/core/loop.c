@@ -3,6 +3,7 @@
  * timers in order of deadline and creation, posted calls in order, and GLib's context where it is attached.
  */
 #include "core/loop_internal.h"
+#include "core/loop_poll.h"
 
 #include "base/error.h"
 #include "base/host/host.h"
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { EVENTS_AT_ONCE = 64, TIMERS_AT_ONCE = 1024 };
+enum { EVENTS_AT_ONCE = 64, TIMERS_AT_ONCE = 1024, MOST_LOOKS = 4, TURNS = 4 };
 
 typedef struct Post {
     ListNode node;
@@ -23,12 +24,13 @@ typedef struct Post {
 } Post;
 
 struct LoopFd {
-    ListNode node;
+    ListNode node, in_looks;
     Loop *loop;
     int fd;
     unsigned events;
     bool removed;
     void (*ready)(void *data, unsigned events);
+    bool (*look)(void *data);
     void *data;
 };
 
@@ -36,6 +38,7 @@ struct Loop {
     HostPoller *poller;
     int wake_fd;
     _Atomic bool woken, quit;
+    _Atomic bool looks; /* at `woken` too, which needs no signal then */
     _Atomic(pthread_t) owner;
     Mutex mutex; /* of posts and timers */
     Condition changed; /* something was posted, or a waited-for post is done */
@@ -45,6 +48,9 @@ struct Loop {
     ListNode watches, removed; /* LoopFd */
     unsigned depth;            /* of loop_iterate */
     LoopGlib *glib;
+    LoopPoll poll;
+    ListNode with_look; /* LoopFd */
+    unsigned look_count; /* of them */
 };
 
 Loop *loop_new(bool attach_glib, Error **error)
@@ -56,6 +62,7 @@ Loop *loop_new(bool attach_glib, Error **error)
     list_init(&loop->timers);
     list_init(&loop->watches);
     list_init(&loop->removed);
+    list_init(&loop->with_look);
     atomic_store(&loop->owner, pthread_self());
     loop->waits_until = INT64_MIN;
     loop->wake_fd = -1;
@@ -103,7 +110,7 @@ bool loop_is_self(const Loop *loop) { return pthread_equal(atomic_load(&((Loop *
 
 static void wake(Loop *loop)
 {
-    if (!loop_is_self(loop) && !atomic_exchange(&loop->woken, true)) {
+    if (!loop_is_self(loop) && !atomic_exchange(&loop->woken, true) && !atomic_load(&loop->looks)) {
         host_event_signal(loop->wake_fd);
     }
 }
@@ -310,12 +317,26 @@ void loop_fd_set(LoopFd *watch, unsigned events)
     }
 }
 
+void loop_fd_set_look(LoopFd *watch, bool (*look)(void *data))
+{
+    if (watch->look) {
+        list_remove(&watch->in_looks);
+        watch->loop->look_count--;
+    }
+    watch->look = look;
+    if (look) {
+        list_append(&watch->loop->with_look, &watch->in_looks);
+        watch->loop->look_count++;
+    }
+}
+
 void loop_fd_remove(LoopFd *watch)
 {
     if (!watch) {
         return;
     }
     loop_fd_set(watch, 0);
+    loop_fd_set_look(watch, NULL);
     watch->removed = true;
     list_remove(&watch->node);
     if (watch->loop->depth) {
@@ -342,6 +363,62 @@ static bool dispatch(Loop *loop, const HostPollEvent *events, int count)
         }
     }
     return any;
+}
+
+/* Looking for events before sleeping. */
+
+void loop_set_polling(Loop *loop, const LoopPolling *polling)
+{
+    bool alone = host_cpu_count() == 1;
+    loop_poll_init(&loop->poll, alone ? &(LoopPolling){ 0 } : polling);
+}
+
+static bool look_at_watches(Loop *loop, HostPollEvent *event)
+{
+    LIST_FOREACH (&loop->with_look, watch, LoopFd, in_looks) {
+        if (watch->events & HOST_POLL_IN && watch->look(watch->data)) {
+            *event = (HostPollEvent){ .fd = watch->fd, .events = HOST_POLL_IN, .data = watch };
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Until that time. True where there are events, `count` of them, or the loop was woken. */
+static bool look(Loop *loop, int64_t until, HostPollEvent *events, int *count)
+{
+    bool quick = loop->look_count > 0 && loop->look_count <= MOST_LOOKS;
+    *count = 0;
+    atomic_store(&loop->looks, true);
+    for (unsigned turn = 0; *count == 0 && !atomic_load(&loop->woken); turn++) {
+        if (quick && look_at_watches(loop, events)) {
+            *count = 1;
+        } else if (!quick || turn % TURNS == TURNS - 1) {
+            *count = host_poller_wait(loop->poller, events, EVENTS_AT_ONCE, 0);
+        }
+        if (*count == 0 && host_monotonic_ns() >= until) {
+            break;
+        }
+    }
+    atomic_store(&loop->looks, false);
+    /* In this order: who still saw that the loop looks has set `woken`, and sends no signal. */
+    return atomic_exchange(&loop->woken, false) || *count > 0;
+}
+
+static int wait_for_events(Loop *loop, HostPollEvent *events, int64_t timeout)
+{
+    if (timeout == 0 || loop->poll.settings.maximum_ns == 0) {
+        return host_poller_wait(loop->poller, events, EVENTS_AT_ONCE, timeout);
+    }
+    int64_t start = host_monotonic_ns(), window = loop_poll_window(&loop->poll);
+    window = timeout < 0 ? window : MIN(window, timeout);
+    int count = 0;
+    bool hit = window > 0 && look(loop, start + window, events, &count);
+    if (!hit) {
+        count = host_poller_wait(loop->poller, events, EVENTS_AT_ONCE, timeout < 0 ? timeout : timeout - window);
+    }
+    loop_poll_learn(&loop->poll, host_monotonic_ns() - start, hit);
+    return count;
 }
 
 /* Running. */
@@ -377,7 +454,7 @@ bool loop_iterate(Loop *loop, int64_t timeout_ns)
     loop->depth++;
     int64_t timeout = loop->glib ? loop_glib_prepare(loop->glib, timeout_ns) : timeout_ns;
     timeout = wait_time(loop, timeout);
-    int count = host_poller_wait(loop->poller, events, EVENTS_AT_ONCE, timeout);
+    int count = wait_for_events(loop, events, timeout);
     end_wait(loop);
     bool any = dispatch(loop, events, count);
     any |= run_timers(loop);

@@ -37,6 +37,17 @@ LoopFd *loop_fd_add(Loop *loop, int fd, unsigned events, void (*ready)(void *dat
 void loop_fd_set(LoopFd *watch, unsigned events);
 void loop_fd_remove(LoopFd *watch); /* safe within `ready` */
 
+/* Looking for events before sleeping, for as long as that brings them sooner; see loop_poll.c. `grow` and `shrink` are
+ * a factor and a divisor of the time; 0: 2, and all of it. Where the process has one processor alone, nothing is looked
+ * for. On the loop's thread, or before it runs. */
+typedef struct LoopPolling {
+    int64_t maximum_ns; /* 0: the loop sleeps at once */
+    int64_t grow, shrink;
+} LoopPolling;
+void loop_set_polling(Loop *loop, const LoopPolling *polling);
+/* A way to see, quicker than by asking the host, that HOST_POLL_IN is to be given to `ready`. NULL: there is none. */
+void loop_fd_set_look(LoopFd *watch, bool (*look)(void *data));
+
 /* Timers in the loop's host time (host_monotonic_ns); devices use core/clock.h. */
 typedef struct LoopTimer {
     ListNode node;

@@ -1,4 +1,5 @@
 #include "core/loop.h"
+#include "core/loop_poll.h"
 
 #include "base/host/host.h"
 #include "base/thread.h"
@@ -270,6 +271,158 @@ static void test_other_loop(void)
     loop_free(counter.loop);
 }
 
+/* Looking for events before sleeping. */
+
+/* A wait that ends `after` the loop began to look. */
+static void learn(LoopPoll *poll, int64_t after)
+{
+    int64_t window = loop_poll_window(poll);
+    loop_poll_learn(poll, after, after < window);
+}
+
+static void test_poll_window(void)
+{
+    LoopPoll poll;
+    loop_poll_init(&poll, &(LoopPolling){ .maximum_ns = 30000, .grow = 3, .shrink = 2 });
+    g_assert_cmpint(loop_poll_window(&poll), ==, 0);
+    learn(&poll, 10000);
+    g_assert_cmpint(poll.window, ==, 4000);
+    learn(&poll, 10000);
+    g_assert_cmpint(poll.window, ==, 12000);
+    for (unsigned i = 0; i < 1000; i++) { /* long enough */
+        learn(&poll, 10000);
+        g_assert_cmpint(loop_poll_window(&poll), ==, 12000);
+    }
+    learn(&poll, 20000);
+    g_assert_cmpint(poll.window, ==, 30000);
+    learn(&poll, 31000);
+    g_assert_cmpint(poll.window, ==, 30000);
+    learn(&poll, 61000); /* nothing that looking could have brought */
+    g_assert_cmpint(poll.window, ==, 15000);
+    loop_poll_init(&poll, &(LoopPolling){ .maximum_ns = 3000 });
+    learn(&poll, 10);
+    g_assert_cmpint(poll.window, ==, 3000);
+    learn(&poll, 10000);
+    g_assert_cmpint(poll.window, ==, 0);
+}
+
+/* Who sends only once the loop sleeps: how often does it look in vain? */
+static unsigned looks_in_vain(LoopPoll *poll, unsigned waits)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < waits; i++) {
+        int64_t window = loop_poll_window(poll);
+        count += window > 0;
+        loop_poll_learn(poll, window + 1000, false);
+    }
+    return count;
+}
+
+static void test_poll_in_vain(void)
+{
+    LoopPoll poll;
+    loop_poll_init(&poll, &(LoopPolling){ .maximum_ns = 100000 });
+    g_assert_cmpuint(looks_in_vain(&poll, 100000), <, 40);
+    for (unsigned i = 0; i < 40000; i++) { /* another that is quick: it looks again, and goes on */
+        learn(&poll, 1000);
+    }
+    g_assert_cmpint(loop_poll_window(&poll), ==, 100000);
+    g_assert_cmpuint(looks_in_vain(&poll, 9), ==, 8);
+}
+
+typedef struct Look {
+    LoopFd *watch;
+    int fds[2];
+    unsigned looks, calls;
+} Look;
+
+static bool look(void *data)
+{
+    ((Look *)data)->looks++;
+    return true;
+}
+
+static void look_ready(void *data, unsigned events)
+{
+    g_assert_cmpuint(events, ==, HOST_POLL_IN);
+    ((Look *)data)->calls++;
+}
+
+static void test_look(void)
+{
+    Trail trail = trail_new(false);
+    Look one = { 0 };
+    g_assert_cmpint(pipe(one.fds), ==, 0);
+    one.watch = loop_fd_add(trail.loop, one.fds[0], HOST_POLL_IN, look_ready, &one);
+    loop_fd_set_look(one.watch, look);
+    loop_set_polling(trail.loop, &(LoopPolling){ .maximum_ns = HOUR_NS, .grow = HOUR_NS });
+    while (one.looks == 0 && host_cpu_count() > 1) { /* what comes at once makes it look */
+        g_assert_cmpint(write(one.fds[1], "x", 1), ==, 1);
+        loop_iterate(trail.loop, HOUR_NS);
+        char byte;
+        g_assert_cmpint(read(one.fds[0], &byte, 1), ==, 1);
+    }
+    unsigned before = one.calls;
+    while (one.calls < before + 5 && host_cpu_count() > 1) { /* nothing is in the pipe */
+        loop_iterate(trail.loop, HOUR_NS);
+    }
+    loop_fd_set(one.watch, 0); /* not looked at then */
+    unsigned looks = one.looks;
+    loop_iterate(trail.loop, 1000000);
+    g_assert_cmpuint(one.looks, ==, looks);
+    loop_fd_remove(one.watch);
+    close(one.fds[0]);
+    close(one.fds[1]);
+    trail_free(&trail);
+}
+
+/* Two loops, one after the other: no call is lost between looking and sleeping. */
+enum { EXCHANGES = 20000 };
+
+typedef struct Player {
+    Loop *loop;
+    struct Player *other;
+    _Atomic unsigned calls;
+} Player;
+
+static void play(void *data)
+{
+    Player *player = data;
+    if (++player->calls == EXCHANGES) {
+        loop_quit(player->loop);
+    }
+    if (player->other->calls < EXCHANGES) {
+        loop_post(player->other->loop, play, player->other);
+    }
+}
+
+static void *run_player(void *data)
+{
+    loop_run(((Player *)data)->loop);
+    return NULL;
+}
+
+static void test_looking_threads(void)
+{
+    Player players[2];
+    Thread threads[2];
+    for (unsigned i = 0; i < 2; i++) {
+        players[i] = (Player){ .loop = loop_new(false, NULL), .other = &players[!i] };
+        loop_set_polling(players[i].loop, &(LoopPolling){ .maximum_ns = i ? 3000 : 200000, .grow = 4, .shrink = 2 });
+    }
+    loop_post(players[0].loop, play, &players[0]);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_true(thread_start(&threads[i], "player", run_player, &players[i], NULL));
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        thread_join(&threads[i]);
+        g_assert_cmpuint(players[i].calls, ==, EXCHANGES);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        loop_free(players[i].loop);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -279,5 +432,9 @@ int main(int argc, char **argv)
     g_test_add_func("/core/loop/glib", test_glib);
     g_test_add_func("/core/loop/threads", test_threads);
     g_test_add_func("/core/loop/other-loop", test_other_loop);
+    g_test_add_func("/core/loop/poll-window", test_poll_window);
+    g_test_add_func("/core/loop/poll-in-vain", test_poll_in_vain);
+    g_test_add_func("/core/loop/look", test_look);
+    g_test_add_func("/core/loop/looking-threads", test_looking_threads);
     return g_test_run();
 }
