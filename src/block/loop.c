@@ -115,6 +115,7 @@ struct BlockWatch {
     BlockLoop *loop;
     LoopFd *outer, *inner;
     void (*ready)(void *data, unsigned events);
+    bool (*look)(void *data);
     void *data;
 };
 
@@ -145,6 +146,18 @@ void block_watch_set(BlockWatch *watch, unsigned events)
 {
     loop_fd_set(watch->outer, events);
     loop_fd_set(watch->inner, events);
+}
+
+static bool watch_look(void *data)
+{
+    const BlockWatch *watch = data;
+    return watch->look(watch->data);
+}
+
+void block_watch_set_look(BlockWatch *watch, bool (*look)(void *data))
+{
+    watch->look = look;
+    loop_fd_set_look(watch->outer, look ? watch_look : NULL);
 }
 
 void block_watch_remove(BlockWatch *watch)
@@ -184,6 +197,7 @@ void block_timer_cancel(BlockTimer *timer) { block_timer_set(timer, INT64_MAX); 
 /* Asynchronous files */
 
 static void aio_ready(void *data, unsigned events) { host_aio_reap(data); }
+static bool aio_look(void *data) { return host_aio_has_ended(data); }
 
 HostAio *block_loop_aio(BlockLoop *loop, bool ring, Error **error)
 {
@@ -200,6 +214,7 @@ HostAio *block_loop_aio(BlockLoop *loop, bool ring, Error **error)
         if (loop->eager) {
             host_aio_set_eager(aio);
         }
+        block_watch_set_look(watch, aio_look);
         loop->aio[ring].aio = aio;
         loop->aio[ring].watch = watch;
     }

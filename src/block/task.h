@@ -55,6 +55,7 @@ typedef struct BlockWatch BlockWatch;
 BlockWatch *block_watch_add(BlockLoop *loop, int fd, unsigned events, void (*ready)(void *data, unsigned events),
                             void *data);
 void block_watch_set(BlockWatch *watch, unsigned events);
+void block_watch_set_look(BlockWatch *watch, bool (*look)(void *data)); /* see loop_fd_set_look */
 void block_watch_remove(BlockWatch *watch); /* NULL is fine */
 typedef struct BlockTimer {
     BlockLoop *loop;

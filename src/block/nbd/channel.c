@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-enum { BUFFER_SIZE = 64 << 10 };
+enum { BUFFER_SIZE = 64 << 10, LITTLE = 4 << 10 };
 
 /* What was waited for stays watched, as it will be again: until it comes and nobody waits. */
 static void watch(NbdChannel *channel, unsigned events)
@@ -46,6 +46,24 @@ static void ready(void *data, unsigned events)
 
 static void time_is_up(void *data) { nbd_channel_break(data); }
 
+/* What comes while the loop looks goes into the buffer; an end, errors and much at once are left to the reader. */
+static bool look(void *data)
+{
+    NbdChannel *channel = data;
+    bool waits = channel->reader && channel->wanted <= LITTLE && !channel->stream.tls && !channel->broken;
+    if (!waits || channel->start < channel->end) {
+        return false;
+    }
+    ssize_t came = recv(channel->stream.fd, channel->buffer, BUFFER_SIZE, MSG_DONTWAIT);
+    if (came <= 0) {
+        return false;
+    }
+    channel->start = 0;
+    channel->end = (size_t)came;
+    channel->drained = came < BUFFER_SIZE;
+    return true;
+}
+
 bool nbd_channel_init(NbdChannel *channel, BlockRuntime *runtime, int fd)
 {
     BlockLoop *loop = block_loop_self(runtime);
@@ -53,7 +71,9 @@ bool nbd_channel_init(NbdChannel *channel, BlockRuntime *runtime, int fd)
     stream_init(&channel->stream, fd);
     block_timer_init(&channel->timer, loop, time_is_up, channel);
     channel->watch = block_watch_add(loop, fd, 0, ready, channel);
-    if (!channel->watch) {
+    if (channel->watch) {
+        block_watch_set_look(channel->watch, look);
+    } else {
         nbd_channel_free(channel);
     }
     return channel->watch != NULL;
@@ -159,7 +179,8 @@ static size_t receive(NbdChannel *channel, void *bytes, size_t count, BlockTask 
     ssize_t result;
     bool again;
     do {
-        if (channel->start < channel->end) { /* nbd_channel_poll brought it */
+        channel->wanted = count;
+        if (channel->start < channel->end) { /* `look` brought it */
             return take(channel, bytes, count);
         }
         result = channel->broken ? 0 : try_to_read(channel, pieces + first, ARRAY_SIZE(pieces) - first);
@@ -170,27 +191,6 @@ static size_t receive(NbdChannel *channel, void *bytes, size_t count, BlockTask 
     channel->start = 0;
     channel->end = came - direct;
     return direct ? direct : take(channel, bytes, count);
-}
-
-bool nbd_channel_poll(NbdChannel *channel, int64_t until)
-{
-    ssize_t came = -1;
-    if (!channel->reader || channel->stream.tls || channel->broken || channel->start < channel->end) {
-        return false;
-    }
-    do {
-        came = recv(channel->stream.fd, channel->buffer, BUFFER_SIZE, MSG_DONTWAIT);
-    } while (came < 0 && errno == EAGAIN && host_monotonic_ns() < until);
-    if (came <= 0) { /* an end and errors are found by the one that reads */
-        return false;
-    }
-    BlockTask *reader = channel->reader;
-    channel->reader = NULL;
-    channel->start = 0;
-    channel->end = (size_t)came;
-    channel->drained = came < BUFFER_SIZE;
-    block_task_wake(reader);
-    return true;
 }
 
 bool nbd_channel_read(NbdChannel *channel, void *bytes, size_t count)

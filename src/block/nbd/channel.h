@@ -14,7 +14,7 @@ typedef struct NbdChannel {
     unsigned reader_waits, writer_waits, watched; /* for this */
     bool broken;                /* by us: nothing more is read or written */
     uint8_t *buffer;            /* what came and was not asked for yet */
-    size_t start, end;
+    size_t start, end, wanted; /* `wanted`: by the reader */
     bool drained; /* the socket has no more for now */
 } NbdChannel;
 
@@ -27,9 +27,6 @@ void nbd_channel_break(NbdChannel *channel); /* whoever sleeps in it is woken */
 /* In a task. False where the peer has gone or the channel is broken. */
 bool nbd_channel_read(NbdChannel *channel, void *bytes, size_t count);
 bool nbd_channel_skip(NbdChannel *channel, uint64_t count);
-/* Looks until that time, without sleeping, for what another task of the loop sleeps for, and wakes it. False: nothing
- * came, or nobody reads. */
-bool nbd_channel_poll(NbdChannel *channel, int64_t until);
 /* All of the pieces, which are changed. */
 bool nbd_channel_write(NbdChannel *channel, struct iovec *pieces, unsigned count);
 /* In a task: until the socket takes data, as one does that has been connected. */

@@ -141,7 +141,6 @@ static bool next_request(NbdClient *client)
         !nbd_get_request(header, client->mode, &request) || request.command == NBD_CMD_DISC) {
         return false;
     }
-    nbd_client_judge(client);
     NbdWork *work = mem_alloc(sizeof *work);
     work->client = client;
     work->request = request;
@@ -218,7 +217,6 @@ void nbd_server_add_client(NbdServer *server, int fd)
     NbdClient *client = NEW(NbdClient);
     client->server = server;
     client->replies_end = &client->replies;
-    client->trusted_after = NBD_FIRST_TRUST;
     if (!nbd_channel_init(&client->channel, server->runtime, fd)) {
         free(client);
         return;

@@ -34,7 +34,6 @@ typedef struct NbdServerOptions {
     const char *authorization; /* of TLS's peers; NULL: all */
     Object *objects;           /* where that is */
     Trace *trace;              /* NULL: none */
-    bool polls; /* the loop has nothing else to do than to look for the next request for a moment */
 } NbdServerOptions;
 
 /* Of the calling thread's loop; what the options point to stays. */

@@ -32,8 +32,6 @@ typedef struct NbdSpare {
     size_t size;
 } NbdSpare;
 
-enum { NBD_FIRST_TRUST = 8 }; /* see NbdClient.trusted_after */
-
 typedef struct NbdWork NbdWork;
 
 typedef struct NbdClient {
@@ -52,8 +50,6 @@ typedef struct NbdClient {
     NbdWork *replies, **replies_end; /* that are to be sent, when the loop's round ends */
     bool sending, send_called;
     BlockCall send_call;
-    int64_t replied; /* when it had all replies; 0: its next request has come, or there is one under way */
-    unsigned quick, trusted_after; /* requests that came at once; with how many of them the next is looked for */
     NbdSpare spares[NBD_SPARE_BUFFERS];
     unsigned spare_count;
     size_t spare_bytes;
@@ -85,7 +81,5 @@ struct NbdWork {
 void nbd_work_start(NbdWork *work);
 /* The reply is made: it is sent, and the work freed, at the end of the loop's round. */
 void nbd_client_reply(NbdWork *work);
-/* A request has come: how soon after the last reply? */
-void nbd_client_judge(NbdClient *client);
 /* The reply to a question for block status; an errno value, where there is none yet. */
 int nbd_block_status(NbdWork *work);

@@ -11,8 +11,7 @@
 
 #include <errno.h>
 
-enum { CACHE_PIECE = 1 << 20, PIECES = 128, SENT_AT_ONCE = 4 << 20,
-       QUICK = 100000 /* ns: two wake-ups across processors, and the client's work */, LAST_TRUST = 4096 };
+enum { CACHE_PIECE = 1 << 20, PIECES = 128, SENT_AT_ONCE = 4 << 20 };
 
 /* Replies */
 
@@ -79,28 +78,6 @@ static void drop_replies(NbdClient *client, const NbdWork *end)
     }
 }
 
-/* A lone client that has its replies and is quick with its next request saves itself and us a wake-up. One that was
- * not (it may need this processor) is trusted again when it has been quick for some time, and each time for longer. */
-static void look_for_next(NbdClient *client)
-{
-    const NbdServer *server = client->server;
-    client->replied = host_monotonic_ns();
-    if (server->options.polls && server->client_count == 1 && client->quick >= client->trusted_after) {
-        bool came = nbd_channel_poll(&client->channel, client->replied + QUICK);
-        client->trusted_after = came ? NBD_FIRST_TRUST : MIN(client->trusted_after * 2, LAST_TRUST);
-        client->quick = came ? client->quick : 0;
-    }
-}
-
-void nbd_client_judge(NbdClient *client)
-{
-    if (client->replied) {
-        bool quick = host_monotonic_ns() - client->replied < QUICK;
-        client->quick = quick ? client->quick + (client->quick < LAST_TRUST) : 0;
-        client->replied = 0;
-    }
-}
-
 /* In a task, until none is left. With the last of them the client may end. */
 static void send_replies(void *data)
 {
@@ -114,9 +91,6 @@ static void send_replies(void *data)
         }
         drop_replies(client, last->next);
         goes_on = client->sending = client->replies != NULL;
-        if (client->requests == 0) {
-            look_for_next(client);
-        }
         wake_reader(client);
     }
 }

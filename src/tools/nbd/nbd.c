@@ -363,11 +363,12 @@ static bool start_trace(Nbd *nbd, bool *ended)
 
 static int run_server(Nbd *nbd)
 {
+    /* A request comes after two wake-ups across processors at worst, and the client's own work. */
+    loop_set_polling(nbd->tool.loop, &(LoopPolling){ .maximum_ns = 100000, .shrink = 2 });
     if (!nbd->given.aio) { /* the quickest way, whatever that is */
         block_loop_set_eager(block_runtime_main(block_graph_runtime(nbd->tool.graph)));
     }
     NbdServerOptions options = { .left = client_left, .failed = client_failed, .data = nbd, .tls = nbd->tls,
-                                 .polls = true,
                                  .trace = nbd->tool.trace, .authorization = nbd->given.tls_authz,
                                  .objects = nbd->tool.objects,
                                  .handshake_seconds = (unsigned)nbd->given.handshake_limit };
