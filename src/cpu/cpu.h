@@ -85,6 +85,7 @@ struct Cpu {
     uint64_t space_serial;
     uint64_t shared_serial; /* of what all spaces share: likewise */
     bool running;          /* executes guest instructions: an exclusive section waits for it; under the group's lock */
+    _Atomic uint32_t runs; /* goes up where cpu_run begins and where it ends: odd within */
     _Atomic uint32_t drop; /* CpuDrop bits asked for by others */
 };
 enum CpuDrop { CPU_DROP_TLB = 1, CPU_DROP_CODE = 2, CPU_DROP_TARGETS = 4, CPU_DROP_INTERPRETED = 8 };
@@ -138,6 +139,9 @@ bool cpu_has_work(Cpu *cpu);
 /* Any thread: */
 void cpu_stop(Cpu *cpu); /* cpu_run returns CPU_EXIT_STOPPED soon, or at once when it is called next */
 void cpu_kick(Cpu *cpu, uint32_t attention);
+/* As cpu_stop. Gives cpu->runs: even, and no instruction is executed before cpu_run returns CPU_EXIT_STOPPED; odd, and
+ * the vCPU is between two instructions once cpu->runs is another. */
+uint32_t cpu_stop_counted(Cpu *cpu);
 /* Runs `function` on the vCPU's thread at an instruction boundary. */
 void cpu_post(Cpu *cpu, void (*function)(Cpu *cpu, void *data), void *data);
 void cpu_line_set(Cpu *cpu, unsigned line, bool level);

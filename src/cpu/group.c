@@ -132,6 +132,16 @@ void group_leave(Cpu *cpu)
     mutex_unlock(&cpu->group->lock);
 }
 
+/* Whoever begins to run counts it first, takes the lock, and looks for attention then. */
+uint32_t cpu_stop_counted(Cpu *cpu)
+{
+    cpu_stop(cpu);
+    mutex_lock(&cpu->group->lock);
+    uint32_t runs = atomic_load(&cpu->runs);
+    mutex_unlock(&cpu->group->lock);
+    return runs;
+}
+
 void cpu_group_fork_begin(CpuGroup *group)
 {
     code_fork_begin(group->code);

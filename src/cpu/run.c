@@ -222,6 +222,12 @@ static int prepare(Cpu *cpu, bool *recheck)
     return RUN_ON;
 }
 
+static void count_run(Cpu *cpu)
+{
+    uint32_t runs = atomic_load_explicit(&cpu->runs, memory_order_relaxed);
+    atomic_store_explicit(&cpu->runs, runs + 1, memory_order_release);
+}
+
 CpuExit cpu_run(Cpu *cpu, int64_t budget)
 {
     bool recheck = true;
@@ -230,6 +236,7 @@ CpuExit cpu_run(Cpu *cpu, int64_t budget)
     cpu->exec.budget = budget;
     cpu->limited = budget != INT64_MAX;
     cpu->exec.link = NULL;
+    count_run(cpu);
     group_enter(cpu);
     while (exit == RUN_ON) {
         update_logging(cpu);
@@ -249,5 +256,6 @@ CpuExit cpu_run(Cpu *cpu, int64_t budget)
         }
     }
     group_leave(cpu);
+    count_run(cpu);
     return (CpuExit)exit;
 }
