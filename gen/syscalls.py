@@ -16,10 +16,6 @@ REASONS = {
     'io_uring_setup': 'ENOSYS: its rings hold addresses that nobody could check; programs fall back to epoll',
     'io_uring_enter': 'ENOSYS: as io_uring_setup',
     'io_uring_register': 'ENOSYS: as io_uring_setup',
-    'rseq': 'ENOSYS: a sequence must be abandoned at the instruction where its thread is preempted or moved; what is '
-            'translated is several instructions of the host, and may be in the middle of one of the guest, so that '
-            'this would take stopping all threads at each switch. Programs do without: glibc asks getcpu, allocators '
-            'keep caches by thread',
     'seccomp': 'EINVAL, as of a kernel without filters: they are written for the guest\'s numbers, and would not '
                'outlive execve',
     'ptrace': 'EPERM: a debugger would see the emulator; -g serves',

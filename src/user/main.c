@@ -139,6 +139,7 @@ static bool process_init(Process *process, Error **error)
     mutex_init(&process->signals->lock);
     mutex_init(&process->lock);
     list_init(&process->tasks);
+    process->slots = slots_new();
     if (!choose_cpu(process, error) || !make_memory(process, error) || !map_vdso(process, error)) {
         return false;
     }

@@ -9,6 +9,7 @@
 #include "cpu/cpu.h"
 #include "user/abi.h"
 #include "user/memory.h"
+#include "user/slots.h"
 
 #include <signal.h>
 
@@ -51,6 +52,7 @@ typedef struct Process {
     CpuGroup *group;
     GuestMemory *memory;    /* shared with a vfork child */
     SignalActions *signals;
+    Slots *slots;           /* of the memory: NULL, the host does not tell of its processors */
     Program program;
     struct Debug *debug;    /* NULL: nobody does */
     int self;               /* the emulator's own file, for execve; hidden from the guest */
@@ -67,6 +69,12 @@ typedef struct PendingSignal {
     siginfo_t info;
 } PendingSignal;
 
+/* Of rseq(2). */
+typedef struct RseqArea {
+    uint64_t address; /* 0: there is none */
+    uint32_t size, signature;
+} RseqArea;
+
 struct Task {
     ListNode link; /* in the process */
     Process *process;
@@ -82,6 +90,8 @@ struct Task {
     uint32_t alternate_flags;
     uint64_t clear_tid;        /* set_tid_address */
     uint64_t robust_list;
+    RseqArea rseq;
+    SlotUser slot;
     struct ExecRequest *exec;  /* of an execve under way: a child that shares memory leaves it behind */
     /* the signal that waits interrupted a call that had begun, which is begun anew unless its handler says no */
     bool restarting;

@@ -15,6 +15,7 @@
 #include "user/coredump.h"
 #include "user/debug.h"
 #include "user/host/host.h"
+#include "user/rseq.h"
 #include "user/syscall_functions.h"
 
 #include <errno.h>
@@ -178,6 +179,11 @@ NORETURN static void end_by(Task *task, const siginfo_t *info)
     _exit(128 + number);
 }
 
+NORETURN void signal_kill(Task *task, int number)
+{
+    end_by(task, &(siginfo_t){ .si_signo = number, .si_code = SI_KERNEL });
+}
+
 /* Nobody is on a stack that disarms itself. */
 static bool is_on_alternate(const Task *task)
 {
@@ -216,12 +222,13 @@ static void call_handler(Task *task, const siginfo_t *info, const SignalAction *
 
     trace_user_setup_frame(task->process->log->trace, task->cpu->index, action->handler);
     finish_call(task, action);
+    rseq_signal(task);
     if (wants_alternate(task, action)) {
         frame.stack = task->alternate_stack + task->alternate_size;
     }
     task->mask_saved = false;
     if (!task_abi(task)->push_frame(task, &frame)) {
-        end_by(task, &(siginfo_t){ .si_signo = SIGSEGV, .si_code = SI_KERNEL });
+        signal_kill(task, SIGSEGV);
     }
     if (task->alternate_flags & SS_AUTODISARM) {
         task->alternate_stack = task->alternate_size = 0;

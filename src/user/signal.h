@@ -11,6 +11,8 @@ void signals_start(Process *process);
 void signals_clear(Process *process);
 /* A fault of the guest's own instruction: as the kernel forces it. */
 void signal_force(Task *task, int signal, int code, uint64_t address);
+/* Ends the process by a signal, whatever it has for it. */
+NORETURN void signal_kill(Task *task, int signal);
 /* Gives the guest the signal that waits, or ends the process by it. */
 void signals_deliver(Task *task);
 /* Sets what the guest blocks. */

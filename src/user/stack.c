@@ -8,6 +8,7 @@
 #include "cpu/guest.h"
 #include "user/elf.h"
 #include "user/options.h"
+#include "user/rseq.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -17,7 +18,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { AUXV_WORDS = 64, DEFAULT_STACK = 8 << 20 };
+enum { AUXV_WORDS = 64, DEFAULT_STACK = 8 << 20, AUXV_RSEQ_FEATURE_SIZE = 27, AUXV_RSEQ_ALIGN = 28 };
 
 typedef struct Stack {
     Process *process;
@@ -97,6 +98,10 @@ static void fill_auxv(Process *process, Cpu *cpu, Vector *v)
     add(v, AT_EGID, getegid());
     add(v, AT_SECURE, getauxval(AT_SECURE));
     add(v, AT_HWCAP2, 0);
+    if (process->slots) {
+        add(v, AUXV_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_SIZE);
+        add(v, AUXV_RSEQ_ALIGN, RSEQ_ALIGNMENT);
+    }
 }
 
 static void push_words(Stack *stack, const uint64_t *words, size_t count)

@@ -464,6 +464,7 @@ static int64_t clone_shared(Task *task, const CloneRequest *request)
 static void fork_begin(Process *process)
 {
     mutex_lock(&process->lock);
+    slots_fork_begin(process->slots);
     mutex_lock(&process->signals->lock);
     mutex_lock(&process->memory->lock);
     cpu_group_fork_begin(process->group);
@@ -478,6 +479,7 @@ static void fork_end(Task *task, bool is_child)
     cpu_group_fork_end(process->group, task->cpu, is_child);
     mutex_unlock(&process->memory->lock);
     mutex_unlock(&process->signals->lock);
+    slots_fork_end(process->slots, task, is_child);
     if (is_child) {
         list_init(&process->tasks);
         list_append(&process->tasks, &task->link);

@@ -386,6 +386,7 @@ void syscall_run(Task *task)
         abi->syscall_done(task->cpu, result);
         return;
     }
+    slots_enter_call(task, (unsigned)(row - syscall_table));
     abi->syscall_arguments(task->cpu, words);
     gather_arguments(abi, row, words, arguments);
     bool traced = UNLIKELY(log_enabled(task->process->log, LOG_STRACE));

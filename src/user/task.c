@@ -4,6 +4,7 @@
 #include "cpu/cpu.h"
 #include "user/debug.h"
 #include "user/options.h"
+#include "user/rseq.h"
 #include "user/signal.h"
 #include "user/syscall.h"
 
@@ -124,6 +125,7 @@ Task *task_new(Process *process, Error **error)
 
 void task_free(Task *task)
 {
+    slots_leave(task);
     cpu_free(task->cpu);
     free(task);
 }
@@ -146,6 +148,9 @@ void task_run(Task *task)
     while (!task->ended) {
         if (atomic_load(&task->pending) || task->mask_saved) {
             signals_deliver(task);
+        }
+        if (UNLIKELY(atomic_load(&task->slot.look)) && !rseq_settle(task)) {
+            continue;
         }
         bool steps = debug_enter(task);
         CpuExit reason = cpu_run(task->cpu, INT64_MAX);

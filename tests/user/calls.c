@@ -210,14 +210,14 @@ static void memory(void)
 #endif
 }
 
-/* Without rseq libc asks the kernel for the processor, in each thread. */
+/* libc may have an area of rseq in each thread, or ask the kernel. */
 static void *find_processor(void *allowed)
 {
     int number = sched_getcpu();
     return (void *)(long)(number >= 0 && CPU_ISSET(number, (cpu_set_t *)allowed));
 }
 
-static void restartable(void)
+static void processors(void)
 {
     cpu_set_t allowed;
     pthread_t thread;
@@ -228,12 +228,6 @@ static void restartable(void)
     pthread_create(&thread, NULL, find_processor, &allowed);
     pthread_join(thread, &right);
     SHOW(right != NULL);
-#if defined __riscv && defined __GLIBC__
-    extern const unsigned __rseq_size __attribute__((weak)), __rseq_flags __attribute__((weak));
-    show("libc has no area", !&__rseq_size || !__rseq_size);
-#else
-    show("libc has no area", 1);
-#endif
 }
 
 static void processes(void)
@@ -267,8 +261,7 @@ static void processes(void)
     SHOW(syscall(SYS_tkill, 0, 0));
     info.si_code = SI_QUEUE;
     SHOW(syscall(SYS_rt_tgsigqueueinfo, getpid(), getpid(), 0, &info));
-    REFUSED(SYS_rseq, ENOSYS);
-    restartable();
+    processors();
     REFUSED(SYS_ptrace, EPERM);
     REFUSED(SYS_seccomp, EINVAL);
 }

@@ -11,10 +11,10 @@ CALL = re.compile(r'(?:CALL|CAREFUL|WIDE|ALONE)\((\w+), (\d+)')
 POINTERS = re.compile(r'ADDRESS|PATH|LINK|STRING|BYTES|IN\(|OUT\(|INOUT|VECTOR|SIGSET|FIXED|INFO')
 REFUSED = ('refuse', 'deny', 'invalid', 'seccomp', 'pkey_alloc')
 # Addresses that are not looked at, or that faults.c has by themselves; calls of 32-bit guests, which bare.c makes; of
-# one processor, which calls.c makes.
+# one processor, which calls.c makes; rseq, which libc has made.
 ELSEWHERE = {
     'brk', 'mmap', 'munmap', 'mprotect', 'mremap', 'madvise', 'pkey_mprotect', 'set_tid_address', 'clone',
-    'statfs64', 'fstatfs64', '_llseek', 'riscv_flush_icache', 'riscv_hwprobe',
+    'statfs64', 'fstatfs64', '_llseek', 'riscv_flush_icache', 'riscv_hwprobe', 'rseq',
 }
 # By name, the arguments that are no pointers to the kernel, or that matter in other operations alone.
 NOT_LOOKED_AT = {
