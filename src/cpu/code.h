@@ -143,9 +143,11 @@ void code_link(CodeCache *cache, CodeLink *link, Block *to, uintptr_t addend);
 /* The page as the source has it is compared with the blocks from it, unless that was done since `since`. Where the host
  * cannot read it any more (exec.guarded), all of them go. */
 void code_page_check(Cpu *cpu, const TlbSource *source, uint64_t since);
-void code_check_all(Cpu *cpu); /* all pages */
-/* Drops blocks of [first, last] of `ram`; true if there were any. */
-bool code_drop_range(CodeCache *cache, const void *ram, uint64_t first, uint64_t last, unsigned page_bits);
+void code_check_all(Cpu *cpu, uint64_t since); /* all pages */
+/* The same with the pages of [first, last] of `ram` as they are now; of a range that is very long, with all. */
+void code_check_range(Cpu *cpu, const void *ram, uint64_t first, uint64_t last);
+/* Drops blocks of [first, last] of `ram`. */
+void code_drop_range(CodeCache *cache, const void *ram, uint64_t first, uint64_t last, unsigned page_bits);
 /* The block's indirect jumps go to too many places: it is dropped. What is made in its place has `asks_table`; so may
  * a few others. */
 void code_give_up_site(CodeCache *cache, Block *block);
@@ -163,6 +165,8 @@ bool code_run(Cpu *cpu, int *reason);
 /* How much it is to do then: an instruction, or a stretch of code that is not worth its room in a small cache. */
 int64_t code_insns_to_interpret(const Cpu *cpu);
 void code_told_of_changes(Cpu *cpu);
+/* Blocks may have been dropped: what led to them is forgotten. */
+void code_blocks_went(Cpu *cpu);
 /* RAM that code was fetched from may be no more. */
 void code_map_changed(Cpu *cpu);
 /* Between blocks: the memory that this vCPU does not hold any more may go. */

@@ -422,16 +422,42 @@ static CodePage *page_to_check(CodePage *page, uint64_t changes)
     return page;
 }
 
-void code_check_all(Cpu *cpu)
+static void check_all(Cpu *cpu, uint64_t changes)
 {
     CodeCache *cache = code_cache_of(cpu);
-    uint64_t changes = atomic_load(&cache->changes);
 
-    mutex_lock(&cache->lock);
     for (size_t i = 0; i < CODE_PAGE_BUCKETS; i++) {
         CodePage *page; /* looked for anew after each: pages may be freed */
         while ((page = page_to_check(cache->pages[i], changes))) {
             compare_page(cpu, page);
+        }
+    }
+}
+
+void code_check_all(Cpu *cpu, uint64_t since)
+{
+    CodeCache *cache = code_cache_of(cpu);
+
+    mutex_lock(&cache->lock);
+    check_all(cpu, since);
+    mutex_unlock(&cache->lock);
+}
+
+void code_check_range(Cpu *cpu, const void *ram, uint64_t first, uint64_t last)
+{
+    CodeCache *cache = code_cache_of(cpu);
+    unsigned page_bits = cpu->exec.page_bits;
+    uint64_t page_number = first >> page_bits, last_number = last >> page_bits;
+
+    mutex_lock(&cache->lock);
+    if (last_number - page_number >= CODE_PAGE_BUCKETS) {
+        check_all(cpu, atomic_fetch_add(&cache->changes, 1) + 1);
+    } else {
+        for (; page_number <= last_number; page_number++) {
+            CodePage *page = *page_slot(cache, ram, page_number << page_bits);
+            if (page) {
+                compare_page(cpu, page);
+            }
         }
     }
     mutex_unlock(&cache->lock);
@@ -550,18 +576,14 @@ static CodePage *page_in_range(CodePage *page, const void *ram, uint64_t first, 
     return page;
 }
 
-bool code_drop_range(CodeCache *cache, const void *ram, uint64_t first, uint64_t last, unsigned page_bits)
+void code_drop_range(CodeCache *cache, const void *ram, uint64_t first, uint64_t last, unsigned page_bits)
 {
-    bool any = false;
-
     mutex_lock(&cache->lock);
     for (size_t i = 0; i < CODE_PAGE_BUCKETS; i++) {
         CodePage *page; /* looked for anew after each drop, which may free any page */
         while ((page = page_in_range(cache->pages[i], ram, first, last, page_bits))) {
             drop(cache, page->blocks);
-            any = true;
         }
     }
     mutex_unlock(&cache->lock);
-    return any;
 }

@@ -81,39 +81,52 @@ void code_vcpu_free(Cpu *cpu)
 
 /* What changes, what goes. */
 
-/* Compares the pages that were entered, if they are few. True: nothing that this vCPU relies on was dropped, by
- * whomever, and all it relies on is as it was. */
+/* Whether no block was dropped, by whomever, since this was asked last. */
+static bool all_blocks_stand(CodeVcpu *code)
+{
+    uint64_t before = code->drops;
+
+    code->drops = atomic_load_explicit(&code->cache->counts.drops, memory_order_relaxed);
+    return code->drops == before;
+}
+
+/* Compares the pages that were entered, if they are few. True: nothing that this vCPU relies on was dropped, and all it
+ * relies on is as it was. */
 static bool entered_pages_stand(Cpu *cpu)
 {
     CodeVcpu *code = cpu->code;
-    const _Atomic uint64_t *drops = &code->cache->counts.drops;
 
     for (unsigned i = 0; i < code->entered_count && code->entered_count < ENTERED_PAGES; i++) {
         const EnteredPage *page = &code->entered[i];
         const TlbSource source = { .ram = (void *)page->ram, .host = page->host, .ram_offset = page->offset };
         code_page_check(cpu, &source, code->since);
     }
-    uint64_t before = code->drops;
-    code->drops = atomic_load_explicit(drops, memory_order_relaxed);
-    return code->entered_count < ENTERED_PAGES && code->drops == before;
+    return all_blocks_stand(code) && code->entered_count < ENTERED_PAGES;
 }
 
 void code_told_of_changes(Cpu *cpu)
 {
-    if (cpu->code) {
-        bool direct = cpu->code->cache->flags & CODE_DIRECT;
-        count_up(&cpu->code->lookups.fences);
-        cpu->code->since = atomic_fetch_add(&cpu->code->cache->changes, 1) + 1;
-        if (!direct && entered_pages_stand(cpu)) {
-            return;
-        }
-        cpu->code->entered_count = 0;
+    CodeVcpu *code = cpu->code;
+
+    if (!code) {
+        return;
+    }
+    count_up(&code->lookups.fences);
+    code->since = atomic_fetch_add(&code->cache->changes, 1) + 1;
+    if (code->cache->flags & CODE_DIRECT) { /* its links ask no TLB */
+        code_check_all(cpu, code->since);
+        code_blocks_went(cpu);
+    } else if (!entered_pages_stand(cpu)) {
+        code->entered_count = 0;
         code_forget_targets(cpu);
-        if (direct) { /* its links ask no TLB */
-            code_check_all(cpu);
-        } else {
-            tlb_forget_fetches(cpu);
-        }
+        tlb_forget_fetches(cpu);
+    }
+}
+
+void code_blocks_went(Cpu *cpu)
+{
+    if (cpu->code && !all_blocks_stand(cpu->code)) {
+        code_forget_targets(cpu);
     }
 }
 

@@ -114,6 +114,10 @@ void cpu_group_abandon(Cpu *cpu);
 /* User mode: code in [first, last] of what `ram` (of BusPage) names is gone: each vCPU leaves it before it enters
  * another block. Any thread. */
 void cpu_group_drop_code(CpuGroup *group, const void *ram, uint64_t first, uint64_t last);
+/* User mode: code in [first, last] of `ram` may have changed, for all threads. It is compared before this returns: by
+ * then translations of what it was are left, or will be before they go backwards or jump. By the thread of `cpu`, which is
+ * not in cpu_run. */
+void cpu_check_code(Cpu *cpu, const void *ram, uint64_t first, uint64_t last);
 /* The block that a host address lies in: its guest address and size. False: in none. Async-signal-safe. */
 bool cpu_group_find_code(const CpuGroup *group, const void *host_pc, uint64_t *pc, uint32_t *bytes);
 

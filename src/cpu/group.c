@@ -259,8 +259,18 @@ void cpu_group_drop_code(CpuGroup *group, const void *ram, uint64_t first, uint6
     CodeCache *code = group->cpus.count ? group->code : NULL;
     unsigned page_bits = code ? group->cpus.items[0]->exec.page_bits : 0;
     mutex_unlock(&group->lock);
-    bool any = code && code_drop_range(code, ram, first, last, page_bits);
-    ask_all_to_drop(group, CPU_DROP_INTERPRETED | (any ? CPU_DROP_TARGETS : 0));
+    if (code) {
+        code_drop_range(code, ram, first, last, page_bits);
+    }
+    ask_all_to_drop(group, CPU_DROP_INTERPRETED | CPU_DROP_TARGETS);
+}
+
+void cpu_check_code(Cpu *cpu, const void *ram, uint64_t first, uint64_t last)
+{
+    if (cpu->code) {
+        code_check_range(cpu, ram, first, last);
+    }
+    ask_all_to_drop(cpu->group, CPU_DROP_INTERPRETED | CPU_DROP_TARGETS);
 }
 
 bool cpu_group_report_code(CpuGroup *group, StrBuf *out)

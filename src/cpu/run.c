@@ -27,7 +27,7 @@ static void run_drops(Cpu *cpu)
         cpu->exec.epoch++;
     }
     if (drop & CPU_DROP_TARGETS) {
-        code_forget_targets(cpu);
+        code_blocks_went(cpu);
     }
 }
 

@@ -226,6 +226,22 @@ bool memory_lookup(GuestMemory *memory, uint64_t address, MemoryRange *range)
     return memory_next(memory, address, range) && range->start <= address;
 }
 
+bool memory_is_only_code(GuestMemory *memory, uint64_t start, uint64_t end)
+{
+    bool shared = false, some = start < end;
+
+    mutex_lock(&memory->lock);
+    for (size_t i = 0; i < memory->ranges.count && !shared; i++) {
+        const MemoryRange *range = &memory->ranges.items[i];
+        if (range->protection & PROT_EXEC) {
+            shared = range->shared;
+            start = range->start <= start && start < range->end ? range->end : start;
+        }
+    }
+    mutex_unlock(&memory->lock);
+    return some && !shared && start >= end;
+}
+
 /* What is at the addresses goes, or changes its protection: translated code from there first, as comparisons read
  * it. */
 static void mappings_change(GuestMemory *memory, uint64_t address, uint64_t size)

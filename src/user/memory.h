@@ -70,6 +70,10 @@ bool memory_lookup(GuestMemory *memory, uint64_t address, MemoryRange *range);
 /* The first range that ends behind `address`; false: there is none. */
 bool memory_next(GuestMemory *memory, uint64_t address, MemoryRange *range);
 
+/* Whether all from `start` up to `end` may be executed, and nothing that may is changed through other mappings or by
+ * others. */
+bool memory_is_only_code(GuestMemory *memory, uint64_t start, uint64_t end);
+
 /* Whether all of it lies below the limit: nothing of ours does, so that the host may be given the pointer. */
 static inline bool memory_contains(const GuestMemory *memory, uint64_t address, uint64_t size)
 {

@@ -226,11 +226,16 @@ int64_t sys_membarrier(Task *task, const uint64_t *a)
 {
     uint32_t flags = (uint32_t)a[1];
     int cpu = (int)a[2];
+    int64_t result;
 
     if ((int)a[0] != MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ || flags & ~(uint32_t)MEMBARRIER_CMD_FLAG_CPU) {
-        return syscall_forward(task, &syscall_table[SYSCALL_membarrier], a);
+        result = syscall_forward(task, &syscall_table[SYSCALL_membarrier], a);
+        if (!result && (int)a[0] == MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE) {
+            cpu_check_code(task->cpu, task_memory(task), 0, UINT64_MAX);
+        }
+        return result;
     }
-    int64_t result = host_call(task, SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0, 0, 0, 0);
+    result = host_call(task, SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0, 0, 0, 0);
     if (!result && task->process->slots) {
         slots_interrupt(task, flags && cpu >= 0 ? slots_is_on : slots_is_any, cpu);
     }

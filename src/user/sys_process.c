@@ -99,10 +99,17 @@ int64_t sys_seccomp(Task *task, const uint64_t *a)
     return a[0] == GET_ACTION_AVAIL ? -EOPNOTSUPP : -EINVAL;
 }
 
-/* -- one processor's ---------------------------------------------------------------------------------------------- */
+/* -- code that the program has written --------------------------------------------------------------------------- */
 
+/* Linux knows the range and makes all of memory's code seen. Only a range that can be meant is taken at its word. */
 int64_t sys_riscv_flush_icache(Task *task, const uint64_t *a)
 {
-    cpu_group_code_changed(task->process->group);
+    enum { LOCAL = 1 };
+    bool whole = !memory_is_only_code(task_memory(task), a[0], a[1]);
+
+    if (a[2] & ~(uint64_t)LOCAL) {
+        return -EINVAL;
+    }
+    cpu_check_code(task->cpu, task_memory(task), whole ? 0 : a[0], whole ? UINT64_MAX : a[1] - 1);
     return 0;
 }

@@ -1,5 +1,6 @@
 /* What a translator can get wrong: code that changes, faults in the middle of it, threads, processes. */
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -468,6 +470,203 @@ static void called_by_threads(void)
     printf("called by threads: %d wrong\n", (int)wrong);
 }
 
+/* Ways to make what was written seen. The host, whose processors see it anyway, is asked for nothing. */
+typedef void Maker(void *at, size_t size);
+
+static void flush(uintptr_t start, uintptr_t end, long flags, long wanted)
+{
+#ifdef __riscv
+    enum { RISCV_FLUSH_ICACHE = 259 };
+    long result = syscall(RISCV_FLUSH_ICACHE, start, end, flags);
+    if ((result ? errno : 0) != wanted) {
+        printf("flush %lx: %ld, %d\n", flags, result, errno);
+    }
+#endif
+}
+
+static void flush_range(void *at, size_t size) { flush((uintptr_t)at, (uintptr_t)at + size, 0, 0); }
+static void flush_mine(void *at, size_t size) { flush((uintptr_t)at, (uintptr_t)at + size, 1, 0); }
+static void flush_nothing(void *at, size_t size) { flush(0, 0, 0, 0); }
+static void flush_backwards(void *at, size_t size) { flush((uintptr_t)at + size, (uintptr_t)at, 0, 0); }
+static void flush_far(void *at, size_t size) { flush((uintptr_t)at, UINTPTR_MAX, 0, 0); }
+static void flush_data(void *at, size_t size)
+{
+    static char data[64];
+    flush((uintptr_t)data, (uintptr_t)data + sizeof data, 0, 0);
+}
+
+static void fence(void *at, size_t size)
+{
+#ifdef __riscv
+    __asm__ volatile("fence.i" : : : "memory");
+#else
+    uint32_t a = 0, c = 0;
+    __asm__ volatile("cpuid" : "+a"(a), "+c"(c) : : "ebx", "edx", "memory");
+#endif
+}
+
+static void barrier(void *at, size_t size)
+{
+    static int registered;
+    if (!registered++) {
+        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
+    }
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0)) {
+        printf("membarrier %d\n", errno);
+    }
+}
+
+static Maker *const makers[] = { flush_range, flush_mine, flush_nothing, flush_backwards, flush_far, flush_data, fence,
+                                 barrier };
+enum { MAKERS = sizeof makers / sizeof *makers, PAGES = 8 };
+
+/* Functions on several pages are written at `write` and called at `call`; `make` is told of the latter. */
+static int rewrite(uint8_t *write, uint8_t *call, Maker *make, int rounds)
+{
+    int wrong = 0;
+
+    for (int i = 0; i < rounds; i++) {
+        int changed = i % PAGES;
+        write_function(write + changed * PAGE + 128, i);
+        make(call + changed * PAGE + 128, 16);
+        for (int k = 0; k < PAGES && i >= PAGES; k++) { /* the others are as they were */
+            wrong += ((Function *)(call + k * PAGE + 128))() != i - (changed - k + PAGES) % PAGES;
+        }
+    }
+    return wrong;
+}
+
+/* One change lies across two pages. */
+static int rewrite_across(uint8_t *page, Maker *make)
+{
+    int wrong = 0;
+
+    for (int i = 0; i < 100; i++) {
+        write_linked_function(page + PAGE - 32, 3, i);
+        make(page + PAGE - 32, 64);
+        wrong += ((Function *)(page + PAGE - 32))() != i;
+    }
+    return wrong;
+}
+
+/* Another process changes the file that the code is mapped from. */
+static int rewrite_elsewhere(int fd, uint8_t *call, Maker *make)
+{
+    int wrong = 0;
+
+    for (int i = 0; i < 20; i++) {
+        uint8_t code[16] = { 0 };
+        pid_t child = fork();
+        if (!child) {
+            write_function(code, 1000 + i);
+            _exit(pwrite(fd, code, sizeof code, i % PAGES * PAGE) != sizeof code);
+        }
+        waitpid(child, NULL, 0);
+        make(call + i % PAGES * PAGE, 16);
+        wrong += ((Function *)(call + i % PAGES * PAGE))() != 1000 + i;
+    }
+    return wrong;
+}
+
+/* Never writable and executable at once. */
+static int rewrite_by_turns(uint8_t *page, Maker *make)
+{
+    int wrong = 0;
+
+    for (int i = 0; i < 50; i++) {
+        mprotect(page, PAGE, PROT_READ | PROT_WRITE);
+        write_function(page, i);
+        mprotect(page, PAGE, PROT_READ | PROT_EXEC);
+        make(page, 16);
+        wrong += ((Function *)page)() != i || ((Function *)page)() != i;
+    }
+    mprotect(page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
+    return wrong;
+}
+
+static void made_seen(void)
+{
+    uint8_t *page = map(PAGES * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+    int fd = memfd_create("made", 0), wrong[5] = { 0 };
+
+    signal(SIGSEGV, SIG_DFL);
+    ftruncate(fd, PAGES * PAGE);
+    uint8_t *write = map(PAGES * PAGE, PROT_READ | PROT_WRITE, fd);
+    uint8_t *call = map(PAGES * PAGE, PROT_READ | PROT_EXEC, fd);
+    uint8_t *same = map(PAGES * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, fd);
+    for (int i = 0; i < MAKERS; i++) {
+        wrong[0] += rewrite(page, page, makers[i], 200);
+        wrong[1] += rewrite(write, call, makers[i], 200) + rewrite(same, same, makers[i], 100);
+        wrong[2] += rewrite_across(page, makers[i]);
+        wrong[3] += rewrite_elsewhere(fd, call, makers[i]);
+        wrong[4] += rewrite_by_turns(page, makers[i]);
+        write_function(write, 5); /* what is told of is one mapping, what is called the other */
+        makers[i](same, 16);
+        wrong[1] += ((Function *)call)() != 5;
+    }
+    flush((uintptr_t)page, (uintptr_t)page + 16, 2, EINVAL);
+    printf("made seen: %d %d %d %d %d wrong\n", wrong[0], wrong[1], wrong[2], wrong[3], wrong[4]);
+}
+
+static struct Told {
+    uint8_t *code;
+    _Atomic int written, running;
+    int by_reader;
+} told;
+
+static int call_told(Function *function) { return function(); }
+
+/* What is called is as new as what was known to be written before. */
+static void *call_what_changes(void *data)
+{
+    uintptr_t wrong = 0;
+
+    for (int written = 0; written < 2000;) {
+        written = told.written;
+        if (told.by_reader) {
+            fence(NULL, 0);
+        }
+        wrong += ((Function *)told.code)() < written;
+        wrong += call_told((Function *)told.code) < written;
+    }
+    return (void *)wrong;
+}
+
+static void told_threads(void)
+{
+    Maker *const tellers[] = { flush_range, flush_nothing, barrier, NULL };
+    uintptr_t wrong = 0;
+
+    told.code = map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+    for (unsigned teller = 0; teller < sizeof tellers / sizeof *tellers; teller++) {
+        pthread_t ids[THREADS];
+        told.written = 0;
+#ifdef __riscv
+        told.by_reader = !tellers[teller];
+#else
+        told.by_reader = 1;
+#endif
+        write_function(told.code, 0);
+        flush_nothing(NULL, 0);
+        for (int i = 0; i < THREADS; i++) {
+            pthread_create(&ids[i], NULL, call_what_changes, NULL);
+        }
+        for (int i = 1; i <= 2000; i++) {
+            write_function(told.code, i);
+            if (tellers[teller]) {
+                tellers[teller](told.code, 8);
+            }
+            told.written = i;
+        }
+        for (int i = 0; i < THREADS; i++) {
+            void *result;
+            pthread_join(ids[i], &result);
+            wrong += (uintptr_t)result;
+        }
+    }
+    printf("told threads: %d wrong\n", (int)wrong);
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IONBF, 0);
@@ -481,5 +680,7 @@ int main(void)
     called_code();
     called_after_fork();
     called_by_threads();
+    made_seen();
+    told_threads();
     return 0;
 }
