@@ -15,6 +15,7 @@ typedef struct Disk Disk;
 typedef struct Files Files;
 typedef struct Json Json;
 typedef struct Loop Loop;
+typedef struct Machine Machine;
 typedef struct ThrottleLimits ThrottleLimits;
 
 enum { DISK_SECTOR = 512 };
@@ -23,7 +24,6 @@ typedef enum DiskOperation { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DI
 
 /* One request; it and its vectors are the caller's, and stay where they are until `done`. */
 typedef struct DiskRequest DiskRequest;
-typedef struct Trace Trace;
 struct DiskRequest {
     DiskOperation operation;
     bool may_unmap;         /* write zeroes: the space may be given back */
@@ -57,8 +57,8 @@ bool disk_remove_node(Object *root, const char *name, Error **error);
 BlockGraph *disk_graph(Object *root);
 /* The same, made where there is none; NULL with an error. */
 BlockGraph *disk_make_graph(Object *root, Files *files, Loop *loop, Error **error);
-/* The same, for trace events of its nodes. */
-bool disk_prepare_graph(Object *root, Files *files, Loop *loop, Trace *trace, Error **error);
+/* The same, for trace events of its nodes, and events of the machine about images that are damaged. */
+bool disk_prepare_graph(Machine *machine, Files *files, Error **error);
 /* Waits for its requests and takes it out of the tree. */
 void disk_close(Disk *disk);
 const char *disk_id(const Disk *disk);
@@ -78,8 +78,9 @@ bool disk_set_limits(Disk *disk, const char *group, const ThrottleLimits *limits
 /* The machine's user is told that the size has changed. */
 void disk_set_resized(Disk *disk, void (*resized)(void *data), void *data);
 const Object *disk_user(const Disk *disk); /* NULL: no device uses it */
-/* A disk serves one device. False while it serves another. */
-bool disk_attach(Disk *disk, Object *user, Error **error);
+/* A disk serves one device, while which nobody else writes to its node but where the device shares that (and anybody
+ * may while it serves none). False where it serves another, or somebody writes. */
+bool disk_attach(Disk *disk, Object *user, bool shares_writes, Error **error);
 void disk_detach(Disk *disk);
 
 /* What is outside the disk, or a write to a read-only one, is done with EIO or EPERM. */

@@ -17,6 +17,8 @@ struct BlockGraph {
     _Atomic unsigned drained;
     _Atomic bool drain_called; /* drain_call is on its way */
     BlockCall drain_call;
+    BlockDamaged *tell_damaged; /* NULL: nobody */
+    void *tell_data;
     Mutex held_mutex; /* of the list */
     BlockRequest *held, **held_end;
 };

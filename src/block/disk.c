@@ -83,11 +83,54 @@ BlockGraph *disk_make_graph(Object *root, Files *files, Loop *loop, Error **erro
     return host ? host->graph : NULL;
 }
 
-bool disk_prepare_graph(Object *root, Files *files, Loop *loop, Trace *trace, Error **error)
+/* BLOCK_IMAGE_CORRUPTED */
+
+typedef struct Damage {
+    Machine *machine;
+    Json *event;
+} Damage;
+
+static bool is_of_node(Object *child, void *context)
 {
-    BlockGraph *graph = disk_make_graph(root, files, loop, error);
+    const char **name = context; /* the node's; becomes the drive's */
+    const Disk *disk = (const Disk *)child;
+    bool found = strcmp(disk_node_name(disk), *name) == 0;
+    if (found) {
+        *name = strcmp(disk_id(disk), *name) == 0 ? "" : disk_id(disk);
+    }
+    return !found;
+}
+
+static void tell_damage(void *data)
+{
+    Damage *damage = data;
+    const char *node = json_get_text(damage->event, "node-name"), *name = node;
+    object_each_child(object_container(damage->machine->root, "disks"), is_of_node, &name);
+    json_set(damage->event, "device", json_string(name == node ? "" : name));
+    machine_event(damage->machine, "BLOCK_IMAGE_CORRUPTED", damage->event);
+    free(damage);
+}
+
+static void note_damage(void *data, BlockNode *node, const BlockDamage *from)
+{
+    Damage *damage = NEW(Damage);
+    *damage = (Damage){ .machine = data, .event = json_object() };
+    json_set(damage->event, "node-name", json_string(block_node_name(node)));
+    json_set(damage->event, "msg", json_string(from->message));
+    if (from->bytes) {
+        json_set(damage->event, "offset", json_uint(from->offset));
+        json_set(damage->event, "size", json_uint(from->bytes));
+    }
+    json_set(damage->event, "fatal", json_bool(from->fatal));
+    loop_post(damage->machine->loop, tell_damage, damage);
+}
+
+bool disk_prepare_graph(Machine *machine, Files *files, Error **error)
+{
+    BlockGraph *graph = disk_make_graph(machine->root, files, machine->loop, error);
     if (graph) {
-        block_graph_set_trace(graph, trace);
+        block_graph_set_trace(graph, machine->trace);
+        block_graph_set_damaged(graph, note_damage, machine);
     }
     return graph != NULL;
 }
@@ -200,8 +243,7 @@ static bool attach_edge(Disk *disk, BlockNode *node, const char *id, bool write_
     disk->read_only = block_node_is_read_only(node);
     unsigned permissions = BLOCK_PERMISSION_READ | (disk->read_only ? 0 : BLOCK_PERMISSION_WRITE);
     disk->edge = block_attach(node, purpose, permissions | (disk->read_only ? 0 : BLOCK_PERMISSION_RESIZE),
-                              BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED | BLOCK_PERMISSION_RESIZE,
-                              error);
+                              BLOCK_PERMISSION_ALL, error);
     if (disk->edge) {
         block_edge_set_write_through(disk->edge, write_through);
     }
@@ -305,17 +347,26 @@ bool disk_read_only(const Disk *disk) { return disk->read_only; }
 BlockEdge *disk_edge(const Disk *disk) { return disk->edge; }
 const Object *disk_user(const Disk *disk) { return disk->user; }
 
-bool disk_attach(Disk *disk, Object *user, Error **error)
+bool disk_attach(Disk *disk, Object *user, bool shares_writes, Error **error)
 {
     if (disk->user && disk->user != user) {
         AUTO_FREE char *path = object_path(disk->user);
         return error_set(error, "Drive '%s' is already in use by %s", disk_id(disk), path ? path : "another device");
     }
+    unsigned shared = BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED | BLOCK_PERMISSION_RESIZE;
+    block_graph_enter(disk->host->graph);
+    if (!block_edge_share(disk->edge, shared | (shares_writes ? BLOCK_PERMISSION_WRITE : 0), error)) {
+        return false;
+    }
     disk->user = user;
     return true;
 }
 
-void disk_detach(Disk *disk) { disk->user = NULL; }
+void disk_detach(Disk *disk)
+{
+    disk->user = NULL;
+    block_edge_share(disk->edge, BLOCK_PERMISSION_ALL, NULL); /* less is refused: this cannot fail */
+}
 
 /* Requests */
 

@@ -62,7 +62,7 @@ struct BlockNode {
     const BlockNode *above; /* while it is opened: whose child it becomes */
     bool read_only, force_share, discard, no_flush;
     bool guessed; /* its driver: by the file's beginning */
-    bool damaged; /* and said so */
+    _Atomic bool damaged; /* and said so */
     bool hidden;
     bool was_told; /* of a drain */
     bool listens; /* counted in the graph: its driver has a debug_event */
@@ -189,8 +189,8 @@ bool block_open_backing(BlockNode *node, const char *filename, const char *forma
 unsigned block_format_permissions(const BlockNode *node, const char *name, unsigned permissions, unsigned *shared);
 /* Tells the nearest node from here downwards that listens. Costs nothing where none does. */
 void block_debug_event(BlockEdge *edge, int event);
-/* Says on stderr, once for each node, that the image is damaged. */
-void block_node_damaged(BlockNode *node, const char *format, ...) PRINTF(2, 3);
+/* Says on stderr and to whoever asked for it, once for each node, that the image is damaged. */
+void block_node_damaged(BlockNode *node, const BlockDamage *damage);
 /* The format that a file which begins so looks to be of. */
 const BlockDriver *block_probe(const uint8_t *bytes, size_t count);
 Files *block_graph_files(const BlockGraph *graph);

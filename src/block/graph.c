@@ -267,17 +267,23 @@ BlockEdge *block_node_child(const BlockNode *node, size_t i)
     return NULL;
 }
 
-void block_node_damaged(BlockNode *node, const char *format, ...)
+void block_graph_set_damaged(BlockGraph *graph, BlockDamaged *damaged, void *data)
 {
-    va_list arguments;
-    if (node->damaged) {
+    graph->tell_damaged = damaged;
+    graph->tell_data = data;
+}
+
+void block_node_damaged(BlockNode *node, const BlockDamage *damage)
+{
+    const BlockGraph *graph = node->graph;
+    if (atomic_exchange(&node->damaged, true)) {
         return;
     }
-    node->damaged = true;
-    va_start(arguments, format);
-    AUTO_FREE char *text = string_vformat(format, arguments);
-    va_end(arguments);
-    fprintf(stderr, "%s: image '%s' is damaged: %s\n", node->driver->name, node->file_name, text);
+    fprintf(stderr, "%s: %s corrupt: %s; further %scorruption events will be suppressed\n", node->driver->name,
+            damage->fatal ? "Marking image as" : "Image is", damage->message, damage->fatal ? "" : "non-fatal ");
+    if (graph->tell_damaged) {
+        graph->tell_damaged(graph->tell_data, node, damage);
+    }
 }
 
 void node_debug_event(BlockNode *node, int event)
@@ -448,6 +454,20 @@ BlockEdge *block_attach(BlockNode *node, const char *purpose, unsigned permissio
     BlockEdge *edge = edge_new(node, NULL, purpose, permissions, shared, error);
     block_graph_drain_end(node->graph);
     return edge;
+}
+
+bool block_edge_share(BlockEdge *edge, unsigned shared, Error **error)
+{
+    unsigned before = edge->shared;
+    block_graph_drain_begin(edge->graph);
+    edge->shared = shared;
+    bool ok = node_update_permissions(edge->node, error);
+    if (!ok) {
+        edge->shared = before;
+        node_update_permissions(edge->node, NULL);
+    }
+    block_graph_drain_end(edge->graph);
+    return ok;
 }
 
 void block_detach(BlockEdge *edge)

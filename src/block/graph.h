@@ -108,6 +108,14 @@ void block_node_hide(BlockNode *node);
 bool block_node_is_hidden(const BlockNode *node);
 BlockNode *block_node_shown(BlockNode *node); /* the first one from here downwards that is not hidden */
 BlockNode *block_graph_node(const BlockGraph *graph, size_t i); /* in order of opening; NULL at the end */
+/* What is found wrong with an image while it is used: `damaged` hears of it once for each node, on any thread. */
+typedef struct BlockDamage {
+    const char *message;
+    uint64_t offset, bytes; /* of the file; 0 bytes: no place in particular */
+    bool fatal;             /* it is not written to any more */
+} BlockDamage;
+typedef void BlockDamaged(void *data, BlockNode *node, const BlockDamage *damage);
+void block_graph_set_damaged(BlockGraph *graph, BlockDamaged *damaged, void *data);
 typedef struct BlockNodeModes {
     bool direct, no_flush;
     int detect_zeroes; /* BlockdevDetectZeroesOptions */
@@ -120,6 +128,8 @@ const char *block_edge_name(const BlockEdge *edge);
 
 /* A user's edge to a node. `purpose` is for messages ("device 'virtio0'"). */
 BlockEdge *block_attach(BlockNode *node, const char *purpose, unsigned permissions, unsigned shared, Error **error);
+/* What others may do meanwhile, from now on. */
+bool block_edge_share(BlockEdge *edge, unsigned shared, Error **error);
 void block_detach(BlockEdge *edge); /* waits for its requests; NULL is fine */
 /* Each write of the edge is flushed (cache=writethrough, directsync). */
 void block_edge_set_write_through(BlockEdge *edge, bool write_through);

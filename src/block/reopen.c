@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 /* In place of one that could not even be opened as it had been. */
@@ -180,7 +181,8 @@ static bool reopen_node(BlockNode *node, const Json *options, unsigned flags, Er
         close_node(node);
         drop_new_children(node);
         if (!reopen_inherited(&aside, below_before, &ignored) || !open_again(node, before, flags_before, &ignored)) {
-            block_node_damaged(node, "it cannot be opened again: %s", error_message(ignored));
+            fprintf(stderr, "%s: '%s' cannot be opened again: %s\n", node->driver->name, node->file_name,
+                    error_message(ignored));
             close_node(node);
             drop_new_children(node);
             node->driver = &broken;

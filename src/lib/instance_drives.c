@@ -206,7 +206,7 @@ static bool open_drive(Instance *instance, const DriveOptions *given, Json *valu
     options.snapshot = given->has_snapshot ? given->snapshot
                                            : given_find(&instance->given, OPTION_SNAPSHOT) != NULL;
     options.options = json_copy(values);
-    if (!disk_prepare_graph(instance->machine->root, instance->files, instance->loop, instance->trace, error)) {
+    if (!disk_prepare_graph(instance->machine, instance->files, error)) {
         json_free(options.options);
         return false;
     }

@@ -323,7 +323,7 @@ static bool apply_fw_cfg(Instance *instance, const GivenOption *option, const vo
 
 static bool apply_blockdev(Instance *instance, const GivenOption *option, const void *value, Error **error)
 {
-    return disk_prepare_graph(instance->machine->root, instance->files, instance->loop, instance->trace, error) &&
+    return disk_prepare_graph(instance->machine, instance->files, error) &&
            disk_add_node(instance->machine->root, instance->files, instance->loop, json_copy(option->values), error);
 }
 

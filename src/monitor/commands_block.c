@@ -100,8 +100,8 @@ bool qmp_query_blockstats(Monitor *monitor, const QueryBlockstatsArguments *argu
 
 bool qmp_blockdev_add(Monitor *monitor, const Json *arguments, Error **error)
 {
-    const Machine *machine = monitor->control->machine;
-    return disk_prepare_graph(machine->root, monitor->control->files, machine->loop, machine->trace, error) &&
+    Machine *machine = monitor->control->machine;
+    return disk_prepare_graph(machine, monitor->control->files, error) &&
            disk_add_node(machine->root, monitor->control->files, machine->loop, json_copy(arguments), error);
 }
 

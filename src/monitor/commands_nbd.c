@@ -27,13 +27,10 @@ static void export_deleted(void *data, const char *id)
 static bool find_host(const Monitor *monitor, ExportHost *host, Error **error)
 {
     Machine *machine = monitor->control->machine;
+    bool ok = disk_prepare_graph(machine, monitor->control->files, error);
     *host = (ExportHost){ .root = machine->root, .files = monitor->control->files, .loop = machine->loop,
-                          .graph = disk_make_graph(machine->root, monitor->control->files, machine->loop, error),
-                          .deleted = export_deleted, .data = machine };
-    if (host->graph) {
-        block_graph_set_trace(host->graph, machine->trace);
-    }
-    return host->graph != NULL;
+                          .graph = disk_graph(machine->root), .deleted = export_deleted, .data = machine };
+    return ok;
 }
 
 static BlockNode *find_node(const Monitor *monitor, const char *device, const char *node_name, Error **error)

@@ -76,6 +76,58 @@ class Drives(Test):
 
     # -- what is above an image
 
+    def io(self, socket, *commands):
+        program = os.path.join(os.path.dirname(self.program()), 'qemu-io')
+        words = [word for command in commands for word in ('-c', command)]
+        return subprocess.run([program, '-f', 'raw', *words, f'nbd+unix:///n0?socket={socket}'], timeout=60,
+                              capture_output=True, text=True, check=False).stdout
+
+    def test_image_corrupted(self):
+        """An image in which a table is found to be wrong is marked, only read from then on, and told of."""
+        image, socket = self.path('image'), self.path('socket')
+        self.img('convert', '-f', 'raw', '-O', 'qcow2', self.path('disk'), image)
+        with open(image, 'r+b') as file:
+            file.seek(0x20000)
+            file.write(bytes(32))  # no cluster is counted: new ones would be where tables are
+        vm = self.start(*VIRT, '-drive', f'file={image},if=none,id=d0,node-name=n0,format=qcow2')
+        vm.command('nbd-server-start', {'addr': {'type': 'unix', 'data': {'path': socket}}})
+        vm.command('block-export-add', {'type': 'nbd', 'id': 'e', 'node-name': 'n0', 'writable': True})
+        self.assertIn('write failed: Input/output error', self.io(socket, 'write 512k 64k'))
+        data = vm.client.wait_event('BLOCK_IMAGE_CORRUPTED')['data']
+        self.assertRegex(data.pop('msg'), 'is not counted')
+        self.assertEqual(data, {'device': 'd0', 'node-name': 'n0', 'offset': 0, 'size': 65536, 'fatal': True})
+        written = self.io(socket, 'write 0 64k', 'read -P 0 256k 64k')
+        self.assertIn('write failed: Input/output error', written)
+        self.assertIn('read 65536/65536', written)
+        nodes = {node['node-name']: node for node in vm.command('query-named-block-nodes')}
+        for drive in vm.command('query-block')[0]['inserted'], nodes['n0']:
+            self.assertTrue(drive['image']['format-specific']['data']['corrupt'])
+        with self.assertRaisesRegex(QmpError, 'corrupt'):
+            vm.command('block_resize', {'node-name': 'n0', 'size': 2 * MIB})
+        vm.command('quit')
+        vm.wait()
+        program = os.path.join(os.path.dirname(self.program()), 'myna-img')
+        shown = subprocess.run([program, 'info', image], check=True, capture_output=True, text=True).stdout
+        self.assertIn('corrupt: true', shown)
+        self.assertIn('is corrupt; cannot be opened read/write', self.refused('-drive', f'file={image},format=qcow2'))
+        self.img('check', '-q', '-r', 'all', image)
+        self.start(*VIRT, '-drive', f'file={image},format=qcow2').command('quit')
+
+    def test_shared_writes(self):
+        """While a device has a drive nobody else writes to it, unless it has share-rw; before, anybody may."""
+        for device, free in ((), True), (('-device', 'virtio-blk-device,drive=d0,share-rw=on'), True), \
+                (('-device', 'virtio-blk-device,drive=d0'), False):
+            vm = self.start(*VIRT, *self.raw(**{'if': 'none', 'id': 'd0', 'node-name': 'n0'}), *device)
+            vm.command('nbd-server-start', {'addr': {'type': 'unix', 'data': {'path': self.path('socket')}}})
+            add = {'type': 'nbd', 'id': 'e', 'node-name': 'n0', 'writable': True}
+            if free:
+                vm.command('block-export-add', add)
+            else:
+                with self.assertRaisesRegex(QmpError, "not shared by drive 'd0'"):
+                    vm.command('block-export-add', add)
+            vm.command('quit')
+            vm.wait()
+
     def test_snapshot(self):
         before = self.digest('disk')
         for arguments in (self.raw(snapshot='on'), (*self.raw(), '-snapshot')):

@@ -360,7 +360,8 @@ bool qcow2_amend(BlockNode *node, const void *options, Error **error)
 {
     Qcow2 *qcow2 = node->state;
     Wish wish = { .options = options };
-    return check_wish(node, &wish, error) && (wish.version <= qcow2->header.version || upgrade(node, error)) &&
+    return qcow2_may_change(qcow2, error) && check_wish(node, &wish, error) &&
+           (wish.version <= qcow2->header.version || upgrade(node, error)) &&
            (wish.order == qcow2->header.refcount_order || qcow2_change_refcount_order(node, wish.order, error)) &&
            change_header(node, options, error) &&
            (!wish.options->has_size || qcow2_resize(node, wish.options->size, PREALLOC_MODE_OFF, error)) &&

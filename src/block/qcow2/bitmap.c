@@ -281,6 +281,9 @@ bool qcow2_bitmap_check(BlockNode *node, const char *name, unsigned granularity_
     while (block_bitmap_at(node, count)) {
         count++;
     }
+    if (!qcow2_may_change(node->state, error)) {
+        return false;
+    }
     if (!qcow2_bitmaps_supported(node)) {
         return error_set(error, "Cannot store dirty bitmaps in qcow2 v2 files");
     }

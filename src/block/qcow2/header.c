@@ -426,18 +426,21 @@ bool qcow2_header_rewrite(BlockNode *node, Error **error)
     return number == 0 || error_set_errno(error, number, "Could not write qcow2 header");
 }
 
-int qcow2_corrupt(BlockNode *node, const char *format, ...)
+int qcow2_corrupt(BlockNode *node, uint64_t offset, uint64_t bytes, const char *format, ...)
 {
     Qcow2 *qcow2 = node->state;
     va_list arguments;
     va_start(arguments, format);
     AUTO_FREE char *text = string_vformat(format, arguments);
     va_end(arguments);
-    block_node_damaged(node, "%s", text);
-    if (!node->read_only && !qcow2_has(qcow2, QCOW2_CORRUPT) && qcow2->header.version >= 3) {
-        qcow2->header.incompatible |= QCOW2_CORRUPT;
-        qcow2_header_write(node);
-        block_flush(node->file);
+    block_node_damaged(node, &(BlockDamage){ .message = text, .offset = offset, .bytes = bytes,
+                                             .fatal = !node->read_only });
+    if (!node->read_only && !qcow2_has(qcow2, QCOW2_CORRUPT)) {
+        qcow2->header.incompatible |= QCOW2_CORRUPT; /* version 2 has no such bit in its file */
+        if (qcow2->header.version >= 3) {
+            qcow2_header_write(node);
+            block_flush(node->file);
+        }
     }
     return EIO;
 }

@@ -37,6 +37,13 @@ bool qcow2_has_tables(const Qcow2 *qcow2, Error **error)
     return qcow2->l1 || error_set_errno(error, EIO, "the image's tables could not be read again");
 }
 
+bool qcow2_may_change(const Qcow2 *qcow2, Error **error)
+{
+    return qcow2_has_tables(qcow2, error) &&
+           (!qcow2_has(qcow2, QCOW2_CORRUPT) ||
+            error_set_errno(error, EIO, "the image is corrupt: it can only be read"));
+}
+
 /* Entries */
 
 static size_t place_in_slice(const Qcow2 *qcow2, uint64_t offset)
@@ -181,7 +188,7 @@ int qcow2_get_slice(BlockNode *node, BlockTask *self, uint64_t offset, Qcow2Slic
         return 0;
     }
     if (table % qcow2->cluster_bytes) {
-        return qcow2_corrupt(node, "the L2 table at 0x%" PRIx64 " is not at a cluster's beginning", table);
+        return qcow2_corrupt(node, 0, 0, "the L2 table at 0x%" PRIx64 " is not at a cluster's beginning", table);
     }
     int error = qcow2_cache_get(&qcow2->tables, &qcow2->lock, self, slice_place(qcow2, table, offset), slice);
     if (!error && !node->read_only && !(*slice)->checked) {

@@ -143,8 +143,8 @@ int qcow2_check_slice(BlockNode *node, Qcow2Slice *slice)
     for (uint64_t i = 0; i < entries && !qcow2_has(qcow2, QCOW2_EXTERNAL_DATA); i++) {
         Qcow2Entry entry = qcow2_load_entry(qcow2, slice, i << qcow2->header.cluster_bits);
         if (leads_into_tables(qcow2, entry.descriptor)) {
-            return qcow2_corrupt(node, "an entry of the L2 table's part at 0x%" PRIx64 " leads into a table",
-                                 slice->offset);
+            return qcow2_corrupt(node, slice->offset, qcow2->tables.slice_bytes,
+                                 "an entry of the L2 table's part at 0x%" PRIx64 " leads into a table", slice->offset);
         }
     }
     slice->checked = true;

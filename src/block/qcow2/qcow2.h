@@ -176,7 +176,7 @@ bool qcow2_header_build(const Qcow2Header *header, const uint8_t *before, size_t
 /* Writes all of the header anew. */
 bool qcow2_header_rewrite(BlockNode *node, Error **error);
 /* Refuses every write from now on; the image says so to everybody. `lock` is held. Returns EIO. */
-int qcow2_corrupt(BlockNode *node, const char *format, ...) PRINTF(2, 3);
+int qcow2_corrupt(BlockNode *node, uint64_t offset, uint64_t bytes, const char *format, ...) PRINTF(4, 5);
 
 /* cache.c: `lock` is held. */
 
@@ -225,6 +225,7 @@ bool qcow2_map(BlockNode *node, BlockOperation operation, uint64_t offset, uint6
 bool qcow2_load_l1(BlockNode *node, Error **error);
 /* Not after tables that were changed could not be read again: the node is of no use then. */
 bool qcow2_has_tables(const Qcow2 *qcow2, Error **error);
+bool qcow2_may_change(const Qcow2 *qcow2, Error **error); /* the same, and it is not corrupt */
 
 /* The rest with `lock` held, which may be open on the way. */
 

@@ -83,7 +83,7 @@ static int get_counts(BlockNode *node, BlockTask *self, uint64_t cluster, Qcow2S
         return 0;
     }
     if (qcow2->refcount_table[block] & (qcow2->cluster_bytes - 1)) {
-        return qcow2_corrupt(node, "the refcount block at 0x%" PRIx64 " is not at a cluster's beginning",
+        return qcow2_corrupt(node, 0, 0, "the refcount block at 0x%" PRIx64 " is not at a cluster's beginning",
                              qcow2->refcount_table[block]);
     }
     uint64_t bits = (cluster & mask_bits(qcow2->block_bits)) << qcow2->header.refcount_order;
@@ -228,7 +228,7 @@ static int make_block(BlockNode *node, BlockTask *self, uint64_t region, uint64_
         return grow_table(node, region + 1);
     }
     if (qcow2_set_has(&qcow2->metadata, cluster)) {
-        return qcow2_corrupt(node, "the table at 0x%" PRIx64 " is not counted", offset);
+        return qcow2_corrupt(node, offset, qcow2->cluster_bytes, "the table at 0x%" PRIx64 " is not counted", offset);
     }
     int error = block_write_zeroes(node->file, offset, qcow2->cluster_bytes, 0);
     if (error) {
@@ -327,8 +327,9 @@ int qcow2_allocate(BlockNode *node, BlockTask *self, uint64_t wanted, bool exact
     int error = find_run(node, self, wanted, exact, &first, count);
     for (uint64_t i = 0; i < *count && !error; i++) {
         if (qcow2_set_has(&qcow2->metadata, first + i)) {
-            error = qcow2_corrupt(node, "the table at 0x%" PRIx64 " is not counted",
-                                  (first + i) << qcow2->header.cluster_bits);
+            uint64_t offset = (first + i) << qcow2->header.cluster_bits;
+            error = qcow2_corrupt(node, offset, qcow2->cluster_bytes, "the table at 0x%" PRIx64 " is not counted",
+                                  offset);
         }
     }
     for (uint64_t i = 0; i < *count && !error; i++) {
@@ -385,8 +386,9 @@ static int change_refcount(BlockNode *node, BlockTask *self, uint64_t cluster, i
         return error;
     }
     if (change < 0 && refcount == 0) {
-        return qcow2_corrupt(node, "the cluster at 0x%" PRIx64 " is in use and not counted",
-                             cluster << qcow2->header.cluster_bits);
+        uint64_t offset = cluster << qcow2->header.cluster_bits;
+        return qcow2_corrupt(node, offset, qcow2->cluster_bytes,
+                             "the cluster at 0x%" PRIx64 " is in use and not counted", offset);
     }
     if (change > 0 && refcount == maximum_refcount(qcow2)) {
         return ERANGE;

@@ -305,7 +305,7 @@ bool qcow2_resize(BlockNode *node, uint64_t size, int preallocation, Error **err
 {
     const Qcow2 *qcow2 = node->state;
     Resize resize = { .node = node, .size = size, .preallocation = preallocation };
-    if (!qcow2_has_tables(qcow2, error) || !check_resize(node, size, preallocation, error) ||
+    if (!qcow2_may_change(qcow2, error) || !check_resize(node, size, preallocation, error) ||
         (size > qcow2->header.size && !resize_data_file(node, size, preallocation, error))) {
         return false;
     }

@@ -321,7 +321,7 @@ static bool change(BlockNode *node, int (*run)(Operation *operation, BlockTask *
                    const BlockSnapshot *given, Error **error)
 {
     Operation operation = { .node = node, .run = run, .given = given };
-    if (!qcow2_has_tables(node->state, error)) {
+    if (!qcow2_may_change(node->state, error)) {
         return false;
     }
     if (!qcow2_snapshots_read(node, &operation.snapshots, &operation.table_bytes, error)) {

@@ -470,7 +470,7 @@ static bool load_drive(Pflash *flash, Error **error)
                          flash_size(flash), disk_path(flash->disk), disk_size(flash->disk));
     }
     return disk_read_first(flash->disk, flash->storage->host, flash->storage->size, error) &&
-           disk_attach(flash->disk, &flash->device.object, error);
+           disk_attach(flash->disk, &flash->device.object, false, error);
 }
 
 static bool flash_realize(Device *device, Error **error)

@@ -76,7 +76,7 @@ typedef struct VirtioBlock {
     uint32_t cylinders, heads, sectors, max_discard_sectors, max_write_zeroes_sectors;
     uint16_t num_queues, queue_size;
     OnOffAuto write_cache; /* auto: on */
-    bool config_wce, discard, write_zeroes, seg_max_adjust;
+    bool config_wce, discard, write_zeroes, seg_max_adjust, share_writes;
     bool writeback; /* as the driver last set it */
     int read_error, write_error; /* BlockdevOnError; auto: as the drive says */
     struct BlockRequest *failed; /* to be tried again when the machine goes on */
@@ -561,7 +561,7 @@ static bool block_realize(Device *device, Error **error)
     }
     choose(block);
     if (!check_block_sizes(block, error) || !check_numbers(block, error) ||
-        !disk_attach(block->disk, &device->object, error)) {
+        !disk_attach(block->disk, &device->object, block->share_writes, error)) {
         return false;
     }
     add_features(block);
@@ -614,6 +614,7 @@ static const Property properties[] = {
     PROP("write-zeroes", type_bool, VirtioBlock, write_zeroes, "on", "offer writing zeroes"),
     PROP("rerror", BlockdevOnError_type, VirtioBlock, read_error, "auto", "what a read that fails does"),
     PROP("werror", BlockdevOnError_type, VirtioBlock, write_error, "auto", "what a write that fails does"),
+    PROP("share-rw", type_bool, VirtioBlock, share_writes, "off", "others may write to the disk meanwhile"),
     PROP("seg-max-adjust", type_bool, VirtioBlock, seg_max_adjust, "on", "segments follow the queue's size"),
     PROP_END,
 };
