@@ -32,6 +32,14 @@ static int leave_at(const InterpFrame *f, const InterpInst *i, int reason)
     return reason;
 }
 
+static int leave_for(const InterpFrame *f, const InterpInst *i, int reason)
+{
+    if (reason == IR_EXIT_EXCEPTION || reason == IR_EXIT_DEBUG) {
+        return leave_at(f, i, reason);
+    }
+    return leave(f, f->insns + (uint32_t)i->b, reason);
+}
+
 static void enter(InterpFrame *f, const InterpCode *code)
 {
     f->code = code;
@@ -46,14 +54,35 @@ static inline uint64_t argument(const InterpFrame *f, int32_t place, unsigned wi
     return load_le64(f->state + place) & call_masks[width & 3];
 }
 
+static inline uint64_t call_three(const InterpFrame *f, const InterpInst *i)
+{
+    interp_sync(f, i);
+    return i->helper(f->cpu, argument(f, i->a, i->aux), argument(f, i->b, i->aux >> 2), argument(f, i->c, i->aux >> 4));
+}
+
 /* The instruction before has the last three arguments. */
 static uint64_t call_six(const InterpFrame *f, const InterpInst *i)
 {
     const InterpInst *more = i - 1;
 
+    interp_sync(f, i);
     return i->helper6(f->cpu, argument(f, i->a, i->aux), argument(f, i->b, i->aux >> 2), argument(f, i->c, i->aux >> 4),
                       argument(f, more->a, more->aux), argument(f, more->b, more->aux >> 2),
                       argument(f, more->c, more->aux >> 4));
+}
+
+/* False: the helper raised. */
+static inline bool called(const InterpFrame *f, const InterpInst *i, uint64_t result)
+{
+    if (i->aux & CALL_RAISES && UNLIKELY(f->exec->exception.pending)) {
+        return false;
+    }
+    if ((i->aux >> CALL_RESULT_SHIFT & 3) == CALL_64) {
+        AT(uint64_t, i->d) = result;
+    } else if ((i->aux >> CALL_RESULT_SHIFT & 3) == CALL_32) {
+        AT(uint32_t, i->d) = (uint32_t)result;
+    }
+    return true;
 }
 
 #define NEXT \
@@ -126,8 +155,24 @@ static uint64_t call_six(const InterpFrame *f, const InterpInst *i)
         NEXT; \
     } \
     goto store_slow;
+#define OR_RAISE(completed) \
+    if (UNLIKELY(!(completed))) { \
+        return leave_at(f, i, IR_EXIT_EXCEPTION); \
+    } \
+    NEXT;
+#define GOTO(name, Address) \
+    name: PLACE(Address, i->d) = (Address)i->imm; \
+    link = &f->code->links[i->aux]; \
+    goto follow;
+#define GOTO_VALUE(name, Address) \
+    name: address = PLACE(uint64_t, i->a) & f->address_mask; \
+    PLACE(Address, i->d) = (Address)address; \
+    goto jump_to_address;
+#define CONST(name, To) \
+    name: PLACE(To, i->d) = (To)i->imm; \
+    NEXT;
 
-__attribute__((noinline)) static int run(InterpFrame *f, InterpCode *code)
+__attribute__((noinline)) static int run(InterpFrame *f, const InterpCode *code)
 {
     static const void *const handlers[INTERP_HANDLER_COUNT] = {
 #define X(name) [INTERP_##name] = &&name,
@@ -141,8 +186,9 @@ __attribute__((noinline)) static int run(InterpFrame *f, InterpCode *code)
     const InterpInst *i = code->insts;
     const TlbTable *table;
     const TlbEntry *entry;
+    ExecJump *known;
     ExecLink *link;
-    uint64_t address, result;
+    uint64_t address;
 
     enter(f, code);
     goto *handlers[i->handler];
@@ -156,83 +202,31 @@ __attribute__((noinline)) static int run(InterpFrame *f, InterpCode *code)
     INTERP_LOADS(LOAD)
     INTERP_STORES(STORE)
 
-const_32:
-    PLACE(uint32_t, i->d) = (uint32_t)i->imm;
-    NEXT;
-const_64:
-    PLACE(uint64_t, i->d) = (uint64_t)i->imm;
-    NEXT;
-branch_32:
-    BRANCH_IF(PLACE(uint32_t, i->a))
-branch_64:
-    BRANCH_IF(PLACE(uint64_t, i->a))
-jump:
-    BRANCH_IF(true)
+    CONST(const_32, uint32_t)
+    CONST(const_64, uint64_t)
+    branch_32: BRANCH_IF(PLACE(uint32_t, i->a))
+    branch_64: BRANCH_IF(PLACE(uint64_t, i->a))
+    jump: BRANCH_IF(true)
+    load_slow: OR_RAISE(interp_load(f, i))
+    store_slow: OR_RAISE(interp_store(f, i))
+    function: NOTE; OR_RAISE(i->function(f, i))
+    call: OR_RAISE(called(f, i, call_three(f, i)))
+    call6: i++; OR_RAISE(called(f, i, call_six(f, i)))
+    GOTO(goto_32, uint32_t)
+    GOTO(goto_64, uint64_t)
+    GOTO_VALUE(goto_value_32, uint32_t)
+    GOTO_VALUE(goto_value_64, uint64_t)
 
-function:
-    NOTE;
-    if (UNLIKELY(!i->function(f, i))) {
-        return leave_at(f, i, IR_EXIT_EXCEPTION);
-    }
-    NEXT;
-load_slow:
-    if (UNLIKELY(!interp_load(f, i))) {
-        return leave_at(f, i, IR_EXIT_EXCEPTION);
-    }
-    NEXT;
-store_slow:
-    if (UNLIKELY(!interp_store(f, i))) {
-        return leave_at(f, i, IR_EXIT_EXCEPTION);
-    }
-    NEXT;
-
-call:
-    interp_sync(f, i);
-    result =
-        i->helper(f->cpu, argument(f, i->a, i->aux), argument(f, i->b, i->aux >> 2), argument(f, i->c, i->aux >> 4));
-    goto called;
-call6:
-    i++;
-    interp_sync(f, i);
-    result = call_six(f, i);
-called:
-    if (i->aux & CALL_RAISES && UNLIKELY(exec->exception.pending)) {
-        return leave_at(f, i, IR_EXIT_EXCEPTION);
-    }
-    if ((i->aux >> CALL_RESULT_SHIFT & 3) == CALL_64) {
-        PLACE(uint64_t, i->d) = result;
-    } else if ((i->aux >> CALL_RESULT_SHIFT & 3) == CALL_32) {
-        PLACE(uint32_t, i->d) = (uint32_t)result;
-    }
-    NEXT;
-
-goto_32:
-    PLACE(uint32_t, i->d) = (uint32_t)i->imm;
-    link = &f->code->links[i->aux];
-    goto follow;
-goto_64:
-    PLACE(uint64_t, i->d) = (uint64_t)i->imm;
-    link = &f->code->links[i->aux];
-    goto follow;
-goto_value_32:
-    address = PLACE(uint64_t, i->a) & f->address_mask;
-    PLACE(uint32_t, i->d) = (uint32_t)address;
-    goto jump_to_address;
-goto_value_64:
-    address = PLACE(uint64_t, i->a) & f->address_mask;
-    PLACE(uint64_t, i->d) = address;
-jump_to_address: {
-    ExecJump *known = exec_jump(exec, address);
+jump_to_address:
+    known = exec_jump(exec, address);
     if (UNLIKELY(known->pc != address || known->mode != exec->mode)) {
         exec->link = NULL;
         return leave(f, f->insns + (uint32_t)i->b, IR_EXIT_CONTINUE);
     }
     link = &known->link;
-}
 follow:
     f->insns += (uint32_t)i->b;
-    if (UNLIKELY(link->epoch != exec->epoch ||
-                 atomic_load_explicit(&exec->attention, memory_order_relaxed) ||
+    if (UNLIKELY(link->epoch != exec->epoch || atomic_load_explicit(&exec->attention, memory_order_relaxed) ||
                  link->code->insn_count > f->limit - f->insns)) {
         exec->link = link;
         return leave(f, f->insns, IR_EXIT_CONTINUE);
@@ -242,10 +236,7 @@ follow:
     goto *handlers[i->handler];
 
 leave:
-    if (i->aux == IR_EXIT_EXCEPTION || i->aux == IR_EXIT_DEBUG) {
-        return leave_at(f, i, i->aux);
-    }
-    return leave(f, f->insns + (uint32_t)i->b, i->aux);
+    return leave_for(f, i, i->aux);
 }
 
 int interp_run(Exec *exec, Cpu *cpu, InterpCode *code)
