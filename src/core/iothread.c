@@ -1,17 +1,24 @@
+/* The "iothread" class. Not here: thread-pool-min, thread-pool-max: the block layer has one pool. */
 #include "core/iothread.h"
 
+#include "api/type.h"
+#include "base/error.h"
 #include "base/host/host.h"
 #include "base/thread.h"
 #include "core/loop.h"
 #include "core/machine.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct IoThread {
     Object object;
     Loop *loop;
+    LoopPolling polling;
+    int64_t batch;
     Thread thread;
     bool started;
     _Atomic bool running;
@@ -46,6 +53,12 @@ static void wait_running(IoThread *iothread, bool running)
     }
 }
 
+static void apply(const IoThread *iothread)
+{
+    loop_set_polling(iothread->loop, &iothread->polling);
+    loop_set_batch(iothread->loop, iothread->batch);
+}
+
 static bool iothread_complete(Object *object, Error **error)
 {
     IoThread *iothread = (IoThread *)object;
@@ -53,6 +66,7 @@ static bool iothread_complete(Object *object, Error **error)
     if (!iothread->loop) {
         return false;
     }
+    apply(iothread);
     /* From here on the loop's thread is the new one: what is posted does not run here by mistake. */
     loop_post(iothread->loop, announce, iothread);
     const char *name = object->name ? object->name : "iothread";
@@ -74,16 +88,44 @@ static void iothread_finalize(Object *object)
     loop_free(iothread->loop);
 }
 
+static bool check_number(Object *object, const Property *property, Error **error)
+{
+    IoThread *iothread = (IoThread *)object;
+    if (*(const int64_t *)(const void *)((const char *)object + property->offset) < 0) {
+        return error_set(error, "value must be in range [0, %" PRId64 "]", INT64_MAX);
+    }
+    if (iothread->loop) {
+        apply(iothread);
+    }
+    return true;
+}
+
+#define NUMBER(name_, field, default_, text) \
+    { \
+        .name = name_, .type = &type_int64, .type_name = "int", .when = PROPERTY_ANY_TIME, \
+        .offset = offsetof(IoThread, field), .default_text = default_, .check = check_number, \
+        .description = text \
+    }
+static const Property properties[] = {
+    NUMBER("poll-max-ns", polling.maximum_ns, "32768", "how long to look for events before sleeping; 0: not at all"),
+    NUMBER("poll-grow", polling.grow, "0", "factor by which that time grows; 0: as is usual"),
+    NUMBER("poll-shrink", polling.shrink, "0", "divisor by which it shrinks; 0: to nothing"),
+    NUMBER("aio-max-batch", batch, "0", "requests at most that are kept back to be given to the host together; 0: any"),
+    { 0 },
+};
+
 const Class iothread_class = {
     .name = "iothread",
     .parent = &object_class,
     .description = "A thread with an event loop, for devices' I/O",
     .size = sizeof(IoThread),
     .user_creatable = true,
+    .properties = properties,
     .complete = iothread_complete,
     .finalize = iothread_finalize,
 };
 
+const LoopPolling *iothread_polling(const IoThread *iothread) { return &iothread->polling; }
 Loop *iothread_loop(IoThread *iothread) { return iothread->loop; }
 int iothread_thread_id(const IoThread *iothread) { return atomic_load(&((IoThread *)iothread)->thread_id); }
 

@@ -49,6 +49,9 @@ struct Loop {
     unsigned depth;            /* of loop_iterate */
     LoopGlib *glib;
     LoopPoll poll;
+    LoopPolling polling; /* that `poll` is to take over, under the mutex */
+    bool polling_set;
+    _Atomic int64_t batch;
     ListNode with_look; /* LoopFd */
     unsigned look_count; /* of them */
 };
@@ -370,8 +373,14 @@ static bool dispatch(Loop *loop, const HostPollEvent *events, int count)
 void loop_set_polling(Loop *loop, const LoopPolling *polling)
 {
     bool alone = host_cpu_count() == 1;
-    loop_poll_init(&loop->poll, alone ? &(LoopPolling){ 0 } : polling);
+    mutex_lock(&loop->mutex);
+    loop->polling = alone ? (LoopPolling){ 0 } : *polling;
+    loop->polling_set = true; /* from the next wait on */
+    mutex_unlock(&loop->mutex);
 }
+
+void loop_set_batch(Loop *loop, int64_t count) { atomic_store(&loop->batch, count); }
+int64_t loop_batch(const Loop *loop) { return atomic_load_explicit(&((Loop *)loop)->batch, memory_order_relaxed); }
 
 static bool look_at_watches(Loop *loop, HostPollEvent *event)
 {
@@ -429,6 +438,10 @@ static int64_t wait_time(Loop *loop, int64_t limit)
     int64_t deadline = list_empty(&loop->timers) ? INT64_MAX : list_item(loop->timers.next, LoopTimer, node)->deadline;
     bool posted = !list_empty(&loop->posts);
     loop->waits_until = deadline;
+    if (UNLIKELY(loop->polling_set)) {
+        loop_poll_init(&loop->poll, &loop->polling);
+        loop->polling_set = false;
+    }
     mutex_unlock(&loop->mutex);
     if (posted || atomic_load(&loop->quit)) {
         return 0;

@@ -39,12 +39,16 @@ void loop_fd_remove(LoopFd *watch); /* safe within `ready` */
 
 /* Looking for events before sleeping, for as long as that brings them sooner; see loop_poll.c. `grow` and `shrink` are
  * a factor and a divisor of the time; 0: 2, and all of it. Where the process has one processor alone, nothing is looked
- * for. On the loop's thread, or before it runs. */
+ * for. Any thread. */
 typedef struct LoopPolling {
     int64_t maximum_ns; /* 0: the loop sleeps at once */
     int64_t grow, shrink;
 } LoopPolling;
 void loop_set_polling(Loop *loop, const LoopPolling *polling);
+/* For those whose requests the host is given by this loop's thread: how many may be kept back to be given together; 0:
+ * as many as there are. Any thread. */
+void loop_set_batch(Loop *loop, int64_t count);
+int64_t loop_batch(const Loop *loop);
 /* A way to see, quicker than by asking the host, that HOST_POLL_IN is to be given to `ready`. NULL: there is none. */
 void loop_fd_set_look(LoopFd *watch, bool (*look)(void *data));
 

@@ -2,10 +2,13 @@
 #include "monitor/monitor_internal.h"
 
 #include "base/error.h"
+#include "base/vec.h"
+#include "core/iothread.h"
 #include "core/vcpu.h"
 #include "monitor/help.h"
 #include "schema/machine.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +36,48 @@ static int target_of(const Guest *guest) { return type_enum_value(&SysEmuTarget_
 bool qmp_query_target(Monitor *monitor, TargetInfo *result, Error **error)
 {
     result->arch = target_of(monitor->control->machine->guest);
+    return true;
+}
+
+/* -- iothreads ------------------------------------------------------------------------------------------------- */
+
+typedef VEC(IOThreadInfo) IoThreads;
+
+static bool add_iothread(Object *object, void *context)
+{
+    if (object_is(object, &iothread_class)) {
+        const IoThread *iothread = (IoThread *)object;
+        const LoopPolling *polling = iothread_polling(iothread);
+        IoThreads *list = context;
+        vec_push(list, (IOThreadInfo){ .id = string_copy(object->name), .thread_id = iothread_thread_id(iothread),
+                                       .poll_max_ns = polling->maximum_ns, .poll_grow = polling->grow,
+                                       .poll_shrink = polling->shrink,
+                                       .aio_max_batch = loop_batch(iothread_loop((IoThread *)object)) });
+    }
+    return true;
+}
+
+bool qmp_query_iothreads(Monitor *monitor, IOThreadInfoList *result, Error **error)
+{
+    IoThreads list = { 0 };
+    object_each_child(object_container(monitor->control->machine->root, "objects"), add_iothread, &list);
+    *result = (IOThreadInfoList){ list.items, list.count };
+    return true;
+}
+
+bool hmp_info_iothreads(Monitor *monitor, StrBuf *output, Error **error)
+{
+    IOThreadInfoList list = { 0 };
+    qmp_query_iothreads(monitor, &list, NULL);
+    for (size_t i = 0; i < list.count; i++) {
+        const IOThreadInfo *info = &list.items[i];
+        strbuf_printf(output,
+                      "%s:\n  thread_id=%" PRId64 "\n  poll-max-ns=%" PRId64 "\n  poll-grow=%" PRId64
+                      "\n  poll-shrink=%" PRId64 "\n  aio-max-batch=%" PRId64 "\n",
+                      info->id, info->thread_id, info->poll_max_ns, info->poll_grow, info->poll_shrink,
+                      info->aio_max_batch);
+    }
+    type_clear(&IOThreadInfoList_type, &list);
     return true;
 }
 
