@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "block/nbd/server.h"
 #include "channel/address.h"
+#include "core/iothread.h"
 #include "core/loop.h"
 #include "crypto/tls.h"
 #include "object/object.h"
@@ -20,6 +21,8 @@ typedef struct Exported {
     char *id;
     BlockEdge *edge;
     NbdExport *export;
+    Object *iothread; /* that serves its clients, on this loop; NULL: the main loop does */
+    BlockLoop *loop;
     bool leaving;
 } Exported;
 
@@ -71,6 +74,27 @@ static void client_came(void *data, unsigned events)
     loop_fd_set(exports->listener, full || (exhausted && count > 0) ? 0 : HOST_POLL_IN);
 }
 
+/* The iothread of that name, of which a reference is taken, and the block layer's part of its loop. */
+static bool take_iothread(const Exports *exports, const char *id, Exported *exported, Error **error)
+{
+    const Object *objects = object_child(exports->host.root, "objects");
+    Object *object = objects ? object_child(objects, id) : NULL;
+    if (!object || !object_is(object, &iothread_class)) {
+        return error_set(error, "iothread \"%s\" not found", id);
+    }
+    exported->loop = block_loop_of(block_graph_runtime(exports->host.graph), iothread_loop((IoThread *)object), error);
+    exported->iothread = exported->loop ? object_ref(object) : NULL;
+    return exported->loop != NULL;
+}
+
+static void release_iothread(const Exported *exported)
+{
+    if (exported->iothread) {
+        block_loop_release(exported->loop);
+        object_unref(exported->iothread);
+    }
+}
+
 /* Exports */
 
 /* It waits where it has clients. */
@@ -80,6 +104,7 @@ static void drop(Exports *exports, size_t i)
     vec_remove(&exports->list, i);
     nbd_server_remove_export(exported.export);
     block_detach(exported.edge);
+    release_iothread(&exported);
     if (exports->host.deleted) {
         exports->host.deleted(exports->host.data, exported.id);
     }
@@ -147,16 +172,20 @@ bool exports_add(const ExportHost *host, const ExportOptions *options, Error **e
     BlockEdge *edge = block_attach(options->node, purpose,
                                    BLOCK_PERMISSION_READ | (options->writable ? BLOCK_PERMISSION_WRITE : 0),
                                    BLOCK_PERMISSION_ALL, error);
-    if (!edge) {
+    Exported exported = { .edge = edge };
+    if (!edge || (options->iothread && !take_iothread(exports, options->iothread, &exported, error))) {
+        block_detach(edge);
         return false;
     }
     block_edge_set_write_through(edge, options->write_through);
     NbdExportOptions export = { .name = options->name, .description = options->description, .edge = edge,
-                                .size = block_node_size(options->node), .read_only = !options->writable,
+                                .loop = exported.loop, .size = block_node_size(options->node),
+                                .read_only = !options->writable,
                                 .multiple_connections = true, .allocation_depth = options->allocation_depth,
                                 .bitmaps = options->bitmaps, .bitmap_count = options->bitmap_count };
-    vec_push(&exports->list, (Exported){ string_copy(options->id), edge,
-                                         nbd_server_add_export(exports->server, &export), false });
+    exported.id = string_copy(options->id);
+    exported.export = nbd_server_add_export(exports->server, &export);
+    vec_push(&exports->list, exported);
     return true;
 }
 

@@ -34,6 +34,7 @@ typedef struct ExportOptions {
     bool writable, write_through, allocation_depth;
     BlockBitmap *const *bitmaps;
     size_t bitmap_count;
+    const char *iothread; /* that serves its clients; NULL: the main loop */
 } ExportOptions;
 bool exports_add(const ExportHost *host, const ExportOptions *options, Error **error);
 /* `hard`: sends its clients away; else it must have none. It is gone, and `deleted` called, when their requests have

@@ -283,8 +283,7 @@ static int64_t ask_host(BlockNode *node, Transfer *transfer)
         block_task_in_thread(transfer->task, transfer_in_thread, transfer);
         return transfer->result;
     }
-    host_aio_add(aio, &transfer->host);
-    block_loop_send(loop);
+    block_loop_add(loop, aio, &transfer->host);
     block_task_sleep(transfer->task);
     return transfer->result;
 }

@@ -235,6 +235,19 @@ void block_loop_send(BlockLoop *loop)
     loop->sending = false;
 }
 
+/* A batch goes also before the round ends; only to io_uring, by which nothing ends meanwhile. */
+void block_loop_add(BlockLoop *loop, HostAio *aio, HostAioRequest *request)
+{
+    int64_t batch = loop_batch(loop->outer);
+    host_aio_add(aio, request);
+    if (UNLIKELY(batch > 0) && ++loop->added >= (uint64_t)batch && aio == loop->aio[true].aio && !loop->eager &&
+        !loop->plugged && !loop->sending) {
+        loop->added = 0;
+        host_aio_send(aio);
+    }
+    block_loop_send(loop);
+}
+
 void block_loop_set_eager(BlockLoop *loop) { loop->eager = true; }
 
 void block_loop_plug(BlockLoop *loop) { loop->plugged++; }
@@ -293,6 +306,46 @@ void block_loop_free(BlockLoop *loop)
     free(loop);
 }
 
+typedef struct MakeLoop {
+    BlockRuntime *runtime;
+    Loop *outer;
+    BlockLoop *loop;
+    Error **error;
+} MakeLoop;
+
+static void make_loop(void *data)
+{
+    MakeLoop *make = data;
+    make->loop = block_loop_new(make->runtime, make->outer, make->error);
+}
+
+BlockLoop *block_loop_of(BlockRuntime *runtime, Loop *outer, Error **error)
+{
+    LIST_FOREACH (&runtime->others, loop, BlockLoop, in_runtime) {
+        if (loop->outer == outer) {
+            loop->users++;
+            return loop;
+        }
+    }
+    MakeLoop make = { .runtime = runtime, .outer = outer, .error = error };
+    loop_post_wait(outer, make_loop, &make);
+    if (make.loop) {
+        make.loop->users = 1;
+        list_append(&runtime->others, &make.loop->in_runtime);
+    }
+    return make.loop;
+}
+
+static void free_loop(void *data) { block_loop_free(data); }
+
+void block_loop_release(BlockLoop *loop)
+{
+    if (--loop->users == 0) {
+        list_remove(&loop->in_runtime);
+        loop_post_wait(loop->outer, free_loop, loop);
+    }
+}
+
 BlockRuntime *block_runtime_new(Loop *main_loop, Error **error)
 {
     BlockRuntime *runtime = NEW(BlockRuntime);
@@ -305,6 +358,7 @@ BlockRuntime *block_runtime_new(Loop *main_loop, Error **error)
     mutex_init(&runtime->mutex);
     condition_init(&runtime->changed);
     list_init(&runtime->work);
+    list_init(&runtime->others);
     runtime->main = block_loop_new(runtime, main_loop, error);
     if (!runtime->main) {
         block_runtime_free(runtime);

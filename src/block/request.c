@@ -303,8 +303,7 @@ static bool send_to_host(BlockRequest *request, BlockLoop *loop)
     HostAio *aio = last->node->driver->host_request(last->node, loop, &request->host);
     if (aio) {
         trace_host_begin(request);
-        host_aio_add(aio, &request->host);
-        block_loop_send(loop);
+        block_loop_add(loop, aio, &request->host);
     }
     return aio != NULL;
 }

@@ -18,6 +18,7 @@ typedef struct BlockRuntime BlockRuntime;
 typedef struct BlockTask BlockTask;
 typedef struct Error Error;
 typedef struct HostAio HostAio;
+typedef struct HostAioRequest HostAioRequest;
 
 /* All the loops that serve the block nodes of a program, and the threads that do for them what the host cannot do
  * without waiting. Made on the main loop's thread, which it then serves. */
@@ -31,12 +32,17 @@ BlockLoop *block_loop_self(const BlockRuntime *runtime);
 BlockLoop *block_loop_new(BlockRuntime *runtime, Loop *loop, Error **error);
 void block_loop_free(BlockLoop *loop); /* on its thread, with nothing under way; NULL is fine */
 Loop *block_loop_outer(const BlockLoop *loop);
+/* The same for a loop that runs on a thread of its own (an iothread's), made where there is none yet: block_loop_of and
+ * block_loop_release on the main loop's thread, one for each, the last with nothing under way. */
+BlockLoop *block_loop_of(BlockRuntime *runtime, Loop *loop, Error **error);
+void block_loop_release(BlockLoop *loop);
 /* Runs what concerns the block layer alone; `wait`: sleeps until there is something. On its thread, outside tasks. */
 void block_loop_poll(BlockLoop *loop, bool wait);
 /* The host's asynchronous I/O for this loop, made at first use; `ring`: io_uring. NULL where the host has none. What is
  * added to it is sent when the loop's round ends, or at once outside a round: block_loop_send. */
 HostAio *block_loop_aio(BlockLoop *loop, bool ring, Error **error);
 void block_loop_send(BlockLoop *loop);
+void block_loop_add(BlockLoop *loop, HostAio *aio, HostAioRequest *request); /* and sends, where that is due */
 /* The loop serves block nodes and nothing else: see host_aio_set_eager. */
 void block_loop_set_eager(BlockLoop *loop);
 /* Requests that are added between the two are sent together by the second; nests. */

@@ -11,6 +11,7 @@ enum { BLOCK_THREADS = 64, BLOCK_IDLE_TASKS = 64, BLOCK_AIO_DEPTH = 256 };
 struct BlockRuntime {
     pthread_key_t self; /* each thread's BlockLoop */
     BlockLoop *main;
+    ListNode others; /* BlockLoop, of block_loop_of */
     /* Threads for what waits. */
     Mutex mutex; /* of what follows */
     Condition changed;
@@ -36,12 +37,15 @@ struct BlockTask {
 struct BlockLoop {
     BlockRuntime *runtime;
     Loop *outer, *inner;
+    ListNode in_runtime;
+    unsigned users; /* of block_loop_of */
     BlockTask *current;
     BlockTask *idle;
     unsigned idle_count;
     unsigned depth; /* of rounds under way */
     unsigned plugged;
     bool sending, eager;
+    uint64_t added; /* since a batch was sent */
     /* Calls from anywhere. */
     Mutex mutex; /* of the list */
     ListNode calls;

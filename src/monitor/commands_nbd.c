@@ -192,7 +192,8 @@ bool qmp_block_export_add(Monitor *monitor, const BlockExportOptions *arguments,
     ExportOptions options = { .id = arguments->id, .name = nbd->name ? nbd->name : arguments->node_name,
                               .description = nbd->description, .node = node, .writable = arguments->writable,
                               .write_through = arguments->writethrough, .allocation_depth = nbd->allocation_depth,
-                              .bitmaps = bitmaps, .bitmap_count = nbd->bitmaps.count };
+                              .bitmaps = bitmaps, .bitmap_count = nbd->bitmaps.count,
+                              .iothread = arguments->iothread };
     return add_export(monitor, &options, error);
 }
 

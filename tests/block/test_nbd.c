@@ -23,6 +23,9 @@ typedef struct Rig {
     char *path;
     BlockEdge *below, *remote; /* the file, and the client's node */
     NbdServer *server;
+    Loop *there; /* that serves the client; NULL: `loop` */
+    BlockLoop *block_there;
+    Thread thread;
 } Rig;
 
 static Json *parse(const char *text)
@@ -43,7 +46,42 @@ static BlockEdge *attach(const Rig *rig, char *options)
     return edge;
 }
 
-static Rig rig_new(void)
+static void *run_there(void *data)
+{
+    loop_run(data);
+    return NULL;
+}
+
+static void announce(void *data) { atomic_store((_Atomic bool *)data, true); }
+
+static void start_thread(Rig *rig)
+{
+    _Atomic bool runs = false;
+    rig->there = loop_new(false, NULL);
+    loop_post(rig->there, announce, &runs);
+    loop_set_polling(rig->there, &(LoopPolling){ .maximum_ns = 20000 });
+    g_assert_true(thread_start(&rig->thread, "there", run_there, rig->there, NULL));
+    while (!atomic_load(&runs)) { /* until then the loop is this thread's */
+        g_usleep(100);
+    }
+    rig->block_there = block_loop_of(block_graph_runtime(rig->graph), rig->there, NULL);
+    g_assert_nonnull(rig->block_there);
+    g_assert_true(block_loop_of(block_graph_runtime(rig->graph), rig->there, NULL) == rig->block_there);
+    block_loop_release(rig->block_there);
+}
+
+static void stop_thread(Rig *rig)
+{
+    if (rig->there) {
+        block_loop_release(rig->block_there);
+        loop_quit(rig->there);
+        thread_join(&rig->thread);
+        loop_free(rig->there);
+    }
+}
+
+/* `elsewhere`: a loop of its own serves the export. */
+static Rig rig_new(bool elsewhere)
 {
     int fds[2];
     Rig rig = { .loop = loop_new(false, NULL), .files = files_new(), .path = g_strdup("/var/tmp/nbd-XXXXXX") };
@@ -52,8 +90,11 @@ static Rig rig_new(void)
     close(fd);
     rig.graph = block_graph_new(rig.files, rig.loop, NULL);
     rig.below = attach(&rig, g_strdup_printf("{'driver': 'file', 'filename': '%s'}", rig.path));
+    if (elsewhere) {
+        start_thread(&rig);
+    }
     NbdServerOptions options = { 0 };
-    NbdExportOptions export = { .name = "it", .edge = rig.below, .size = SIZE };
+    NbdExportOptions export = { .name = "it", .edge = rig.below, .size = SIZE, .loop = rig.block_there };
     rig.server = nbd_server_new(block_graph_runtime(rig.graph), &options);
     nbd_server_add_export(rig.server, &export);
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), ==, 0);
@@ -68,6 +109,7 @@ static void rig_free(Rig *rig)
     block_detach(rig->remote);
     nbd_server_free(rig->server);
     block_detach(rig->below);
+    stop_thread(rig);
     block_graph_free(rig->graph);
     files_free(rig->files);
     loop_free(rig->loop);
@@ -75,10 +117,10 @@ static void rig_free(Rig *rig)
     g_free(rig->path);
 }
 
-static void test_model(void)
+static void test_model(gconstpointer elsewhere)
 {
     enum { ROUNDS = 600 };
-    Rig rig = rig_new();
+    Rig rig = rig_new(elsewhere);
     GRand *random = g_rand_new_with_seed(1);
     g_autofree uint8_t *model = g_malloc0(SIZE), *bytes = g_malloc(SIZE);
     for (unsigned i = 0; i < ROUNDS; i++) {
@@ -110,9 +152,9 @@ static void test_model(void)
     rig_free(&rig);
 }
 
-static void test_status(void)
+static void test_status(gconstpointer elsewhere)
 {
-    Rig rig = rig_new();
+    Rig rig = rig_new(elsewhere);
     uint8_t bytes[64 << 10];
     memset(bytes, 1, sizeof bytes);
     g_assert_cmpint(block_write(rig.below, 256 << 10, bytes, sizeof bytes, 0), ==, 0);
@@ -187,7 +229,7 @@ static void *run_other(void *data)
 
 static void test_other_loop(void)
 {
-    Rig rig = rig_new();
+    Rig rig = rig_new(false);
     Other *other = g_new0(Other, 1);
     Thread thread;
     other->rig = &rig;
@@ -204,9 +246,9 @@ static void test_other_loop(void)
 }
 
 /* Whoever waits for a reply of a server that goes gets an error. */
-static void test_server_goes(void)
+static void test_server_goes(gconstpointer elsewhere)
 {
-    Rig rig = rig_new();
+    Rig rig = rig_new(elsewhere);
     uint8_t byte = 0;
     nbd_server_free(rig.server);
     rig.server = NULL;
@@ -218,9 +260,12 @@ static void test_server_goes(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/nbd/model", test_model);
-    g_test_add_func("/nbd/status", test_status);
+    g_test_add_data_func("/nbd/model", NULL, test_model);
+    g_test_add_data_func("/nbd/iothread/model", "", test_model);
+    g_test_add_data_func("/nbd/status", NULL, test_status);
+    g_test_add_data_func("/nbd/iothread/status", "", test_status);
     g_test_add_func("/nbd/other-loop", test_other_loop);
-    g_test_add_func("/nbd/server-goes", test_server_goes);
+    g_test_add_data_func("/nbd/server-goes", NULL, test_server_goes);
+    g_test_add_data_func("/nbd/iothread/server-goes", "", test_server_goes);
     return g_test_run();
 }

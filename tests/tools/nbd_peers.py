@@ -439,6 +439,48 @@ except nbd.Error as error:
         execute('qmp_capabilities')
         return execute
 
+    def test_exports_of_iothreads(self):
+        execute = self.qmp('-blockdev', f'driver=file,filename={self.image},node-name=disk',
+                           '-object', 'iothread,id=t0,poll-shrink=2', '-object', 'iothread,id=t1,aio-max-batch=4')
+        execute('nbd-server-start', addr={'type': 'unix', 'data': {'path': self.path}})
+        export = {'type': 'nbd', 'node-name': 'disk', 'writable': True}
+        self.assertEqual(execute('block-export-add', id='e', iothread='t2', **export)[0]['desc'],
+                         'iothread "t2" not found')
+        for i, thread in enumerate(['t0', 't1', 't0']):
+            self.assertEqual(execute('block-export-add', id=f'e{i}', name=f'e{i}', iothread=thread,
+                                     **{**export, 'fixed-iothread': True})[0], {})
+        # Each writes its third of the image, by several connections, while the others do.
+        third = SIZE // 3 // 4096 * 4096
+        data = [os.urandom(third) for _ in range(3)]
+        program = ('import sys\n'
+                   'number, third = int(sys.argv[1]), int(sys.argv[2])\n'
+                   'data = sys.stdin.buffer.read()\n'
+                   'for i in range(0, third, 4096): h.pwrite(data[i:i + 4096], number * third + i)\n'
+                   'assert h.pread(third, number * third) == data\n')
+        clients = [subprocess.Popen([*NBDSH, '-u', f'nbd+unix:///e{i}?socket={self.path}', '-c',
+                                     program.replace('sys.argv[1]', str(i)).replace('sys.argv[2]', str(third))],
+                                    stdin=subprocess.PIPE) for i in range(3)]
+        for client, part in zip(clients, data):
+            client.stdin.write(part)
+            client.stdin.close()
+        self.assertEqual([client.wait(120) for client in clients], [0, 0, 0])
+        self.assertEqual(self.contents(self.image)[:3 * third], b''.join(data))
+        # One goes with its client, while the thread serves another; then the iothread can go, and all else at the end.
+        with subprocess.Popen([*NBDSH, '-u', f'nbd+unix:///e0?socket={self.path}', '-c', 'print(1, flush=True)',
+                               '-c', 'import sys; sys.stdin.read()'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True) as client:
+            client.stdout.readline()
+            execute('block-export-del', id='e0', mode='hard')
+            client.communicate('')
+        run('nbdcopy', f'nbd+unix:///e2?socket={self.path}', self.copy)
+        self.assertEqual(self.contents(self.copy), self.contents(self.image))
+        self.assertEqual(execute('object-del', id='t1')[0], {})
+        self.assertEqual([info['id'] for info in execute('query-iothreads')[0]], ['t0'])
+        text = execute('human-monitor-command', **{'command-line': 'info iothreads'})[0]
+        self.assertRegex(text, r't0:\r?\n  thread_id=[1-9]\d*\r?\n  poll-max-ns=32768\r?\n  poll-grow=0\r?\n'
+                               r'  poll-shrink=2\r?\n  aio-max-batch=0\r?\n')
+        run('nbdcopy', f'nbd+unix:///e1?socket={self.path}', self.copy)
+
     def test_exports_of_a_machine(self):
         execute = self.qmp('-blockdev', f'driver=file,filename={self.image},node-name=disk')
         address = {'type': 'unix', 'data': {'path': self.path}}

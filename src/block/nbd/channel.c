@@ -64,31 +64,48 @@ static bool look(void *data)
     return true;
 }
 
-bool nbd_channel_init(NbdChannel *channel, BlockRuntime *runtime, int fd)
+bool nbd_channel_attach(NbdChannel *channel)
 {
-    BlockLoop *loop = block_loop_self(runtime);
-    *channel = (NbdChannel){ .runtime = runtime, .loop = loop, .buffer = mem_alloc(BUFFER_SIZE) };
-    stream_init(&channel->stream, fd);
-    block_timer_init(&channel->timer, loop, time_is_up, channel);
-    channel->watch = block_watch_add(loop, fd, 0, ready, channel);
+    channel->loop = block_loop_self(channel->runtime);
+    block_timer_init(&channel->timer, channel->loop, time_is_up, channel);
+    channel->watched = 0;
+    channel->watch = block_watch_add(channel->loop, channel->stream.fd, 0, ready, channel);
     if (channel->watch) {
         block_watch_set_look(channel->watch, look);
-    } else {
-        nbd_channel_free(channel);
     }
     return channel->watch != NULL;
 }
 
-void nbd_channel_free(NbdChannel *channel)
+void nbd_channel_detach(NbdChannel *channel)
 {
     block_timer_cancel(&channel->timer);
     block_watch_remove(channel->watch);
     channel->watch = NULL;
+}
+
+bool nbd_channel_init(NbdChannel *channel, BlockRuntime *runtime, int fd)
+{
+    *channel = (NbdChannel){ .runtime = runtime, .buffer = mem_alloc(BUFFER_SIZE) };
+    stream_init(&channel->stream, fd);
+    bool ok = nbd_channel_attach(channel);
+    if (!ok) {
+        nbd_channel_free(channel);
+    }
+    return ok;
+}
+
+void nbd_channel_free(NbdChannel *channel)
+{
+    if (channel->watch) {
+        nbd_channel_detach(channel);
+    }
     stream_free(&channel->stream);
     free(channel->buffer);
 }
 
 void nbd_channel_set_deadline(NbdChannel *channel, int64_t deadline) { block_timer_set(&channel->timer, deadline); }
+
+void nbd_channel_cut(const NbdChannel *channel) { shutdown(channel->stream.fd, SHUT_RDWR); }
 
 void nbd_channel_break(NbdChannel *channel)
 {
@@ -96,7 +113,7 @@ void nbd_channel_break(NbdChannel *channel)
         BlockTask *writer = channel->writer, *reader = channel->reader;
         channel->broken = true;
         channel->writer = channel->reader = NULL;
-        shutdown(channel->stream.fd, SHUT_RDWR);
+        nbd_channel_cut(channel);
         watch(channel, 0);
         wake(writer, reader);
     }

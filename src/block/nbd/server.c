@@ -172,37 +172,28 @@ static bool next_request(NbdClient *client)
 
 /* Clients */
 
-static void run_client(void *data)
+static void serve_requests(NbdClient *client)
 {
-    NbdClient *client = data;
-    NbdServer *server = client->server;
-    Trace *trace = server->options.trace;
-    unsigned seconds = server->options.handshake_seconds;
-    if (trace) {
-        trace_nbd_client_came(trace, client);
-    }
-    nbd_channel_set_deadline(&client->channel, seconds ? host_monotonic_ns() + seconds * INT64_C(1000000000)
-                                                       : INT64_MAX);
-    bool chosen = nbd_handshake(client);
-    nbd_channel_set_deadline(&client->channel, INT64_MAX);
-    if (chosen) {
-        client->export->client_count++;
-        if (trace) {
-            trace_nbd_client_chose(trace, client, client->export->options.name);
-        }
-    }
-    while (chosen && next_request(client)) {
+    while (next_request(client)) {
     }
     while (client->requests > 0 || client->sending || client->send_called) {
         wait_for_end_of_one(client);
     }
+    drop_spares(client);
+}
+
+/* On the server's loop. */
+static void end_client(void *data)
+{
+    NbdClient *client = data;
+    NbdServer *server = client->server;
+    bool chosen = client->export != NULL;
     if (chosen) {
         client->export->client_count--;
     }
-    if (trace) {
-        trace_nbd_client_left(trace, client);
+    if (server->options.trace) {
+        trace_nbd_client_left(server->options.trace, client);
     }
-    drop_spares(client);
     nbd_channel_free(&client->channel);
     list_remove(&client->in_server);
     free(client);
@@ -210,6 +201,71 @@ static void run_client(void *data)
     if (server->options.left) {
         server->options.left(server->options.data, chosen);
     }
+}
+
+/* The export's own loop */
+
+static void move_client(NbdClient *client, BlockLoop *loop, void (*arrive)(void *data))
+{
+    nbd_channel_detach(&client->channel);
+    client->move = (BlockCall){ .function = arrive, .data = client };
+    block_loop_call(loop, &client->move);
+}
+
+static void run_elsewhere(void *data)
+{
+    NbdClient *client = data;
+    serve_requests(client);
+    move_client(client, client->server->loop, end_client);
+}
+
+static void arrive(void *data)
+{
+    NbdClient *client = data;
+    if (nbd_channel_attach(&client->channel)) {
+        block_task_start(client->channel.loop, run_elsewhere, client);
+    } else {
+        move_client(client, client->server->loop, end_client);
+    }
+}
+
+static bool shake_hands(NbdClient *client)
+{
+    const NbdServerOptions *options = &client->server->options;
+    unsigned seconds = options->handshake_seconds;
+    nbd_channel_set_deadline(&client->channel, seconds ? host_monotonic_ns() + seconds * INT64_C(1000000000)
+                                                       : INT64_MAX);
+    bool chosen = nbd_handshake(client);
+    nbd_channel_set_deadline(&client->channel, INT64_MAX);
+    if (!chosen) {
+        client->export = NULL;
+        return false;
+    }
+    client->export->client_count++;
+    if (options->trace) {
+        trace_nbd_client_chose(options->trace, client, client->export->options.name);
+    }
+    return true;
+}
+
+static void run_client(void *data)
+{
+    NbdClient *client = data;
+    Trace *trace = client->server->options.trace;
+    if (trace) {
+        trace_nbd_client_came(trace, client);
+    }
+    bool chosen = shake_hands(client);
+    BlockLoop *loop = chosen ? client->export->options.loop : NULL;
+    if (loop && loop != client->server->loop) {
+        client->elsewhere = true;
+        move_client(client, loop, arrive);
+        return;
+    }
+    if (chosen) {
+        serve_requests(client);
+    }
+    end_client(client);
 }
 
 void nbd_server_add_client(NbdServer *server, int fd)
@@ -258,6 +314,15 @@ NbdExport *nbd_server_add_export(NbdServer *server, const NbdExportOptions *opti
 
 unsigned nbd_export_client_count(const NbdExport *export) { return export->client_count; }
 
+static void send_away(NbdClient *client)
+{
+    if (client->elsewhere) {
+        nbd_channel_cut(&client->channel);
+    } else {
+        nbd_channel_break(&client->channel);
+    }
+}
+
 void nbd_export_shut_down(NbdExport *export)
 {
     NbdServer *server = export->server;
@@ -265,9 +330,10 @@ void nbd_export_shut_down(NbdExport *export)
         list_remove(&export->in_server);
     }
     LIST_FOREACH_SAFE (&server->clients, client, NbdClient, in_server) {
-        client->contexts_of = client->contexts_of == export ? NULL : client->contexts_of;
         if (client->export == export) {
-            nbd_channel_break(&client->channel);
+            send_away(client);
+        } else if (!client->export) {
+            client->contexts_of = client->contexts_of == export ? NULL : client->contexts_of;
         }
     }
 }
@@ -291,6 +357,7 @@ NbdServer *nbd_server_new(BlockRuntime *runtime, const NbdServerOptions *options
     NbdServer *server = NEW(NbdServer);
     server->options = *options;
     server->runtime = runtime;
+    server->loop = block_loop_self(runtime);
     list_init(&server->clients);
     list_init(&server->exports);
     tls_credentials_ref(options->tls);
@@ -304,7 +371,7 @@ void nbd_server_free(NbdServer *server)
     }
     while (server->client_count > 0) {
         LIST_FOREACH_SAFE (&server->clients, client, NbdClient, in_server) {
-            nbd_channel_break(&client->channel);
+            send_away(client);
         }
         block_loop_poll(block_loop_self(server->runtime), true);
     }

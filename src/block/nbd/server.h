@@ -17,6 +17,7 @@ typedef struct NbdExportOptions {
     const char *name;        /* "" is the default one */
     const char *description; /* NULL: none */
     BlockEdge *edge;
+    BlockLoop *loop; /* that serves those who have chosen it; NULL: the server's. It stays while the export is there */
     uint64_t offset, size; /* the part that is served */
     bool read_only;
     bool multiple_connections; /* clients may use several, */

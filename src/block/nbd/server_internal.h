@@ -21,6 +21,7 @@ struct NbdExport {
 struct NbdServer {
     NbdServerOptions options;
     BlockRuntime *runtime;
+    BlockLoop *loop;
     ListNode clients, exports;
     unsigned client_count;
 };
@@ -39,6 +40,8 @@ typedef struct NbdClient {
     NbdServer *server;
     NbdChannel channel;
     bool no_zeroes, has_tls;
+    bool elsewhere; /* another loop than the server's serves it: but for cutting it, nothing of it is touched here */
+    BlockCall move; /* there, and back */
     NbdMode mode;
     NbdExport *export;            /* NULL: none is chosen yet */
     uint64_t contexts;            /* BIT64(NbdContext) */
