@@ -49,6 +49,12 @@ void signals_set_mask(Task *task, uint64_t mask)
     }
 }
 
+void signals_block(void)
+{
+    const uint64_t all = ~FAULTS;
+    user_set_mask(SIG_SETMASK, &all, NULL);
+}
+
 /* -- from the host ----------------------------------------------------------------------------------------------- */
 
 static void leave_guard(void *cpu)

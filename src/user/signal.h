@@ -15,5 +15,7 @@ void signal_force(Task *task, int signal, int code, uint64_t address);
 NORETURN void signal_kill(Task *task, int signal);
 /* Gives the guest the signal that waits, or ends the process by it. */
 void signals_deliver(Task *task);
+/* Has none come to the calling thread until its mask is set again, but for faults on guest memory. */
+void signals_block(void);
 /* Sets what the guest blocks. */
 void signals_set_mask(Task *task, uint64_t mask);

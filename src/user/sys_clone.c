@@ -30,8 +30,6 @@
 
 enum { HOST_STACK = 512 << 10, ROBUST_LIMIT = 2048 };
 
-#define ALL_SIGNALS UINT64_MAX
-
 typedef struct CloneRequest {
     uint64_t flags; /* CLONE_ bits without the signal */
     bool clear_handlers; /* CLONE_CLEAR_SIGHAND */
@@ -161,12 +159,11 @@ static void announce_end(Task *task)
 /* Returns where the process goes on and this is not its first thread. */
 static void task_end(Task *task)
 {
-    const uint64_t all = ALL_SIGNALS;
     Process *process = task->process;
     int status = task->exit_status;
     bool is_first = task->tid == getpid();
 
-    user_set_mask(SIG_SETMASK, &all, NULL);
+    signals_block();
     mutex_lock(&process->lock);
     list_remove(&task->link);
     bool last = list_empty(&process->tasks);
@@ -298,7 +295,7 @@ static bool start_thread(void *(*run)(void *argument), void *argument)
 
 static int64_t clone_thread(Task *task, const CloneRequest *request)
 {
-    const uint64_t needed = CLONE_VM | CLONE_SIGHAND, all = ALL_SIGNALS;
+    const uint64_t needed = CLONE_VM | CLONE_SIGHAND;
     Start start;
 
     if ((request->flags & needed) != needed || request->flags & (CLONE_NEWUSER | CLONE_NEWPID | CLONE_PIDFD)) {
@@ -309,7 +306,7 @@ static int64_t clone_thread(Task *task, const CloneRequest *request)
         return -ENOMEM;
     }
     start_init(&start, child, request);
-    user_set_mask(SIG_SETMASK, &all, NULL);
+    signals_block();
     if (!start_thread(run_thread, &start)) {
         task_free(child);
         start.result = -EAGAIN;
@@ -432,14 +429,13 @@ static int64_t give_pidfd(Task *task, const CloneRequest *request, int pidfd)
 /* The child's `shared` stays for good where nobody can tell when it is not used any more: it is small. */
 static int64_t clone_shared(Task *task, const CloneRequest *request)
 {
-    const uint64_t all = ALL_SIGNALS;
     SharedStart *shared = new_shared(task, request);
     int64_t result;
 
     if (!shared) {
         return -ENOMEM;
     }
-    user_set_mask(SIG_SETMASK, &all, NULL);
+    signals_block();
     if (request->flags & CLONE_VFORK) {
         debug_vfork_begin(task, &shared->process, &shared->debug);
         result = run_child(shared);
@@ -502,11 +498,10 @@ static int64_t host_fork(const CloneRequest *request, int *pidfd)
 
 static int64_t clone_process(Task *task, const CloneRequest *request)
 {
-    const uint64_t all = ALL_SIGNALS;
     DebugFork fork;
     int pidfd = -1;
 
-    user_set_mask(SIG_SETMASK, &all, NULL);
+    signals_block();
     debug_fork_begin(task, &fork);
     fork_begin(task->process);
     int64_t child = host_fork(request, &pidfd);

@@ -1,6 +1,7 @@
 /* clone in its forms, vfork with shared memory, posix_spawn with its errors, pidfds. */
 #include <errno.h>
 #include <linux/sched.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -159,6 +160,37 @@ static void spawns(void)
     printf("pclose %d\n", pclose(pipe));
 }
 
+static void *end_badly(void *argument)
+{
+    long words = 3;
+
+    syscall(SYS_set_robust_list, argument, words * (long)sizeof(long));
+    return argument;
+}
+
+/* Nobody is told where nothing is mapped, and all go on. */
+static void untold(void)
+{
+    const long told = CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+    pthread_t thread;
+    void *result = NULL;
+    int status = 0;
+
+    fflush(stdout);
+    long child = syscall(SYS_clone, told | SIGCHLD, 0, 8, 8, 8);
+    if (!child) {
+        _exit(5);
+    }
+    printf("untold: %d ", waitpid((pid_t)child, &status, 0) == child);
+    printf("%x, threads that hold what is not there:", status);
+    for (uintptr_t list = 0; list < 3; list++) {
+        pthread_create(&thread, NULL, end_badly, (void *)(list * 8192));
+        pthread_join(thread, &result);
+        printf(" %ld", (long)(intptr_t)result);
+    }
+    printf("\n");
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
@@ -166,5 +198,6 @@ int main(int argc, char **argv)
     clones();
     clone3s();
     spawns();
+    untold();
     return 0;
 }
