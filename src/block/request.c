@@ -68,46 +68,30 @@ static void end(BlockRequest *request, BlockLoop *loop, int error)
 
 /* Tracing: a request to a node, and its end. Flushes are traced where they are done. */
 
+typedef struct RequestEvents {
+    void (*begin)(Trace *trace, const char *node, uint64_t offset, uint64_t bytes, unsigned flags);
+    void (*end)(Trace *trace, const char *node, uint64_t offset, uint64_t bytes, int error);
+} RequestEvents;
+
+static const RequestEvents events[BLOCK_OPERATION_COUNT] = {
+    [BLOCK_READ] = { trace_block_read, trace_block_read_done },
+    [BLOCK_WRITE] = { trace_block_write, trace_block_write_done },
+    [BLOCK_WRITE_ZEROES] = { trace_block_write_zeroes, trace_block_write_zeroes_done },
+    [BLOCK_DISCARD] = { trace_block_discard, trace_block_discard_done },
+};
+
 static void trace_begin(const BlockNode *node, BlockOperation operation, uint64_t offset, uint64_t bytes,
                         unsigned flags)
 {
-    Trace *trace = node->graph->trace;
-    switch (operation) {
-    case BLOCK_READ:
-        trace_block_read(trace, node->name, offset, bytes);
-        return;
-    case BLOCK_WRITE:
-        trace_block_write(trace, node->name, offset, bytes, flags);
-        return;
-    case BLOCK_WRITE_ZEROES:
-        trace_block_write_zeroes(trace, node->name, offset, bytes, flags);
-        return;
-    case BLOCK_DISCARD:
-        trace_block_discard(trace, node->name, offset, bytes);
-        return;
-    default:
-        return;
+    if (events[operation].begin) {
+        events[operation].begin(node->graph->trace, node->name, offset, bytes, flags);
     }
 }
 
 static void trace_end(const BlockNode *node, BlockOperation operation, uint64_t offset, uint64_t bytes, int error)
 {
-    Trace *trace = node->graph->trace;
-    switch (operation) {
-    case BLOCK_READ:
-        trace_block_read_done(trace, node->name, offset, bytes, error);
-        return;
-    case BLOCK_WRITE:
-        trace_block_write_done(trace, node->name, offset, bytes, error);
-        return;
-    case BLOCK_WRITE_ZEROES:
-        trace_block_write_zeroes_done(trace, node->name, offset, bytes, error);
-        return;
-    case BLOCK_DISCARD:
-        trace_block_discard_done(trace, node->name, offset, bytes, error);
-        return;
-    default:
-        return;
+    if (events[operation].end) {
+        events[operation].end(node->graph->trace, node->name, offset, bytes, error);
     }
 }
 
