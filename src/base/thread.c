@@ -114,4 +114,3 @@ void *thread_join(Thread *thread)
     return value;
 }
 
-bool thread_is_self(const Thread *thread) { return pthread_equal(thread->handle, pthread_self()); }

@@ -33,4 +33,3 @@ void condition_broadcast(Condition *condition);
 /* Starts with every signal blocked but those of faults; `name` shows in the host's list of threads. */
 bool thread_start(Thread *thread, const char *name, void *(*run)(void *), void *argument, Error **error);
 void *thread_join(Thread *thread);
-bool thread_is_self(const Thread *thread);

@@ -231,8 +231,6 @@ BlockNode *block_node_shown(BlockNode *node)
     return node;
 }
 
-bool block_node_is_filter(const BlockNode *node) { return node->driver->is_filter; }
-
 BlockNode *block_node_below_filters(BlockNode *node)
 {
     while (node->driver->is_filter && node->file) {

@@ -81,7 +81,6 @@ typedef struct BlockReopen {
     bool keep;
 } BlockReopen;
 bool block_reopen(BlockGraph *graph, const BlockReopen *nodes, size_t count, Error **error);
-unsigned block_node_opened_flags(const BlockNode *node);
 
 BlockNode *block_node_ref(BlockNode *node);
 void block_node_unref(BlockNode *node); /* NULL is fine; the last one flushes and closes */
@@ -102,7 +101,6 @@ BlockEdge *block_node_file(const BlockNode *node); /* what it is in, or filters;
 uint64_t block_node_highest_write(const BlockNode *node); /* the end of the last byte that was written to */
 BlockEdge *block_node_backing(const BlockNode *node); /* that of the format, below filters; NULL where there is none */
 BlockNode *block_node_below_filters(BlockNode *node); /* the node itself where it is none */
-bool block_node_is_filter(const BlockNode *node);
 /* A filter that nobody asked for by name: lists of nodes show what is below it. */
 void block_node_hide(BlockNode *node);
 bool block_node_is_hidden(const BlockNode *node);

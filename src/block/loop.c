@@ -261,7 +261,6 @@ void block_loop_unplug(BlockLoop *loop)
 /* Life */
 
 BlockLoop *block_loop_self(const BlockRuntime *runtime) { return pthread_getspecific(runtime->self); }
-Loop *block_loop_outer(const BlockLoop *loop) { return loop->outer; }
 
 BlockLoop *block_loop_new(BlockRuntime *runtime, Loop *outer, Error **error)
 {

@@ -252,5 +252,3 @@ bool block_reopen(BlockGraph *graph, const BlockReopen *nodes, size_t count, Err
     }
     return ok;
 }
-
-unsigned block_node_opened_flags(const BlockNode *node) { return node->opened_flags; }

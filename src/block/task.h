@@ -31,7 +31,6 @@ BlockLoop *block_loop_self(const BlockRuntime *runtime);
 /* Makes the calling thread, which runs `loop`, one that may submit requests. NULL on failure. */
 BlockLoop *block_loop_new(BlockRuntime *runtime, Loop *loop, Error **error);
 void block_loop_free(BlockLoop *loop); /* on its thread, with nothing under way; NULL is fine */
-Loop *block_loop_outer(const BlockLoop *loop);
 /* The same for a loop that runs on a thread of its own (an iothread's), made where there is none yet: block_loop_of and
  * block_loop_release on the main loop's thread, one for each, the last with nothing under way. */
 BlockLoop *block_loop_of(BlockRuntime *runtime, Loop *loop, Error **error);

@@ -292,9 +292,6 @@ void address_space_free(AddressSpace *space)
     free(space);
 }
 
-Region *address_space_root(const AddressSpace *space) { return space->root; }
-const char *address_space_name(const AddressSpace *space) { return space->name; }
-
 uint64_t address_space_generation(const AddressSpace *space)
 {
     mutex_lock(&space->map->lock);

@@ -130,8 +130,6 @@ void memory_commit(Machine *machine);
 
 AddressSpace *address_space_new(Machine *machine, const char *name, Region *root);
 void address_space_free(AddressSpace *space);
-Region *address_space_root(const AddressSpace *space);
-const char *address_space_name(const AddressSpace *space);
 uint64_t address_space_generation(const AddressSpace *space); /* grows with every change */
 
 /* Any length; splits at regions. `access` gives requester and attributes; its address and size are not looked at. The

@@ -118,8 +118,6 @@ void cpu_group_drop_code(CpuGroup *group, const void *ram, uint64_t first, uint6
  * then translations of what it was are left, or will be before they go backwards or jump. By the thread of `cpu`, which is
  * not in cpu_run. */
 void cpu_check_code(Cpu *cpu, const void *ram, uint64_t first, uint64_t last);
-/* The block that a host address lies in: its guest address and size. False: in none. Async-signal-safe. */
-bool cpu_group_find_code(const CpuGroup *group, const void *host_pc, uint64_t *pc, uint32_t *bytes);
 
 /* info jit: false where no code is translated. Any thread, while no vCPU is made or freed. */
 bool cpu_group_report_code(CpuGroup *group, StrBuf *out);

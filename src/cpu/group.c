@@ -284,14 +284,3 @@ bool cpu_group_report_code(CpuGroup *group, StrBuf *out)
     mutex_unlock(&group->lock);
     return true;
 }
-
-bool cpu_group_find_code(const CpuGroup *group, const void *host_pc, uint64_t *pc, uint32_t *bytes)
-{
-    const Block *block = group->code ? code_memory_find(&group->code->memory, host_pc) : NULL;
-
-    if (block) {
-        *pc = block->code.pc;
-        *bytes = block->code.guest_bytes;
-    }
-    return block;
-}

@@ -53,7 +53,6 @@ typedef struct Error Error;
     X(psk_set_server_credentials_file) \
     X(psk_set_server_dh_params) \
     X(psk_set_server_known_dh_params) \
-    X(record_check_pending) \
     X(record_get_direction) \
     X(record_recv) \
     X(record_send) \

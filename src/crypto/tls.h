@@ -37,5 +37,4 @@ TlsProgress tls_session_bye(TlsSession *session);
  * waited is to be repeated with the same bytes. */
 ssize_t tls_session_read(TlsSession *session, void *bytes, size_t count);
 ssize_t tls_session_write(TlsSession *session, const void *bytes, size_t count);
-bool tls_session_has_data(const TlsSession *session); /* which the socket knows nothing of any more */
 unsigned tls_session_waits_for(const TlsSession *session); /* HOST_POLL_IN or HOST_POLL_OUT */

@@ -142,11 +142,6 @@ ssize_t tls_session_write(TlsSession *session, const void *bytes, size_t count)
     return result_of(session->library->record_send(session->session, bytes, count));
 }
 
-bool tls_session_has_data(const TlsSession *session)
-{
-    return session->library->record_check_pending(session->session) > 0;
-}
-
 unsigned tls_session_waits_for(const TlsSession *session)
 {
     return session->library->record_get_direction(session->session) ? HOST_POLL_OUT : HOST_POLL_IN;

@@ -86,8 +86,6 @@ bool host_memory_commit(void *reserved, uint64_t size, Error **error);
 /* Puts the same fresh zeroes at two places of reservations: executable at one, writable at the other, at neither both.
  * What was there before stays with the processes that forked off meanwhile. */
 bool host_memory_commit_code(void *execute, void *write, uint64_t size, Error **error);
-/* Takes away what was put into a reservation. */
-void host_memory_decommit(void *reserved, uint64_t size);
 
 /* Files and block devices. `bytes` of a device. */
 bool host_device_size(int fd, uint64_t *bytes, Error **error);

@@ -37,8 +37,6 @@ void *user_get_handler(int signal);
 void user_set_mask(int how, const uint64_t *set, uint64_t *old);
 /* The mask that a handler's return brings back. */
 uint64_t *user_context_mask(void *context);
-/* The address of the instruction that was interrupted. */
-uint64_t user_context_pc(const void *context);
 /* Has the interrupted thread go on in `function`, which does not return. */
 void user_context_call(void *context, void (*function)(void *argument), void *argument);
 /* Whether a fault was a write. */

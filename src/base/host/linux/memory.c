@@ -83,13 +83,6 @@ bool host_memory_commit_code(void *execute, void *write, uint64_t size, Error **
     return done;
 }
 
-void host_memory_decommit(void *reserved, uint64_t size)
-{
-    bool done = map_over(reserved, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, NULL);
-    assert(done);
-    (void)done;
-}
-
 void host_memory_dont_need(void *memory, uint64_t size)
 {
     /* Pages of a shared file or memfd go only by a hole in it; private ones do not know that call. */

@@ -167,11 +167,6 @@ uint64_t *user_context_mask(void *context)
     return (uint64_t *)&((ucontext_t *)context)->uc_sigmask;
 }
 
-uint64_t user_context_pc(const void *context)
-{
-    return (uint64_t)registers((void *)context)[REG_RIP];
-}
-
 void user_context_call(void *context, void (*function)(void *argument), void *argument)
 {
     enum { RED_ZONE = 128 };
