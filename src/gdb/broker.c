@@ -61,12 +61,12 @@ static void remove_member(Broker *broker, Member *member)
             break;
         }
     }
-    close(member->link.fd);
-    strbuf_free(&member->pending);
-    free(member);
     if (broker->current == member) {
         broker->current = broker->members.count ? broker->members.items[0] : NULL;
     }
+    close(member->link.fd);
+    strbuf_free(&member->pending);
+    free(member);
 }
 
 static Member *find_member(const Broker *broker, int process)
@@ -695,11 +695,13 @@ bool gdb_broker_start(int listener, int channel, int process, bool waits, const 
     pid_t first = fork();
 
     if (first) {
-        bool ok = first > 0 && waitpid(first, NULL, 0) == first;
-        return ok || error_set_errno(error, errno, "cannot start the debugger's broker");
+        int status = 0;
+        bool ok = first > 0 && waitpid(first, &status, 0) == first;
+        return (ok && !status) || error_set_errno(error, ok ? EAGAIN : errno, "cannot start the debugger's broker");
     }
-    if (fork()) {
-        _exit(0); /* nobody is to wait for it */
+    pid_t second = fork();
+    if (second) {
+        _exit(second < 0); /* nobody is to wait for the other */
     }
     Broker *broker = NEW(Broker);
     const int kept[] = { listener, channel };

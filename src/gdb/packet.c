@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -258,18 +259,33 @@ const char *gdb_parse_thread(const char *text, int *process, int *thread)
 
 /* -- connecting ---------------------------------------------------------------------------------------------------- */
 
+/* The descriptor, which is closed where nobody can wait there. */
+static int listen_at(int fd, const void *address, socklen_t size)
+{
+    if (fd < 0 || (!bind(fd, address, size) && !listen(fd, 1))) {
+        return fd;
+    }
+    int number = errno;
+    close(fd);
+    errno = number;
+    return -1;
+}
+
+/* A socket that was left there is no hindrance; any other file is. */
 static int listen_path(const char *path)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct stat s;
 
     if (strlen(path) >= sizeof address.sun_path) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     strcpy(address.sun_path, path);
-    unlink(path);
-    return fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 1) ? -1 : fd;
+    if (!lstat(path, &s) && S_ISSOCK(s.st_mode)) {
+        unlink(path);
+    }
+    return listen_at(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), &address, sizeof address);
 }
 
 /* PORT, or ADDRESS:PORT with a numeric address; the machine's own else. */
@@ -289,7 +305,7 @@ static int listen_port(const char *where)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     address.sin_port = htons((uint16_t)port);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    return fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 1) ? -1 : fd;
+    return listen_at(fd, &address, sizeof address);
 }
 
 static bool is_port(const char *where)

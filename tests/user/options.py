@@ -107,6 +107,11 @@ def main():
             got, text = run(emulator, arguments, variables, program)
             if got != status or not re.search(pattern, text):
                 sys.exit(f'{arguments} {variables}: {got}, not {status}, or no {pattern!r} in\n{text}')
+        status, text = run(emulator, ['-g', program], {}, program)
+        if status != 1 or 'cannot wait for a debugger there: Address already in use' not in text:
+            sys.exit(f'-g with a file that is no socket: {status}, {text}')
+        if not os.path.isfile(program):
+            sys.exit('-g removed a file')
         seeds = [run(emulator, ['-seed', seed], {}, program, 'twice')[1] for seed in ('5', '5', '6')]
         found = [re.findall('seed=(....)', text) for text in seeds]
         if found[0] != found[1] or found[0] == found[2] or found[0][0] != found[0][1]:
