@@ -115,8 +115,8 @@ void cpu_group_abandon(Cpu *cpu);
  * another block. Any thread. */
 void cpu_group_drop_code(CpuGroup *group, const void *ram, uint64_t first, uint64_t last);
 /* User mode: code in [first, last] of `ram` may have changed, for all threads. It is compared before this returns: by
- * then translations of what it was are left, or will be before they go backwards or jump. By the thread of `cpu`, which is
- * not in cpu_run. */
+ * then translations of what it was are left, or will be before they go backwards or jump. By the thread of `cpu`,
+ * which is not in cpu_run. */
 void cpu_check_code(Cpu *cpu, const void *ram, uint64_t first, uint64_t last);
 
 /* info jit: false where no code is translated. Any thread, while no vCPU is made or freed. */
