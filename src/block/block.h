@@ -47,6 +47,9 @@ typedef struct DiskOptions {
     int read_error, write_error; /* BlockdevOnError */
     const char *throttle_group;  /* NULL: one of its own, if it has limits */
     ThrottleLimits *throttling;  /* NULL: none */
+    bool ignore_invalid, ignore_failed; /* in statistics: statistics.h */
+    const unsigned *intervals; /* of which statistics are kept, in seconds */
+    size_t interval_count;
 } DiskOptions;
 /* A borrowed pointer: the object tree under `root` holds the disk. NULL with an error that names the file. */
 Disk *disk_open(Object *root, Files *files, Loop *loop, const DiskOptions *options, Error **error);
@@ -59,6 +62,8 @@ BlockGraph *disk_graph(Object *root);
 BlockGraph *disk_make_graph(Object *root, Files *files, Loop *loop, Error **error);
 /* The same, for trace events of its nodes, and events of the machine about images that are damaged. */
 bool disk_prepare_graph(Machine *machine, Files *files, Error **error);
+/* What counts in statistics of its requests: OnOffAuto; auto: as before. */
+void disk_set_accounting(Disk *disk, int invalid, int failed);
 /* Waits for its requests and takes it out of the tree. */
 void disk_close(Disk *disk);
 const char *disk_id(const Disk *disk);

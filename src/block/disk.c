@@ -11,10 +11,12 @@
 #include "base/vec.h"
 #include "block/graph.h"
 #include "block/image.h"
+#include "block/statistics.h"
 #include "block/throttle.h"
 #include "core/loop.h"
 #include "core/machine.h"
 #include "schema/block.h"
+#include "schema/common.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -286,6 +288,10 @@ Disk *disk_open(Object *root, Files *files, Loop *loop, const DiskOptions *optio
         return NULL;
     }
     if (disk) {
+        block_edge_account(disk->edge, !options->ignore_invalid, !options->ignore_failed);
+        for (size_t i = 0; i < options->interval_count; i++) {
+            block_edge_add_interval(disk->edge, options->intervals[i]);
+        }
         disk->policies[false] = options->read_error;
         disk->policies[true] = options->write_error;
     }
@@ -321,6 +327,14 @@ bool disk_set_limits(Disk *disk, const char *group, const ThrottleLimits *limits
     bool ok = throttle_group_set_limits(chosen, limits, error);
     throttle_group_unref(chosen);
     return ok;
+}
+
+void disk_set_accounting(Disk *disk, int invalid, int failed)
+{
+    bool with_invalid = invalid == ON_OFF_AUTO_AUTO ? block_edge_accounts_invalid(disk->edge)
+                                                    : invalid == ON_OFF_AUTO_ON;
+    bool with_failed = failed == ON_OFF_AUTO_AUTO ? block_edge_accounts_failed(disk->edge) : failed == ON_OFF_AUTO_ON;
+    block_edge_account(disk->edge, with_invalid, with_failed);
 }
 
 void disk_set_status(Disk *disk, DiskStatus status) { disk->status = status; }

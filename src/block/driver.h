@@ -45,6 +45,7 @@ struct BlockEdge {
         _Atomic uint64_t operations, bytes, nanoseconds, failed, invalid;
     } statistics[BLOCK_OPERATION_COUNT];
     _Atomic int64_t last; /* when a request ended */
+    struct BlockDetail *detail; /* statistics.h; NULL: none is kept */
 };
 
 struct BlockNode {

@@ -1,6 +1,7 @@
 /* Nodes, the edges between them, and what each may do beside the others. */
 #include "block/bitmap.h"
 #include "block/block_internal.h"
+#include "block/statistics.h"
 
 #include "api/json.h"
 #include "base/error.h"
@@ -442,6 +443,7 @@ void edge_free(BlockEdge *edge)
     list_remove(&edge->in_parent);
     node_update_permissions(edge->node, NULL); /* less is needed: this cannot fail */
     block_node_unref(edge->node);
+    block_detail_free(edge->detail);
     free(edge->name);
     free(edge);
 }

@@ -3,6 +3,7 @@
  * to the host at once; everything else is a task.
  */
 #include "block/block_internal.h"
+#include "block/statistics.h"
 #include "block/task_internal.h"
 
 #include "base/host/host.h"
@@ -27,19 +28,26 @@ static void count_request(BlockEdge *edge, BlockOperation operation, uint64_t by
 {
     int64_t now = host_monotonic_ns();
     uint64_t time = (uint64_t)(now - started);
-    atomic_store_explicit(&edge->last, now, memory_order_relaxed);
+    if (UNLIKELY(edge->detail)) {
+        block_detail_note(edge->detail, operation, now, time, error != 0);
+    }
     if (error) {
         atomic_fetch_add_explicit(&edge->statistics[operation].failed, 1, memory_order_relaxed);
-        return;
+    } else {
+        atomic_fetch_add_explicit(&edge->statistics[operation].operations, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&edge->statistics[operation].bytes, bytes, memory_order_relaxed);
     }
-    atomic_fetch_add_explicit(&edge->statistics[operation].operations, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&edge->statistics[operation].bytes, bytes, memory_order_relaxed);
-    atomic_fetch_add_explicit(&edge->statistics[operation].nanoseconds, time, memory_order_relaxed);
+    if (!error || block_edge_accounts_failed(edge)) {
+        atomic_store_explicit(&edge->last, now, memory_order_relaxed);
+        atomic_fetch_add_explicit(&edge->statistics[operation].nanoseconds, time, memory_order_relaxed);
+    }
 }
 
 void block_edge_count_invalid(BlockEdge *edge, BlockOperation operation)
 {
-    atomic_store_explicit(&edge->last, host_monotonic_ns(), memory_order_relaxed);
+    if (block_edge_accounts_invalid(edge)) {
+        atomic_store_explicit(&edge->last, host_monotonic_ns(), memory_order_relaxed);
+    }
     atomic_fetch_add_explicit(&edge->statistics[operation].invalid, 1, memory_order_relaxed);
 }
 

@@ -185,6 +185,38 @@ static bool check_policies(const DriveOptions *given, Error **error)
     return given->rerror != BLOCKDEV_ON_ERROR_ENOSPC || error_set(error, "'enospc' invalid read error action");
 }
 
+typedef VEC(unsigned) Seconds;
+
+static bool read_intervals(const DriveOptions *given, Seconds *intervals, Error **error)
+{
+    for (size_t i = 0; i < given->stats_intervals.count; i++) {
+        const char *text = given->stats_intervals.items[i];
+        uint64_t seconds;
+        if (!text_to_uint64(text, &seconds, NULL) || seconds == 0 || seconds > UINT32_MAX) {
+            return error_set(error, "Invalid interval length: %s", text);
+        }
+        vec_push(intervals, (unsigned)seconds);
+    }
+    return true;
+}
+
+static bool open_disk(Instance *instance, DiskOptions *options, const DriveOptions *given, const Json *values,
+                      Error **error)
+{
+    Seconds intervals = { 0 };
+    bool ok = read_intervals(given, &intervals, error) && disk_prepare_graph(instance->machine, instance->files, error);
+    options->ignore_invalid = !given->stats_account_invalid;
+    options->ignore_failed = !given->stats_account_failed;
+    options->intervals = intervals.items;
+    options->interval_count = intervals.count;
+    if (ok) {
+        options->options = json_copy(values);
+        ok = disk_open(instance->machine->root, instance->files, instance->loop, options, error) != NULL;
+    }
+    vec_free(&intervals);
+    return ok;
+}
+
 static bool open_drive(Instance *instance, const DriveOptions *given, Json *values, Error **error)
 {
     DrivePlace place;
@@ -205,13 +237,7 @@ static bool open_drive(Instance *instance, const DriveOptions *given, Json *valu
     }
     options.snapshot = given->has_snapshot ? given->snapshot
                                            : given_find(&instance->given, OPTION_SNAPSHOT) != NULL;
-    options.options = json_copy(values);
-    if (!disk_prepare_graph(instance->machine, instance->files, error)) {
-        json_free(options.options);
-        return false;
-    }
-    return disk_open(instance->machine->root, instance->files, instance->loop, &options, error) &&
-           use_place(instance, &place, id, error);
+    return open_disk(instance, &options, given, values, error) && use_place(instance, &place, id, error);
 }
 
 static bool add_drive(Instance *instance, const Json *all, bool typed, Error **error)

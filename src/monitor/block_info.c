@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "block/bitmap.h"
 #include "block/image.h"
+#include "block/statistics.h"
 #include "block/throttle.h"
 
 #include <string.h>
@@ -208,6 +209,42 @@ void block_describe_node_statistics(const BlockNode *node, bool backing, BlockSt
     }
 }
 
+static void describe_histogram(const Disk *disk, BlockLatencyKind kind, BlockLatencyHistogramInfo **info)
+{
+    BlockHistogram histogram = block_edge_histogram(disk_edge(disk), kind);
+    if (histogram.boundaries) {
+        *info = NEW(BlockLatencyHistogramInfo);
+        **info = (BlockLatencyHistogramInfo){ .boundaries = { histogram.boundaries, histogram.count },
+                                              .bins = { histogram.bins, histogram.count + 1 } };
+    }
+}
+
+static void describe_latencies(const Disk *disk, BlockDeviceStats *stats)
+{
+    VEC(BlockDeviceTimedStats) list = { 0 };
+    BlockInterval all;
+    for (size_t i = 0; block_edge_interval(disk_edge(disk), i, &all); i++) {
+        BlockDeviceTimedStats one = { .interval_length = all.seconds };
+#define KIND(name_, kind_) \
+    one.min_##name_##_latency_ns = all.kinds[kind_].minimum; \
+    one.max_##name_##_latency_ns = all.kinds[kind_].maximum; \
+    one.avg_##name_##_latency_ns = all.kinds[kind_].average;
+        KIND(rd, BLOCK_LATENCY_READ)
+        KIND(wr, BLOCK_LATENCY_WRITE)
+        KIND(zone_append, BLOCK_LATENCY_ZONE_APPEND)
+        KIND(flush, BLOCK_LATENCY_FLUSH)
+#undef KIND
+        one.avg_rd_queue_depth = all.kinds[BLOCK_LATENCY_READ].queue_depth;
+        one.avg_wr_queue_depth = all.kinds[BLOCK_LATENCY_WRITE].queue_depth;
+        vec_push(&list, one);
+    }
+    stats->timed_stats = (BlockDeviceTimedStatsList){ list.items, list.count };
+    describe_histogram(disk, BLOCK_LATENCY_READ, &stats->rd_latency_histogram);
+    describe_histogram(disk, BLOCK_LATENCY_WRITE, &stats->wr_latency_histogram);
+    describe_histogram(disk, BLOCK_LATENCY_ZONE_APPEND, &stats->zone_append_latency_histogram);
+    describe_histogram(disk, BLOCK_LATENCY_FLUSH, &stats->flush_latency_histogram);
+}
+
 void block_describe_statistics(const Disk *disk, BlockStats *stats)
 {
     BlockStatistics all;
@@ -216,7 +253,9 @@ void block_describe_statistics(const Disk *disk, BlockStats *stats)
     uint64_t highest = stats->stats.wr_highest_offset;
     stats->stats = numbers(&all);
     stats->stats.wr_highest_offset = highest;
-    stats->stats.account_invalid = stats->stats.account_failed = true;
+    stats->stats.account_invalid = block_edge_accounts_invalid(disk_edge(disk));
+    stats->stats.account_failed = block_edge_accounts_failed(disk_edge(disk));
+    describe_latencies(disk, &stats->stats);
     stats->stats.has_idle_time_ns = all.last != 0;
     stats->stats.idle_time_ns = all.last ? (uint64_t)(host_monotonic_ns() - all.last) : 0;
     stats->device = string_copy(disk_is_of_node(disk) ? "" : disk_id(disk));

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "block/block.h"
 #include "block/graph.h"
+#include "block/statistics.h"
 #include "schema/block.h"
 #include "schema/hmp.h"
 
@@ -220,6 +221,56 @@ bool qmp_block_set_io_throttle(Monitor *monitor, const BlockSetIoThrottleArgumen
 #undef LIMIT
     const char *group = arguments->group ? arguments->group : arguments->device ? arguments->device : arguments->id;
     return disk_set_limits(disk, group, &limits, error);
+}
+
+/* Histograms */
+
+static bool has_user_at(Object *child, void *context)
+{
+    void **wanted = context;
+    const Object *user = disk_user((const Disk *)child);
+    AUTO_FREE char *path = user ? object_path(user) : NULL;
+    wanted[1] = path && strcmp(path, wanted[0]) == 0 ? child : NULL;
+    return !wanted[1];
+}
+
+/* The disk that a device uses, by its ID or path. */
+static Disk *find_disk_of_device(const Monitor *monitor, const char *id, Error **error)
+{
+    void *search[2] = { (void *)(uintptr_t)id, NULL };
+    each_disk(monitor, *id == '/' ? has_user_at : has_user, search);
+    if (!search[1]) {
+        error_set_class(error, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", id);
+    }
+    return search[1];
+}
+
+bool qmp_block_latency_histogram_set(Monitor *monitor, const BlockLatencyHistogramSetArguments *arguments,
+                                     Error **error)
+{
+    Disk *disk = find_disk_of_device(monitor, arguments->id, error);
+    const struct {
+        const char *name;
+        BlockLatencyKind kind;
+        const Uint64List *boundaries;
+    } kinds[] = {
+        { "read", BLOCK_LATENCY_READ, &arguments->boundaries_read },
+        { "write", BLOCK_LATENCY_WRITE, &arguments->boundaries_write },
+        { "zone append", BLOCK_LATENCY_ZONE_APPEND, &arguments->boundaries_zap },
+        { "flush", BLOCK_LATENCY_FLUSH, &arguments->boundaries_flush },
+    };
+    bool any = arguments->boundaries.items != NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        any = any || kinds[i].boundaries->items;
+    }
+    for (size_t i = 0; disk && i < ARRAY_SIZE(kinds); i++) {
+        const Uint64List *list = kinds[i].boundaries->items ? kinds[i].boundaries : &arguments->boundaries;
+        if ((list->items || !any) &&
+            !block_edge_set_histogram(disk_edge(disk), kinds[i].kind, list->items, list->count)) {
+            return error_set(error, "Device '%s' set %s boundaries fail", arguments->id, kinds[i].name);
+        }
+    }
+    return disk != NULL;
 }
 
 /* For people */

@@ -5,6 +5,7 @@
 #include "base/thread.h"
 #include "base/vec.h"
 #include "block/graph.h"
+#include "block/statistics.h"
 #include "core/loop.h"
 #include "schema/block.h"
 
@@ -476,6 +477,55 @@ static void test_null(void)
     rig_free(&rig);
 }
 
+/* How long requests took: a disk that takes a tenth of a millisecond for each, and fails reads where it is told to. */
+static void test_latencies(void)
+{
+    static const uint64_t boundaries[] = { 1, 50000, UINT64_MAX }, wrong[] = { 2, 2 }, zero[] = { 0 };
+    Rig rig = rig_new(0);
+    uint8_t bytes[512] = { 0 };
+    BlockInterval interval;
+    BlockNode *node = block_open(rig.graph, NULL,
+                                 parse("{'driver': 'blkdebug', 'image': {'driver': 'null-aio', 'size': '1M', "
+                                       "'latency-ns': 100000}, 'inject-error': [{'event': 'none', 'sector': 8}]}"),
+                                 BLOCK_OPEN_WRITE, NULL);
+    BlockEdge *edge = block_attach(node, "the test", ALL, BLOCK_PERMISSION_ALL, NULL);
+    block_node_unref(node);
+    g_assert_true(block_edge_accounts_failed(edge) && block_edge_accounts_invalid(edge));
+    g_assert_false(block_edge_interval(edge, 0, &interval));
+    g_assert_false(block_edge_set_histogram(edge, BLOCK_LATENCY_READ, wrong, 2));
+    g_assert_false(block_edge_set_histogram(edge, BLOCK_LATENCY_READ, zero, 1));
+    g_assert_false(block_edge_set_histogram(edge, BLOCK_LATENCY_READ, zero, 0));
+    g_assert_true(block_edge_set_histogram(edge, BLOCK_LATENCY_READ, boundaries, 3));
+    block_edge_add_interval(edge, 1000000);
+    block_edge_account(edge, true, false);
+    g_assert_cmpint(block_read(edge, 4096, bytes, sizeof bytes), ==, EIO);
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_cmpint(block_read(edge, 0, bytes, sizeof bytes), ==, 0);
+    }
+    g_assert_cmpint(block_write_zeroes(edge, 0, sizeof bytes, 0), ==, 0);
+    g_assert_true(block_edge_interval(edge, 0, &interval));
+    g_assert_cmpuint(interval.seconds, ==, 1000000);
+    for (unsigned kind = BLOCK_LATENCY_READ; kind <= BLOCK_LATENCY_WRITE; kind++) {
+        g_assert_cmpuint(interval.kinds[kind].minimum, >=, 100000); /* the one that failed at once is not in it */
+        g_assert_cmpuint(interval.kinds[kind].average, >=, interval.kinds[kind].minimum);
+        g_assert_cmpuint(interval.kinds[kind].maximum, >=, interval.kinds[kind].average);
+        g_assert_true(interval.kinds[kind].queue_depth > 0);
+    }
+    g_assert_cmpuint(interval.kinds[BLOCK_LATENCY_FLUSH].maximum, ==, 0);
+    BlockHistogram histogram = block_edge_histogram(edge, BLOCK_LATENCY_READ);
+    g_assert_cmpuint(histogram.count, ==, 3);
+    g_assert_cmpuint(histogram.bins[0] + histogram.bins[1] + histogram.bins[2], ==, 4);
+    g_assert_cmpuint(histogram.bins[0] + histogram.bins[3], ==, 0);
+    g_assert_cmpuint(histogram.bins[2], >=, 3);
+    free(histogram.boundaries);
+    free(histogram.bins);
+    g_assert_null(block_edge_histogram(edge, BLOCK_LATENCY_WRITE).boundaries);
+    g_assert_true(block_edge_set_histogram(edge, BLOCK_LATENCY_READ, NULL, 0));
+    g_assert_null(block_edge_histogram(edge, BLOCK_LATENCY_READ).boundaries);
+    block_detach(edge);
+    rig_free(&rig);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -493,5 +543,6 @@ int main(int argc, char **argv)
     g_test_add_func("/graph/drain", test_drain);
     g_test_add_func("/graph/resize", test_resize);
     g_test_add_func("/graph/null", test_null);
+    g_test_add_func("/graph/latencies", test_latencies);
     return g_test_run();
 }

@@ -202,6 +202,34 @@ class Drives(Test):
         self.assertEqual(len(vm.command('query-blockstats', {'query-nodes': True})), 2)
         self.assertIn('d: rd_bytes=0', vm.hmp('info blockstats'))
 
+    def test_latencies(self):
+        vm = self.start(*VIRT, *self.raw(**{'id': 'd', 'if': 'none', 'stats-intervals.0': 1000000,
+                                            'stats-intervals.1': 60, 'stats-account-invalid': 'off'}),
+                        '-device', 'virtio-blk-device,drive=d,id=v,account-failed=off')
+        stats = vm.command('query-blockstats')[0]['stats']
+        self.assertEqual((stats['account_invalid'], stats['account_failed']), (False, False))
+        self.assertEqual([one['interval_length'] for one in stats['timed_stats']], [1000000, 60])
+        self.assertNotIn('rd_latency_histogram', stats)
+
+        def histograms():
+            stats = vm.command('query-blockstats')[0]['stats']
+            return {key[:2]: stats[key]['boundaries'] for key in stats if key.endswith('_histogram')}
+
+        command = 'block-latency-histogram-set'
+        vm.command(command, {'id': 'v', 'boundaries': [10, 50], 'boundaries-flush': [7]})
+        self.assertEqual(histograms(), {'rd': [10, 50], 'wr': [10, 50], 'zo': [10, 50], 'fl': [7]})
+        vm.command(command, {'id': '/machine/peripheral/v', 'boundaries-read': [1, 2]})
+        self.assertEqual(histograms()['rd'], [1, 2])
+        for boundaries in ([], [0], [5, 5], [5, 4]):
+            with self.assertRaisesRegex(QmpError, "Device 'v' set write boundaries fail"):
+                vm.command(command, {'id': 'v', 'boundaries-write': boundaries})
+        with self.assertRaisesRegex(QmpError, "DeviceNotFound: Device 'd' not found"):
+            vm.command(command, {'id': 'd', 'boundaries': [1]})
+        vm.command(command, {'id': 'v'})
+        self.assertEqual(histograms(), {})
+        for value in ('0', 'x', '-1', '4294967296'):
+            self.assertIn(f'Invalid interval length: {value}', self.refused(*self.raw(**{'stats-intervals.0': value})))
+
     def test_info(self):
         self.img('create', '-q', '-f', 'qcow2', '-b', self.path('disk'), '-F', 'raw', self.path('top'))
         self.img('snapshot', '-c', 'before', self.path('top'))

@@ -76,6 +76,7 @@ typedef struct VirtioBlock {
     uint32_t cylinders, heads, sectors, max_discard_sectors, max_write_zeroes_sectors;
     uint16_t num_queues, queue_size;
     OnOffAuto write_cache; /* auto: on */
+    OnOffAuto account_invalid, account_failed; /* in statistics; auto: as the drive says */
     bool config_wce, discard, write_zeroes, seg_max_adjust, share_writes;
     bool writeback; /* as the driver last set it */
     int read_error, write_error; /* BlockdevOnError; auto: as the drive says */
@@ -564,6 +565,7 @@ static bool block_realize(Device *device, Error **error)
         !disk_attach(block->disk, &device->object, block->share_writes, error)) {
         return false;
     }
+    disk_set_accounting(block->disk, block->account_invalid, block->account_failed);
     add_features(block);
     block->virtio.config_size = CONFIG_BYTES;
     for (unsigned i = 0; i < block->num_queues; i++) {
@@ -614,6 +616,10 @@ static const Property properties[] = {
     PROP("write-zeroes", type_bool, VirtioBlock, write_zeroes, "on", "offer writing zeroes"),
     PROP("rerror", BlockdevOnError_type, VirtioBlock, read_error, "auto", "what a read that fails does"),
     PROP("werror", BlockdevOnError_type, VirtioBlock, write_error, "auto", "what a write that fails does"),
+    PROP("account-invalid", OnOffAuto_type, VirtioBlock, account_invalid, "auto",
+         "requests that make no sense count as the last one, in statistics"),
+    PROP("account-failed", OnOffAuto_type, VirtioBlock, account_failed, "auto",
+         "requests that failed do, and their time counts"),
     PROP("share-rw", type_bool, VirtioBlock, share_writes, "off", "others may write to the disk meanwhile"),
     PROP("seg-max-adjust", type_bool, VirtioBlock, seg_max_adjust, "on", "segments follow the queue's size"),
     PROP_END,
