@@ -332,7 +332,7 @@ class NbdTest(unittest.TestCase):
                 (['-e', 'x', 'a'], "Invalid shared device number 'x'"),
                 (['-k', 'a', 'a'], 'socket path must be absolute'),
                 (['-o', '5242880', '-f', 'raw', self.image],
-                 'Offset (5242880) has to be smaller than the image size (4194304)')):
+                 'Offset (5242880) cannot be greater than size of the containing file (4194304)')):
             result = subprocess.run([os.path.join(FOLDER, 'qemu-nbd'), *words], capture_output=True, text=True,
                                     timeout=60, check=False)
             self.assertEqual((result.returncode, result.stderr), (1, f'qemu-nbd: {message}\n'))

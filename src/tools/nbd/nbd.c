@@ -227,7 +227,8 @@ static bool add_export(Nbd *nbd)
     uint64_t size = block_node_size(node);
     BlockBitmap *bitmaps[NBD_MAXIMUM_BITMAPS];
     if (given->offset > size) {
-        tool_error(&nbd->tool, "Offset (%" PRIu64 ") has to be smaller than the image size (%" PRIu64 ")",
+        tool_error(&nbd->tool,
+                   "Offset (%" PRIu64 ") cannot be greater than size of the containing file (%" PRIu64 ")",
                    given->offset, size);
         return false;
     }
@@ -372,9 +373,9 @@ static int run_server(Nbd *nbd)
                                  .trace = nbd->tool.trace, .authorization = nbd->given.tls_authz,
                                  .objects = nbd->tool.objects,
                                  .handshake_seconds = (unsigned)nbd->given.handshake_limit };
-    bool ok = open_image(nbd);
+    bool ok = start_listening(nbd) && open_image(nbd);
     nbd->server = ok ? nbd_server_new(block_graph_runtime(nbd->tool.graph), &options) : NULL;
-    ok = ok && add_export(nbd) && start_listening(nbd) && write_pid(nbd) && serve(nbd);
+    ok = ok && add_export(nbd) && write_pid(nbd) && serve(nbd);
     if (nbd->listen_fd >= 0) {
         close(nbd->listen_fd);
     }
