@@ -39,7 +39,8 @@ HostAio *host_aio_new(HostAioKind kind, unsigned depth, Error **error);
 void host_aio_free(HostAio *aio); /* with nothing under way; NULL is fine */
 int host_aio_fd(const HostAio *aio);
 /* The thread has nothing better to do than to copy small writes into the host's cache itself, some at a time, which is
- * quicker than to have a thread of the host do it; as long as none of them has to wait. */
+ * quicker than to have a thread of the host do it; as long as none of them has to wait. So with a lone read of what is
+ * in that cache. */
 void host_aio_set_eager(HostAio *aio);
 void host_aio_add(HostAio *aio, HostAioRequest *request);
 void host_aio_send(HostAio *aio);
