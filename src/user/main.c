@@ -29,10 +29,11 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { ELF_CLASS = 4, ELF_MACHINE = 18, SELF_LOWEST = 200, EXIT_BAD = 1 };
+enum { ELF_CLASS = 4, ELF_MACHINE = 18, SELF_LOWEST = 200, SELF_HIGHEST = 4096, EXIT_BAD = 1 };
 
 static const UserAbi *abi_by_name(const char *name)
 {
@@ -156,6 +157,21 @@ static bool is_ours(int fd)
     return pread(fd, header, sizeof header, 0) == sizeof header && !memcmp(header, __ehdr_start, sizeof header);
 }
 
+/* Beyond what the program may open, where its limit lets us and the table of files stays small. */
+static int move_self(int fd)
+{
+    struct rlimit limit;
+    int high = -1;
+
+    if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < MIN(limit.rlim_max, SELF_HIGHEST)) {
+        struct rlimit more = { limit.rlim_cur + 1, limit.rlim_max };
+        setrlimit(RLIMIT_NOFILE, &more);
+        high = fcntl(fd, F_DUPFD_CLOEXEC, (int)limit.rlim_cur);
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return high >= 0 ? high : fcntl(fd, F_DUPFD_CLOEXEC, SELF_LOWEST);
+}
+
 /* The emulator's own file, so that execve finds it whatever the guest does to names; out of the guest's way. -1: it
  * cannot be found, and binfmt_misc has to. */
 static int open_self(const UserOptions *options)
@@ -171,7 +187,7 @@ static int open_self(const UserOptions *options)
             return -1;
         }
     }
-    int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, SELF_LOWEST);
+    int high = fd < 0 ? -1 : move_self(fd);
 
     if (high >= 0) {
         close(fd);

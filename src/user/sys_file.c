@@ -94,10 +94,9 @@ int64_t sys_openat2(Task *task, const uint64_t *a)
     return host_call(task, SYS_openat2, a[0], host, host_how, a[3], 0, 0);
 }
 
-/* The emulator's own files are no files of the guest's. */
-static bool is_own(const Task *task, int fd)
+bool task_file_is_own(const Task *task, int fd)
 {
-    return fd == task->process->self || debug_owns(task->process, fd);
+    return fd >= 0 && (fd == task->process->self || debug_owns(task->process, fd));
 }
 
 /* "/proc/NUMBER/fd" of this process, of its threads, and fdinfo. */
@@ -128,7 +127,7 @@ static size_t drop_own_entries(const Task *task, uint8_t *entries, size_t size)
         char *end, *name = (char *)entries + at + NAME;
         length = load_le16(entries + at + LENGTH);
         long fd = strtol(name, &end, 10);
-        if (*end || end == name || !is_own(task, (int)fd)) {
+        if (*end || end == name || !task_file_is_own(task, (int)fd)) {
             memmove(entries + kept, entries + at, length);
             kept += length;
         }
@@ -156,23 +155,19 @@ int64_t sys_getdents64(Task *task, const uint64_t *a)
     return got < 0 ? got : memory_write(task_memory(task), a[1], entries, (size_t)kept) ? -EFAULT : kept;
 }
 
-int64_t sys_close(Task *task, const uint64_t *a)
-{
-    return is_own(task, (int)a[0]) ? -EBADF : host_call(task, SYS_close, a[0], 0, 0, 0, 0, 0);
-}
-
 /* Around our own. */
 int64_t sys_close_range(Task *task, const uint64_t *a)
 {
-    enum { OWN_HIGHEST = 1024 };
+    enum { DEBUG_HIGHEST = 1024 };
     uint32_t first = (uint32_t)a[0], last = (uint32_t)a[1];
+    uint32_t highest = (uint32_t)MAX(task->process->self, DEBUG_HIGHEST);
     int64_t result = 0;
 
     if (first > last) {
         return -EINVAL;
     }
-    for (uint32_t fd = first; !result && fd < OWN_HIGHEST && fd <= last; fd++) {
-        if (is_own(task, (int)fd)) {
+    for (uint32_t fd = first; !result && fd <= highest && fd <= last; fd++) {
+        if (task_file_is_own(task, (int)fd)) {
             result = fd > first ? host_call(task, SYS_close_range, first, fd - 1, a[2], 0, 0, 0) : 0;
             first = fd + 1;
         }
@@ -180,9 +175,25 @@ int64_t sys_close_range(Task *task, const uint64_t *a)
     return result || first > last ? result : host_call(task, SYS_close_range, first, last, a[2], 0, 0, 0);
 }
 
+/* Where the guest wants the number of the emulator's own file, that goes to another one. */
 int64_t sys_dup3(Task *task, const uint64_t *a)
 {
-    return is_own(task, (int)a[1]) ? -EBADF : host_call(task, SYS_dup3, a[0], a[1], a[2], 0, 0, 0);
+    Process *process = task->process;
+    int wanted = (int)a[1];
+
+    if (!task_file_is_own(task, wanted)) {
+        return host_call(task, SYS_dup3, a[0], a[1], a[2], 0, 0, 0);
+    }
+    mutex_lock(&process->lock);
+    int moved = wanted == process->self ? fcntl(wanted, F_DUPFD_CLOEXEC, wanted + 1) : -1;
+    int64_t result = moved < 0 ? -EBADF : host_call(task, SYS_dup3, a[0], a[1], a[2], 0, 0, 0);
+    if (result >= 0) {
+        process->self = moved;
+    } else if (moved >= 0) {
+        close(moved);
+    }
+    mutex_unlock(&process->lock);
+    return result;
 }
 
 int64_t sys_pipe2(Task *task, const uint64_t *a)
@@ -221,9 +232,6 @@ int64_t sys_fcntl(Task *task, const uint64_t *a)
     int command = (int)a[1];
     bool points = fcntl_points(command);
 
-    if (is_own(task, (int)a[0])) {
-        return -EBADF;
-    }
     if (task_abi(task)->word_size == 4 && command >= GET_LOCK64 && command <= SET_LOCK_WAIT64) {
         command += F_GETLK - GET_LOCK64;
         points = true;

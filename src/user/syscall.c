@@ -332,17 +332,21 @@ int64_t syscall_forward(Task *task, const Syscall *row, const uint64_t *argument
 
 /* -- dispatch ---------------------------------------------------------------------------------------------------- */
 
-static void gather_arguments(const UserAbi *abi, const Syscall *row, const uint64_t *words, uint64_t *arguments)
+/* False: an argument is a file of the emulator's own. */
+static bool gather_arguments(const Task *task, const Syscall *row, const uint64_t *words, uint64_t *arguments)
 {
-    bool narrow = abi->word_size == 4;
+    bool narrow = task_abi(task)->word_size == 4, good = true;
 
     for (unsigned i = 0, word = 0; i < SYSCALL_ARGUMENTS; i++) {
         uint64_t value = word < SYSCALL_WORDS ? words[word] : 0;
         word++;
         switch (row->arguments[i].kind) {
-        case ARGUMENT_INT:
         case ARGUMENT_FD:
         case ARGUMENT_DIRFD:
+            value = (uint64_t)(int32_t)value;
+            good &= !task_file_is_own(task, (int)value);
+            break;
+        case ARGUMENT_INT:
         case ARGUMENT_SIGNAL:
             value = (uint64_t)(int32_t)value;
             break;
@@ -371,6 +375,7 @@ static void gather_arguments(const UserAbi *abi, const Syscall *row, const uint6
         }
         arguments[i] = value;
     }
+    return good;
 }
 
 void syscall_run(Task *task)
@@ -388,7 +393,7 @@ void syscall_run(Task *task)
     }
     slots_enter_call(task, (unsigned)(row - syscall_table));
     abi->syscall_arguments(task->cpu, words);
-    gather_arguments(abi, row, words, arguments);
+    bool good = gather_arguments(task, row, words, arguments);
     bool traced = UNLIKELY(log_enabled(task->process->log, LOG_STRACE));
     if (traced) {
         strace_enter(task, row, arguments);
@@ -397,7 +402,7 @@ void syscall_run(Task *task)
     trace_guest_user_syscall(trace, task->cpu->index, number, arguments[0], arguments[1], arguments[2], arguments[3],
                              arguments[4], arguments[5]);
     debug_call(task, number, false);
-    result = row->function ? row->function(task, arguments) : syscall_forward(task, row, arguments);
+    result = !good ? -EBADF : row->function ? row->function(task, arguments) : syscall_forward(task, row, arguments);
     debug_call(task, number, true);
     trace_guest_user_syscall_ret(trace, task->cpu->index, number, (uint64_t)result);
     if (traced) {

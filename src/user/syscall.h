@@ -87,6 +87,9 @@ int64_t host_call(Task *task, long number, uint64_t a, uint64_t b, uint64_t c, u
  * NULL. False: it is beyond the guest's space. */
 bool guest_pointer(const Task *task, uint64_t address, uint64_t size, uint64_t *host);
 
+/* Whether the file is the emulator's own, and none of the guest's: calls that name it give EBADF. */
+bool task_file_is_own(const Task *task, int fd);
+
 /* An address that the host's kernel finds bad, at the time that it looks there. */
 #define BAD_POINTER (UINT64_C(1) << 63)
 /* The same where it may be bad: what lies beyond the guest's space becomes BAD_POINTER. */

@@ -12,6 +12,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -232,6 +233,27 @@ static void open_files(void)
     printf("as many open files as are listed: %d\n", listed == open);
 }
 
+/* Every number can be had, and with a higher limit no other files are seen. */
+static void numbers_of_files(void)
+{
+    struct rlimit limit;
+    struct stat status;
+    int had = 0, open = 0, later = 0;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    int count = limit.rlim_cur < 2048 ? (int)limit.rlim_cur : 2048;
+    for (int fd = 3; fd < count; fd++) {
+        open += !fstat(fd, &status);
+        had += dup2(0, fd) == fd && !fstat(fd, &status) && !close(fd);
+    }
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    for (int fd = 3; fd < 4200; fd++) {
+        later += !fstat(fd, &status);
+    }
+    printf("numbers of files: %d, open %d\n", had == count - 3, open == later);
+}
+
 static void of_a_child(void)
 {
     char name[64], own[4096] = "", of_child[4096] = "";
@@ -269,6 +291,7 @@ int main(int argc, char **argv)
     printf("by mem %d\n", *(volatile int *)&data);
     numbers();
     open_files();
+    numbers_of_files();
     fflush(stdout);
     of_a_child();
     return 0;
