@@ -6,10 +6,7 @@
 
 #include <errno.h>
 #include <linux/membarrier.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 /* struct rseq and struct rseq_cs, alike on all guests. */
 enum { AREA_CPU_START = 0, AREA_CPU = 4, AREA_SEQUENCE = 8, AREA_FLAGS = 16, AREA_NODE = 20, AREA_CONCURRENCY = 24,
@@ -19,25 +16,6 @@ enum { SEQUENCE_VERSION = 0, SEQUENCE_FLAGS = 4, SEQUENCE_START = 8, SEQUENCE_LE
 enum { FLAG_UNREGISTER = 1 };
 
 /* -- the area ------------------------------------------------------------------------------------------------------ */
-
-/* Of the host: its slots have the numbers of its processors. */
-static uint32_t find_node(unsigned cpu)
-{
-    enum { NODES = 64 };
-    unsigned here, node = 0;
-    char path[80];
-
-    if (!syscall(SYS_getcpu, &here, &node, NULL) && here == cpu) {
-        return node;
-    }
-    for (unsigned i = 0; i < NODES; i++) {
-        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%u/node%u", cpu, i);
-        if (!access(path, F_OK)) {
-            return i;
-        }
-    }
-    return node;
-}
 
 static bool write_area(Task *task, uint32_t cpu_start, uint32_t cpu, uint32_t node, uint32_t concurrency_id)
 {
@@ -55,7 +33,7 @@ static bool show_slot(Task *task)
 {
     unsigned cpu = task->slot.number;
 
-    return write_area(task, cpu, cpu, find_node(cpu), slots_concurrency_id(task));
+    return write_area(task, cpu, cpu, slots_node(task, cpu), task->slot.concurrency_id);
 }
 
 /* -- sequences ----------------------------------------------------------------------------------------------------- */
@@ -205,7 +183,7 @@ int64_t sys_getcpu(Task *task, const uint64_t *a)
     }
     unsigned cpu = task->slot.number;
     if ((a[0] && memory_write_word(task_memory(task), a[0], 4, cpu)) ||
-        (a[1] && memory_write_word(task_memory(task), a[1], 4, find_node(cpu)))) {
+        (a[1] && memory_write_word(task_memory(task), a[1], 4, slots_node(task, cpu)))) {
         return -EFAULT;
     }
     return 0;

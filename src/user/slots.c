@@ -6,8 +6,8 @@
 
 #include <linux/futex.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +28,7 @@ typedef struct Slot {
     int64_t seen;
     bool asked;             /* the owner is to stop and give it away */
     uint16_t concurrency_id;
+    _Atomic uint16_t node;  /* of memory, and 1; 0: not known yet */
 } Slot;
 
 struct Slots {
@@ -111,8 +112,9 @@ static void update_allowed(Task *task)
 
 static void wake(Task *task)
 {
-    atomic_store(&task->slot.woken, 1);
-    syscall(SYS_futex, &task->slot.woken, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    if (!atomic_exchange(&task->slot.woken, 1)) {
+        syscall(SYS_futex, &task->slot.woken, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
 }
 
 static Task *first_waiter(const Slots *slots)
@@ -165,28 +167,47 @@ static void install(Task *task, unsigned number, int64_t now)
     slot->seen = 0;
     slot->asked = false;
     task->slot.number = number;
+    task->slot.concurrency_id = slot->concurrency_id;
     task->slot.restart = true;
     stop_waiting(task);
 }
 
-/* To the first who waits for it. */
-static bool hand_on(Slots *slots, unsigned number)
+static Task *first_waiter_for(const Slots *slots, unsigned number)
 {
     LIST_FOREACH(&slots->waiters, task, Task, slot.waits) {
         if (allows(task, number)) {
-            install(task, number, host_monotonic_ns());
-            wake(task);
-            return true;
+            return task;
         }
     }
-    return false;
+    return NULL;
+}
+
+/* The owner gives its slot away if somebody waits for it: `at_once`, the first has it. Else the first is woken, and has
+ * it if it is on a processor before another thread that needs one, unless it has waited for a slice. */
+static bool hand_on(Slots *slots, unsigned number, bool at_once)
+{
+    Task *task = first_waiter_for(slots, number);
+    int64_t now = host_monotonic_ns();
+
+    if (!task) {
+        return false;
+    }
+    slots->slots[number].owner->slot.restart = true;
+    atomic_store(&slots->slots[number].owner->slot.look, true);
+    if (at_once || now - task->slot.waits_since >= SLICE) {
+        install(task, number, now);
+    } else {
+        slots->slots[number].owner = NULL;
+    }
+    wake(task);
+    return true;
 }
 
 static void release(Task *task)
 {
     Slots *slots = slots_of(task);
 
-    if (owns(task) && !hand_on(slots, task->slot.number)) {
+    if (owns(task) && !hand_on(slots, task->slot.number, false)) {
         slots->slots[task->slot.number].owner = NULL;
     }
 }
@@ -299,6 +320,25 @@ static bool wait_for_slot(Task *task)
     return !atomic_load(&task->pending);
 }
 
+/* Of the host, whose processors have the slots' numbers. */
+static uint32_t find_node(unsigned cpu)
+{
+    enum { NODES = 64 };
+    unsigned here, node = 0;
+    char path[80];
+
+    if (!syscall(SYS_getcpu, &here, &node, NULL) && here == cpu) {
+        return node;
+    }
+    for (unsigned i = 0; i < NODES; i++) {
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%u/node%u", cpu, i);
+        if (!access(path, F_OK)) {
+            return i;
+        }
+    }
+    return node;
+}
+
 /* -- what tasks do ------------------------------------------------------------------------------------------------- */
 
 void slots_join(Task *task)
@@ -348,7 +388,7 @@ bool slots_settle(Task *task, bool *restart)
             release(task);
         } else if (owns(task) && slots->slots[user->number].asked) {
             slots->slots[user->number].asked = false;
-            may_take = !hand_on(slots, user->number);
+            may_take = !hand_on(slots, user->number, true);
         }
     } while (!owns(task) && !(may_take && take(task)) && (may_take = goes_on = wait_for_slot(task)));
     *restart = user->restart;
@@ -361,14 +401,16 @@ bool slots_settle(Task *task, bool *restart)
     return goes_on;
 }
 
-unsigned slots_concurrency_id(Task *task)
+unsigned slots_node(Task *task, unsigned number)
 {
-    Slots *slots = slots_of(task);
+    Slot *slot = &slots_of(task)->slots[number];
+    unsigned node = atomic_load(&slot->node);
 
-    mutex_lock(&slots->lock);
-    unsigned id = slots->slots[task->slot.number].concurrency_id;
-    mutex_unlock(&slots->lock);
-    return id;
+    if (!node) {
+        node = find_node(number) + 1;
+        atomic_store(&slot->node, (uint16_t)node);
+    }
+    return node - 1;
 }
 
 void slots_enter_call(Task *task, unsigned call)
@@ -381,9 +423,8 @@ void slots_enter_call(Task *task, unsigned call)
         return;
     }
     mutex_lock(&slots->lock);
-    if (owns(task) && hand_on(slots, task->slot.number)) {
-        task->slot.restart = true;
-        atomic_store(&task->slot.look, true);
+    if (owns(task)) {
+        hand_on(slots, task->slot.number, false);
     }
     mutex_unlock(&slots->lock);
 }

@@ -30,6 +30,7 @@ typedef struct SlotUser {
     _Atomic uint16_t call;  /* SyscallId of the last system call */
     bool restart;           /* what was begun under a slot is to be abandoned */
     unsigned number;        /* of the slot that it has, or had last */
+    unsigned concurrency_id; /* below the number of slots, and of threads that need one */
     unsigned polls;
     uint32_t awaited;       /* of Cpu.runs: somebody waits for it to change */
     int64_t waits_since;    /* in nanoseconds */
@@ -47,8 +48,8 @@ bool slots_has(const Task *task);
 /* Before guest instructions, where `look` is set: waits until the task has a slot. False: a signal came first.
  * `*restart`: what was begun is to be abandoned, and the slot may be another. */
 bool slots_settle(Task *task, bool *restart);
-/* The number of the slot's concurrency ID: below the number of slots and of threads that need one. */
-unsigned slots_concurrency_id(Task *task);
+/* The node of memory of a slot's processor. */
+unsigned slots_node(Task *task, unsigned number);
 /* A system call begins: whoever waits may have the slot of one that is about to sleep. */
 void slots_enter_call(Task *task, unsigned call);
 /* When this returns, those other threads for which `meant` says so have stopped between two instructions, and abandon
