@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTEXTS = 24, FOLLOWERS = 2 };
+enum { CONTEXTS = 24, FOLLOWERS = 2, GROUP = 64, GROUPS = EXEC_TARGETS / GROUP };
 /* Nanoseconds between two jumps of a site that were not where it looked first: less is too often. */
 enum { SITE_MISS_INTERVAL = 1000 };
 
@@ -28,7 +28,8 @@ typedef struct CodeContext {
     uint64_t last_used;
     uint32_t return_top;
     struct CodeContext *followers[FOLLOWERS]; /* that came after it last, the latest first; maybe others by now */
-    uint64_t is_shared[EXEC_TARGETS / 64]; /* bit n: target n is on a page that all spaces share */
+    uint64_t is_shared[GROUPS]; /* bit n of all: target n is on a page that all spaces share */
+    bool is_used[GROUPS];       /* some of these targets may be set */
     ExecTargets targets;
     ExecReturn returns[EXEC_RETURNS];
 } CodeContext;
@@ -49,6 +50,13 @@ void code_targets_free(CodeTargets *targets)
     free(targets);
 }
 
+static void empty_group(ExecTarget *first, const void *nowhere)
+{
+    for (unsigned i = 0; i < GROUP; i++) {
+        first[i] = (ExecTarget){ EXEC_NO_PC, nowhere };
+    }
+}
+
 static void empty_sites(ExecTargets *targets, const void *nowhere)
 {
     const ExecTarget none = { EXEC_NO_PC, nowhere };
@@ -67,9 +75,12 @@ static void empty(const CodeCache *cache, CodeContext *context)
     const CodeLink *nowhere = cache->host->nowhere(cache->common);
     const void *code = atomic_load_explicit(&nowhere->target, memory_order_relaxed);
 
-    for (unsigned i = 0; i < EXEC_TARGETS; i++) {
-        context->targets.table[i] = (ExecTarget){ EXEC_NO_PC, code };
+    for (unsigned i = 0; i < GROUPS; i++) {
+        if (context->is_used[i]) {
+            empty_group(&context->targets.table[i * GROUP], code);
+        }
     }
+    memset(context->is_used, 0, sizeof context->is_used);
     empty_sites(&context->targets, code);
     for (unsigned i = 0; i < EXEC_RETURNS; i++) {
         context->returns[i] = (ExecReturn){ EXEC_NO_PC, nowhere };
@@ -105,9 +116,10 @@ static void begin(Cpu *cpu, CodeContext *context)
         return;
     }
     memcpy(context->is_shared, giver->is_shared, sizeof context->is_shared);
-    for (unsigned i = 0; i < ARRAY_SIZE(context->is_shared); i++) {
+    for (unsigned i = 0; i < GROUPS; i++) {
+        context->is_used[i] = context->is_shared[i];
         for (uint64_t left = context->is_shared[i]; left; left &= left - 1) {
-            unsigned index = i * 64 + (unsigned)__builtin_ctzll(left);
+            unsigned index = i * GROUP + (unsigned)__builtin_ctzll(left);
             context->targets.table[index] = giver->targets.table[index];
         }
     }
@@ -145,7 +157,8 @@ static CodeContext *find_context(CodeTargets *targets, uint64_t mode, uint64_t s
         CodeContext **slot = &targets->contexts[i];
         if (!*slot) {
             *slot = NEW(CodeContext);
-            memset((*slot)->targets.touched, 1, EXEC_SITES); /* they are to be emptied */
+            memset((*slot)->targets.touched, true, EXEC_SITES); /* they are to be emptied */
+            memset((*slot)->is_used, true, GROUPS);
             oldest = slot;
             break;
         }
@@ -221,10 +234,11 @@ void code_targets_add(Cpu *cpu, const Block *block, bool shared)
 {
     CodeContext *context = code_targets_of(cpu)->current;
     unsigned index = exec_target_index(block->code.pc);
-    uint64_t *word = &context->is_shared[index / 64];
+    uint64_t *word = &context->is_shared[index / GROUP];
 
+    context->is_used[index / GROUP] = true;
     context->targets.table[index] = (ExecTarget){ block->code.pc, block->code.code };
-    *word = shared ? *word | BIT(index % 64) : *word & ~BIT(index % 64);
+    *word = shared ? *word | BIT(index % GROUP) : *word & ~BIT(index % GROUP);
 }
 
 void code_site_is_tired(Cpu *cpu)

@@ -85,7 +85,7 @@ typedef struct ExecReturn {
     uint64_t pc;
     const struct CodeLink *link; /* of the call: leads to the code at `pc`; of none likewise */
 } ExecReturn;
-enum { EXEC_TARGETS = 1024, EXEC_RETURNS = 16, EXEC_SITES = 512, EXEC_WAYS = 3 };
+enum { EXEC_TARGETS = 8192, EXEC_RETURNS = 16, EXEC_SITES = 512, EXEC_WAYS = 3 };
 #define EXEC_NO_PC UINT64_MAX
 /* Where the indirect jumps of one place in the guest's code (or of a few such places) went last: compared first. */
 typedef struct ExecSite {
