@@ -280,7 +280,9 @@ static int64_t ask_host(BlockNode *node, Transfer *transfer)
     BlockLoop *loop = block_task_loop(transfer->task);
     HostAio *aio = file_host_request(node, loop, &transfer->host);
     if (!aio) {
-        block_task_in_thread(transfer->task, transfer_in_thread, transfer);
+        if (!block_loop_write(loop, &transfer->host, &transfer->result)) {
+            block_task_in_thread(transfer->task, transfer_in_thread, transfer);
+        }
         return transfer->result;
     }
     block_loop_add(loop, aio, &transfer->host);

@@ -211,9 +211,7 @@ HostAio *block_loop_aio(BlockLoop *loop, bool ring, Error **error)
             }
             return NULL;
         }
-        if (loop->eager) {
-            host_aio_set_eager(aio);
-        }
+        host_aio_set_eager(aio, &loop->eager);
         block_watch_set_look(watch, aio_look);
         loop->aio[ring].aio = aio;
         loop->aio[ring].watch = watch;
@@ -240,15 +238,20 @@ void block_loop_add(BlockLoop *loop, HostAio *aio, HostAioRequest *request)
 {
     int64_t batch = loop_batch(loop->outer);
     host_aio_add(aio, request);
-    if (UNLIKELY(batch > 0) && ++loop->added >= (uint64_t)batch && aio == loop->aio[true].aio && !loop->eager &&
-        !loop->plugged && !loop->sending) {
+    if (UNLIKELY(batch > 0) && ++loop->added >= (uint64_t)batch && aio == loop->aio[true].aio &&
+        loop->eager.most == 0 && !loop->plugged && !loop->sending) {
         loop->added = 0;
         host_aio_send(aio);
     }
     block_loop_send(loop);
 }
 
-void block_loop_set_eager(BlockLoop *loop) { loop->eager = true; }
+void block_loop_set_eager(BlockLoop *loop, uint64_t most) { loop->eager.most = most; }
+
+bool block_loop_write(BlockLoop *loop, const HostAioRequest *request, int64_t *result)
+{
+    return host_write_eagerly(&loop->eager, request, result);
+}
 
 void block_loop_plug(BlockLoop *loop) { loop->plugged++; }
 

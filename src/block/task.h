@@ -42,8 +42,10 @@ void block_loop_poll(BlockLoop *loop, bool wait);
 HostAio *block_loop_aio(BlockLoop *loop, bool ring, Error **error);
 void block_loop_send(BlockLoop *loop);
 void block_loop_add(BlockLoop *loop, HostAio *aio, HostAioRequest *request); /* and sends, where that is due */
-/* The loop serves block nodes and nothing else: see host_aio_set_eager. */
-void block_loop_set_eager(BlockLoop *loop);
+/* The loop serves block nodes and nothing else: its thread copies writes of `most` bytes itself. See HostEager. */
+void block_loop_set_eager(BlockLoop *loop, uint64_t most);
+/* host_write_eagerly on the loop's thread. */
+bool block_loop_write(BlockLoop *loop, const HostAioRequest *request, int64_t *result);
 /* Requests that are added between the two are sent together by the second; nests. */
 void block_loop_plug(BlockLoop *loop);
 void block_loop_unplug(BlockLoop *loop);

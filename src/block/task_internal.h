@@ -44,8 +44,9 @@ struct BlockLoop {
     unsigned idle_count;
     unsigned depth; /* of rounds under way */
     unsigned plugged;
-    bool sending, eager;
+    bool sending;
     uint64_t added; /* since a batch was sent */
+    HostEager eager;
     /* Calls from anywhere. */
     Mutex mutex; /* of the list */
     ListNode calls;

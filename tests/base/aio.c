@@ -102,9 +102,8 @@ static void test_aio(const void *data)
         g_test_skip(error_message(error));
         return;
     }
-    if (way->eager) {
-        host_aio_set_eager(aio);
-    }
+    HostEager eager = { .most = way->eager ? UINT64_MAX : 0 };
+    host_aio_set_eager(aio, &eager);
     char path[] = "/tmp/aio-XXXXXX";
     int fd = g_mkstemp(path);
     g_assert_cmpint(fd, >=, 0);

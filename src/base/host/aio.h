@@ -38,10 +38,18 @@ struct HostAioRequest {
 HostAio *host_aio_new(HostAioKind kind, unsigned depth, Error **error);
 void host_aio_free(HostAio *aio); /* with nothing under way; NULL is fine */
 int host_aio_fd(const HostAio *aio);
-/* The thread has nothing better to do than to copy small writes into the host's cache itself, some at a time, which is
- * quicker than to have a thread of the host do it; as long as none of them has to wait. So with a lone read of what is
- * in that cache. */
-void host_aio_set_eager(HostAio *aio);
+
+/* Of a thread that has nothing better to do than to copy writes into the host's cache itself, which is quicker than to
+ * have another thread do it; as long as none of them has to wait. */
+typedef struct HostEager {
+    uint64_t most;         /* bytes of a write; 0: none is done here */
+    int64_t patient_until; /* of host_monotonic_ns: a write had to wait, and none is done here */
+} HostEager;
+/* The write's result; false where it is for another thread. */
+bool host_write_eagerly(HostEager *eager, const HostAioRequest *request, int64_t *result);
+/* The thread is such a one: some at a time are done in host_aio_send; so is a lone read of
+ * what is in that cache. */
+void host_aio_set_eager(HostAio *aio, HostEager *eager);
 void host_aio_add(HostAio *aio, HostAioRequest *request);
 void host_aio_send(HostAio *aio);
 /* Something has ended, as can be seen without asking the host. */

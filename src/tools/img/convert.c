@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { CHUNK = 2 << 20, USUAL_TASKS = 8, MOST_TASKS = 16, SECTOR = 512 };
+enum { CHUNK = 1 << 20, USUAL_TASKS = 8, MOST_TASKS = 16, SECTOR = 512 };
 enum { USUAL_SPARSE = 4096, LARGEST_SPARSE = 16 << 20 };
 #define LONGEST_SKIP GIB
 
@@ -300,6 +300,7 @@ static void copy_in_task(void *data)
 static bool copy_all(Convert *convert, unsigned tasks)
 {
     BlockLoop *loop = block_runtime_main(block_graph_runtime(convert->img->tool.graph));
+    block_loop_set_eager(loop, CHUNK);
     img_progress(&convert->progress, 0, convert->size);
     tool_stops(&convert->img->tool, true);
     for (unsigned i = 0; i < tasks; i++) {

@@ -364,10 +364,11 @@ static bool start_trace(Nbd *nbd, bool *ended)
 
 static int run_server(Nbd *nbd)
 {
+    enum { EAGER_WRITE = 128 << 10 }; /* of larger ones a thread is worth its while */
     /* A request comes after two wake-ups across processors at worst, and the client's own work. */
     loop_set_polling(nbd->tool.loop, &(LoopPolling){ .maximum_ns = 100000, .shrink = 2 });
     if (!nbd->given.aio) { /* the quickest way, whatever that is */
-        block_loop_set_eager(block_runtime_main(block_graph_runtime(nbd->tool.graph)));
+        block_loop_set_eager(block_runtime_main(block_graph_runtime(nbd->tool.graph)), EAGER_WRITE);
     }
     NbdServerOptions options = { .left = client_left, .failed = client_failed, .data = nbd, .tls = nbd->tls,
                                  .trace = nbd->tool.trace, .authorization = nbd->given.tls_authz,

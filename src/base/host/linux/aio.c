@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { EAGER_WRITE = 128 << 10, EAGER_BYTES = 4 << 20, EAGER_NS = 5000000, PATIENT_NS = 1000000000 };
+enum { EAGER_BYTES = 4 << 20, EAGER_NS = 5000000, PATIENT_NS = 1000000000 };
 
 typedef struct Ring {
     void *sq_memory, *cq_memory;
@@ -38,8 +38,7 @@ struct HostAio {
     aio_context_t context;
     struct iocb *blocks, **free_blocks; /* of the older interface */
     unsigned free_count;
-    bool eager;
-    int64_t patient_until; /* of host_monotonic_ns: a write had to wait, and none is done here */
+    HostEager *eager; /* NULL: not */
 };
 
 /* io_uring */
@@ -275,7 +274,7 @@ void host_aio_free(HostAio *aio)
 
 int host_aio_fd(const HostAio *aio) { return aio->fd; }
 
-void host_aio_set_eager(HostAio *aio) { aio->eager = true; }
+void host_aio_set_eager(HostAio *aio, HostEager *eager) { aio->eager = eager; }
 
 void host_aio_add(HostAio *aio, HostAioRequest *request) { list_append(&aio->waiting, &request->node); }
 
@@ -303,41 +302,51 @@ static void read_here(HostAio *aio)
     }
 }
 
-/* A write that is soon done, as far as anybody knows; of large ones a thread is worth its while. */
-static bool may_be_written_here(const HostAioRequest *request)
+/* A write that is soon done, as far as anybody knows. */
+static bool may_be_written_here(const HostEager *eager, const HostAioRequest *request)
 {
     return request->operation == HOST_AIO_WRITE && request->cached && !request->stable &&
-           request_bytes(request) <= EAGER_WRITE;
+           request_bytes(request) <= eager->most;
 }
 
-/* Writes that come first, up to EAGER_BYTES of them. A disk that cannot follow makes one wait; then those of the next
- * second go to the host's threads. */
-static void write_here(HostAio *aio)
+/* A disk that cannot follow makes a write wait; then those of the next second go to other threads. */
+bool host_write_eagerly(HostEager *eager, const HostAioRequest *request, int64_t *result)
 {
     int64_t before = host_monotonic_ns();
+    if (before < eager->patient_until || !may_be_written_here(eager, request)) {
+        return false;
+    }
+    int64_t count = pwritev(request->fd, request->vectors, (int)request->vector_count, (off_t)request->offset);
+    *result = count < 0 ? -errno : count;
+    int64_t after = host_monotonic_ns();
+    eager->patient_until = after - before > EAGER_NS ? after + PATIENT_NS : 0;
+    return true;
+}
+
+/* Writes that come first, up to EAGER_BYTES of them. */
+static void write_here(HostAio *aio)
+{
     uint64_t done = 0;
-    while (done < EAGER_BYTES && before >= aio->patient_until && !list_empty(&aio->waiting)) {
+    int64_t result;
+    while (done < EAGER_BYTES && !list_empty(&aio->waiting)) {
         HostAioRequest *request = list_item(aio->waiting.next, HostAioRequest, node);
-        if (!may_be_written_here(request)) {
+        if (!host_write_eagerly(aio->eager, request, &result)) {
             return;
         }
         list_remove(&request->node);
-        int64_t result = pwritev(request->fd, request->vectors, (int)request->vector_count, (off_t)request->offset);
-        result = result < 0 ? -errno : result;
-        int64_t after = host_monotonic_ns();
-        aio->patient_until = after - before > EAGER_NS ? after + PATIENT_NS : 0;
-        before = after;
         done += result > 0 ? (uint64_t)result : EAGER_BYTES;
         request->done(request, result);
     }
 }
 
+static bool is_eager(const HostAio *aio) { return aio->eager && aio->eager->most > 0; }
+
 void host_aio_send(HostAio *aio)
 {
-    if (aio->eager && !list_empty(&aio->waiting)) {
+    if (is_eager(aio) && !list_empty(&aio->waiting)) {
         read_here(aio);
     }
-    if (aio->eager && !list_empty(&aio->waiting)) {
+    if (is_eager(aio) && !list_empty(&aio->waiting)) {
         write_here(aio);
     }
     if (aio->kind == HOST_AIO_NATIVE) {
