@@ -445,6 +445,22 @@ int64_t memory_advise(GuestMemory *memory, uint64_t address, uint64_t size, int 
     return madvise(memory_host(memory, address), size, advice) ? -errno : 0;
 }
 
+/* Shared pages of one file in another order: the host's kernel says what is wrong with them. */
+int64_t memory_reorder(GuestMemory *memory, uint64_t address, uint64_t size, int protection, uint64_t page, int flags)
+{
+    address = align_down(address, GUEST_PAGE_SIZE);
+    size = align_down(size, GUEST_PAGE_SIZE);
+    if (!memory_contains(memory, address, size)) {
+        return -EINVAL;
+    }
+    mutex_lock(&memory->lock);
+    mappings_change(memory, address, size);
+    int64_t result = remap_file_pages(memory_host(memory, address), size, protection, page, flags) ? -errno : 0;
+    mappings_changed(memory);
+    mutex_unlock(&memory->lock);
+    return result;
+}
+
 /* -- mremap ------------------------------------------------------------------------------------------------------ */
 
 typedef struct RemapRequest {

@@ -56,6 +56,8 @@ int64_t memory_protect(GuestMemory *memory, uint64_t address, uint64_t size, int
 int64_t memory_remap(GuestMemory *memory, uint64_t address, uint64_t old_size, uint64_t new_size, int flags,
                      uint64_t new_address);
 int64_t memory_advise(GuestMemory *memory, uint64_t address, uint64_t size, int advice);
+/* remap_file_pages */
+int64_t memory_reorder(GuestMemory *memory, uint64_t address, uint64_t size, int protection, uint64_t page, int flags);
 uint64_t memory_brk(GuestMemory *memory, uint64_t address);
 /* Where the program's data ends. */
 void memory_set_brk(GuestMemory *memory, uint64_t address);

@@ -57,6 +57,12 @@ int64_t sys_mremap(Task *task, const uint64_t *a)
     return changed(task, "mremap", memory_remap(task_memory(task), a[0], a[1], a[2], (int)a[3], a[4]));
 }
 
+int64_t sys_remap_file_pages(Task *task, const uint64_t *a)
+{
+    return changed(task, "remap_file_pages",
+                   memory_reorder(task_memory(task), a[0], a[1], (int)a[2], a[3], (int)a[4]));
+}
+
 int64_t sys_madvise(Task *task, const uint64_t *a)
 {
     return memory_advise(task_memory(task), a[0], a[1], (int)a[2]);

@@ -61,6 +61,26 @@ static void memory(void)
     SHOW("no length", mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 }
 
+static void reordered(void)
+{
+    size_t page = 4096;
+    char *area = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char *private = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    for (int i = 0; i < 4; i++) {
+        area[i * page] = 'a' + i;
+    }
+    SHOW("reordered", syscall(SYS_remap_file_pages, area, 2 * page, 0, 2, 0));
+    SHOW("back to the first", syscall(SYS_remap_file_pages, area + 3 * page + 5, page + 5, 0, 0, 0));
+    area[0] = 'x';
+    printf("%c%c%c%c\n", area[0], area[page], area[2 * page], area[3 * page]);
+    SHOW("with a protection", syscall(SYS_remap_file_pages, area, page, PROT_READ, 0, 0));
+    SHOW("private", syscall(SYS_remap_file_pages, private, page, 0, 0, 0));
+    SHOW("no length", syscall(SYS_remap_file_pages, area, 5, 0, 0, 0));
+    SHOW("too long", syscall(SYS_remap_file_pages, area, -page, 0, 0, 0));
+    SHOW("nowhere", syscall(SYS_remap_file_pages, 8, page, 0, 0, 0));
+}
+
 static void children(void)
 {
     int ends[2], status;
@@ -92,6 +112,7 @@ int main(int argc, char **argv)
     printf("environment %s\n", getenv("NAME"));
     files();
     memory();
+    reordered();
     children();
     printf("%.10f %a\n", 1.0 / 3, 1e-300 * 3);
     return 42;

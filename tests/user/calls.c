@@ -199,7 +199,6 @@ static void memory(void)
     SHOW(process_vm_writev(getpid(), &here, 1, &there, 1, 1));
     SHOW(syscall(440, -1, &here, 1, MADV_COLD, 0)); /* process_madvise */
     SHOW(syscall(448, -1, 0));                      /* process_mrelease */
-    REFUSED(SYS_remap_file_pages, ENOSYS);
     REFUSED(SYS_userfaultfd, ENOSYS);
     REFUSED(453, ENOSYS); /* map_shadow_stack */
     SHOW(syscall(SYS_pkey_free, 55));

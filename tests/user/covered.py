@@ -13,8 +13,8 @@ REFUSED = ('refuse', 'deny', 'invalid', 'seccomp', 'pkey_alloc')
 # Addresses that are not looked at, or that faults.c has by themselves; calls of 32-bit guests, which bare.c makes; of
 # one processor, which calls.c makes; rseq, which libc has made.
 ELSEWHERE = {
-    'brk', 'mmap', 'munmap', 'mprotect', 'mremap', 'madvise', 'pkey_mprotect', 'set_tid_address', 'clone',
-    'statfs64', 'fstatfs64', '_llseek', 'riscv_flush_icache', 'riscv_hwprobe', 'rseq',
+    'brk', 'mmap', 'munmap', 'mprotect', 'mremap', 'madvise', 'remap_file_pages', 'pkey_mprotect', 'set_tid_address',
+    'clone', 'statfs64', 'fstatfs64', '_llseek', 'riscv_flush_icache', 'riscv_hwprobe', 'rseq',
 }
 # By name, the arguments that are no pointers to the kernel, or that matter in other operations alone.
 NOT_LOOKED_AT = {

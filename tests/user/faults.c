@@ -210,6 +210,7 @@ static void areas(char *page)
         AREA(munlock(at, size));
         AREA(mincore(at, size, (void *)page));
         AREA(mremap(at, size, 4096, 0));
+        AREA(syscall(SYS_remap_file_pages, at, size, 0, 0, 0));
         if (bad[i].address > 4097) {
             AREA(mmap(at, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
             AREA(munmap(at, size));
