@@ -1,6 +1,7 @@
 /* Allocation that never returns NULL, and the growth of VEC arrays. */
 #include "base/vec.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,4 +100,11 @@ void *vec_grow(void *items, size_t *capacity, size_t count, size_t size)
     items = mem_realloc(items, array_size(room, size));
     *capacity = room;
     return items;
+}
+
+void vec_remove_at(void *items, size_t *count, size_t index, size_t size)
+{
+    assert(index < *count);
+    --*count;
+    memmove((char *)items + index * size, (char *)items + (index + 1) * size, (*count - index) * size);
 }

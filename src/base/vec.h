@@ -36,15 +36,15 @@ char *string_vformat(const char *format, va_list arguments) PRINTF(1, 0) __attri
 
 /* Makes room for `count` items of `size` bytes. */
 void *vec_grow(void *items, size_t *capacity, size_t count, size_t size);
+void vec_remove_at(void *items, size_t *count, size_t index, size_t size);
 
 #define vec_reserve(v, n) \
     ((v)->capacity >= (n) ? (void)0 \
                           : (void)((v)->items = vec_grow((v)->items, &(v)->capacity, (n), sizeof *(v)->items)))
 #define vec_push(v, ...) (vec_reserve(v, (v)->count + 1), (void)((v)->items[(v)->count++] = (__VA_ARGS__)))
 #define vec_free(v) (free((v)->items), (v)->items = NULL, (v)->count = (v)->capacity = 0)
-/* Keeps the order. */
-#define vec_remove(v, i) \
-    (memmove((v)->items + (i), (v)->items + (i) + 1, ((v)->count - (i)-1) * sizeof *(v)->items), (void)(v)->count--)
+/* Takes out the item at `index`, which is there, and keeps the order. */
+#define vec_remove(v, index) vec_remove_at((v)->items, &(v)->count, index, sizeof *(v)->items)
 
 static inline void free_cleanup(void *pointer) { free(*(void **)pointer); }
 /* `AUTO_FREE char *text = string_copy(...)`: freed at the end of the scope. */

@@ -147,15 +147,17 @@ int64_t sys_msgsnd(Task *task, const uint64_t *a)
     return result;
 }
 
+/* Any size may be given; no message has more than the limit. */
 int64_t sys_msgrcv(Task *task, const uint64_t *a)
 {
     unsigned word = task_abi(task)->word_size;
+    uint64_t size = MIN(a[2], MESSAGE_LIMIT);
 
-    if ((int64_t)a[2] < 0 || a[2] > MESSAGE_LIMIT) {
+    if (word == 4 ? (int32_t)a[2] < 0 : (int64_t)a[2] < 0) {
         return -EINVAL;
     }
-    struct msgbuf *message = mem_alloc(sizeof(long) + a[2]);
-    int64_t result = host_call(task, SYS_msgrcv, a[0], (uintptr_t)message, a[2], a[3], a[4], 0);
+    struct msgbuf *message = mem_alloc(sizeof(long) + size);
+    int64_t result = host_call(task, SYS_msgrcv, a[0], (uintptr_t)message, size, a[3], a[4], 0);
     if (result >= 0 && (memory_write_word(task_memory(task), a[1], word, (uint64_t)message->mtype) ||
                         memory_write(task_memory(task), a[1] + word, message->mtext, (size_t)result))) {
         result = -EFAULT;

@@ -89,6 +89,9 @@ static void queues(void)
     SHOW(msgrcv(id, &got, 2, 0, 0));
     SHOW(msgrcv(id, &got, 2, 0, MSG_NOERROR));
     SHOW(msgrcv(id, &got, sizeof got.text, 0, IPC_NOWAIT));
+    SHOW(msgsnd(id, &message, 6, 0));
+    SHOW(msgrcv(id, &got, (size_t)-1, 0, IPC_NOWAIT));
+    SHOW(msgrcv(id, &got, 64 << 20, 0, IPC_NOWAIT)); /* more than any message may have */
     SHOW(msgsnd(id, (void *)8, 6, 0));
     message.type = 0;
     SHOW(msgsnd(id, &message, 6, 0));
