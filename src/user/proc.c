@@ -122,11 +122,11 @@ typedef struct HostMapping {
     uint64_t start, end, offset;
     char device[16];
     uint64_t inode;
-    const char *path; /* to the end of the line */
-    int path_length;
+    const char *path; /* the end of the line; "": none */
 } HostMapping;
 
-static bool parse_mapping(const char *line, size_t length, HostMapping *m)
+/* A line by itself: sscanf looks for the end of the text before all else. */
+static bool parse_mapping(const char *line, HostMapping *m)
 {
     int used = 0;
 
@@ -135,9 +135,7 @@ static bool parse_mapping(const char *line, size_t length, HostMapping *m)
         !used) {
         return false;
     }
-    bool named = (size_t)used < length;
-    m->path = named ? line + used : "";
-    m->path_length = named ? (int)(length - (size_t)used) : 0;
+    m->path = line + used;
     return true;
 }
 
@@ -155,9 +153,8 @@ static void append_range(const HostMapping *m, uint64_t start, uint64_t end, uin
                           range->protection & PROT_EXEC ? 'x' : '-', range->shared ? 's' : 'p', m->inode ? offset : 0,
                           m->device, m->inode);
     strbuf_append(text, line);
-    if (name || m->path_length) {
-        strbuf_printf(text, "%*s%.*s", length < 73 ? 73 - length : 0, "", name ? 20 : m->path_length,
-                      name ? name : m->path);
+    if (name || *m->path) {
+        strbuf_printf(text, "%*s%s", length < 73 ? 73 - length : 0, "", name ? name : m->path);
     }
     strbuf_append(text, "\n");
 }
@@ -196,8 +193,9 @@ static void make_maps(Task *task, const char *path, StrBuf *text)
     HostMapping mapping;
 
     proc_read_file("/proc/self/maps", &host);
-    for (const char *line = strbuf_text(&host), *end; (end = strchr(line, '\n')); line = end + 1) {
-        if (parse_mapping(line, (size_t)(end - line), &mapping)) {
+    for (char *line = host.data, *end; line && (end = strchr(line, '\n')); line = end + 1) {
+        *end = 0;
+        if (parse_mapping(line, &mapping)) {
             append_mapping(task, &mapping, NULL, 0, text);
         }
     }
@@ -210,12 +208,13 @@ static void make_smaps(Task *task, const char *path, StrBuf *text)
     HostMapping mapping;
 
     proc_read_file("/proc/self/smaps", &host);
-    for (const char *line = strbuf_text(&host), *end, *next; (end = strchr(line, '\n')); line = next) {
+    for (char *line = host.data, *end, *next; line && (end = strchr(line, '\n')); line = next) {
+        *end = 0;
         next = end + 1;
         while (isupper((unsigned char)*next) && strchr(next, '\n')) {
             next = strchr(next, '\n') + 1;
         }
-        if (parse_mapping(line, (size_t)(end - line), &mapping)) {
+        if (parse_mapping(line, &mapping)) {
             append_mapping(task, &mapping, end + 1, (size_t)(next - end - 1), text);
         }
     }
@@ -234,9 +233,10 @@ static void make_rollup(Task *task, const char *path, StrBuf *text)
     bool any = false;
 
     make_smaps(task, path, &maps);
-    for (const char *line = strbuf_text(&maps), *next; (next = strchr(line, '\n')); line = next + 1) {
+    for (char *line = maps.data, *next; line && (next = strchr(line, '\n')); line = next + 1) {
         char name[24], unit[3];
         uint64_t value;
+        *next = 0;
         if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2) {
             first = any ? first : start;
             any = true;
@@ -344,10 +344,10 @@ static bool find_code(long number, char *program, size_t size)
     proc_read_file(name, &maps);
     const char *field = proc_stat_field(strbuf_text(&stat), STAT_START_CODE);
     uint64_t code = field ? strtoull(field, NULL, 10) : 0;
-    for (const char *line = strbuf_text(&maps), *end; code && (end = strchr(line, '\n')); line = end + 1) {
-        if (parse_mapping(line, (size_t)(end - line), &mapping) && code >= mapping.start && code < mapping.end) {
-            return mapping.path[0] == '/' && mapping.path_length < (int)size &&
-                   snprintf(program, size, "%.*s", mapping.path_length, mapping.path) > 0;
+    for (char *line = maps.data, *end; code && line && (end = strchr(line, '\n')); line = end + 1) {
+        *end = 0;
+        if (parse_mapping(line, &mapping) && code >= mapping.start && code < mapping.end) {
+            return mapping.path[0] == '/' && snprintf(program, size, "%s", mapping.path) < (int)size;
         }
     }
     return false;
