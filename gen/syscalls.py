@@ -20,7 +20,6 @@ REASONS = {
                'outlive execve',
     'ptrace': 'EPERM: a debugger would see the emulator; -g serves',
     'userfaultfd': 'ENOSYS: its faults are the host\'s',
-    'remap_file_pages': 'ENOSYS: deprecated; programs have not used it since Linux 4.0',
     'map_shadow_stack': 'ENOSYS: the processor has none',
     'lookup_dcookie': 'ENOSYS: gone since Linux 6.7',
     'nfsservctl': 'ENOSYS: gone since Linux 3.1',
