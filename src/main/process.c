@@ -55,6 +55,7 @@ bool daemon_start(int *status, int *ready, Error **error)
     if (child) {
         _exit(child < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
     }
+    umask(S_IWGRP | S_IRWXO); /* nobody's terminal says who may see what it makes */
     *ready = ends[1];
     return false;
 }
@@ -88,7 +89,7 @@ static int open_locked(const char *path, Error **error)
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     for (;;) {
-        int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+        int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
         if (fd < 0) {
             error_set_errno(error, errno, "cannot create PID file '%s'", path);
             return -1;

@@ -72,6 +72,7 @@ class Options(Test):
             self.assertEqual(os.readlink(f'/proc/{pid}/cwd'), '/')
             self.assertEqual(os.readlink(f'/proc/{pid}/fd/0'), '/dev/null')
             self.assertEqual(os.getsid(pid) == pid, False)
+            self.assertEqual((os.stat(pid_file).st_mode & 0o777, os.stat(qmp).st_mode & 0o027), (0o600, 0o000))
             client.command('quit')
             client.wait_event('SHUTDOWN')
             wait_for(lambda: not alive(pid), 'the end of the daemon')
