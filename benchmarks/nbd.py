@@ -2,9 +2,10 @@
 """Times Myna's NBD server beside qemu-nbd as it is by default, qemu-nbd with io_uring, and a server that does nothing
 but copy between its memory and the socket (nbd_bare.c): what the host's sockets allow.
 
-    nbd.py [--rounds N]
+    nbd.py [--rounds N] [--tcp] [--cache MODE]
 
-Each server serves a file of its own that the host has in memory, over a UNIX socket, to the same client (nbd_load.c).
+Each server serves a file of its own that the host has in memory (or with --cache=none, on its disk), over a UNIX
+socket or the loopback's TCP, to the same client (nbd_load.c).
 All of them run all the time; a round has each case done by each of them, one after the other, so that what disturbs
 the machine meets all. The table has the medians of the rounds, and of them the ratios of Myna to the others; beside
 them the time of the processor that a request takes of the server, which other programs disturb less.
@@ -14,6 +15,7 @@ Nothing passes or fails by time. qemu-nbd is looked for in $QEMU_BIN (a folder),
 import argparse
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -34,23 +36,41 @@ CASES = [
 ]
 
 
-def server_commands():
+def server_commands(options):
     """Those that are there: name -> the command before the socket and the image."""
     theirs = qemu('qemu-nbd')
-    servers = {'Myna': [os.path.join(OURS, 'myna-nbd'), '-t', '-e', '0', '-f', 'raw', '-k']}
+    words = ['-t', '-e', '0', '-f', 'raw', '--cache', options.cache]
+    servers = {'Myna': [os.path.join(OURS, 'myna-nbd'), *words]}
     if theirs:
-        servers['QEMU'] = [theirs, '-t', '-e', '0', '-f', 'raw', '-k']
-        servers['io_uring'] = [theirs, '-t', '-e', '0', '-f', 'raw', '--aio=io_uring', '-k']
-    servers['bare'] = [os.path.join(HELPERS, 'nbd-bare')]
+        servers['QEMU'] = [theirs, *words]
+        servers['io_uring'] = [theirs, *words, '--aio=io_uring']
+    if not options.tcp and options.cache == 'writeback':
+        servers['bare'] = [os.path.join(HELPERS, 'nbd-bare')]
     return servers
 
 
+def free_port():
+    with socket.socket() as one:
+        one.bind(('127.0.0.1', 0))
+        return str(one.getsockname()[1])
+
+
+def listens(name):
+    if name.startswith('/'):
+        return os.path.exists(name)
+    with socket.socket() as one:
+        return one.connect_ex(('127.0.0.1', int(name))) == 0
+
+
 class Server:
-    def __init__(self, command, folder, name, image):
+    def __init__(self, command, folder, name, image, tcp):
         self.socket, copy = os.path.join(folder, name + '.socket'), os.path.join(folder, name + '.image')
         shutil.copyfile(image, copy)
-        self.process = subprocess.Popen([*command, self.socket, copy])
-        while not os.path.exists(self.socket):
+        if tcp:
+            self.socket = free_port()
+        place = ['-b', '127.0.0.1', '-p'] if tcp else [] if name == 'bare' else ['-k']
+        self.process = subprocess.Popen([*command, *place, self.socket, copy])
+        while not listens(self.socket):
             if self.process.poll() is not None:
                 raise SystemExit(f'{name}: the server does not start')
             time.sleep(0.05)
@@ -72,16 +92,17 @@ class Server:
         self.process.wait()
 
 
-def run(rounds, folder):
+def run(options, folder):
     """(case, server) -> the rates and costs of all rounds"""
     image = os.path.join(folder, 'image')
     with open(image, 'wb') as file:
         for _ in range(SIZE >> 20):
             file.write(os.urandom(1 << 20))
-    servers = {name: Server(command, folder, name, image) for name, command in server_commands().items()}
+    servers = {name: Server(command, folder, name, image, options.tcp)
+               for name, command in server_commands(options).items()}
     results = {}
     try:
-        for _ in range(rounds):
+        for _ in range(options.rounds):
             for case in CASES:
                 for name, server in servers.items():
                     results.setdefault((case[0], name), []).append(server.measure(*case[1:]))
@@ -106,9 +127,11 @@ def print_table(names, results):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--rounds', type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument('--tcp', action='store_true')
+    parser.add_argument('--cache', default='writeback')
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir='/var/tmp') as folder:
-        print_table(*run(rounds, folder))
+        print_table(*run(options, folder))
 
 
 if __name__ == '__main__':

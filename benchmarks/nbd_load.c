@@ -1,7 +1,7 @@
 /*
  * A load for an NBD server, of nothing else than requests: `nbd-load SOCKET read|write random|next BYTES DEPTH COUNT`
- * keeps DEPTH requests of BYTES under way until COUNT are done, and prints how many that were in a second. It speaks
- * the oldest way of the protocol that all servers know.
+ * keeps DEPTH requests of BYTES under way until COUNT are done, and prints how many that were in a second. SOCKET is a
+ * path, or a port of this host. It speaks the oldest way of the protocol that all servers know.
  */
 #include "base/bytes.h"
 
@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -49,14 +51,27 @@ static void receive(int fd, uint8_t *bytes, size_t count)
     }
 }
 
-static void open_export(Load *load, const char *path)
+static bool connect_to(Load *load, const char *name)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct sockaddr_in port = { .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(name, NULL, 10)),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int on = 1;
+    if (*name == '/') {
+        snprintf(address.sun_path, sizeof address.sun_path, "%s", name);
+        load->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        return load->fd >= 0 && connect(load->fd, (struct sockaddr *)&address, sizeof address) == 0;
+    }
+    load->fd = socket(AF_INET, SOCK_STREAM, 0);
+    return load->fd >= 0 && setsockopt(load->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
+           connect(load->fd, (struct sockaddr *)&port, sizeof port) == 0;
+}
+
+static void open_export(Load *load, const char *name)
+{
     uint8_t bytes[GREETING], choice[4 + 16] = { 0 };
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    load->fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (load->fd < 0 || connect(load->fd, (struct sockaddr *)&address, sizeof address) < 0) {
-        fail(path);
+    if (!connect_to(load, name)) {
+        fail(name);
     }
     receive(load->fd, bytes, GREETING);
     choice[3] = 3; /* fixed newstyle, no zeroes */
