@@ -57,8 +57,8 @@ class IoTest(unittest.TestCase):
                     '{"driver": "file", "node-name": "low", "filename": "' + image + '"}}')
             traced = self.run_io('aio_read -q 4k 4k', 'aio_flush', name=name,
                                  options=[*options, '-T', 'block_read*', '-T', 'file_*'])
-            self.assertEqual(traced, "block_read node 'top' offset 4096 bytes 4096\n"
-                             "block_read node 'low' offset 4096 bytes 4096\n"
+            self.assertEqual(traced, "block_read node 'top' offset 4096 bytes 4096 flags 0x0\n"
+                             "block_read node 'low' offset 4096 bytes 4096 flags 0x0\n"
                              f"file_submit file '{image}' operation 0 offset 4096\n"
                              f"file_complete file '{image}' operation 0 offset 4096 result 4096\n"
                              "block_read_done node 'low' offset 4096 bytes 4096 error 0\n"
