@@ -418,12 +418,15 @@ bool debug_start(Process *process, const char *text, const char *prefix, Error *
     AUTO_FREE char *where = parse_where(text, &waits);
     int listener = gdb_listen("-g", where, error);
 
-    if (listener < 0 || !make_channel(ends)) {
+    if (listener < 0) {
         return false;
     }
-    bool ok = gdb_broker_start(listener, ends[1], getpid(), waits, prefix, error);
+    bool made = make_channel(ends) || error_set_errno(error, errno, "-g: cannot make a channel to the debugger");
+    bool ok = made && gdb_broker_start(listener, ends[1], getpid(), waits, prefix, error);
     close(listener);
-    close(ends[1]);
+    if (made) {
+        close(ends[1]);
+    }
     if (!ok) {
         return false;
     }

@@ -367,6 +367,7 @@ static int64_t run_child(SharedStart *shared)
     Task *task = shared->start.task;
 
     if (stack == MAP_FAILED) {
+        task_free(task);
         return -ENOMEM;
     }
     int64_t result = user_vfork((shared->request.flags & ~own) | (unsigned)shared->request.signal, stack + HOST_STACK,
@@ -443,7 +444,11 @@ static int64_t clone_shared(Task *task, const CloneRequest *request)
         debug_vfork_end(task, &shared->debug);
     } else {
         shared->request.flags |= CLONE_VFORK;
-        result = start_thread(run_donor, shared) ? start_wait(&shared->start) : -EAGAIN;
+        bool started = start_thread(run_donor, shared);
+        if (!started) {
+            task_free(shared->start.task);
+        }
+        result = started ? start_wait(&shared->start) : -EAGAIN;
     }
     if (result > 0 && give_pidfd(task, request, shared->pidfd)) {
         result = -EFAULT;
