@@ -42,6 +42,7 @@ typedef struct DiskOptions {
     Json *options;  /* of the node, as for block_open; taken; may be NULL */
     unsigned flags; /* BLOCK_OPEN_* */
     bool write_through;
+    bool empty;        /* there is no medium: neither file nor options */
     bool snapshot;     /* what is written goes to a file that is gone afterwards */
     bool copy_on_read;
     int read_error, write_error; /* BlockdevOnError */
@@ -66,6 +67,10 @@ bool disk_prepare_graph(Machine *machine, Files *files, Error **error);
 void disk_set_accounting(Disk *disk, int invalid, int failed);
 /* Waits for its requests and takes it out of the tree. */
 void disk_close(Disk *disk);
+bool disk_is_empty(const Disk *disk); /* its size is 0, and all requests but flushes fail */
+/* Takes the drive's name and image away; a device that uses it keeps an empty one without a name. */
+bool disk_delete(Disk *disk, Error **error);
+bool disk_has_name(const Disk *disk); /* that of a drive: not a node's, and it was not taken away */
 const char *disk_id(const Disk *disk);
 const char *disk_path(const Disk *disk);
 uint64_t disk_size(const Disk *disk); /* bytes */

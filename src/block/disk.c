@@ -31,6 +31,7 @@ typedef struct BlockHost {
     Object object;
     BlockGraph *graph;
     VEC(BlockNode *) nodes; /* that -blockdev and blockdev-add made */
+    unsigned deleted;       /* drives, whose devices still have them */
 } BlockHost;
 
 static void host_finalize(Object *object)
@@ -98,7 +99,7 @@ static bool is_of_node(Object *child, void *context)
     const Disk *disk = (const Disk *)child;
     bool found = strcmp(disk_node_name(disk), *name) == 0;
     if (found) {
-        *name = strcmp(disk_id(disk), *name) == 0 ? "" : disk_id(disk);
+        *name = disk_has_name(disk) ? disk_id(disk) : "";
     }
     return !found;
 }
@@ -185,7 +186,8 @@ typedef struct Transfer {
 struct Disk {
     Object object;
     BlockHost *host; /* holds a reference */
-    BlockEdge *edge;
+    BlockEdge *edge; /* to a node without contents where there is no medium */
+    bool empty;
     bool read_only;
     Object *user;
     Transfer *idle;
@@ -221,6 +223,19 @@ static BlockNode *open_copying(BlockGraph *graph, BlockNode *image, Error **erro
     return node;
 }
 
+/* For a drive without a medium. */
+static BlockNode *open_nothing(BlockGraph *graph, Error **error)
+{
+    Json *options = json_object();
+    json_set(options, "driver", json_string("null-co"));
+    json_set(options, "size", json_uint(0));
+    BlockNode *node = block_open(graph, NULL, options, BLOCK_OPEN_WRITE, error);
+    if (node) {
+        block_node_hide(node);
+    }
+    return node;
+}
+
 /* The node that the options describe, with what goes above it. `json` is taken. */
 static BlockNode *open_image(BlockGraph *graph, const DiskOptions *options, Json *json, Error **error)
 {
@@ -243,9 +258,7 @@ static bool attach_edge(Disk *disk, BlockNode *node, const char *id, bool write_
 {
     AUTO_FREE char *purpose = string_format("drive '%s'", id);
     disk->read_only = block_node_is_read_only(node);
-    unsigned permissions = BLOCK_PERMISSION_READ | (disk->read_only ? 0 : BLOCK_PERMISSION_WRITE);
-    disk->edge = block_attach(node, purpose, permissions | (disk->read_only ? 0 : BLOCK_PERMISSION_RESIZE),
-                              BLOCK_PERMISSION_ALL, error);
+    disk->edge = block_attach(node, purpose, 0, BLOCK_PERMISSION_ALL, error); /* until a device uses it */
     if (disk->edge) {
         block_edge_set_write_through(disk->edge, write_through);
     }
@@ -280,7 +293,8 @@ Disk *disk_open(Object *root, Files *files, Loop *loop, const DiskOptions *optio
         return NULL;
     }
     block_graph_enter(host->graph);
-    BlockNode *node = open_image(host->graph, options, json, error);
+    BlockNode *node = options->empty ? (json_free(json), open_nothing(host->graph, error))
+                                     : open_image(host->graph, options, json, error);
     Disk *disk = node ? disk_new(root, host, node, options->id, options->write_through, error) : NULL;
     block_node_unref(node);
     if (disk && options->throttling && !disk_set_limits(disk, options->throttle_group, options->throttling, error)) {
@@ -288,6 +302,7 @@ Disk *disk_open(Object *root, Files *files, Loop *loop, const DiskOptions *optio
         return NULL;
     }
     if (disk) {
+        disk->empty = options->empty;
         block_edge_account(disk->edge, !options->ignore_invalid, !options->ignore_failed);
         for (size_t i = 0; i < options->interval_count; i++) {
             block_edge_add_interval(disk->edge, options->intervals[i]);
@@ -352,6 +367,46 @@ void disk_close(Disk *disk)
     object_unparent(&disk->object);
 }
 
+bool disk_is_empty(const Disk *disk) { return disk->empty; }
+
+/* The name makes room; it is one that nobody can give. */
+static bool take_name(Disk *disk, Error **error)
+{
+    Object *disks = disk->object.parent;
+    AUTO_FREE char *name = string_format("#deleted%u", ++disk->host->deleted);
+    object_ref(&disk->object);
+    object_unparent(&disk->object);
+    bool ok = object_add_child(disks, name, &disk->object, error);
+    object_unref(&disk->object);
+    return ok;
+}
+
+bool disk_delete(Disk *disk, Error **error)
+{
+    if (!disk->user) {
+        disk_close(disk);
+        return true;
+    }
+    block_graph_enter(disk->host->graph);
+    BlockNode *node = open_nothing(disk->host->graph, error);
+    BlockEdge *before = disk->edge;
+    if (!node || !attach_edge(disk, node, disk_id(disk), false, error)) {
+        disk->edge = before;
+        block_node_unref(node);
+        return false;
+    }
+    block_node_unref(node);
+    block_edge_set_resized(before, NULL, NULL);
+    block_detach(before);
+    disk->empty = true;
+    return take_name(disk, error);
+}
+
+bool disk_has_name(const Disk *disk)
+{
+    return disk_id(disk)[0] != '#' && strcmp(disk_id(disk), disk_node_name(disk)) != 0;
+}
+
 const char *disk_id(const Disk *disk) { return disk->object.name; }
 BlockNode *disk_node(const Disk *disk) { return block_node_shown(block_edge_node(disk->edge)); }
 const char *disk_node_name(const Disk *disk) { return block_node_name(disk_node(disk)); }
@@ -368,8 +423,9 @@ bool disk_attach(Disk *disk, Object *user, bool shares_writes, Error **error)
         return error_set(error, "Drive '%s' is already in use by %s", disk_id(disk), path ? path : "another device");
     }
     unsigned shared = BLOCK_PERMISSION_READ | BLOCK_PERMISSION_WRITE_UNCHANGED | BLOCK_PERMISSION_RESIZE;
+    unsigned needed = BLOCK_PERMISSION_READ | (disk->read_only ? 0 : BLOCK_PERMISSION_WRITE | BLOCK_PERMISSION_RESIZE);
     block_graph_enter(disk->host->graph);
-    if (!block_edge_share(disk->edge, shared | (shares_writes ? BLOCK_PERMISSION_WRITE : 0), error)) {
+    if (!block_edge_permit(disk->edge, needed, shared | (shares_writes ? BLOCK_PERMISSION_WRITE : 0), error)) {
         return false;
     }
     disk->user = user;
@@ -379,7 +435,7 @@ bool disk_attach(Disk *disk, Object *user, bool shares_writes, Error **error)
 void disk_detach(Disk *disk)
 {
     disk->user = NULL;
-    block_edge_share(disk->edge, BLOCK_PERMISSION_ALL, NULL); /* less is refused: this cannot fail */
+    block_edge_permit(disk->edge, 0, BLOCK_PERMISSION_ALL, NULL); /* less is needed: this cannot fail */
 }
 
 /* Requests */

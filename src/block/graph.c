@@ -456,14 +456,16 @@ BlockEdge *block_attach(BlockNode *node, const char *purpose, unsigned permissio
     return edge;
 }
 
-bool block_edge_share(BlockEdge *edge, unsigned shared, Error **error)
+bool block_edge_permit(BlockEdge *edge, unsigned permissions, unsigned shared, Error **error)
 {
-    unsigned before = edge->shared;
+    unsigned before = edge->permissions, shared_before = edge->shared;
     block_graph_drain_begin(edge->graph);
+    edge->permissions = permissions;
     edge->shared = shared;
     bool ok = node_update_permissions(edge->node, error);
     if (!ok) {
-        edge->shared = before;
+        edge->permissions = before;
+        edge->shared = shared_before;
         node_update_permissions(edge->node, NULL);
     }
     block_graph_drain_end(edge->graph);

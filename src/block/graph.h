@@ -126,8 +126,8 @@ const char *block_edge_name(const BlockEdge *edge);
 
 /* A user's edge to a node. `purpose` is for messages ("device 'virtio0'"). */
 BlockEdge *block_attach(BlockNode *node, const char *purpose, unsigned permissions, unsigned shared, Error **error);
-/* What others may do meanwhile, from now on. */
-bool block_edge_share(BlockEdge *edge, unsigned shared, Error **error);
+/* Other ones from now on. */
+bool block_edge_permit(BlockEdge *edge, unsigned permissions, unsigned shared, Error **error);
 void block_detach(BlockEdge *edge); /* waits for its requests; NULL is fine */
 /* Each write of the edge is flushed (cache=writethrough, directsync). */
 void block_edge_set_write_through(BlockEdge *edge, bool write_through);

@@ -80,6 +80,8 @@ bool block_check(BlockNode *node, unsigned fix, BlockCheck *check, Error **error
 
 /* What the image says its backing file is; NULL: none. The node stays on the one that it has. */
 bool block_change_backing_file(BlockNode *node, const char *filename, const char *format, Error **error);
+/* What the node has goes into its backing file, in a drain; then the node has nothing. */
+bool block_commit(BlockNode *node, Error **error);
 /* Drops all that the node has, so that its backing file shows. */
 bool block_make_empty(BlockNode *node, Error **error);
 

@@ -115,6 +115,7 @@ static bool create_machine(Instance *instance, Error **error)
     instance->control.log = instance->log;
     instance->control.trace = instance->trace;
     instance->control.quit = control_quit;
+    instance->control.add_drive = instance_add_drive;
     instance->control.data = instance;
     return true;
 }

@@ -2,10 +2,12 @@
  * -drive and what stands for it (-hda, -cdrom, -pflash, an image without an option): an option's own keys, the block
  * node's among the rest, and the place that a drive has in the machine.
  *
- * Not here: drives without a medium; IDE, SCSI, floppy, SD, MTD and Xen, which no machine has yet.
+ * Not here: IDE, SCSI, floppy, SD, MTD and Xen, which no machine has yet.
  */
 #include "lib/instance_internal.h"
 
+#include "api/json.h"
+#include "api/options.h"
 #include "api/type.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -167,8 +169,9 @@ static bool prepare_node(const DriveOptions *given, Json *values, DiskOptions *o
     if (!json_get(values, "auto-read-only")) {
         json_set(values, "auto-read-only", json_string("on"));
     }
-    if (!given->file && !json_get(values, "file") && !json_get(values, "driver") && !json_get(values, "filename")) {
-        return error_set(error, "'file' is missing: there are no drives without a medium");
+    if (!(given->file && *given->file) && !json_get(values, "file") && !json_get(values, "driver") &&
+        !json_get(values, "filename")) {
+        return error_set(error, "Must specify either driver or file");
     }
     options->filename = given->file;
     if (!take_cache(values, options, error) || (given->has_aio && !place_aio(given, values, error))) {
@@ -228,7 +231,8 @@ static bool open_drive(Instance *instance, const DriveOptions *given, Json *valu
     DiskOptions options = { .id = id, .copy_on_read = given->copy_on_read, .read_error = given->rerror,
                             .write_error = given->werror, .throttling = (ThrottleLimits *)given->throttling,
                             .throttle_group = given->throttling ? given->throttling->group : NULL };
-    if (!prepare_node(given, values, &options, error)) {
+    options.empty = !(given->file && *given->file) && !given->format && json_length(values) == 0;
+    if (!options.empty && !prepare_node(given, values, &options, error)) {
         return false;
     }
     if (options.copy_on_read && !(options.flags & BLOCK_OPEN_WRITE)) {
@@ -256,6 +260,20 @@ static bool add_drive(Instance *instance, const Json *all, bool typed, Error **e
 bool instance_apply_drive(Instance *instance, const GivenOption *option, const void *value, Error **error)
 {
     return add_drive(instance, option->values, option->json, error);
+}
+
+bool instance_add_drive(void *instance, const char *options, Error **error)
+{
+    Json *values = options_parse(options, NULL, NULL, error);
+    if (!values) {
+        return false;
+    }
+    const char *interface = json_get_text(values, "if");
+    int kind = interface ? type_enum_value(&DriveInterface_type, interface, error) : DRIVE_INTERFACE_VIRTIO;
+    bool ok = kind >= 0 && (kind == DRIVE_INTERFACE_NONE || error_set(error, "Can't hot-add drive to type %d", kind)) &&
+              add_drive(instance, values, false, error);
+    json_free(values);
+    return ok;
 }
 
 bool instance_apply_disk(Instance *instance, const GivenOption *option, const void *value, Error **error)

@@ -26,6 +26,7 @@ bool instance_choose_accelerator(Instance *instance, Error **error);
 bool instance_help_accelerator(const GivenOption *option, StrBuf *out, Error **error);
 /* -drive; -hda and the like. `value` is not used. */
 bool instance_apply_drive(Instance *instance, const GivenOption *option, const void *value, Error **error);
+bool instance_add_drive(void *instance, const char *options, Error **error); /* Control's add_drive */
 bool instance_apply_disk(Instance *instance, const GivenOption *option, const void *value, Error **error);
 bool instance_add_default_devices(Instance *instance, Error **error);
 bool instance_add_default_monitors(Instance *instance, Error **error);

@@ -159,19 +159,19 @@ char *disk_user_name(const Disk *disk)
     return has_id ? string_copy(user->name) : user ? object_path(user) : NULL;
 }
 
-bool disk_is_of_node(const Disk *disk) { return strcmp(disk_id(disk), disk_node_name(disk)) == 0; }
-
 void block_describe_disk(const Disk *disk, BlockInfo *info)
 {
     static const BlockDeviceIoStatus states[] = { [DISK_OK] = BLOCK_DEVICE_IO_STATUS_OK,
                                                   [DISK_FAILED] = BLOCK_DEVICE_IO_STATUS_FAILED,
                                                   [DISK_NOSPACE] = BLOCK_DEVICE_IO_STATUS_NOSPACE };
     bool used = disk_user(disk) != NULL;
-    *info = (BlockInfo){ .device = string_copy(disk_is_of_node(disk) ? "" : disk_id(disk)),
+    *info = (BlockInfo){ .device = string_copy(disk_has_name(disk) ? disk_id(disk) : ""),
                          .qdev = disk_user_name(disk), .type = string_copy("unknown"), .removable = !used,
-                         .has_tray_open = !used, .has_io_status = used, .io_status = states[disk_status(disk)],
-                         .inserted = NEW(BlockDeviceInfo) };
-    block_describe_node(disk_node(disk), disk, false, info->inserted);
+                         .has_io_status = used && !disk_is_empty(disk), .io_status = states[disk_status(disk)] };
+    if (!disk_is_empty(disk)) {
+        info->inserted = NEW(BlockDeviceInfo);
+        block_describe_node(disk_node(disk), disk, false, info->inserted);
+    }
 }
 
 /* What went through */
@@ -248,7 +248,10 @@ static void describe_latencies(const Disk *disk, BlockDeviceStats *stats)
 void block_describe_statistics(const Disk *disk, BlockStats *stats)
 {
     BlockStatistics all;
-    block_describe_node_statistics(disk_node(disk), true, stats);
+    *stats = (BlockStats){ 0 };
+    if (!disk_is_empty(disk)) {
+        block_describe_node_statistics(disk_node(disk), true, stats);
+    }
     block_edge_statistics(disk_edge(disk), &all);
     uint64_t highest = stats->stats.wr_highest_offset;
     stats->stats = numbers(&all);
@@ -258,6 +261,6 @@ void block_describe_statistics(const Disk *disk, BlockStats *stats)
     describe_latencies(disk, &stats->stats);
     stats->stats.has_idle_time_ns = all.last != 0;
     stats->stats.idle_time_ns = all.last ? (uint64_t)(host_monotonic_ns() - all.last) : 0;
-    stats->device = string_copy(disk_is_of_node(disk) ? "" : disk_id(disk));
+    stats->device = string_copy(disk_has_name(disk) ? disk_id(disk) : "");
     stats->qdev = disk_user_name(disk);
 }

@@ -7,7 +7,6 @@
 
 /* The ID of the device that uses the disk, or where it is; the caller's. NULL where there is none. */
 char *disk_user_name(const Disk *disk);
-bool disk_is_of_node(const Disk *disk); /* it has no name but its node's */
 /* `disk` may be NULL: a node that is no drive's. `flat`: without the images of its backing files. The caller's to
  * type_clear. */
 void block_describe_node(BlockNode *node, const Disk *disk, bool flat, BlockDeviceInfo *info);

@@ -145,7 +145,11 @@ void block_print_disk(const Disk *disk, bool verbose, StrBuf *out)
 {
     BlockInfo info;
     block_describe_disk(disk, &info);
-    print_first_line(info.device, info.inserted, out);
+    if (info.inserted) {
+        print_first_line(info.device, info.inserted, out);
+    } else {
+        strbuf_printf(out, "%s: [not inserted]\n", *info.device || !info.qdev ? info.device : info.qdev);
+    }
     if (info.qdev) {
         strbuf_printf(out, "    Attached to:      %s\n", info.qdev);
     }
@@ -155,7 +159,9 @@ void block_print_disk(const Disk *disk, bool verbose, StrBuf *out)
     if (info.has_io_status && info.io_status != BLOCK_DEVICE_IO_STATUS_OK) {
         strbuf_printf(out, "    I/O status:       %s\n", BlockDeviceIoStatus_type.names[info.io_status]);
     }
-    print_inserted(info.inserted, verbose, out);
+    if (info.inserted) {
+        print_inserted(info.inserted, verbose, out);
+    }
     type_clear(&BlockInfo_type, &info);
 }
 

@@ -3,14 +3,17 @@
 #include "monitor/monitor_internal.h"
 
 #include "api/json.h"
+#include "api/options.h"
 #include "api/type.h"
 #include "base/error.h"
 #include "block/block.h"
 #include "block/graph.h"
+#include "block/image.h"
 #include "block/statistics.h"
 #include "schema/block.h"
 #include "schema/hmp.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +118,10 @@ static BlockNode *find_node(const Monitor *monitor, const char *device, const ch
 {
     Object *disks = object_child(root_of(monitor), "disks");
     Object *disk = device && disks ? object_child(disks, device) : NULL;
+    if (disk && disk_is_empty((Disk *)disk)) {
+        error_set(error, "Device '%s' has no medium", device);
+        return NULL;
+    }
     BlockGraph *graph = disk_graph(root_of(monitor));
     BlockNode *node = disk ? block_edge_node(disk_edge((Disk *)disk))
                            : node_name && graph ? block_node_find(graph, node_name) : NULL;
@@ -204,8 +211,8 @@ static Disk *find_disk(const Monitor *monitor, const char *device, const char *i
 bool qmp_block_set_io_throttle(Monitor *monitor, const BlockSetIoThrottleArguments *arguments, Error **error)
 {
     Disk *disk = find_disk(monitor, arguments->device, arguments->id, error);
-    if (!disk) {
-        return false;
+    if (!disk || disk_is_empty(disk)) {
+        return disk && error_set(error, "Device has no medium");
     }
     ThrottleLimits limits = { .iops_size = arguments->iops_size };
 #define LIMIT(to_, from_) \
@@ -304,6 +311,90 @@ bool hmp_info_block(Monitor *monitor, const InfoBlockHmpArguments *arguments, St
             block_print_node(node, arguments->verbose, output);
         }
     }
+    return true;
+}
+
+/* What goes wrong with drives is told as it is, without a word before it. */
+static bool tell(StrBuf *output, Error *error)
+{
+    strbuf_printf(output, "%s\n%s", error_message(error), error_hint(error));
+    error_free(error);
+    return true;
+}
+
+bool hmp_drive_add(Monitor *monitor, const DriveAddHmpArguments *arguments, StrBuf *output, Error **error)
+{
+    Error *inner = NULL;
+    const Control *control = monitor->control;
+    if (!arguments->node) {
+        bool ok = control->add_drive ? control->add_drive(control->data, arguments->options, &inner)
+                                     : error_set(&inner, "drives cannot be added here");
+        return ok ? (strbuf_append(output, "OK\n"), true) : tell(output, inner);
+    }
+    Json *options = options_parse(arguments->options, NULL, NULL, &inner);
+    bool ok = options && (json_get(options, "node-name") || error_set(&inner, "'node-name' needs to be specified")) &&
+              qmp_blockdev_add(monitor, options, &inner);
+    json_free(options);
+    return ok || tell(output, inner);
+}
+
+bool hmp_drive_del(Monitor *monitor, const DriveDelHmpArguments *arguments, StrBuf *output, Error **error)
+{
+    Error *inner = NULL;
+    BlockGraph *graph = disk_graph(root_of(monitor));
+    Object *disks = object_child(root_of(monitor), "disks");
+    Object *disk = disks ? object_child(disks, arguments->id) : NULL;
+    bool ok;
+    if (graph && block_node_find(graph, arguments->id)) {
+        ok = disk_remove_node(root_of(monitor), arguments->id, &inner);
+    } else if (disk && disk_has_name((Disk *)disk)) {
+        ok = disk_delete((Disk *)disk, &inner);
+    } else {
+        ok = error_set(&inner, "Device '%s' not found", arguments->id);
+    }
+    return ok || tell(output, inner);
+}
+
+static void commit_disk(const Disk *disk, StrBuf *output)
+{
+    Error *error = NULL;
+    if (!block_commit(disk_node(disk), &error)) {
+        if (!error_errno(error)) {
+            strbuf_printf(output, "%s\n", error_message(error));
+        }
+        strbuf_printf(output, "'commit' error for '%s': %s\n", disk_id(disk),
+                      strerror(error_errno(error) ? error_errno(error) : EPERM));
+        error_free(error);
+    }
+}
+
+/* Those that can be. */
+static bool commit_one_of_all(Object *child, void *context)
+{
+    const Disk *disk = (const Disk *)child;
+    if (!disk_is_empty(disk) && block_node_backing(disk_node(disk))) {
+        commit_disk(disk, context);
+    }
+    return true;
+}
+
+bool hmp_commit(Monitor *monitor, const CommitHmpArguments *arguments, StrBuf *output, Error **error)
+{
+    Error *inner = NULL;
+    Object *disks = object_child(root_of(monitor), "disks");
+    Object *disk = disks ? object_child(disks, arguments->device) : NULL;
+    if (disks) {
+        block_graph_enter(disk_graph(root_of(monitor)));
+    }
+    if (strcmp(arguments->device, "all") == 0) {
+        each_disk(monitor, commit_one_of_all, output);
+        return true;
+    }
+    if (!disk || disk_is_empty((Disk *)disk)) {
+        error_set(&inner, disk ? "Device '%s' has no medium" : "Device '%s' not found", arguments->device);
+        return tell(output, inner);
+    }
+    commit_disk((Disk *)disk, output);
     return true;
 }
 

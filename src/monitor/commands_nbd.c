@@ -38,9 +38,13 @@ static BlockNode *find_node(const Monitor *monitor, const char *device, const ch
     Object *disks = object_child(root_of(monitor), "disks");
     Object *disk = device && disks ? object_child(disks, device) : NULL;
     BlockGraph *graph = disk_graph(root_of(monitor));
-    BlockNode *node = disk && disk_edge((Disk *)disk) ? block_edge_node(disk_edge((Disk *)disk))
-                      : graph                         ? block_node_find(graph, node_name)
-                                                      : NULL;
+    BlockNode *node = disk    ? block_edge_node(disk_edge((Disk *)disk))
+                      : graph ? block_node_find(graph, node_name)
+                              : NULL;
+    if (disk && disk_is_empty((Disk *)disk)) {
+        error_set(error, "Device '%s' has no medium", device);
+        return NULL;
+    }
     if (!node) {
         error_set(error, "Cannot find device='%s' nor node-name='%s'", device ? device : "", node_name);
     }
@@ -263,7 +267,7 @@ static bool add_drive(Object *child, void *context)
     AddAll *all = context;
     char *id = (char *)(uintptr_t)disk_id((Disk *)child);
     NbdServerAddArguments arguments = { .device = id, .has_writable = true, .writable = all->writable };
-    all->ok = !disk_edge((Disk *)child) || qmp_nbd_server_add(all->monitor, &arguments, all->error);
+    all->ok = disk_is_empty((Disk *)child) || qmp_nbd_server_add(all->monitor, &arguments, all->error);
     return all->ok;
 }
 

@@ -20,6 +20,8 @@ struct Control {
     Trace *trace;
     /* "quit": asks the owner to end. */
     void (*quit)(void *data, ShutdownCause cause);
+    /* "drive_add": a drive as -drive's options describe it, for no device; NULL: not here. */
+    bool (*add_drive)(void *data, const char *options, Error **error);
     void *data;
     ListNode monitors; /* in order of making */
     bool quitting;     /* "quit" was given */

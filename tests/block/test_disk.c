@@ -53,7 +53,7 @@ static Rig rig_new(size_t size, bool read_only)
     rig.disk = disk_open(rig.root, rig.files, rig.loop,
                          &(DiskOptions){ .id = "d0", .filename = rig.path,
                                          .flags = read_only ? 0 : BLOCK_OPEN_WRITE }, &error);
-    if (!rig.disk) {
+    if (!rig.disk || !disk_attach(rig.disk, rig.root, false, &error)) {
         g_error("%s", error_message(error));
     }
     return rig;
@@ -484,6 +484,7 @@ static void test_host_errors(void)
     rig.disk = disk_open(rig.root, rig.files, rig.loop,
                          &(DiskOptions){ .id = "d0", .filename = rig.path, .flags = BLOCK_OPEN_WRITE }, NULL);
     g_assert_nonnull(rig.disk);
+    g_assert_true(disk_attach(rig.disk, rig.root, false, NULL));
     g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &before), ==, 0);
     limit = (struct rlimit){ 4096, before.rlim_max };
     g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);

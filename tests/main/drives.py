@@ -202,6 +202,77 @@ class Drives(Test):
         self.assertEqual(len(vm.command('query-blockstats', {'query-nodes': True})), 2)
         self.assertIn('d: rd_bytes=0', vm.hmp('info blockstats'))
 
+    def test_without_medium(self):
+        vm = self.start(*VIRT, '-drive', 'if=none,id=e')
+        self.assertEqual(vm.command('query-block'),
+                         [{'device': 'e', 'type': 'unknown', 'removable': True, 'locked': False}])
+        self.assertEqual(vm.command('query-named-block-nodes'), [])
+        self.assertEqual(vm.command('query-blockstats')[0]['device'], 'e')
+        self.assertTrue(vm.hmp('info block').startswith('e: [not inserted]'))
+        with self.assertRaisesRegex(QmpError, "Device 'e' has no medium"):
+            vm.command('block_resize', {'device': 'e', 'size': 512})
+        self.assertEqual(vm.hmp('commit e'), "Device 'e' has no medium\n")
+        for arguments, words in ((('-drive', 'if=none,id=e', '-device', 'virtio-blk-device,drive=e'),
+                                  'Device needs media, but drive is empty'),
+                                 (('-drive', 'id=e'), 'Device needs media, but drive is empty'),
+                                 (('-drive', 'if=none,id=e,cache=none'), 'Must specify either driver or file'),
+                                 (('-drive', 'if=none,format=raw'), 'A block device must be specified for "file"')):
+            self.assertIn(words, self.refused(*arguments))
+
+    def test_added_and_deleted(self):
+        vm = self.start(*VIRT, *self.raw(**{'if': 'none', 'id': 'd'}), '-device', 'virtio-blk-device,drive=d,id=v')
+        other = self.path('other')
+        self.assertEqual(vm.hmp(f'drive_add 0 if=none,id=x,file={other},format=raw'), 'OK\n')
+        self.assertEqual(vm.hmp(f'drive_add 0 if=none,id=x,file={other}'), "Duplicate ID 'x' for drive\n")
+        self.assertEqual(vm.hmp(f'drive_add 0 id=y,file={other}'), "Can't hot-add drive to type 7\n")
+        self.assertEqual(vm.hmp('drive_add -n 0 driver=null-co,node-name=n'), '')
+        self.assertEqual(vm.hmp('drive_add -n 0 driver=null-co'), "'node-name' needs to be specified\n")
+        for name in ('x', 'n', 'd'):
+            self.assertEqual(vm.hmp(f'drive_del {name}'), '')
+            self.assertEqual(vm.hmp(f'drive_del {name}'), f"Device '{name}' not found\n")
+        self.assertEqual(vm.command('query-block'),
+                         [{'device': '', 'qdev': 'v', 'type': 'unknown', 'removable': False, 'locked': False}])
+        self.assertEqual(vm.hmp('info block'), 'v: [not inserted]\n    Attached to:      v\n')
+        self.assertEqual(vm.hmp(f"drive_add 0 if=none,id=d,file={self.path('disk')},format=raw"), 'OK\n')
+
+    def test_commit(self):
+        base, top = self.path('disk'), self.path('top')
+        self.img('create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', top, '2M')
+        program = os.path.join(os.path.dirname(self.program()), 'qemu-io')
+        subprocess.run([program, '-c', 'write -q -P 7 64k 64k', '-c', 'write -q -P 8 1536k 4k', top], check=True)
+        vm = self.start(*VIRT, '-drive', f'file={top},format=qcow2,id=d', *self.raw('other', id='o'))
+        self.assertEqual(vm.hmp('commit d'), '')
+        self.assertEqual(vm.hmp('commit d'), '')
+        self.assertEqual(vm.hmp('commit o'), "'commit' error for 'o': Operation not supported\n")
+        self.assertEqual(vm.hmp('commit x'), "Device 'x' not found\n")
+        nodes = {node['file']: node['ro'] for node in vm.command('query-named-block-nodes')}
+        self.assertEqual(nodes, {top: False, base: True, self.path('other'): False})
+        vm.command('quit')
+        vm.wait()
+        with open(base, 'rb') as file:
+            data = file.read()
+        self.assertEqual((len(data), data[:4], data[65536:131072], data[1536 << 10:1540 << 10]),
+                         (2 * MIB, b'disk', b'\7' * 65536, b'\10' * 4096))
+        shown = subprocess.run([os.path.join(os.path.dirname(program), 'qemu-img'), 'map', '--output=json', top],
+                               check=True, capture_output=True, text=True).stdout
+        self.assertEqual({entry['depth'] for entry in json.loads(shown)}, {1})
+
+    def test_commit_of_snapshot(self):
+        """What was written with -snapshot goes into the image that was there."""
+        socket = self.path('socket')
+        vm = self.start(*VIRT, '-snapshot', *self.raw(id='d', **{'if': 'none'}))
+        vm.command('nbd-server-start', {'addr': {'type': 'unix', 'data': {'path': socket}}})
+        vm.command('nbd-server-add', {'device': 'd', 'name': 'n0', 'writable': True})
+        self.assertIn('wrote 4096', self.io(socket, 'write -P 9 0 4k'))
+        before = self.digest('disk')
+        self.assertEqual(vm.hmp('commit all'), '')
+        self.assertNotEqual(self.digest('disk'), before)
+        self.assertIn('wrote 4096', self.io(socket, 'read -P 9 0 4k', 'write -P 1 0 4k'))
+        vm.command('quit')
+        vm.wait()
+        with open(self.path('disk'), 'rb') as file:
+            self.assertEqual(file.read(4096), b'\t' * 4096)
+
     def test_latencies(self):
         vm = self.start(*VIRT, *self.raw(**{'id': 'd', 'if': 'none', 'stats-intervals.0': 1000000,
                                             'stats-intervals.1': 60, 'stats-account-invalid': 'off'}),

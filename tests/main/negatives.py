@@ -76,7 +76,6 @@ ROWS = (
     ([*NONE, '-object', 'rng-random,id=1'], 'identifier'),
     ([*NONE, '-object', 'memory-backend-ram,id=m,size=1M,prealloc=on,reserve=off'], "'m'", 'incompatible'),
     ([*NONE, '-object', 'rng-random,id=r,fielname=x'], 'fielname', 'filename'),
-    (['-M', 'virt', '-drive', 'if=none,id=d'], 'file'),
     (['-M', 'virt', '-drive', 'file=/nowhere/disk,format=raw'], '/nowhere/disk'),
     (['-M', 'virt', '-drive', 'file=/dev/null,format=qcow2'], 'qcow2'),
     (['-M', 'virt', '-drive', 'file=/dev/null,if=idee'], 'idee'),

@@ -124,11 +124,10 @@ static void tell_error(const VirtioBlock *block, bool write, const char *action,
 {
     static const char *const operations[] = { "read", "write" };
     const Object *object = &block->virtio.device.object;
-    bool of_node = strcmp(disk_id(block->disk), disk_node_name(block->disk)) == 0;
     Json *arguments = json_object();
     AUTO_FREE char *path = object_path(object);
     json_set(arguments, "qom-path", json_string(path ? path : ""));
-    json_set(arguments, "device", json_string(of_node ? "" : disk_id(block->disk)));
+    json_set(arguments, "device", json_string(disk_has_name(block->disk) ? disk_id(block->disk) : ""));
     json_set(arguments, "node-name", json_string(disk_node_name(block->disk)));
     json_set(arguments, "operation", json_string(operations[write]));
     json_set(arguments, "action", json_string(action));
@@ -556,6 +555,9 @@ static bool block_realize(Device *device, Error **error)
     VirtioBlock *block = (VirtioBlock *)device;
     if (!block->disk) {
         return error_set(error, "drive property not set: it names a -drive by its id");
+    }
+    if (disk_is_empty(block->disk)) {
+        return error_set(error, "Device needs media, but drive is empty");
     }
     if (block->read_error == BLOCKDEV_ON_ERROR_ENOSPC) {
         return error_set(error, "rerror=enospc is not supported");
