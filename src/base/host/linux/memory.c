@@ -71,16 +71,18 @@ bool host_memory_commit(void *reserved, uint64_t size, Error **error)
     return map_over(reserved, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, error);
 }
 
+/* Shared memory without a file's name, and mapped again: a memfd could not grow under RLIMIT_FSIZE, and its maker would
+ * get SIGXFSZ. */
 bool host_memory_commit_code(void *execute, void *write, uint64_t size, Error **error)
 {
-    int fd = host_memfd_new("myna-code", size, false, error);
-    if (fd < 0) {
+    if (!map_over(write, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, error)) {
         return false;
     }
-    bool done = map_over(execute, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, error) &&
-                map_over(write, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, error);
-    close(fd);
-    return done;
+    if (mremap(write, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, execute) == MAP_FAILED ||
+        mprotect(execute, size, PROT_READ | PROT_EXEC)) {
+        return error_set_errno(error, errno, "cannot map %llu bytes of memory for code", (unsigned long long)size);
+    }
+    return true;
 }
 
 void host_memory_dont_need(void *memory, uint64_t size)
