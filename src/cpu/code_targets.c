@@ -50,13 +50,6 @@ void code_targets_free(CodeTargets *targets)
     free(targets);
 }
 
-static void empty_group(ExecTarget *first, const void *nowhere)
-{
-    for (unsigned i = 0; i < GROUP; i++) {
-        first[i] = (ExecTarget){ EXEC_NO_PC, nowhere };
-    }
-}
-
 static void empty_sites(ExecTargets *targets, const void *nowhere)
 {
     const ExecTarget none = { EXEC_NO_PC, nowhere };
@@ -77,9 +70,10 @@ static void empty(const CodeCache *cache, CodeContext *context)
 
     for (unsigned i = 0; i < GROUPS; i++) {
         if (context->is_used[i]) {
-            empty_group(&context->targets.table[i * GROUP], code);
+            memset(&context->targets.table[i * GROUP], 0, GROUP * sizeof(ExecTarget));
         }
     }
+    context->targets.table[exec_target_index(0)] = (ExecTarget){ EXEC_NO_PC, code };
     memset(context->is_used, 0, sizeof context->is_used);
     empty_sites(&context->targets, code);
     for (unsigned i = 0; i < EXEC_RETURNS; i++) {
@@ -158,7 +152,6 @@ static CodeContext *find_context(CodeTargets *targets, uint64_t mode, uint64_t s
         if (!*slot) {
             *slot = NEW(CodeContext);
             memset((*slot)->targets.touched, true, EXEC_SITES); /* they are to be emptied */
-            memset((*slot)->is_used, true, GROUPS);
             oldest = slot;
             break;
         }

@@ -248,9 +248,8 @@ static void empty_targets(Fixture *f)
     const ExecTarget none = { EXEC_NO_PC, nowhere };
     ExecTargets *targets = f->machine->exec.targets;
 
-    for (unsigned i = 0; i < EXEC_TARGETS; i++) {
-        targets->table[i] = none;
-    }
+    memset(targets->table, 0, sizeof targets->table);
+    *entry_of(f, 0) = none;
     for (unsigned i = 0; i < EXEC_SITES; i++) {
         targets->sites[i] = (ExecSite){ .patience = EXEC_PATIENCE };
         for (unsigned way = 0; way < EXEC_WAYS; way++) {
@@ -300,6 +299,7 @@ static void test_targets(Fixture *f, gconstpointer data)
     /* A guest may jump to where empty entries say that they are. */
     atomic_store(&exec->attention, 0);
     g_assert_false(finds(f, &jump, EXEC_NO_PC));
+    g_assert_false(finds(f, &jump, 0));
     for (unsigned i = 0; i < EXEC_SITES; i++) {
         g_assert_cmpuint(exec->targets->touched[i], ==, 0);
     }
@@ -351,6 +351,7 @@ static void test_sites(Fixture *f, gconstpointer data)
     empty_targets(f);
     g_assert_false(finds(f, &jump, ends[1].pc));
     g_assert_false(finds(f, &jump, EXEC_NO_PC));
+    g_assert_false(finds(f, &jump, 0));
     g_assert_null(f->machine->exec.tired_block);
 }
 

@@ -13,8 +13,8 @@
 
 #include <asm/hwcap2.h>
 #include <asm/prctl.h>
-#include <cpuid.h>
 #include <sys/auxv.h>
+#include <sys/platform/x86.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -27,25 +27,18 @@ static const uint8_t pinned_floats[FLOAT_PINNED] = {
 };
 static const uint8_t kept_registers[] = { RBX, RBP, R12, R13, R14, R15 };
 
+/* As libc knows the host: asked anew, a virtual machine's processor takes microseconds for each answer. */
 X64Features x64_features(void)
 {
-    unsigned a, b, c, d;
-    X64Features features = { 0 };
-
-    if (__get_cpuid(1, &a, &b, &c, &d)) {
-        features.popcnt = c & bit_POPCNT;
-        features.movbe = c & bit_MOVBE;
-        features.pclmul = c & bit_PCLMUL;
-    }
-    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
-        features.bmi1 = b & bit_BMI;
-        features.bmi2 = b & bit_BMI2;
-    }
-    if (__get_cpuid(0x80000001, &a, &b, &c, &d)) {
-        features.lzcnt = c & bit_LZCNT;
-    }
-    features.fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
-    return features;
+    return (X64Features){
+        .fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE,
+        .bmi1 = CPU_FEATURE_PRESENT(BMI1),
+        .bmi2 = CPU_FEATURE_PRESENT(BMI2),
+        .lzcnt = CPU_FEATURE_PRESENT(LZCNT),
+        .popcnt = CPU_FEATURE_PRESENT(POPCNT),
+        .movbe = CPU_FEATURE_PRESENT(MOVBE),
+        .pclmul = CPU_FEATURE_PRESENT(PCLMULQDQ),
+    };
 }
 
 static bool share_bytes(const GuestRegister *a, const GuestRegister *b)

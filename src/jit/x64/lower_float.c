@@ -6,7 +6,7 @@
 #include "jit/fp_exact.h"
 #include "jit/x64/internal.h"
 
-#include <cpuid.h>
+#include <sys/platform/x86.h>
 
 static const FpContext riscv_like = { 0 };
 
@@ -393,12 +393,11 @@ static uint16_t find_flags_register(const IrGuest *guest)
 void float_prepare(X64Common *common)
 {
     X64FpHost *host = &common->float_host.host;
-    unsigned a, b, c, d;
 
-    common->float_host.avx = __builtin_cpu_supports("avx");
-    host->fma = __builtin_cpu_supports("fma");
-    host->f16c = common->float_host.avx && __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
-    host->avx512 = __builtin_cpu_supports("avx512f");
+    common->float_host.avx = CPU_FEATURE_ACTIVE(AVX);
+    host->fma = CPU_FEATURE_ACTIVE(FMA);
+    host->f16c = CPU_FEATURE_ACTIVE(F16C);
+    host->avx512 = CPU_FEATURE_ACTIVE(AVX512F);
     common->flags_register = find_flags_register(common->guest);
     host->constants = &common->float_constants;
     x64_fp_constants_init(&common->float_constants);
