@@ -81,6 +81,7 @@ typedef struct BlockReopen {
     bool keep;
 } BlockReopen;
 bool block_reopen(BlockGraph *graph, const BlockReopen *nodes, size_t count, Error **error);
+unsigned block_node_opened_flags(const BlockNode *node);
 
 BlockNode *block_node_ref(BlockNode *node);
 void block_node_unref(BlockNode *node); /* NULL is fine; the last one flushes and closes */

@@ -145,7 +145,7 @@ static bool reopen_inherited(ListNode *children, unsigned flags, Error **error)
         if (ok && is_inherited(child)) {
             Json *options = old_options(child->node);
             unsigned below = flags | (child->node->opened_flags & (BLOCK_OPEN_PROTOCOL | BLOCK_OPEN_DISCARD));
-            ok = reopen_node(child->node, options, below, error);
+            ok = below == child->node->opened_flags || reopen_node(child->node, options, below, error);
             json_free(options);
         }
     }
@@ -223,6 +223,8 @@ static bool check_driver(const BlockReopen *change, Error **error)
     return !driver || strcmp(driver, change->node->driver->name) == 0 ||
            error_set(error, "Cannot change the option 'driver'");
 }
+
+unsigned block_node_opened_flags(const BlockNode *node) { return node->opened_flags; }
 
 bool block_reopen(BlockGraph *graph, const BlockReopen *nodes, size_t count, Error **error)
 {

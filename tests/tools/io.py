@@ -69,6 +69,14 @@ class IoTest(unittest.TestCase):
         self.assertEqual(self.run_io('read -q 0 64k', options=['-T', 'nosuch']),
                          "qemu-io: warning: 'nosuch' is not a trace event\n")
 
+    def test_reopen_snapshot(self):
+        """A file that takes what is written stays; its format can be given other options."""
+        output = self.run_io('write -q -P 3 0 64k', 'reopen -o lazy-refcounts=on', 'read -q -P 3 0 64k', 'reopen -w',
+                             'write -q -P 4 0 4k', 'read -q -P 4 0 4k', 'read -q -P 3 4k 60k', options=['-s'])
+        self.assertEqual(output, '')
+        self.assertIn('Cannot reopen a snapshot file', self.run_io('reopen -r', options=['-s'], status=1))
+        self.assertEqual(self.run_io('read -q -P 0 0 64k'), '')
+
     def test_breakpoints(self):
         self.assertEqual(self.run_io('break write_aio A', 'aio_write -q 0 512', 'wait_break A', 'aio_write 64k 512',
                                      'resume A', 'aio_flush', name='blkdebug::a.qcow2'),

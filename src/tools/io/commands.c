@@ -281,7 +281,7 @@ const IoCommand io_other_commands[] = {
     { "resume", 1, 1, true, "tag", "resumes the request tagged as tag", run_resume },
     { "sigraise", 1, 1, false, "signal", "raises a signal", run_sigraise },
     { "sleep", 1, 1, false, "", "waits for the given value in milliseconds", run_sleep },
-    { "truncate", 1, -1, true, "[-m prealloc_mode] off", "truncates the current file at the given offset",
+    { "truncate", 1, 3, true, "[-m prealloc_mode] off", "truncates the current file at the given offset",
       run_truncate },
     { "wait_break", 1, 1, true, "tag", "waits for the suspension of a request", run_wait_break },
     { "zone_append", 3, 4, true, "offset len [len..]", "append write a number of bytes at a specified offset",

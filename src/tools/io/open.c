@@ -216,7 +216,9 @@ static bool check_reopening(Io *io, const Reopening *reopening)
         tool_error(&io->tool, "Cannot set both -c and the cache options");
         return false;
     }
-    if (io->now.snapshot) { /* its file has no name any more */
+    bool modes = reopening->read_only || reopening->cache || json_get(reopening->options, "cache") ||
+                 json_get(reopening->options, "read-only") || json_get(reopening->options, "file");
+    if (io->now.snapshot && modes) { /* its file has no name any more, and stays as it is open */
         tool_error(&io->tool, "Cannot reopen a snapshot file");
         return false;
     }
@@ -235,10 +237,11 @@ static int reopen(Io *io, Reopening *reopening)
     how->flags = reopening->read_only  ? how->flags & ~(unsigned)BLOCK_OPEN_WRITE
                  : reopening->writable ? how->flags | BLOCK_OPEN_WRITE
                                        : how->flags;
+    unsigned flags = how->snapshot ? block_node_opened_flags(block_edge_node(io->edge)) : how->flags;
     io_finish_pending(io);
     BlockNode *node = block_node_ref(block_edge_node(io->edge));
     block_detach(io->edge);
-    BlockReopen request = { .node = node, .options = json_copy(reopening->options), .flags = how->flags, .keep = true };
+    BlockReopen request = { .node = node, .options = json_copy(reopening->options), .flags = flags, .keep = true };
     bool ok = block_reopen(io->tool.graph, &request, 1, &error);
     io->now = ok ? *how : io->now;
     if (error) {
