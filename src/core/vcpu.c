@@ -336,8 +336,6 @@ const DeviceClass cpu_class = {
 
 /* -cpu. */
 
-static const char *model_name(const void *guest, size_t i) { return ((const Guest *)guest)->models[i].name; }
-
 static const GuestOtherModel *find_other(const Guest *guest, const char *model)
 {
     const GuestOtherModel *other = guest->other_models;
@@ -367,9 +365,7 @@ const VcpuClass *vcpu_class_find(const Guest *guest, const char *model, Error **
             return vcpu;
         }
     }
-    AUTO_FREE char *suggestion = text_suggestion(model, model_name, guest);
-    error_set(error, "unable to find CPU model '%s'%s", model, suggestion);
-    error_add_hint(error, "Use -cpu help to list the models");
+    guest_no_model(guest, model, error);
     return NULL;
 }
 

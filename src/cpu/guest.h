@@ -132,4 +132,7 @@ struct Guest {
 /* Every guest compiled in (generated from `const Guest NAME_guest`). */
 extern const Guest *const guests[];
 extern const size_t guest_count;
-const Guest *guest_find(const char *target);
+/* NULL with an error that names the nearest. */
+const Guest *guest_find(const char *target, Error **error);
+/* The error of a model that the guest does not have; false. */
+bool guest_no_model(const Guest *guest, const char *model, Error **error);

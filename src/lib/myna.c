@@ -73,18 +73,6 @@ static void on_shutdown(void *data, ShutdownCause cause, int status)
 
 /* -- life ------------------------------------------------------------------------------------------------------- */
 
-static const char *guest_candidate(const void *context, size_t i) { return myna_guest(i); }
-
-static const Guest *find_guest(const char *name, Error **error)
-{
-    const Guest *guest = guest_find(name);
-    if (!guest) {
-        AUTO_FREE char *suggestion = text_suggestion(name, guest_candidate, NULL);
-        error_set(error, "there is no guest '%s' in this build%s", name, suggestion);
-    }
-    return guest;
-}
-
 /* What a program decides for its process is not a machine's to say. */
 static bool check_options(const GivenOptions *given, Error **error)
 {
@@ -116,7 +104,7 @@ MynaMachine *myna_new(const char *guest_name, int count, const char *const *opti
                       char **message)
 {
     AUTO_ERROR(error);
-    const Guest *guest = find_guest(guest_name, &error);
+    const Guest *guest = guest_find(guest_name, &error);
     Instance *instance = guest ? instance_new(guest, false, &error) : NULL;
     if (!instance) {
         give_error(message, error);

@@ -19,14 +19,12 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path ? path : "myna";
 }
 
-static const char *guest_candidate(const void *context, size_t i) { return i < guest_count ? guests[i]->target : NULL; }
-
 static int run_system(const char *program, const char *target, int count, const char *const *arguments)
 {
-    const Guest *guest = guest_find(target);
+    AUTO_ERROR(error);
+    const Guest *guest = guest_find(target, &error);
     if (!guest) {
-        AUTO_FREE char *suggestion = text_suggestion(target, guest_candidate, NULL);
-        fprintf(stderr, "%s: there is no guest '%s' in this build%s\n", program, target, suggestion);
+        fprintf(stderr, "%s: %s\n", program, error_message(error));
         return EXIT_FAILURE;
     }
     return system_main(program, guest, count, arguments);

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *model_name(const void *guest, size_t i) { return ((const Guest *)guest)->models[i].name; }
 static const char *property_name(const void *guest, size_t i) { return ((const Guest *)guest)->properties[i].name; }
 
 static const GuestModel *find_model(const Guest *guest, const char *name, Error **error)
@@ -24,9 +23,7 @@ static const GuestModel *find_model(const Guest *guest, const char *name, Error 
             return model;
         }
     }
-    AUTO_FREE char *suggestion = text_suggestion(name, model_name, guest);
-    error_set(error, "unable to find CPU model '%s'%s", name, suggestion);
-    error_add_hint(error, "Use -cpu help to list the models");
+    guest_no_model(guest, name, error);
     return NULL;
 }
 

@@ -26,7 +26,7 @@ Rig *rig_new(const char *target, const char *machine, const MachineOptions *opti
     Rig *rig = g_new0(Rig, 1);
     MachineOptions all = *options;
 
-    all.guest = guest_find(target);
+    all.guest = guest_find(target, NULL);
     all.clock_source = CLOCK_FROM_INSTRUCTIONS;
     all.single_threaded = true;
     rig->output = g_string_new(NULL);

@@ -501,13 +501,13 @@ static void test_refused_options(void)
 
 static void test_versions(void)
 {
-    const Guest *guest = guest_find("riscv64");
+    const Guest *guest = guest_find("riscv64", NULL);
     AUTO_ERROR(error);
     const MachineClass *class = machine_class_find("virt", guest, NULL);
 
     g_assert_cmpstr(class->name, ==, "virt-10.0");
     g_assert_true(machine_class_find("virt-10.0", guest, NULL) == class);
-    g_assert_true(machine_class_find("virt", guest_find("riscv32"), NULL) == class);
+    g_assert_true(machine_class_find("virt", guest_find("riscv32", NULL), NULL) == class);
     g_assert_null(machine_class_find("virt-10.1", guest, &error));
     g_assert_nonnull(strstr(error_message(error), "virt-10.0"));
 }

@@ -2,6 +2,7 @@
 #include "toy.h"
 
 #include "base/bytes.h"
+#include "base/error.h"
 
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -440,8 +441,10 @@ static void test_claims(void)
 
 static void test_registry(void)
 {
-    g_assert_true(guest_find("toy") == &toy_guest);
-    g_assert_null(guest_find("to"));
+    AUTO_ERROR(error);
+    g_assert_true(guest_find("toy", NULL) == &toy_guest);
+    g_assert_null(guest_find("to", &error));
+    g_assert_cmpstr(error_message(error), ==, "there is no guest 'to' in this build; did you mean 'toy'?");
 }
 
 /* What -d shows: code, IR, each block that runs. */

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2 || !is_harmless(data, size)) {
         return 0;
     }
-    Instance *instance = instance_new(guest_find("riscv64"), false, NULL);
+    Instance *instance = instance_new(guest_find("riscv64", NULL), false, NULL);
     if (!instance || !given_add_arguments(&instance->given, ARRAY_SIZE(options), options, instance->files, NULL) ||
         !instance_create(instance, NULL)) {
         abort();
