@@ -78,8 +78,8 @@ enum { EXEC_JUMPS = 4096 };
  * mode and fetch context: whoever changes these, or drops code or translations of addresses, changes or empties
  * them. */
 typedef struct ExecTarget {
-    /* EXEC_NO_PC: none. A guest can jump there too: `code` is a way out then (CodeHost.nowhere). In the table 0 will do,
-     * and `code` matters not, but where a jump to 0 looks. */
+    /* EXEC_NO_PC: none. A guest can jump there too: `code` is a way out then (CodeHost.nowhere). In the table 0 will
+     * do, and `code` matters not, but where a jump to 0 looks. */
     uint64_t pc;
     const void *code;
 } ExecTarget;
