@@ -113,4 +113,3 @@ void *thread_join(Thread *thread)
     must(pthread_join(thread->handle, &value), "thread_join");
     return value;
 }
-

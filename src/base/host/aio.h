@@ -47,8 +47,7 @@ typedef struct HostEager {
 } HostEager;
 /* The write's result; false where it is for another thread. */
 bool host_write_eagerly(HostEager *eager, const HostAioRequest *request, int64_t *result);
-/* The thread is such a one: some at a time are done in host_aio_send; so is a lone read of
- * what is in that cache. */
+/* The thread is such a one: some at a time are done in host_aio_send; so is a lone read of what is in that cache. */
 void host_aio_set_eager(HostAio *aio, HostEager *eager);
 void host_aio_add(HostAio *aio, HostAioRequest *request);
 void host_aio_send(HostAio *aio);

@@ -115,7 +115,7 @@ bool nbd_parse_name(const BlockDriver *driver, const char *name, Json *options, 
     if (!text_starts_with(name, "nbd") || !colon || (name[3] != ':' && !strstr(name, "://"))) {
         return error_set(error, "File name string for NBD must start with 'nbd:'");
     }
-    if ( !text_starts_with(colon, "://")) {
+    if (!text_starts_with(colon, "://")) {
         return parse_old(name, options, error);
     }
     if (text_starts_with(name, "nbds") && !json_get(options, "tls-creds")) {
