@@ -11,6 +11,8 @@ import os
 import sys
 import xml.etree.ElementTree as xml
 
+LINES, WIDTH = 40, 2000
+
 
 def count(path):
     passed = failed = skipped = 0
@@ -32,7 +34,18 @@ def count(path):
 def bad_tests(path):
     with open(os.path.join(os.path.dirname(path), 'testlog.json'), encoding='utf-8') as log:
         rows = [json.loads(line) for line in log]
-    return [row['name'] for row in rows if row['result'] not in ('OK', 'SKIP', 'EXPECTEDFAIL')]
+    rows = [row for row in rows if row['result'] not in ('OK', 'SKIP', 'EXPECTEDFAIL')]
+    for row in rows:
+        show(path, row)
+    return [row['name'] for row in rows]
+
+
+def show(path, row):
+    """What a failed test said last, here again: a long log is read from its end."""
+    print(f'-- {path.split(os.sep)[0]}: {row["name"]}: {row["result"]}, status {row["returncode"]}, {row["duration"]:.1f} s')
+    for stream in 'stdout', 'stderr':
+        lines = [line[:WIDTH] for line in (row.get(stream) or '').splitlines()]
+        print('\n'.join(lines[-LINES:]))
 
 
 def main():

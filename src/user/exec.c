@@ -27,7 +27,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STRINGS_LIMIT = 2 << 20, STRING_LIMIT = 128 << 10, SCRIPT_DEPTH = 5, HEADER = 20, LOWEST_FD = 100 };
+enum { STRINGS_LIMIT = 2 << 20, STRING_LIMIT = 128 << 10, SCRIPT_DEPTH = 5, LOWEST_FD = 100 };
 
 typedef VEC(char *) Strings;
 
@@ -87,13 +87,14 @@ static int64_t copy_strings(ExecRequest *request, uint64_t address, Strings *to)
 
 typedef enum ProgramKind { PROGRAM_GUEST, PROGRAM_SCRIPT, PROGRAM_HOST } ProgramKind;
 
-/* `abi` is set to the guest's. */
-static ProgramKind kind_of(const uint8_t *header, size_t size, const UserAbi **abi)
+/* `header` is filled up with zeroes, as the kernel's; `abi` is set to the guest's. A header of a guest's that is cut is
+ * the guest's too: the host may have an interpreter for it. */
+static ProgramKind kind_of(const uint8_t header[SCRIPT_LINE], const UserAbi **abi)
 {
-    if (size >= 2 && !memcmp(header, "#!", 2)) {
+    if (!memcmp(header, "#!", 2)) {
         return PROGRAM_SCRIPT;
     }
-    for (size_t i = 0; size >= HEADER && user_abis[i]; i++) {
+    for (size_t i = 0; user_abis[i]; i++) {
         if (!memcmp(header, "\177ELF", 4) && header[4] == user_abis[i]->guest->elf_class &&
             (header[18] | header[19] << 8) == user_abis[i]->elf_machine) {
             *abi = user_abis[i];
@@ -141,7 +142,7 @@ static int64_t look_at(ExecRequest *request, ProgramKind *kind)
     ssize_t size = pread(fd, header, sizeof header, 0);
     int64_t result = size < 0 ? -errno : 0;
     if (!result) {
-        *kind = kind_of((const uint8_t *)header, (size_t)size, &abi);
+        *kind = kind_of((const uint8_t *)header, &abi);
         result = *kind == PROGRAM_GUEST    ? elf_check(request->task->process, abi, fd)
                  : *kind == PROGRAM_SCRIPT ? apply_script(request, header)
                                            : 0;

@@ -34,7 +34,7 @@ mkdir "a:b c" && cp "$1" "a:b c/emulator" && "a:b c/emulator" --register riscv64
 "$1" --unregister || exit 18
 "$1" --check riscv64 && exit 19
 ./program > /dev/null 2>&1 && exit 20
-umount /proc/sys/fs/binfmt_misc
+mount -t tmpfs tmpfs /proc/sys/fs/binfmt_misc # the machine's own may show where ours is taken away
 for word in --register --unregister --check; do "$1" $word && exit 27; done
 exit 0
 """

@@ -7,6 +7,7 @@
 Exit status 77 (skipped) where there is no compiler for the guest. That of 32-bit RISC-V is what tools/guest-riscv32
 prepares, in MYNA_GUEST_RISCV32 or else in .cache of the source; its libc has words of its own for errors.
 """
+import difflib
 import os
 import re
 import shutil
@@ -43,7 +44,9 @@ def main():
         wanted = run([host, 'one', 'two'])
         got = run([emulator, '-L', prefix, guest, 'one', 'two'])
     if wanted != got:
-        sys.exit(f'the host: {wanted}\nthe guest: {got}')
+        lines = [text.decode(errors='backslashreplace').splitlines() for _, text in (wanted, got)]
+        print('\n'.join(difflib.unified_diff(*lines, 'the host', 'the guest', lineterm='')))
+        sys.exit(f'the host ends with {wanted[0]}, the guest with {got[0]}')
 
 
 if __name__ == '__main__':
