@@ -175,14 +175,24 @@ static uint64_t parts_of(uint32_t offset, uint32_t count, unsigned page_bits)
     return mask_bits((unsigned)((offset + count - 1) / bytes) + 1) & ~mask_bits((unsigned)(offset / bytes));
 }
 
-/* Takes what no block comes from yet from memory. False: the memory is gone. */
+/* False: the memory is gone, or was for a moment. Whether it is back must not be asked with the lock held: whoever
+ * changes mappings drops code while none may look at them. */
+static bool read_memory(Cpu *cpu, const uint8_t *host, uint8_t *bytes, unsigned count)
+{
+    cpu->exec.guard_final = true;
+    bool there = cpu_move_ram(cpu, (uint8_t *)host, bytes, count, false);
+    cpu->exec.guard_final = false;
+    return there;
+}
+
+/* Takes what no block comes from yet from memory. False: as read_memory. */
 static bool read_parts(Cpu *cpu, CodePage *page, uint64_t parts)
 {
     size_t bytes = BIT(cpu->exec.page_bits) / PAGE_PARTS;
 
     for (uint64_t left = parts & ~page->covered; left; left &= left - 1) {
         size_t first = (size_t)__builtin_ctzll(left) * bytes;
-        if (!cpu_move_ram(cpu, (uint8_t *)page->host + first, page->bytes + first, (unsigned)bytes, false)) {
+        if (!read_memory(cpu, page->host + first, page->bytes + first, (unsigned)bytes)) {
             return false;
         }
     }
@@ -371,7 +381,7 @@ static bool is_as_read(const CodePage *page, unsigned page_bits)
     return true;
 }
 
-/* The same; false where the memory is gone, too. */
+/* The same; false where the memory is gone, too, as for read_memory. */
 static bool page_stands(Cpu *cpu, const CodePage *page)
 {
     ExecGuard guard, *outer = cpu->exec.guard;
@@ -380,7 +390,9 @@ static bool page_stands(Cpu *cpu, const CodePage *page)
         return is_as_read(page, cpu->exec.page_bits);
     }
     cpu->exec.guard = &guard;
+    cpu->exec.guard_final = true;
     bool stands = !_setjmp(guard.place) && is_as_read(page, cpu->exec.page_bits);
+    cpu->exec.guard_final = false;
     cpu->exec.guard = outer;
     return stands;
 }
@@ -396,7 +408,7 @@ static void compare_page(Cpu *cpu, CodePage *page)
         return;
     }
     AUTO_FREE uint8_t *now = mem_alloc(BIT(page_bits));
-    if (!cpu_move_ram(cpu, (uint8_t *)page->host, now, (unsigned)BIT(page_bits), false)) {
+    if (!read_memory(cpu, page->host, now, (unsigned)BIT(page_bits))) {
         drop_page(cache, page, changes);
     } else if (!memcmp(now, page->bytes, BIT(page_bits)) || renew_page(cache, page, now, page_bits)) {
         page->checked = changes;

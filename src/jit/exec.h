@@ -141,6 +141,7 @@ typedef struct Exec {
     ExecGuard *guard;        /* the innermost; NULL: none */
     uintptr_t fault_address; /* the host's: what the guard caught */
     bool fault_writes;
+    bool guard_final; /* it catches faults wherever the guest may access the page by now, too: a lock is held */
     bool fault_of_mapping; /* where the guest may access the page by now, it is to try again; else nothing backs it */
     const ExecMemory *memory;
     const IrGuest *guest;

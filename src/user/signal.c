@@ -77,8 +77,8 @@ static bool is_guest_fault(Task *task, int number, const siginfo_t *info, void *
     if (!memory) {
         return false;
     }
-    if (number == SIGSEGV && address < memory->limit && memory_lookup(memory, address, &range) &&
-        range.protection & (writes ? PROT_WRITE : PROT_READ | PROT_EXEC)) {
+    if (number == SIGSEGV && address < memory->limit && !task->cpu->exec.guard_final &&
+        memory_lookup(memory, address, &range) && range.protection & (writes ? PROT_WRITE : PROT_READ | PROT_EXEC)) {
         return true;
     }
     task->cpu->exec.fault_of_mapping = number == SIGSEGV;

@@ -668,6 +668,54 @@ static void told_threads(void)
     printf("told threads: %d wrong\n", (int)wrong);
 }
 
+static uint8_t *vanishing;
+static _Thread_local sigjmp_buf thread_back;
+
+static void go_back_in_thread(int number, siginfo_t *info, void *context)
+{
+    siglongjmp(thread_back, (uintptr_t)info->si_addr - (uintptr_t)vanishing < PAGE ? 1 : 2);
+}
+
+/* The page is there, or it is not; nothing else may come of a call. */
+static void *call_what_vanishes(void *data)
+{
+    uintptr_t wrong = 0;
+
+    for (int i = 0; i < 3000; i++) {
+        int fault = sigsetjmp(thread_back, 1);
+        wrong += fault ? fault != 1 : ((Function *)vanishing)() != 7;
+    }
+    callers--;
+    return (void *)wrong;
+}
+
+/* A page with code is taken away and given back while threads are on their way to it. */
+static void vanishing_code(void)
+{
+    pthread_t ids[THREADS];
+    uintptr_t wrong = 0;
+
+    vanishing = map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, -1);
+    write_linked_function(vanishing, 200, 7);
+    catch(SIGSEGV, go_back_in_thread);
+    callers = THREADS;
+    for (int i = 0; i < THREADS; i++) {
+        pthread_create(&ids[i], NULL, call_what_vanishes, NULL);
+    }
+    while (callers) {
+        mprotect(vanishing, PAGE, PROT_NONE);
+        flush_range(vanishing, PAGE);
+        mprotect(vanishing, PAGE, PROT_READ | PROT_EXEC);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *result;
+        pthread_join(ids[i], &result);
+        wrong += (uintptr_t)result;
+    }
+    signal(SIGSEGV, SIG_DFL);
+    printf("vanishing code: %d wrong\n", (int)wrong);
+}
+
 /* Where no file may grow, programs start and translate all the same. */
 static void no_files_grow(void)
 {
@@ -702,6 +750,7 @@ int main(int argc, char **argv)
     called_by_threads();
     made_seen();
     told_threads();
+    vanishing_code();
     no_files_grow();
     return 0;
 }
