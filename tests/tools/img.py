@@ -556,6 +556,19 @@ class ImgTest(unittest.TestCase):
         self.expect_error('snapshot -c x tight.qcow2', "qemu-img: Could not create snapshot 'x': Invalid argument\n")
         self.run_img('check tight.qcow2')
 
+    def test_fully_allocated(self):
+        """-S 0: zeroes too have their space in the target, where the source has holes, and compressed."""
+        self.run_img('create -q -f qcow2 empty.qcow2 2M')
+        for source in ['src.raw', 'empty.qcow2']:
+            size = json.loads(self.run_img(f'info --output=json {source}').stdout)['virtual-size']
+            self.run_img(f'convert -S 0 -O raw {source} all.raw')
+            self.assertGreaterEqual(os.stat(self.path('all.raw')).st_blocks * 512, size)
+            for options in ['', '-c']:
+                self.run_img(f'convert -S 0 {options} -O qcow2 {source} all.qcow2')
+                areas = json.loads(self.run_img('map --output=json all.qcow2').stdout)
+                self.assertTrue(all(area['present'] and area['depth'] == 0 for area in areas), areas)
+                self.run_img(f'compare {source} all.qcow2')
+
     def test_commit_and_rebase(self):
         changed = bytearray(self.data)
         changed[100:9000] = bytes(8900)
@@ -569,6 +582,7 @@ class ImgTest(unittest.TestCase):
             self.run_img('create -q -f qcow2 -b top.qcow2 -F qcow2 third.qcow2')
             self.run_img('rebase -b base.qcow2 -F qcow2 third.qcow2')  # without the one in between
             self.run_img('compare new.raw third.qcow2')
+            self.assertEqual(self.run_img('rebase -q -p -b base.qcow2 -F qcow2 third.qcow2').stdout, '')
             self.run_img('check third.qcow2')
             self.assertEqual(self.run_img('commit third.qcow2').stdout, 'Image committed.\n')
             self.run_img('compare new.raw base.qcow2')

@@ -220,7 +220,7 @@ class IoTest(unittest.TestCase):
                          "10 MiB\nno file open, try 'help open'\n")
 
     def test_lines(self):
-        self.assertEqual(self.run_io(stdin='length\nfoo\nquit\nlength\n'),
+        self.assertEqual(self.run_io(stdin='length\nfoo\nquit\nlength\n', status=1),
                          'qemu-io> 10 MiB\nqemu-io> qemu-io> command "foo" not found\n')
 
 

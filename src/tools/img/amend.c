@@ -30,7 +30,7 @@ static int print_options(const Img *img, const char *format)
 static int amend(Img *img, const ImgArguments *arguments, BlockNode *node, const Json *values)
 {
     Error *error = NULL;
-    ImgProgress progress = { .tool = &img->tool, .shown = arguments->progress && !img->quiet };
+    ImgProgress progress = { .tool = &img->tool, .shown = arguments->progress };
     if (!block_driver_amend_type(block_driver_find(block_node_driver_name(node)))) {
         tool_error(&img->tool, "Format driver '%s' does not support option amendment", block_node_driver_name(node));
         return 1;

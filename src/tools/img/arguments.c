@@ -129,6 +129,7 @@ bool img_parse(Img *img, int count, char **words, ImgArguments *result, int *sta
         ok = false;
     }
     img->quiet = result->quiet;
+    result->progress = result->progress && !result->quiet;
     if (ok && ((result->image_opts && (result->format || (compares && result->target_format))) ||
                (result->target_image_opts && result->target_format))) {
         tool_error(&img->tool, "--image-opts and --format are mutually exclusive");

@@ -181,7 +181,7 @@ static bool commit_image(Commit *commit, const ImgArguments *arguments, ToolOpen
     }
     vec_push(&commit->layers, top);
     if (!open_chain(commit, arguments, open) || !grow_base(commit) ||
-        !copy_all(commit, arguments->progress && !img->quiet)) {
+        !copy_all(commit, arguments->progress)) {
         return false;
     }
     if (!arguments->drop && !arguments->backing && !block_make_empty(block_edge_node(top), &error)) {

@@ -93,13 +93,14 @@ static bool fail(Convert *convert, const char *what, uint64_t offset, int error)
     return false;
 }
 
-/* `base`: the source's, which the target is over too; NULL: whatever nobody has reads as zeroes. */
-static PieceKind kind_of(const BlockNode *base, const BlockStatus *status)
+/* `base`: the source's, which the target is over too; NULL: whatever nobody has reads as zeroes. Where zeroes are not
+ * looked for, they are data that the target has room for. */
+static PieceKind kind_of(const Convert *convert, const BlockNode *base, const BlockStatus *status)
 {
     if (base && !status->allocated) {
         return PIECE_BACKING;
     }
-    return status->zero ? PIECE_ZERO : PIECE_DATA;
+    return status->zero && convert->sparse ? PIECE_ZERO : PIECE_DATA;
 }
 
 /* Compressed clusters are whole. */
@@ -127,7 +128,7 @@ static bool find_piece(Convert *convert, Piece *piece)
         return fail(convert, "reading block status", convert->next, error);
     }
     status = error ? (BlockStatus){ .bytes = SECTOR, .data = true, .allocated = true } : status;
-    *piece = (Piece){ .offset = convert->next, .bytes = status.bytes, .kind = kind_of(base, &status),
+    *piece = (Piece){ .offset = convert->next, .bytes = status.bytes, .kind = kind_of(convert, base, &status),
                       .turn = convert->turns++ };
     uint64_t bytes = cut(convert, piece);
     if (bytes > piece->bytes) { /* a cluster of several kinds */
@@ -197,7 +198,7 @@ static bool write_zeroes(Convert *convert, uint64_t offset, uint64_t bytes)
     if (convert->target_is_zero) {
         return true;
     }
-    int error = block_write_zeroes(convert->target, offset, bytes, convert->sparse ? BLOCK_MAY_UNMAP : 0);
+    int error = block_write_zeroes(convert->target, offset, bytes, BLOCK_MAY_UNMAP);
     return !error || fail(convert, "writing", offset, error);
 }
 
@@ -209,7 +210,7 @@ static bool is_zero(const char *bytes, uint64_t count)
 /* How many bytes from `at` on are alike: nothing but zeroes, or not. */
 static uint64_t count_alike(const Convert *convert, const char *bytes, uint64_t count, bool *zero)
 {
-    uint64_t unit = convert->compress ? count : convert->sparse;
+    uint64_t unit = convert->compress && convert->sparse ? count : convert->sparse;
     if (unit == 0) {
         *zero = false;
         return count;
@@ -535,7 +536,7 @@ static int run(Img *img, ImgArguments *arguments)
     Convert convert = { .img = img, .compress = arguments->compress, .salvage = arguments->salvage,
                         .copy_range = arguments->copy_range,
                         .out_of_order = arguments->out_of_order || arguments->compress,
-                        .progress = { .tool = &img->tool, .shown = arguments->progress && !arguments->quiet } };
+                        .progress = { .tool = &img->tool, .shown = arguments->progress } };
     const char *format = arguments->target_format ? arguments->target_format : "raw";
     unsigned tasks;
     bool help = false;

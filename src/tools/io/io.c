@@ -153,7 +153,7 @@ static int run_words(Io *io, int count, char **words)
     return result ? result : command->run(io, count, words);
 }
 
-int io_run_line(Io *io, const char *line)
+void io_run_line(Io *io, const char *line)
 {
     AUTO_FREE char *copy = string_copy(line);
     AUTO_FREE char **words = mem_alloc_array(MAXIMUM_WORDS + 1, sizeof *words);
@@ -164,7 +164,9 @@ int io_run_line(Io *io, const char *line)
             words[count++] = word;
         }
     }
-    return count ? run_words(io, count, words) : 0;
+    if (count && run_words(io, count, words) < 0) {
+        io->failed = true;
+    }
 }
 
 /* From stdin: a command that fails does not end it. */
@@ -183,16 +185,14 @@ static void run_interactively(Io *io)
     free(line);
 }
 
-static int run_all(Io *io, char **lines, size_t count)
+static void run_all(Io *io, char **lines, size_t count)
 {
-    int status = 0;
     for (size_t i = 0; i < count && !io->quits; i++) {
-        status = io_run_line(io, lines[i]) < 0 ? 1 : status;
+        io_run_line(io, lines[i]);
     }
     if (count == 0 && !io_run_terminal(io)) {
         run_interactively(io);
     }
-    return status;
 }
 
 /* The program */
@@ -308,7 +308,8 @@ int io_main(const char *program, int count, char **arguments)
     memcpy(all + 1, arguments, (size_t)count * sizeof *all);
     if (tool_init(&io.tool, program) && parse_all(&io, count + 1, all, &lines, &status) &&
         (!io.how.name || io_open(&io, &io.how))) {
-        status = run_all(&io, lines.items, lines.count);
+        run_all(&io, lines.items, lines.count);
+        status = io.failed ? 1 : 0;
     }
     io_close(&io);
     vec_free(&lines);

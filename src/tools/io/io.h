@@ -15,6 +15,7 @@ typedef struct Io {
     VEC(char *) tags; /* of breakpoints */
     bool misalign;
     bool quits;
+    bool failed; /* a command did: the program's exit status */
     unsigned pending; /* requests of aio_ commands */
 } Io;
 
@@ -49,7 +50,7 @@ int io_run_reopen(Io *io, int count, char **words);
 /* io.c */
 
 const IoCommand *io_find_command(const char *name); /* of a whole name or one letter; NULL: there is none */
-int io_run_line(Io *io, const char *line);
+void io_run_line(Io *io, const char *line); /* a command that fails sets io->failed */
 /* Names of commands that begin so, each with a space. */
 void io_offer_commands(const char *start, TextList *names);
 /* terminal.c: false where stdin is no terminal. */
