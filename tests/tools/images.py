@@ -1,5 +1,31 @@
 """What tests of the tools for images share."""
+import os
+import shutil
+import socket
 import struct
+
+
+def find_peers(*names):
+    """QEMU's programs by name, where $QEMU_BIN names a folder that has them all: no result hangs on what else is
+    installed."""
+    folder = os.environ.get('QEMU_BIN')
+    found = {name: folder and shutil.which(name, path=folder) for name in names}
+    return found if all(found.values()) else None
+
+
+def serve_on_free_port(start):
+    """Starts a server by start(port), which returns how it ended at once; the port. Another program may take a port
+    that has just been free."""
+    for _ in range(20):
+        with socket.socket() as listener:
+            listener.bind(('127.0.0.1', 0))
+            port = str(listener.getsockname()[1])
+        result = start(port)
+        if result.returncode == 0:
+            return port
+        if 'Address already in use' not in result.stderr:
+            break
+    raise AssertionError(result.stderr)
 
 
 def read_bitmaps(path):

@@ -8,7 +8,6 @@ import os
 import random
 import re
 import select
-import shutil
 import signal
 import struct
 import subprocess
@@ -17,12 +16,10 @@ import tempfile
 import time
 import unittest
 
-from images import read_bitmaps
+from images import find_peers, read_bitmaps
 
 PROGRAM = os.path.join(os.path.abspath(sys.argv.pop(1)), 'qemu-img')
-
-
-PEERS = {name: shutil.which(name, path=os.environ.get('QEMU_BIN')) for name in ['qemu-img', 'qemu-io']}
+PEERS = find_peers('qemu-img', 'qemu-io')
 
 
 def guessed(name):
@@ -268,7 +265,7 @@ class ImgTest(unittest.TestCase):
         self.run_io('c', 'write 4M 2k')
         self.assertEqual(json.loads(self.run_img('map --output=json -s 3M c').stdout), [
             entry(3072, 1024, 'pzd', 3392, 2), entry(4096, 2, 'pd', 320), entry(4098, 1022, 'z', None, 1)])
-        if PEERS['qemu-img']:
+        if PEERS:
             for name in 'abc':
                 theirs = subprocess.run([PEERS['qemu-img'], 'map', '--output=json', name], cwd=self.folder.name,
                                         capture_output=True, text=True, timeout=120, check=True).stdout
@@ -424,7 +421,7 @@ class ImgTest(unittest.TestCase):
         self.expect_error('convert --skip-broken-bitmaps b c',
                           'qemu-img: Use of --skip-broken-bitmaps requires --bitmaps\n')
 
-    @unittest.skipUnless(all(PEERS.values()), 'there is no qemu-img to compare with')
+    @unittest.skipUnless(PEERS, 'there is no qemu-img to compare with')
     def test_bitmap_both_ways(self):
         """Bitmaps that one program made are kept up by the other."""
         own = {'qemu-img': PROGRAM, 'qemu-io': os.path.join(os.path.dirname(PROGRAM), 'qemu-io')}

@@ -3,7 +3,7 @@
 
     matrix.py FOLDER_OF_PROGRAMS
 
-Where QEMU's qemu-img and qemu-io are found (in $QEMU_BIN, else on PATH), each step is done by one program or the other,
+Where $QEMU_BIN names a folder with QEMU's qemu-img and qemu-io, each step is done by one program or the other,
 and both must find the image whole and its contents right; else ours does all. MYNA_MATRIX=all: all combinations of
 options, not a sample of them.
 """
@@ -11,17 +11,16 @@ import itertools
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
 
-from images import read_bitmaps
+from images import find_peers, read_bitmaps
 
 OWN = {name: os.path.join(os.path.abspath(sys.argv[1]), name) for name in ['qemu-img', 'qemu-io']}
-PEER = {name: shutil.which(name, path=os.environ.get('QEMU_BIN')) for name in OWN}
-PROGRAMS = [OWN, PEER] if all(PEER.values()) else [OWN]
+PEER = find_peers(*OWN)
+PROGRAMS = [OWN, PEER] if PEER else [OWN]
 del sys.argv[1]
 SAMPLE = 16
 

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """The nbd program: what it serves, to a client of this file that also sends what it must not, and to QEMU's programs
-where they are installed.
+where $QEMU_BIN names their folder.
 
     nbd.py FOLDER_OF_PROGRAMS
 """
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -15,9 +14,11 @@ import tempfile
 import time
 import unittest
 
+from images import find_peers, serve_on_free_port
+
 FOLDER = os.path.abspath(sys.argv.pop(1))
 SIZE = 4 << 20
-PEER = os.path.dirname(shutil.which('qemu-img') or '')
+PEER = find_peers('qemu-img', 'qemu-io', 'qemu-nbd')
 
 EXPORT_NAME, ABORT, LIST, STARTTLS, INFO, GO, STRUCTURED, LIST_META, SET_META, EXTENDED = 1, 2, 3, 5, 6, 7, 8, 9, 10, 11
 ACK, SERVER, REP_INFO, REP_META = 1, 2, 3, 4
@@ -315,12 +316,10 @@ class NbdTest(unittest.TestCase):
                 self.assertEqual(server.wait(60), 0)
 
     def test_tcp(self):
-        with socket.socket() as listener: # a number that is free; whoever takes it meanwhile makes the start fail
-            listener.bind(('127.0.0.1', 0))
-            port = str(listener.getsockname()[1])
-        words = [os.path.join(FOLDER, 'qemu-nbd'), '-b', '127.0.0.1', '-p', port, '-t', '--fork', '-f', 'raw',
-                 '--pid-file', self.image + 'pid', self.image]
-        subprocess.run(words, check=True, timeout=60)
+        port = serve_on_free_port(lambda port: subprocess.run(
+            [os.path.join(FOLDER, 'qemu-nbd'), '-b', '127.0.0.1', '-p', port, '-t', '--fork', '-f', 'raw',
+             '--pid-file', self.image + 'pid', self.image],
+            check=False, timeout=60, stderr=subprocess.PIPE, text=True))
         with open(self.image + 'pid', encoding='ascii') as file:
             process = int(file.read())
         with socket.create_connection(('127.0.0.1', int(port)), 60) as client:
@@ -344,7 +343,7 @@ class NbdTest(unittest.TestCase):
         copy = os.path.join(self.folder.name, 'copy')
 
         def run(program, *words):
-            return subprocess.run([os.path.join(PEER, program), *words], check=True, timeout=120, capture_output=True,
+            return subprocess.run([PEER[program], *words], check=True, timeout=120, capture_output=True,
                                   text=True).stdout
 
         run('qemu-io', '-f', 'raw', '-c', 'write -P 7 1M 1M', '-c', 'write -z 1500k 64k', '-c', 'discard 3M 64k', name)

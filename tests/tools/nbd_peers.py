@@ -15,6 +15,8 @@ import tempfile
 import time
 import unittest
 
+from images import serve_on_free_port
+
 FOLDER = os.path.abspath(sys.argv.pop(1))
 SIZE = 4 << 20
 CLIENT = 'O=Myna,CN=client'
@@ -142,12 +144,10 @@ except nbd.Error as error:
 ''')
 
     def test_nbd_client_lists(self):
-        with socket.socket() as listener: # a number that is free; whoever takes it meanwhile makes the start fail
-            listener.bind(('127.0.0.1', 0))
-            port = str(listener.getsockname()[1])
         pid_file = self.image + 'pid'
-        run('qemu-nbd', '--fork', '--pid-file', pid_file, '-t', '-e', '0', '-b', '127.0.0.1', '-p', port, '-x', 'name',
-            '-f', 'raw', self.image)
+        port = serve_on_free_port(lambda port: run(
+            'qemu-nbd', '--fork', '--pid-file', pid_file, '-t', '-e', '0', '-b', '127.0.0.1', '-p', port, '-x', 'name',
+            '-f', 'raw', self.image, check=False))
         with open(pid_file, encoding='ascii') as file:
             process = int(file.read())
         try:
