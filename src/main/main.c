@@ -10,8 +10,10 @@
 #include "monitor/monitor.h"
 #include "tools/tool.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *base_name(const char *path)
 {
@@ -85,8 +87,22 @@ static int run_words(int count, char **arguments)
     return help ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Where the caller closed one of them: else the first files that are opened would be the ones that everybody writes to,
+ * and that a daemon closes. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 int main(int count, char **words)
 {
+    fill_standard_descriptors();
     static const char *const prefixes[] = { "qemu-system-", "myna-system-" };
     const char *program = base_name(words[0]);
     const char *const *arguments = (const char *const *)words + 1;

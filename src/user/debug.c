@@ -416,7 +416,7 @@ bool debug_start(Process *process, const char *text, const char *prefix, Error *
     bool waits;
     int ends[2];
     AUTO_FREE char *where = parse_where(text, &waits);
-    int listener = gdb_listen("-g", where, error);
+    int listener = move_high(gdb_listen("-g", where, error));
 
     if (listener < 0) {
         return false;

@@ -57,7 +57,7 @@ class Overlay:
 
     def __init__(self, programs, base):
         self.programs, self.base = programs, base
-        self.folder = tempfile.TemporaryDirectory(prefix='myna-overlay-')
+        self.folder = tempfile.TemporaryDirectory(prefix='myna-overlay-', dir='/tmp') # a socket's path is short
         self.path = os.path.join(self.folder.name, 'overlay')
         socket, pid_file = os.path.join(self.folder.name, 'socket'), os.path.join(self.folder.name, 'pid')
         self.run('qemu-nbd', '--fork', '--pid-file', pid_file, '-r', '-t', '-k', socket, '-f', 'raw', base)

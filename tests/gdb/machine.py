@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 
 import multiarch
 
@@ -104,7 +103,7 @@ def by_monitor(emulator, folder):
     path = os.path.join(folder, 'late')
     with machine(emulator, '-m', '64', '-bios', 'none', '-kernel', os.path.join(folder, 'program'), '-serial', 'none',
                  '-monitor', 'stdio', stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        process.stdin.write(f'gdbserver unix:{path}\n'.encode())
+        process.stdin.write(f'gdbserver "unix:{path}"\n'.encode())
         process.stdin.flush()
         multiarch.wait_for(path)
         for _ in range(2):
@@ -138,7 +137,7 @@ def main():
     guest = os.environ.get('MYNA_GUEST_RISCV64')
     if not shutil.which(compiler):
         sys.exit(77)
-    with tempfile.TemporaryDirectory() as folder:
+    with multiarch.short_folder() as folder:
         subprocess.run([compiler, '-g', '-nostdlib', '-static', '-Wl,-Ttext=0x80000000', '-Wl,--build-id=none', '-x',
                         'assembler', '-', '-o', 'program'], cwd=folder, input=SOURCE.encode(), check=True)
         sessions(emulator, folder)

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 
@@ -18,8 +19,13 @@ def running(*command, **more):
                 process.kill()
 
 
+def short_folder():
+    """A temporary folder in which a socket's path has room, wherever others are made."""
+    return tempfile.TemporaryDirectory(dir='/tmp')
+
+
 def wait_for(path):
-    for _ in range(3000):
+    for _ in range(6000):
         if os.path.exists(path):
             return
         time.sleep(0.01)

@@ -5,6 +5,7 @@ import select
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -160,6 +161,10 @@ def wait_for(condition, what='a condition'):
 def main():
     """Runs the tests of the calling script; its arguments are folders of programs to test, then unittest's."""
     Test.folder = sys.argv.pop(1)
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2: # one that was closed would be used for something else
+        pass
+    os.close(spare)
+    tempfile.tempdir = '/tmp' # in which a socket's path has room
     unittest.main(verbosity=2)
 
 

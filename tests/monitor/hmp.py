@@ -6,7 +6,7 @@ import struct
 import subprocess
 import tempfile
 
-from client import Test, main, read_until
+from client import Test, main, read_until, wait_for
 
 NONE = ('-M', 'none', '-nodefaults', '-display', 'none')
 VIRT = ('-M', 'virt', '-smp', '2', '-nodefaults', '-display', 'none', '-S')
@@ -182,11 +182,10 @@ class Hmp(Test):
     def test_log(self):
         vm = self.machine()
         with tempfile.NamedTemporaryFile() as file:
-            self.assertEqual(vm.hmp(f'logfile {file.name}'), '')
+            self.assertEqual(vm.hmp(f'logfile "{file.name}"'), '')
             self.assertEqual(vm.hmp('log exec'), '')
             vm.command('cont')
-            while not file.read():
-                pass
+            wait_for(file.read, 'a log')
             self.assertEqual(vm.hmp('log none'), '')
         self.assertIn('exec', vm.hmp('log exek'))
 
@@ -298,7 +297,7 @@ class Terminal(Test):
             read_until(master, '(qemu) ')
             during = subprocess.run(['stty', '-a'], stdin=slave, stdout=subprocess.PIPE, check=True).stdout
             self.assertIn(b'-icanon', during)
-            self.assertIn(b'-echo ', during)
+            self.assertRegex(during, rb'-echo\s')
             if keys:
                 os.write(master, keys)
             else:

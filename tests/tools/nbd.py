@@ -278,9 +278,10 @@ class NbdTest(unittest.TestCase):
         self.assertTrue(self.connect().is_gone())
 
     def test_fork(self):
+        """Also where the caller has no standard input, and other files could take its place."""
         pid_file = os.path.join(self.folder.name, 'pid')
         subprocess.run([os.path.join(FOLDER, 'qemu-nbd'), '-k', self.path, '--fork', '--pid-file', pid_file, '-t', '-f',
-                        'raw', self.image], check=True, timeout=60)
+                        'raw', self.image], check=True, timeout=60, preexec_fn=lambda: os.closerange(0, 1))
         with open(pid_file, encoding='ascii') as file:
             process = int(file.read())
         client = self.connect()

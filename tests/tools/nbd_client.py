@@ -484,8 +484,9 @@ class ClientTest(unittest.TestCase):
         with open(image, 'wb') as file:
             file.write(os.urandom(SIZE))
             file.truncate(4 * SIZE)
-        with subprocess.Popen(['nbdkit', '-f', '-U', self.path, 'file', image]) as server:
+        with subprocess.Popen(['nbdkit', '-f', '-U', self.path, 'file', image], stdin=subprocess.DEVNULL) as server:
             while not os.path.exists(self.path):
+                self.assertIsNone(server.poll())
                 time.sleep(0.01)
             self.name = f'nbd+unix:///?socket={self.path}'
             options = f'driver=raw,file.driver=nbd,file.path={self.path},file.multi-conn=3'

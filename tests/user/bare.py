@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 
+import surroundings
+
 FLAGS = ['-O1', '-nostdlib', '-static', '-ffreestanding', '-fno-builtin', '-fno-stack-protector',
          '-fno-strict-aliasing',
          '-Wl,--no-relax']
@@ -19,6 +21,7 @@ LINES = 48
 
 
 def main():
+    surroundings.clear_variables()
     emulator, compiler, source = sys.argv[1:4]
     if not shutil.which(compiler):
         sys.exit(77)

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 
+import surroundings
+
 SCRIPT = r"""
 mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || exit 77
 cd "$2"
@@ -57,6 +59,7 @@ int main(int argc, char **argv)
 
 
 def main():
+    surroundings.clear_variables()
     emulator, compiler = os.path.abspath(sys.argv[1]), sys.argv[2]
     if not shutil.which(compiler) or not shutil.which('unshare'):
         sys.exit(77)

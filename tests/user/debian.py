@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 
+import surroundings
+
 LIMIT = 900  # seconds, of a run that hangs
 
 BASH = r'''for i in 1 2 3; do echo $i | sed s/^/x/; done
@@ -156,6 +158,7 @@ def run(emulator, root, case, folder):
 
 
 def main():
+    surroundings.clear_variables()
     emulator, runs = os.path.abspath(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
     root = os.environ.get('MYNA_GUEST_DEBIAN') or f'{SOURCE}/.cache/guest-debian-riscv64'
     if not os.path.exists(f'{root}/.packages'):

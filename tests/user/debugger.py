@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 
+import surroundings
+
 # A helper of the guest's, an operation of floating point that the host has not, an access that takes the slow path.
 PROGRAM = '''
 int main(void)
@@ -52,6 +54,7 @@ def backtraces(gdb, program, arguments):
 
 
 def main():
+    surroundings.clear_variables()
     program, compiler, gdb = sys.argv[1:4]
     with tempfile.TemporaryDirectory() as folder:
         source, guest = os.path.join(folder, 'program.c'), os.path.join(folder, 'program')

@@ -15,8 +15,9 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
+
+import surroundings
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'gdb'))
 import multiarch  # noqa: E402
@@ -45,13 +46,16 @@ int main(void)
 
 class Stub:
     def __init__(self, path):
-        for _ in range(200):
+        for _ in range(1200):
             self.socket = socket.socket(socket.AF_UNIX)
             try:
                 self.socket.connect(path)
                 break
             except OSError:
+                self.socket.close()
                 time.sleep(0.05)
+        else:
+            sys.exit(f'nobody listens at {path}')
         self.buffer = b''
         assert 'vContSupported+' in self.ask('qSupported:swbreak+')
         assert self.ask('QStartNoAckMode') == 'OK'
@@ -135,12 +139,13 @@ def session(stub, places):
 
 
 def interrupted(emulator, folder):
-    """A program that waits in a system call is stopped by a byte, then killed."""
+    """A program that waits in a system call is stopped by a byte, then killed; one without a standard input."""
     with open(os.path.join(folder, 'wait.c'), 'w', encoding='utf-8') as file:
         file.write('#include <unistd.h>\nint main(void) { for (;;) { pause(); } }\n')
     subprocess.run([sys.argv[2], '-static', 'wait.c', '-o', 'wait'], cwd=folder, check=True)
     path = os.path.join(folder, 'wait.socket')
-    with multiarch.running(emulator, '-g', path, os.path.join(folder, 'wait')) as process:
+    with multiarch.running(emulator, '-g', path, os.path.join(folder, 'wait'),
+                           preexec_fn=lambda: os.closerange(0, 1)) as process:
         stub = Stub(path)
         stub.send('vCont;c')
         time.sleep(0.3)
@@ -349,10 +354,11 @@ def cores(emulator, folder):
 
 
 def main():
+    surroundings.clear_variables()
     emulator, compiler = os.path.abspath(sys.argv[1]), sys.argv[2]
     if not shutil.which(compiler):
         sys.exit(77)
-    with tempfile.TemporaryDirectory() as folder:
+    with multiarch.short_folder() as folder:
         with open(os.path.join(folder, 'program.c'), 'w', encoding='utf-8') as file:
             file.write(SOURCE)
         with open(os.path.join(folder, 'children.c'), 'w', encoding='utf-8') as file:

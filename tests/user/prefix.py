@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 
+import surroundings
+
 FILES = {'real/file': 'inside', 'folder/deep/file': 'deep', 'only/here': 'here'}
 LINKS = {
     'absolute': '/real/file', 'relative': 'real/file', 'shelf': '/folder', 'folder/up': '../../../real/file',
@@ -63,6 +65,7 @@ def make_root(root, program):
 
 
 def main():
+    surroundings.clear_variables()
     emulator, compiler, source = os.path.abspath(sys.argv[1]), *sys.argv[2:4]
     if not shutil.which(compiler):
         sys.exit(77)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compiles a program for the host and for a guest, runs both, and compares what they print and how they end.
 
-    same.py MYNA_USER GUEST_COMPILER PREFIX SOURCE [static]
-    same.py MYNA_USER riscv32 - SOURCE [static]
+    same.py MYNA_USER GUEST_COMPILER PREFIX SOURCE static|dynamic [VARIABLE=VALUE...]
+    same.py MYNA_USER riscv32 - SOURCE static|dynamic [VARIABLE=VALUE...]
 
 Exit status 77 (skipped) where there is no compiler for the guest. That of 32-bit RISC-V is what tools/guest-riscv32
 prepares, in MYNA_GUEST_RISCV32 or else in .cache of the source; its libc has words of its own for errors.
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+import surroundings
 
 # What a sanitizer has to say, once, of a child of vfork that ends on a stack of its own.
 NOTICE = re.compile(rb'==\d+==WARNING: ASan is ignoring requested __asan_handle_no_return.*\n'
@@ -28,8 +29,9 @@ def run(command):
 
 
 def main():
-    emulator, compiler, prefix, source = sys.argv[1:5]
-    link = ['-static'] if 'static' in sys.argv[5:] else []
+    emulator, compiler, prefix, source, kind = sys.argv[1:6]
+    surroundings.clear_variables(*sys.argv[6:])
+    link = ['-static'] if kind == 'static' else []
     flags = ['-O1', '-w', '-D_GNU_SOURCE', '-pthread']
     if compiler == 'riscv32':
         prefix = os.environ.get('MYNA_GUEST_RISCV32') or f'{SOURCE}/.cache/guest-riscv32'

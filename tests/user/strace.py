@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 
+import surroundings
+
 SOURCE = r"""
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -159,6 +161,7 @@ WANTED = [
 
 
 def main():
+    surroundings.clear_variables()
     emulator, compiler = os.path.abspath(sys.argv[1]), sys.argv[2]
     if not shutil.which(compiler):
         sys.exit(77)
