@@ -398,6 +398,9 @@ int64_t proc_open(Task *task, ProcFile file, const char *path, uint64_t flags)
         return -ENOTDIR;
     }
     (file == PROC_CPUINFO ? make_cpuinfo : files[file].make)(task, path, &text);
+    if (access(path, F_OK)) { /* the thread has ended */
+        return -errno;
+    }
     return open_text(&text, flags);
 }
 

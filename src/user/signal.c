@@ -4,7 +4,8 @@
  * vCPU leave its loop; between two instructions the frame is made. A call that was interrupted is begun anew, or gives
  * EINTR, by the flags of the guest's handler.
  *
- * Numbers 32 and 33 are the guest's like all others: this program makes none of the libc calls that use them.
+ * Numbers 32 and 33 are the guest's like all others: this program makes none of the libc calls that use them, and what
+ * libc does for its own with the first thread is taken back.
  *
  * Not here: a fault signal sent by another process while the guest blocks it (it is delivered nevertheless).
  */
@@ -149,6 +150,19 @@ void signals_start(Process *process)
             mirror_action(process, number, HANDLER_DEFAULT, 0);
         }
     }
+}
+
+/* Libc gives 33 a handler of its own and unblocks it, where it has the first thread made. */
+void signals_begin_thread(Process *process)
+{
+    enum { SIGNAL_SETXID = 33 };
+    SignalActions *signals = process->signals;
+
+    mutex_lock(&signals->lock);
+    mirror_action(process, SIGNAL_SETXID, signals->actions[SIGNAL_SETXID].handler,
+                  signals->actions[SIGNAL_SETXID].flags);
+    mutex_unlock(&signals->lock);
+    signals_block();
 }
 
 void signals_clear(Process *process)

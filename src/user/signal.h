@@ -7,6 +7,8 @@
 void signals_catch_faults(void);
 /* Handlers for what the program began with; faults are always ours. */
 void signals_start(Process *process);
+/* Once a thread of the host's has been made: by both, before either's mask is set. */
+void signals_begin_thread(Process *process);
 /* CLONE_CLEAR_SIGHAND: what has a handler is as at first again. By the child itself. */
 void signals_clear(Process *process);
 /* A fault of the guest's own instruction: as the kernel forces it. */

@@ -267,6 +267,7 @@ static void *run_thread(void *argument)
     uint64_t shared = CLONE_FS | CLONE_FILES;
 
     task_set_current(task);
+    signals_begin_thread(task->process);
     if (~start->request->flags & shared) {
         unshare((int)(~start->request->flags & shared));
     }
@@ -280,7 +281,7 @@ static void *run_thread(void *argument)
 }
 
 /* With all signals blocked: the thread begins so too. */
-static bool start_thread(void *(*run)(void *argument), void *argument)
+static bool start_thread(Process *process, void *(*run)(void *argument), void *argument)
 {
     pthread_attr_t attributes;
     pthread_t thread;
@@ -290,6 +291,7 @@ static bool start_thread(void *(*run)(void *argument), void *argument)
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     int result = pthread_create(&thread, &attributes, run, argument);
     pthread_attr_destroy(&attributes);
+    signals_begin_thread(process);
     return !result;
 }
 
@@ -307,7 +309,7 @@ static int64_t clone_thread(Task *task, const CloneRequest *request)
     }
     start_init(&start, child, request);
     signals_block();
-    if (!start_thread(run_thread, &start)) {
+    if (!start_thread(task->process, run_thread, &start)) {
         task_free(child);
         start.result = -EAGAIN;
     }
@@ -382,6 +384,8 @@ static int64_t run_child(SharedStart *shared)
 static void *run_donor(void *data)
 {
     SharedStart *shared = data;
+
+    signals_begin_thread(shared->parent->process);
     int64_t result = run_child(shared);
 
     if (result < 0) {
@@ -444,7 +448,7 @@ static int64_t clone_shared(Task *task, const CloneRequest *request)
         debug_vfork_end(task, &shared->debug);
     } else {
         shared->request.flags |= CLONE_VFORK;
-        bool started = start_thread(run_donor, shared);
+        bool started = start_thread(task->process, run_donor, shared);
         if (!started) {
             task_free(shared->start.task);
         }

@@ -24,6 +24,71 @@ int vfork_by_clone(void);
 __asm__("vfork_by_clone:\n li a0, 0x4111\n li a1, 0\n li a7, 220\n ecall\n ret"); /* CLONE_VM, _VFORK, SIGCHLD */
 #endif
 
+/* -- signals that libcs keep for themselves ------------------------------------------------------------------------ */
+
+enum { KEPT = 33, SET_SIZE = 8, ACTION_WORDS = 8 };
+static volatile int told;
+
+static void tell(int number)
+{
+    told += number;
+}
+
+static int end_at_once(void *argument)
+{
+    return 0;
+}
+
+/* Libc's own, without what it sets up for a thread of its own. */
+int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
+
+static void have_thread(void)
+{
+    static volatile int tid;
+    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
+
+    tid = 1;
+    __clone(end_at_once, stack + sizeof stack, flags, NULL, NULL, NULL, &tid);
+    while (tid) {
+        sched_yield();
+    }
+}
+
+static void kept_signal(const char *how, unsigned long *action, int is_blocked)
+{
+    const uint64_t set = UINT64_C(1) << (KEPT - 1);
+    int status;
+    pid_t child = fork();
+
+    if (!child) {
+        syscall(SYS_rt_sigaction, KEPT, action, NULL, SET_SIZE);
+        syscall(SYS_rt_sigprocmask, is_blocked ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL, SET_SIZE);
+        have_thread();
+        syscall(SYS_kill, getpid(), KEPT);
+        syscall(SYS_tgkill, getpid(), getpid(), KEPT);
+        _exit(told);
+    }
+    waitpid(child, &status, 0);
+    printf("%s: %x\n", how, status & ~0x80);
+}
+
+/* Each in a process of its own, which has had no thread yet. */
+static void kept_signals(void)
+{
+    unsigned long action[ACTION_WORDS] = { 0 };
+
+    kept_signal("ends", action, 0);
+    kept_signal("blocked", action, 1);
+    action[0] = 1;
+    kept_signal("ignored", action, 0);
+    signal(SIGUSR1, tell);
+    syscall(SYS_rt_sigaction, SIGUSR1, NULL, action, SET_SIZE);
+    kept_signal("handled", action, 0);
+    kept_signal("handled later", action, 1);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------ */
+
 static void vforks(void)
 {
     int status;
@@ -194,6 +259,7 @@ static void untold(void)
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+    kept_signals();
     vforks();
     clones();
     clone3s();

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -274,6 +276,35 @@ static void of_a_child(void)
     waitpid(child, NULL, 0);
 }
 
+static void *answer_tid(void *argument)
+{
+    *(pid_t *)argument = (pid_t)syscall(SYS_gettid);
+    return NULL;
+}
+
+/* Its files are there until it has ended, and say something. */
+static void of_an_ended_thread(void)
+{
+    static const char *const files[] = { "status", "stat", "statm", "maps", "smaps", "comm" };
+    int empty = 0, gone = 0;
+
+    for (unsigned i = 0; i < sizeof files / sizeof *files; i++) {
+        char name[64], byte;
+        pthread_t thread;
+        pid_t tid;
+        int fd;
+        pthread_create(&thread, NULL, answer_tid, &tid);
+        pthread_join(thread, NULL);
+        snprintf(name, sizeof name, "/proc/self/task/%d/%s", tid, files[i]);
+        while ((fd = open(name, O_RDONLY)) >= 0) {
+            empty += !read(fd, &byte, 1);
+            close(fd);
+        }
+        gone += errno == ENOENT;
+    }
+    printf("ended threads: gone %d, empty %d\n", gone, empty);
+}
+
 int main(int argc, char **argv)
 {
     prctl(PR_SET_NAME, "a name");
@@ -294,5 +325,6 @@ int main(int argc, char **argv)
     numbers_of_files();
     fflush(stdout);
     of_a_child();
+    of_an_ended_thread();
     return 0;
 }
