@@ -17,8 +17,9 @@
 static volatile int shared;
 static char stack[65536] __attribute__((aligned(16)));
 
-/* Not every libc for RISC-V has more than fork by this name. */
+/* Not every libc for RISC-V has more than fork by this name, or makes a thread by clone. */
 #if defined __riscv && !defined __GLIBC__
+#define NO_THREAD_BY_CLONE
 #define vfork vfork_by_clone
 int vfork_by_clone(void);
 __asm__("vfork_by_clone:\n li a0, 0x4111\n li a1, 0\n li a7, 220\n ecall\n ret"); /* CLONE_VM, _VFORK, SIGCHLD */
@@ -34,21 +35,30 @@ static void tell(int number)
     told += number;
 }
 
+#ifdef NO_THREAD_BY_CLONE
+int thread_by_clone(int flags, void *stack, volatile int *tid);
+__asm__("thread_by_clone:\n mv a4, a2\n li a2, 0\n li a3, 0\n li a7, 220\n ecall\n"
+        "bnez a0, 1f\n li a7, 93\n ecall\n1: ret");
+#else
 static int end_at_once(void *argument)
 {
     return 0;
 }
 
-/* Libc's own, without what it sets up for a thread of its own. */
-int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
+static int thread_by_clone(int flags, void *stack, volatile int *tid)
+{
+    return clone(end_at_once, stack, flags, NULL, NULL, NULL, tid);
+}
+#endif
 
+/* Not by pthread_create: a libc has signals of its own to set up. */
 static void have_thread(void)
 {
     static volatile int tid;
     int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
 
     tid = 1;
-    __clone(end_at_once, stack + sizeof stack, flags, NULL, NULL, NULL, &tid);
+    thread_by_clone(flags, stack + sizeof stack, &tid);
     while (tid) {
         sched_yield();
     }
