@@ -43,6 +43,7 @@ typedef struct DiskOptions {
     unsigned flags; /* BLOCK_OPEN_* */
     bool write_through;
     bool empty;        /* there is no medium: neither file nor options */
+    int detect_zeroes; /* of one that is put in then: BlockdevDetectZeroesOptions */
     bool snapshot;     /* what is written goes to a file that is gone afterwards */
     bool copy_on_read;
     int read_error, write_error; /* BlockdevOnError */
@@ -68,6 +69,10 @@ void disk_set_accounting(Disk *disk, int invalid, int failed);
 /* Waits for its requests and takes it out of the tree. */
 void disk_close(Disk *disk);
 bool disk_is_empty(const Disk *disk); /* its size is 0, and all requests but flushes fail */
+/* The medium of a disk that no device uses: takes it out; or puts in another one that is opened in the same way but for
+ * its format (NULL: found out) and for `mode`, a BlockdevChangeReadOnlyMode. What fails leaves the old one there. */
+bool disk_eject(Disk *disk, Error **error);
+bool disk_change(Disk *disk, const char *filename, const char *format, int mode, Error **error);
 /* Takes the drive's name and image away; a device that uses it keeps an empty one without a name. */
 bool disk_delete(Disk *disk, Error **error);
 bool disk_has_name(const Disk *disk); /* that of a drive: not a node's, and it was not taken away */

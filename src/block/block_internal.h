@@ -19,6 +19,8 @@ struct BlockGraph {
     BlockCall drain_call;
     BlockDamaged *tell_damaged; /* NULL: nobody */
     void *tell_data;
+    BlockThresholdExceeded *tell_exceeded; /* NULL: nobody */
+    void *exceeded_data;
     Mutex held_mutex; /* of the list */
     BlockRequest *held, **held_end;
 };
@@ -32,6 +34,7 @@ int node_discard(BlockNode *node, uint64_t offset, uint64_t bytes);
 int node_flush(BlockNode *node);
 int node_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockStatus *status);
 void node_changed(BlockNode *node, uint64_t end); /* after a write */
+void node_will_write(BlockNode *node, uint64_t end); /* before one that ends there */
 
 /* Takes the options that every node has out of `options`, and its name where it has none yet. */
 bool node_apply_settings(BlockNode *node, Json *options, unsigned flags, Error **error);

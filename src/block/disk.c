@@ -86,12 +86,20 @@ BlockGraph *disk_make_graph(Object *root, Files *files, Loop *loop, Error **erro
     return host ? host->graph : NULL;
 }
 
-/* BLOCK_IMAGE_CORRUPTED */
+/* What happens to nodes on any thread is told on the main loop's: BLOCK_IMAGE_CORRUPTED, BLOCK_WRITE_THRESHOLD. */
 
-typedef struct Damage {
+typedef struct Happening {
     Machine *machine;
     Json *event;
-} Damage;
+} Happening;
+
+static void tell_later(Machine *machine, const BlockNode *node, Json *event, void (*tell)(void *data))
+{
+    Happening *happening = NEW(Happening);
+    *happening = (Happening){ machine, event };
+    json_set(event, "node-name", json_string(block_node_name(node)));
+    loop_post(machine->loop, tell, happening);
+}
 
 static bool is_of_node(Object *child, void *context)
 {
@@ -106,7 +114,7 @@ static bool is_of_node(Object *child, void *context)
 
 static void tell_damage(void *data)
 {
-    Damage *damage = data;
+    Happening *damage = data;
     const char *node = json_get_text(damage->event, "node-name"), *name = node;
     object_each_child(object_container(damage->machine->root, "disks"), is_of_node, &name);
     json_set(damage->event, "device", json_string(name == node ? "" : name));
@@ -116,16 +124,29 @@ static void tell_damage(void *data)
 
 static void note_damage(void *data, BlockNode *node, const BlockDamage *from)
 {
-    Damage *damage = NEW(Damage);
-    *damage = (Damage){ .machine = data, .event = json_object() };
-    json_set(damage->event, "node-name", json_string(block_node_name(node)));
-    json_set(damage->event, "msg", json_string(from->message));
+    Json *event = json_object();
+    json_set(event, "msg", json_string(from->message));
     if (from->bytes) {
-        json_set(damage->event, "offset", json_uint(from->offset));
-        json_set(damage->event, "size", json_uint(from->bytes));
+        json_set(event, "offset", json_uint(from->offset));
+        json_set(event, "size", json_uint(from->bytes));
     }
-    json_set(damage->event, "fatal", json_bool(from->fatal));
-    loop_post(damage->machine->loop, tell_damage, damage);
+    json_set(event, "fatal", json_bool(from->fatal));
+    tell_later(data, node, event, tell_damage);
+}
+
+static void tell_exceeded(void *data)
+{
+    Happening *happening = data;
+    machine_event(happening->machine, "BLOCK_WRITE_THRESHOLD", happening->event);
+    free(happening);
+}
+
+static void note_exceeded(void *data, BlockNode *node, uint64_t threshold, uint64_t by)
+{
+    Json *event = json_object();
+    json_set(event, "amount-exceeded", json_uint(by));
+    json_set(event, "write-threshold", json_uint(threshold));
+    tell_later(data, node, event, tell_exceeded);
 }
 
 bool disk_prepare_graph(Machine *machine, Files *files, Error **error)
@@ -134,6 +155,7 @@ bool disk_prepare_graph(Machine *machine, Files *files, Error **error)
     if (graph) {
         block_graph_set_trace(graph, machine->trace);
         block_graph_set_damaged(graph, note_damage, machine);
+        block_graph_set_threshold_exceeded(graph, note_exceeded, machine);
     }
     return graph != NULL;
 }
@@ -189,6 +211,8 @@ struct Disk {
     BlockEdge *edge; /* to a node without contents where there is no medium */
     bool empty;
     bool read_only;
+    unsigned medium_flags;  /* BLOCK_OPEN_*: what a medium that takes the place of this one is opened with */
+    int medium_detects_zeroes; /* BlockdevDetectZeroesOptions */
     Object *user;
     Transfer *idle;
     DiskStatus status;
@@ -281,6 +305,17 @@ static Disk *disk_new(Object *root, BlockHost *host, BlockNode *node, const char
     return ok ? disk : NULL;
 }
 
+/* A medium that takes its place is opened in the same way. */
+static void keep_modes(Disk *disk)
+{
+    if (!disk->empty) {
+        BlockNodeModes modes = block_node_modes(disk_node(disk));
+        disk->medium_flags = (disk->read_only ? 0 : BLOCK_OPEN_WRITE) | (modes.direct ? BLOCK_OPEN_DIRECT : 0) |
+                             (modes.no_flush ? BLOCK_OPEN_NO_FLUSH : 0) | (modes.discard ? BLOCK_OPEN_DISCARD : 0);
+        disk->medium_detects_zeroes = modes.detect_zeroes;
+    }
+}
+
 Disk *disk_open(Object *root, Files *files, Loop *loop, const DiskOptions *options, Error **error)
 {
     BlockHost *host = make_host(root, files, loop, error);
@@ -303,6 +338,9 @@ Disk *disk_open(Object *root, Files *files, Loop *loop, const DiskOptions *optio
     }
     if (disk) {
         disk->empty = options->empty;
+        disk->medium_flags = options->flags;
+        disk->medium_detects_zeroes = options->detect_zeroes;
+        keep_modes(disk);
         block_edge_account(disk->edge, !options->ignore_invalid, !options->ignore_failed);
         for (size_t i = 0; i < options->interval_count; i++) {
             block_edge_add_interval(disk->edge, options->intervals[i]);
@@ -369,6 +407,45 @@ void disk_close(Disk *disk)
 
 bool disk_is_empty(const Disk *disk) { return disk->empty; }
 
+/* Media */
+
+/* `node` is taken; NULL: with an error. */
+static bool insert(Disk *disk, BlockNode *node, bool empty, Error **error)
+{
+    bool ok = node && block_edge_move(disk->edge, node, error);
+    block_node_unref(node);
+    if (ok) {
+        disk->read_only = block_node_is_read_only(node);
+        disk->empty = empty;
+        keep_modes(disk);
+    }
+    return ok;
+}
+
+bool disk_eject(Disk *disk, Error **error)
+{
+    block_graph_enter(disk->host->graph);
+    return disk->empty || insert(disk, open_nothing(disk->host->graph, error), true, error);
+}
+
+bool disk_change(Disk *disk, const char *filename, const char *format, int mode, Error **error)
+{
+    static const unsigned write[] = { [BLOCKDEV_CHANGE_READ_ONLY_MODE_READ_WRITE] = BLOCK_OPEN_WRITE,
+                                      [BLOCKDEV_CHANGE_READ_ONLY_MODE_READ_ONLY] = 0 };
+    unsigned flags = disk->medium_flags;
+    if (mode != BLOCKDEV_CHANGE_READ_ONLY_MODE_RETAIN) {
+        flags = (flags & ~(unsigned)BLOCK_OPEN_WRITE) | write[mode];
+    }
+    Json *options = json_object();
+    if (format) {
+        json_set(options, "driver", json_string(format));
+    }
+    json_set(options, "detect-zeroes",
+             json_string(BlockdevDetectZeroesOptions_type.names[disk->medium_detects_zeroes]));
+    block_graph_enter(disk->host->graph);
+    return insert(disk, block_open(disk->host->graph, filename, options, flags, error), false, error);
+}
+
 /* The name makes room; it is one that nobody can give. */
 static bool take_name(Disk *disk, Error **error)
 {
@@ -387,19 +464,8 @@ bool disk_delete(Disk *disk, Error **error)
         disk_close(disk);
         return true;
     }
-    block_graph_enter(disk->host->graph);
-    BlockNode *node = open_nothing(disk->host->graph, error);
-    BlockEdge *before = disk->edge;
-    if (!node || !attach_edge(disk, node, disk_id(disk), false, error)) {
-        disk->edge = before;
-        block_node_unref(node);
-        return false;
-    }
-    block_node_unref(node);
-    block_edge_set_resized(before, NULL, NULL);
-    block_detach(before);
-    disk->empty = true;
-    return take_name(disk, error);
+    block_edge_set_resized(disk->edge, NULL, NULL);
+    return disk_eject(disk, error) && take_name(disk, error);
 }
 
 bool disk_has_name(const Disk *disk)

@@ -73,6 +73,7 @@ struct BlockNode {
     ListNode children, parents; /* BlockEdge */
     BlockEdge *file, *backing;  /* of the children; NULL: none */
     _Atomic uint64_t highest_write;
+    _Atomic uint64_t write_threshold; /* UINT64_MAX: none */
     _Atomic uint64_t written, flushed; /* counts of changes, for flushes that have nothing to do */
     /* Writes under way, where they have to be kept apart: see node_io.c. */
     RangeLock ranges;
@@ -131,6 +132,7 @@ struct BlockDriver {
     /* What all its parents need or allow has changed: takes it up, or refuses. NULL: nothing to do. */
     bool (*set_permissions)(BlockNode *node, unsigned permissions, unsigned shared, Error **error);
     int64_t (*allocated_size)(BlockNode *node); /* NULL: of `file` */
+    BlockDiscards (*discards)(const BlockNode *node);
     void (*child_resized)(BlockNode *node); /* the size of `file` has changed: takes up its own; NULL: keeps it */
     /* Its connection is cut for good, and what waits for it fails; main loop's thread, with requests on their way. */
     void (*yank)(BlockNode *node);

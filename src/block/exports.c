@@ -18,7 +18,7 @@
 enum { BACKLOG = 128, ROUNDS = 4 /* in which clients without a request leave */ };
 
 typedef struct Exported {
-    char *id;
+    char *id, *drive;
     BlockEdge *edge;
     NbdExport *export;
     Object *iothread; /* that serves its clients, on this loop; NULL: the main loop does */
@@ -109,6 +109,7 @@ static void drop(Exports *exports, size_t i)
         exports->host.deleted(exports->host.data, exported.id);
     }
     free(exported.id);
+    free(exported.drive);
 }
 
 /* Exports that are to go, and whose last client has left. */
@@ -184,6 +185,7 @@ bool exports_add(const ExportHost *host, const ExportOptions *options, Error **e
                                 .multiple_connections = true, .allocation_depth = options->allocation_depth,
                                 .bitmaps = options->bitmaps, .bitmap_count = options->bitmap_count };
     exported.id = string_copy(options->id);
+    exported.drive = string_copy(options->drive);
     exported.export = nbd_server_add_export(exports->server, &export);
     vec_push(&exports->list, exported);
     return true;
@@ -222,7 +224,8 @@ bool exports_at(const Object *root, size_t i, ExportFacts *facts)
         return false;
     }
     const Exported *exported = &exports->list.items[exports->list.count - 1 - i];
-    *facts = (ExportFacts){ exported->id, block_node_name(block_edge_node(exported->edge)), exported->leaving };
+    *facts = (ExportFacts){ exported->id, block_node_name(block_edge_node(exported->edge)), exported->drive,
+                            exported->leaving };
     return true;
 }
 

@@ -35,6 +35,7 @@ typedef struct ExportOptions {
     BlockBitmap *const *bitmaps;
     size_t bitmap_count;
     const char *iothread; /* that serves its clients; NULL: the main loop */
+    const char *drive; /* see ExportFacts */
 } ExportOptions;
 bool exports_add(const ExportHost *host, const ExportOptions *options, Error **error);
 /* `hard`: sends its clients away; else it must have none. It is gone, and `deleted` called, when their requests have
@@ -44,6 +45,7 @@ bool exports_remove(const ExportHost *host, const char *id, bool hard, Error **e
 /* In the order in which they were made, the last one first; false at the end. */
 typedef struct ExportFacts {
     const char *id, *node_name;
+    const char *drive; /* whose medium it is: it goes with that; NULL: it is a node's */
     bool leaving; /* its clients' requests are waited for */
 } ExportFacts;
 bool exports_at(const Object *root, size_t i, ExportFacts *facts);

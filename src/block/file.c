@@ -34,6 +34,7 @@ typedef struct HostFile {
     _Atomic bool cannot_zero, cannot_discard; /* the host said so */
     int aio; /* BlockdevAioOptions */
     unsigned used, not_shared; /* bytes locked, by permission */
+    _Atomic uint64_t discards, discarded_bytes, failed_discards;
 } HostFile;
 
 /* Locks */
@@ -459,16 +460,22 @@ static void discard_in_thread(void *data)
 static int file_discard(BlockNode *node, uint64_t offset, uint64_t bytes)
 {
     HostFile *file = node->state;
-    if (file->cannot_discard) {
-        return ENOTSUP;
-    }
     Change change = { .offset = offset, .bytes = bytes };
-    int error = run_change(node, &change, discard_in_thread);
+    int error = file->cannot_discard ? EOPNOTSUPP : run_change(node, &change, discard_in_thread);
+    atomic_fetch_add(error ? &file->failed_discards : &file->discards, 1);
+    atomic_fetch_add(&file->discarded_bytes, error ? 0 : bytes);
     if (error == EOPNOTSUPP) {
         file->cannot_discard = true;
         return ENOTSUP;
     }
     return error;
+}
+
+static BlockDiscards file_discards(const BlockNode *node)
+{
+    HostFile *file = node->state;
+    return (BlockDiscards){ .done = atomic_load(&file->discards), .bytes = atomic_load(&file->discarded_bytes),
+                            .failed = atomic_load(&file->failed_discards) };
 }
 
 static int file_status(BlockNode *node, uint64_t offset, uint64_t bytes, BlockStatus *status)
@@ -623,6 +630,6 @@ static const char *const schemes[] = { "file", "host_device", "host_cdrom", NULL
         .create_type = &FileCreateOptions_type, __VA_ARGS__ \
     }
 const BlockDriver file_driver = FILE_DRIVER("file", .grows_with_zeroes = true, .create = file_create,
-                                            .allocate = file_allocate);
-const BlockDriver host_device_driver = FILE_DRIVER("host_device", .create = device_create);
+                                            .allocate = file_allocate, .discards = file_discards);
+const BlockDriver host_device_driver = FILE_DRIVER("host_device", .create = device_create, .discards = file_discards);
 const BlockDriver host_cdrom_driver = FILE_DRIVER("host_cdrom");

@@ -144,6 +144,7 @@ BlockNode *node_new(BlockGraph *graph)
     list_init(&node->parents);
     range_lock_init(&node->ranges);
     list_init(&node->bitmaps);
+    atomic_store(&node->write_threshold, UINT64_MAX);
     list_append(&graph->nodes, &node->in_graph);
     return node;
 }
@@ -214,7 +215,7 @@ BlockNode *block_graph_node(const BlockGraph *graph, size_t i)
 BlockNodeModes block_node_modes(const BlockNode *node)
 {
     return (BlockNodeModes){ .direct = node->flags & BLOCK_OPEN_DIRECT, .no_flush = node->no_flush,
-                             .detect_zeroes = node->detect_zeroes };
+                             .discard = node->discard, .detect_zeroes = node->detect_zeroes };
 }
 
 const char *block_node_name(const BlockNode *node) { return node->name; }
@@ -243,6 +244,13 @@ BlockNode *block_node_below_filters(BlockNode *node)
 bool block_node_is_read_only(const BlockNode *node) { return node->read_only; }
 uint64_t block_node_size(const BlockNode *node) { return atomic_load(&((BlockNode *)node)->size); }
 BlockEdge *block_node_file(const BlockNode *node) { return node->file; }
+
+bool block_node_discards(const BlockNode *node, BlockDiscards *discards)
+{
+    *discards = node->driver->discards ? node->driver->discards(node) : (BlockDiscards){ 0 };
+    return node->driver->discards != NULL;
+}
+
 uint64_t block_node_highest_write(const BlockNode *node) { return atomic_load(&((BlockNode *)node)->highest_write); }
 BlockNode *block_edge_node(const BlockEdge *edge) { return edge->node; }
 const char *block_edge_name(const BlockEdge *edge) { return edge->name; }
@@ -282,6 +290,32 @@ void block_node_damaged(BlockNode *node, const BlockDamage *damage)
             damage->fatal ? "Marking image as" : "Image is", damage->message, damage->fatal ? "" : "non-fatal ");
     if (graph->tell_damaged) {
         graph->tell_damaged(graph->tell_data, node, damage);
+    }
+}
+
+void block_graph_set_threshold_exceeded(BlockGraph *graph, BlockThresholdExceeded *exceeded, void *data)
+{
+    graph->tell_exceeded = exceeded;
+    graph->exceeded_data = data;
+}
+
+void block_node_set_write_threshold(BlockNode *node, uint64_t threshold)
+{
+    atomic_store(&node->write_threshold, threshold ? threshold : UINT64_MAX);
+}
+
+uint64_t block_node_write_threshold(const BlockNode *node)
+{
+    uint64_t threshold = atomic_load(&((BlockNode *)node)->write_threshold);
+    return threshold == UINT64_MAX ? 0 : threshold;
+}
+
+void node_will_write(BlockNode *node, uint64_t end)
+{
+    uint64_t threshold = atomic_load(&node->write_threshold);
+    if (end > threshold && atomic_compare_exchange_strong(&node->write_threshold, &threshold, UINT64_MAX) &&
+        node->graph->tell_exceeded) {
+        node->graph->tell_exceeded(node->graph->exceeded_data, node, threshold, end - threshold);
     }
 }
 
@@ -484,6 +518,33 @@ void block_detach(BlockEdge *edge)
     block_graph_drain_begin(graph);
     edge_free(edge);
     block_graph_drain_end(graph);
+}
+
+static bool lead_to(BlockEdge *edge, BlockNode *node, Error **error)
+{
+    list_remove(&edge->in_node);
+    list_append(&node->parents, &edge->in_node);
+    edge->node = node;
+    return node_update_permissions(node, error);
+}
+
+bool block_edge_move(BlockEdge *edge, BlockNode *node, Error **error)
+{
+    BlockNode *before = edge->node;
+    block_edge_drain(edge);
+    block_flush(edge);
+    block_graph_drain_begin(edge->graph);
+    bool ok = lead_to(edge, node, error);
+    if (ok) {
+        block_node_ref(node);
+        node_update_permissions(before, NULL); /* less is needed: this cannot fail */
+        block_node_unref(before);
+    } else {
+        lead_to(edge, before, NULL);
+        node_update_permissions(node, NULL);
+    }
+    block_graph_drain_end(edge->graph);
+    return ok;
 }
 
 void block_edge_set_throttle(BlockEdge *edge, ThrottleGroup *group)

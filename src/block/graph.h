@@ -99,6 +99,11 @@ bool block_node_is_read_only(const BlockNode *node);
 uint64_t block_node_size(const BlockNode *node); /* bytes: whole sectors */
 int64_t block_node_allocated_size(BlockNode *node); /* that it takes of the host; -1: unknown */
 BlockEdge *block_node_file(const BlockNode *node); /* what it is in, or filters; NULL where there is none */
+/* Discards that the host was asked for; false: the node's driver does not ask it for any. */
+typedef struct BlockDiscards {
+    uint64_t done, bytes, failed;
+} BlockDiscards;
+bool block_node_discards(const BlockNode *node, BlockDiscards *discards);
 uint64_t block_node_highest_write(const BlockNode *node); /* the end of the last byte that was written to */
 BlockEdge *block_node_backing(const BlockNode *node); /* that of the format, below filters; NULL where there is none */
 BlockNode *block_node_below_filters(BlockNode *node); /* the node itself where it is none */
@@ -115,8 +120,14 @@ typedef struct BlockDamage {
 } BlockDamage;
 typedef void BlockDamaged(void *data, BlockNode *node, const BlockDamage *damage);
 void block_graph_set_damaged(BlockGraph *graph, BlockDamaged *damaged, void *data);
+/* The first write that ends behind `threshold` bytes of the node (0: none is set) takes the threshold away, and
+ * `exceeded` hears of it before anything is written, on any thread. */
+void block_node_set_write_threshold(BlockNode *node, uint64_t threshold);
+uint64_t block_node_write_threshold(const BlockNode *node);
+typedef void BlockThresholdExceeded(void *data, BlockNode *node, uint64_t threshold, uint64_t by);
+void block_graph_set_threshold_exceeded(BlockGraph *graph, BlockThresholdExceeded *exceeded, void *data);
 typedef struct BlockNodeModes {
-    bool direct, no_flush;
+    bool direct, no_flush, discard;
     int detect_zeroes; /* BlockdevDetectZeroesOptions */
 } BlockNodeModes;
 BlockNodeModes block_node_modes(const BlockNode *node);
@@ -130,6 +141,8 @@ BlockEdge *block_attach(BlockNode *node, const char *purpose, unsigned permissio
 /* Other ones from now on. */
 bool block_edge_permit(BlockEdge *edge, unsigned permissions, unsigned shared, Error **error);
 void block_detach(BlockEdge *edge); /* waits for its requests; NULL is fine */
+/* A user's edge leads to another node from now on, when its requests are done. */
+bool block_edge_move(BlockEdge *edge, BlockNode *node, Error **error);
 /* Each write of the edge is flushed (cache=writethrough, directsync). */
 void block_edge_set_write_through(BlockEdge *edge, bool write_through);
 bool block_edge_is_write_through(const BlockEdge *edge);

@@ -215,6 +215,7 @@ static int write_plainly(BlockNode *node, uint64_t offset, uint64_t bytes, Block
     if (alignment > 1) {
         range_begin(node, &range);
     }
+    node_will_write(node, offset + bytes);
     node_debug_event(node, BLKDEBUG_EVENT_PWRITEV);
     int error = write_pieces(node, offset, bytes, vectors, kept);
     node_debug_event(node, BLKDEBUG_EVENT_PWRITEV_DONE);
@@ -244,6 +245,7 @@ int node_copy_to(BlockNode *node, uint64_t offset, uint64_t bytes, const BlockCo
         return ENOTSUP;
     }
     range_begin(node, &range);
+    node_will_write(node, offset + bytes);
     int error = node->driver->copy_to(node, offset, bytes, source);
     range_end(node, &range);
     node_changed(node, error ? 0 : offset + bytes);
@@ -301,6 +303,7 @@ int node_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned
     if (flags & BLOCK_NO_FALLBACK && !is_whole(node, offset, bytes)) {
         return ENOTSUP;
     }
+    node_will_write(node, offset + bytes);
     node_debug_event(node, BLKDEBUG_EVENT_PWRITEV_ZERO);
     int error = start > offset ? write_zero_bytes(node, offset, start - offset, 0) : 0;
     error = error || start == end ? error : zero_blocks(node, start, end - start, flags);

@@ -228,7 +228,8 @@ static bool is_simple(const BlockNode *node, const BlockRequest *request, uint64
         return false;
     }
     bool write = request->operation == BLOCK_WRITE;
-    return !write || (list_empty(&node->bitmaps) && node->detect_zeroes == BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF);
+    return !write || (list_empty(&node->bitmaps) && node->detect_zeroes == BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF &&
+                      offset + request->bytes <= atomic_load(&node->write_threshold));
 }
 
 /* Keeps clear of writes that read around themselves: see node_io.c. Where two nodes have blocks, a task does it. */

@@ -4,6 +4,7 @@
 #include "api/json.h"
 #include "base/error.h"
 #include "base/vec.h"
+#include "schema/block.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +38,7 @@ static char *make_overlay(BlockGraph *graph, uint64_t size, Error **error)
 BlockNode *block_open_temporary(BlockGraph *graph, BlockNode *base, unsigned flags, Error **error)
 {
     AUTO_FREE char *path = make_overlay(graph, block_node_size(base), error);
+    BlockNodeModes modes = block_node_modes(base); /* what they say of writes is the overlay's now */
     BlockNode *node = NULL;
     if (path) {
         Json *options = json_object(), *file = json_object();
@@ -45,6 +47,8 @@ BlockNode *block_open_temporary(BlockGraph *graph, BlockNode *base, unsigned fla
         json_set(options, "driver", json_string("qcow2"));
         json_set(options, "file", file);
         json_set(options, "backing", json_string(block_node_name(base)));
+        json_set(options, "discard", json_string(BlockdevDiscardOptions_type.names[modes.discard]));
+        json_set(options, "detect-zeroes", json_string(BlockdevDetectZeroesOptions_type.names[modes.detect_zeroes]));
         node = block_open(graph, NULL, options, (flags & ~(unsigned)BLOCK_OPEN_DIRECT) | BLOCK_OPEN_WRITE |
                                                     BLOCK_OPEN_NO_FLUSH, error);
         unlink(path);

@@ -158,8 +158,6 @@ static bool place_aio(const DriveOptions *given, Json *values, Error **error)
 
 static bool prepare_node(const DriveOptions *given, Json *values, DiskOptions *options, Error **error)
 {
-    bool read_only = given->readonly || given->read_only || given->media == DRIVE_MEDIA_CDROM;
-    options->flags = read_only ? 0 : BLOCK_OPEN_WRITE;
     if (given->format && json_get(values, "driver")) {
         return error_set(error, "Cannot specify both 'driver' and 'format'");
     }
@@ -181,6 +179,19 @@ static bool prepare_node(const DriveOptions *given, Json *values, DiskOptions *o
         options->filename = NULL;
     }
     return true;
+}
+
+/* Whether there is a medium at all; what the next one gets, where there is none. */
+static bool take_empty(const DriveOptions *given, Json *values, DiskOptions *options, Error **error)
+{
+    const char *zeroes = json_get_text(values, "detect-zeroes");
+    int mode = zeroes ? type_enum_value(&BlockdevDetectZeroesOptions_type, zeroes, error)
+                      : BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF;
+    options->empty = !(given->file && *given->file) && !given->format &&
+                     json_length(values) == (json_get(values, "detect-zeroes") ? 1 : 0);
+    options->flags = given->readonly || given->read_only || given->media == DRIVE_MEDIA_CDROM ? 0 : BLOCK_OPEN_WRITE;
+    options->detect_zeroes = mode;
+    return mode >= 0;
 }
 
 static bool check_policies(const DriveOptions *given, Error **error)
@@ -231,8 +242,8 @@ static bool open_drive(Instance *instance, const DriveOptions *given, Json *valu
     DiskOptions options = { .id = id, .copy_on_read = given->copy_on_read, .read_error = given->rerror,
                             .write_error = given->werror, .throttling = (ThrottleLimits *)given->throttling,
                             .throttle_group = given->throttling ? given->throttling->group : NULL };
-    options.empty = !(given->file && *given->file) && !given->format && json_length(values) == 0;
-    if (!options.empty && !prepare_node(given, values, &options, error)) {
+    if (!take_empty(given, values, &options, error) ||
+        (!options.empty && !prepare_node(given, values, &options, error))) {
         return false;
     }
     if (options.copy_on_read && !(options.flags & BLOCK_OPEN_WRITE)) {

@@ -138,7 +138,8 @@ void block_describe_node(BlockNode *node, const Disk *disk, bool flat, BlockDevi
                                .backing_file_depth = flat ? 0 : count_backing(node),
                                .detect_zeroes = modes.detect_zeroes,
                                .cache = { .writeback = writeback, .direct = modes.direct,
-                                          .no_flush = modes.no_flush } };
+                                          .no_flush = modes.no_flush },
+                               .write_threshold = (int64_t)block_node_write_threshold(node) };
     if (backing) {
         info->backing_file = string_copy(block_node_file_name(block_edge_node(backing)));
     }
@@ -157,6 +158,40 @@ char *disk_user_name(const Disk *disk)
     const Object *parent = user ? user->parent : NULL;
     bool has_id = parent && parent->name && strcmp(parent->name, "peripheral") == 0;
     return has_id ? string_copy(user->name) : user ? object_path(user) : NULL;
+}
+
+typedef struct Search {
+    const char *id; /* or a path */
+    Disk *found;
+} Search;
+
+static bool is_of_device(Object *child, void *context)
+{
+    Search *search = context;
+    const Object *user = disk_user((const Disk *)child);
+    AUTO_FREE char *name = *search->id == '/' ? (user ? object_path(user) : NULL) : disk_user_name((const Disk *)child);
+    search->found = name && strcmp(name, search->id) == 0 ? (Disk *)child : NULL;
+    return !search->found;
+}
+
+Disk *block_find_disk(Object *root, const char *device, const char *id, Error **error)
+{
+    Object *disks = object_child(root, "disks");
+    Search search = { .id = id };
+    if (!device == !id) {
+        error_set(error, "Need exactly one of 'device' and 'id'");
+        return NULL;
+    }
+    if (disks && id) {
+        object_each_child(disks, is_of_device, &search);
+    } else if (disks) {
+        Disk *disk = (Disk *)object_child(disks, device);
+        search.found = disk && disk_has_name(disk) ? disk : NULL;
+    }
+    if (!search.found) {
+        error_set_class(error, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", device ? device : id);
+    }
+    return search.found;
 }
 
 void block_describe_disk(const Disk *disk, BlockInfo *info)
@@ -194,11 +229,25 @@ static BlockDeviceStats numbers(const BlockStatistics *all)
     };
 }
 
+static void describe_discards(const BlockNode *node, BlockStatsSpecific **specific)
+{
+    BlockDiscards all;
+    if (block_node_discards(node, &all)) {
+        BlockStatsSpecificFile file = { .discard_nb_ok = all.done, .discard_nb_failed = all.failed,
+                                        .discard_bytes_ok = all.bytes };
+        bool is_file = strcmp(block_node_driver_name(node), "file") == 0;
+        *specific = NEW(BlockStatsSpecific);
+        **specific = is_file ? (BlockStatsSpecific){ .driver = BLOCKDEV_DRIVER_FILE, .u.file = file }
+                             : (BlockStatsSpecific){ .driver = BLOCKDEV_DRIVER_HOST_DEVICE, .u.host_device = file };
+    }
+}
+
 void block_describe_node_statistics(const BlockNode *node, bool backing, BlockStats *stats)
 {
     const BlockEdge *file = block_node_file(node), *below = backing ? block_node_backing(node) : NULL;
     *stats = (BlockStats){ .node_name = string_copy(block_node_name(node)),
                            .stats = { .wr_highest_offset = block_node_highest_write(node) } };
+    describe_discards(node, &stats->driver_specific);
     if (file) {
         stats->parent = NEW(BlockStats);
         block_describe_node_statistics(block_edge_node(file), backing, stats->parent);

@@ -145,6 +145,17 @@ bool qmp_block_resize(Monitor *monitor, const BlockResizeArguments *arguments, E
     return ok;
 }
 
+bool qmp_block_set_write_threshold(Monitor *monitor, const BlockSetWriteThresholdArguments *arguments, Error **error)
+{
+    const BlockGraph *graph = disk_graph(root_of(monitor));
+    BlockNode *node = graph ? block_node_find(graph, arguments->node_name) : NULL;
+    if (!node) {
+        return error_set(error, "Device '%s' not found", arguments->node_name);
+    }
+    block_node_set_write_threshold(node, arguments->write_threshold);
+    return true;
+}
+
 static bool take_reopen(const Monitor *monitor, const Json *options, BlockReopen *change, Error **error)
 {
     BlockGraph *graph = disk_graph(root_of(monitor));
@@ -179,38 +190,9 @@ bool qmp_blockdev_reopen(Monitor *monitor, const BlockdevReopenArguments *argume
 
 /* Limits */
 
-static bool has_user(Object *child, void *context)
-{
-    void **wanted = context;
-    AUTO_FREE char *name = disk_user_name((const Disk *)child);
-    if (!name || strcmp(name, wanted[0]) != 0) {
-        return true;
-    }
-    wanted[1] = child;
-    return false;
-}
-
-static Disk *find_disk(const Monitor *monitor, const char *device, const char *id, Error **error)
-{
-    Object *disks = object_child(root_of(monitor), "disks");
-    void *search[2] = { (void *)(uintptr_t)id, NULL };
-    if (!device == !id) {
-        error_set(error, "Need exactly one of 'device' and 'id'");
-        return NULL;
-    }
-    if (id) {
-        each_disk(monitor, has_user, search);
-    }
-    Object *found = id ? search[1] : disks ? object_child(disks, device) : NULL;
-    if (!found) {
-        error_set_class(error, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", device ? device : id);
-    }
-    return (Disk *)found;
-}
-
 bool qmp_block_set_io_throttle(Monitor *monitor, const BlockSetIoThrottleArguments *arguments, Error **error)
 {
-    Disk *disk = find_disk(monitor, arguments->device, arguments->id, error);
+    Disk *disk = block_find_disk(root_of(monitor), arguments->device, arguments->id, error);
     if (!disk || disk_is_empty(disk)) {
         return disk && error_set(error, "Device has no medium");
     }
@@ -232,30 +214,10 @@ bool qmp_block_set_io_throttle(Monitor *monitor, const BlockSetIoThrottleArgumen
 
 /* Histograms */
 
-static bool has_user_at(Object *child, void *context)
-{
-    void **wanted = context;
-    const Object *user = disk_user((const Disk *)child);
-    AUTO_FREE char *path = user ? object_path(user) : NULL;
-    wanted[1] = path && strcmp(path, wanted[0]) == 0 ? child : NULL;
-    return !wanted[1];
-}
-
-/* The disk that a device uses, by its ID or path. */
-static Disk *find_disk_of_device(const Monitor *monitor, const char *id, Error **error)
-{
-    void *search[2] = { (void *)(uintptr_t)id, NULL };
-    each_disk(monitor, *id == '/' ? has_user_at : has_user, search);
-    if (!search[1]) {
-        error_set_class(error, ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", id);
-    }
-    return search[1];
-}
-
 bool qmp_block_latency_histogram_set(Monitor *monitor, const BlockLatencyHistogramSetArguments *arguments,
                                      Error **error)
 {
-    Disk *disk = find_disk_of_device(monitor, arguments->id, error);
+    Disk *disk = block_find_disk(root_of(monitor), NULL, arguments->id, error);
     const struct {
         const char *name;
         BlockLatencyKind kind;

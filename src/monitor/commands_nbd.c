@@ -151,7 +151,8 @@ bool qmp_nbd_server_add(Monitor *monitor, const NbdServerAddArguments *arguments
         }
     }
     ExportOptions options = { .id = name, .name = name, .description = arguments->description, .node = node,
-                              .writable = writable, .bitmaps = &bitmap, .bitmap_count = bitmap ? 1 : 0 };
+                              .writable = writable, .bitmaps = &bitmap, .bitmap_count = bitmap ? 1 : 0,
+                              .drive = block_node_find(host.graph, arguments->device) ? NULL : arguments->device };
     return add_export(monitor, &options, error);
 }
 
@@ -199,6 +200,12 @@ bool qmp_block_export_add(Monitor *monitor, const BlockExportOptions *arguments,
                               .bitmaps = bitmaps, .bitmap_count = nbd->bitmaps.count,
                               .iothread = arguments->iothread };
     return add_export(monitor, &options, error);
+}
+
+bool monitor_end_export(Monitor *monitor, const char *id, Error **error)
+{
+    ExportHost host;
+    return find_host(monitor, &host, error) && exports_remove(&host, id, true, error);
 }
 
 bool qmp_block_export_del(Monitor *monitor, const BlockExportDelArguments *arguments, Error **error)

@@ -275,7 +275,8 @@ static Json *read_parameter(Monitor *monitor, const HmpParameter *parameter, con
     return NULL;
 }
 
-/* Flags may stand in any order before the rest, so they are tried again after each that fits. */
+/* Flags may stand in any order before the rest, and where they stand among the others: they are tried again after each
+ * that fits. */
 static bool read_flags(const HmpCommand *command, const char **line, Json *values)
 {
     bool found = false;
@@ -299,6 +300,8 @@ static Json *read_parameters(Monitor *monitor, const HmpCommand *command, const 
     for (uint32_t i = 0; i < command->parameter_count && !failure; i++) {
         const TypeMember *member = &command->arguments->members[command->parameters[i].member];
         if (command->parameters[i].kind == HMP_FLAG) {
+            while (read_flags(command, &line, values)) {
+            }
             continue;
         }
         Json *value = read_parameter(monitor, &command->parameters[i], member, &line, &failure);

@@ -37,6 +37,9 @@ void monitor_write(Monitor *monitor, const char *bytes, size_t count);
 /* Text, with "\n" made "\r\n". */
 void monitor_print(Monitor *monitor, const char *text);
 
+/* At once, with its clients. */
+bool monitor_end_export(Monitor *monitor, const char *id, Error **error);
+
 void qmp_open(Monitor *monitor);
 void qmp_close(Monitor *monitor);
 void qmp_receive(Monitor *monitor, const uint8_t *bytes, size_t count);

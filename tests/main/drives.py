@@ -130,9 +130,11 @@ class Drives(Test):
 
     def test_snapshot(self):
         before = self.digest('disk')
-        for arguments in (self.raw(snapshot='on'), (*self.raw(), '-snapshot')):
+        zeroes = {'detect-zeroes': 'unmap', 'discard': 'unmap'}
+        for arguments in (self.raw(snapshot='on', **zeroes), (*self.raw(), '-snapshot')):
             vm = self.start(*VIRT, *arguments)
             node = vm.command('query-block')[0]['inserted']
+            self.assertEqual(node['detect_zeroes'], 'unmap' if 'unmap' in arguments[1] else 'off')
             self.assertEqual((node['drv'], node['ro'], node['backing_file']), ('qcow2', False, self.path('disk')))
             self.assertTrue(node['cache']['no-flush'])
             self.assertFalse(os.path.exists(json.loads(node['file'][5:])['file']['filename']))
@@ -218,6 +220,94 @@ class Drives(Test):
                                  (('-drive', 'if=none,id=e,cache=none'), 'Must specify either driver or file'),
                                  (('-drive', 'if=none,format=raw'), 'A block device must be specified for "file"')):
             self.assertIn(words, self.refused(*arguments))
+
+    def test_media(self):
+        """Drives that no device uses: their medium goes and comes, with its modes, limits and exports."""
+        disk, other = self.path('disk'), self.path('other')
+        limits = {'bps_rd': 7, 'detect-zeroes': 'on', 'cache': 'unsafe', 'id': 'd', 'if': 'none'}
+        vm = self.start(*VIRT, *self.raw(**limits), '-drive', 'if=none,id=e,readonly=on,detect-zeroes=on',
+                        '-blockdev', 'driver=null-co,node-name=n,size=1M', '-device', 'virtio-blk-device,drive=n,id=v')
+
+        def change(device, filename, **more):
+            vm.command('blockdev-change-medium', {'device': device, 'filename': filename, **more})
+
+        def inserted(device='d'):
+            return {drive['device']: drive for drive in vm.command('query-block')}[device].get('inserted')
+
+        vm.command('nbd-server-start', {'addr': {'type': 'unix', 'data': {'path': self.path('socket')}}})
+        vm.command('nbd-server-add', {'device': 'd'})
+        vm.command('eject', {'device': 'd'})
+        self.assertEqual(vm.client.wait_event('BLOCK_EXPORT_DELETED')['data'], {'id': 'd'})
+        self.assertIsNone(inserted())
+        self.assertEqual(vm.command('query-block-exports'), [])
+        vm.command('eject', {'device': 'd'})
+        self.assertIn('d: [not inserted]', vm.hmp('info block'))
+        for line, ro in (('d %s raw', False), ('d %s raw read-only', True), ('-f d %s raw', True),
+                         ('d -f %s raw read-write', False)):
+            self.assertEqual(vm.hmp('change ' + line % other), '', line)
+            self.assertEqual((inserted()['file'], inserted()['ro']), (other, ro), line)
+            self.assertEqual((inserted()['cache']['no-flush'], inserted()['detect_zeroes'], inserted()['bps_rd']),
+                             (True, 'on', 7))
+            if line.startswith('d -f'):
+                self.assertEqual(vm.hmp('eject -f d'), '')
+        change('d', disk, format='raw')
+        with self.assertRaisesRegex(QmpError, 'nosuch'):
+            change('d', self.path('nosuch'))
+        self.assertEqual(inserted()['file'], disk)
+        change('e', other, format='raw')
+        self.assertEqual((inserted('e')['ro'], inserted('e')['detect_zeroes']), (True, 'on'))
+        vm.command('blockdev-open-tray', {'device': 'd'})
+        vm.command('blockdev-close-tray', {'device': 'd'})
+        node = {'id': 'v', 'node-name': 'n'}
+        for command, arguments, words in (
+                ('eject', {'id': 'v'}, "Device 'v' is not removable"), ('eject', {'id': 'x'}, "Device 'x' not found"),
+                ('eject', {'device': 'n'}, "Device 'n' not found"), ('eject', {}, "exactly one of 'device' and 'id'"),
+                ('eject', {'id': '/machine/peripheral/v', 'force': True}, 'is not removable'),
+                ('blockdev-change-medium', {'id': 'v', 'filename': disk}, 'is not removable'),
+                ('blockdev-open-tray', {'id': 'v'}, 'is not removable'),
+                ('blockdev-close-tray', {'id': 'v'}, 'is not removable'),
+                ('blockdev-remove-medium', {'id': 'v'}, 'is not removable'),
+                ('blockdev-insert-medium', node, "Node 'n' is already in use"),
+                ('blockdev-insert-medium', {**node, 'node-name': 'x'}, "Node 'x' not found")):
+            with self.assertRaisesRegex(QmpError, words):
+                vm.command(command, arguments)
+        self.assertIn('expects', vm.hmp(f'change d {disk} raw sometimes'))
+        vm.command('quit')
+        self.assertEqual(vm.wait(), 0)
+
+    def test_write_threshold(self):
+        vm = self.start(*VIRT, '-blockdev', f"driver=file,filename={self.path('disk')},node-name=f0,discard=unmap",
+                        '-blockdev', 'driver=raw,file=f0,node-name=n0,discard=unmap')
+        socket = self.path('socket')
+        vm.command('nbd-server-start', {'addr': {'type': 'unix', 'data': {'path': socket}}})
+        vm.command('block-export-add', {'type': 'nbd', 'id': 'e', 'node-name': 'n0', 'writable': True})
+
+        def set_threshold(node, bytes_):
+            vm.command('block-set-write-threshold', {'node-name': node, 'write-threshold': bytes_})
+
+        def shown():
+            return {node['node-name']: node['write_threshold'] for node in vm.command('query-named-block-nodes')}
+
+        for write in 'write -q 512 64k', 'write -q -z 512 64k':
+            set_threshold('f0', 65536)
+            self.assertEqual(shown(), {'f0': 65536, 'n0': 0})
+            self.assertEqual(self.io(socket, 'write -q 0 64k', 'read -q 0 1M', 'discard -q 64k 64k'), '')
+            self.assertEqual(shown()['f0'], 65536)
+            self.assertEqual(self.io(socket, write), '')
+            self.assertEqual(vm.client.wait_event('BLOCK_WRITE_THRESHOLD')['data'],
+                             {'node-name': 'f0', 'write-threshold': 65536, 'amount-exceeded': 512})
+            self.assertEqual(shown()['f0'], 0)
+        set_threshold('n0', 65536)
+        set_threshold('n0', 0)
+        self.assertEqual(self.io(socket, 'write -q 512 64k'), '')
+        self.assertEqual(shown(), {'f0': 0, 'n0': 0})
+        with self.assertRaisesRegex(QmpError, "Device 'x' not found"):
+            set_threshold('x', 1)
+        nodes = {node['node-name']: node for node in vm.command('query-blockstats', {'query-nodes': True})}
+        for stats in nodes['f0'], nodes['n0']['parent']:
+            self.assertEqual(stats['driver-specific'], {'driver': 'file', 'discard-nb-ok': 2, 'discard-nb-failed': 0,
+                                                        'discard-bytes-ok': 131072})
+        self.assertNotIn('driver-specific', nodes['n0'])
 
     def test_added_and_deleted(self):
         vm = self.start(*VIRT, *self.raw(**{'if': 'none', 'id': 'd'}), '-device', 'virtio-blk-device,drive=d,id=v')
