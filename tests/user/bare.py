@@ -21,7 +21,7 @@ LINES = 48
 
 
 def main():
-    surroundings.clear_variables()
+    surroundings.settle()
     emulator, compiler, source = sys.argv[1:4]
     if not shutil.which(compiler):
         sys.exit(77)

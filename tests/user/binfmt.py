@@ -59,7 +59,7 @@ int main(int argc, char **argv)
 
 
 def main():
-    surroundings.clear_variables()
+    surroundings.settle()
     emulator, compiler = os.path.abspath(sys.argv[1]), sys.argv[2]
     if not shutil.which(compiler) or not shutil.which('unshare'):
         sys.exit(77)

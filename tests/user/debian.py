@@ -158,7 +158,7 @@ def run(emulator, root, case, folder):
 
 
 def main():
-    surroundings.clear_variables()
+    surroundings.settle()
     emulator, runs = os.path.abspath(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
     root = os.environ.get('MYNA_GUEST_DEBIAN') or f'{SOURCE}/.cache/guest-debian-riscv64'
     if not os.path.exists(f'{root}/.packages'):

@@ -54,7 +54,7 @@ def backtraces(gdb, program, arguments):
 
 
 def main():
-    surroundings.clear_variables()
+    surroundings.settle()
     program, compiler, gdb = sys.argv[1:4]
     with tempfile.TemporaryDirectory() as folder:
         source, guest = os.path.join(folder, 'program.c'), os.path.join(folder, 'program')

@@ -354,7 +354,7 @@ def cores(emulator, folder):
 
 
 def main():
-    surroundings.clear_variables()
+    surroundings.settle()
     emulator, compiler = os.path.abspath(sys.argv[1]), sys.argv[2]
     if not shutil.which(compiler):
         sys.exit(77)

@@ -97,12 +97,12 @@ def run(emulator, arguments, variables, *program):
 
 
 def main():
-    surroundings.clear_variables()
+    surroundings.settle()
     emulator, compiler = os.path.abspath(sys.argv[1]), sys.argv[2]
     if not shutil.which(compiler):
         sys.exit(77)
     emulator = os.path.join(os.path.dirname(emulator), 'qemu-riscv64')
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir='/tmp') as folder: # a socket's path has room there
         program = os.path.join(folder, 'program')
         subprocess.run([compiler, '-O1', '-static', '-x', 'c', '-', '-o', program], input=SOURCE.encode(), check=True)
         for arguments, variables, status, pattern in CASES:

@@ -65,7 +65,7 @@ def make_root(root, program):
 
 
 def main():
-    surroundings.clear_variables()
+    surroundings.settle()
     emulator, compiler, source = os.path.abspath(sys.argv[1]), *sys.argv[2:4]
     if not shutil.which(compiler):
         sys.exit(77)

@@ -30,7 +30,7 @@ def run(command):
 
 def main():
     emulator, compiler, prefix, source, kind = sys.argv[1:6]
-    surroundings.clear_variables(*sys.argv[6:])
+    surroundings.settle(*sys.argv[6:])
     link = ['-static'] if kind == 'static' else []
     flags = ['-O1', '-w', '-D_GNU_SOURCE', '-pthread']
     if compiler == 'riscv32':
