@@ -1,16 +1,14 @@
 /*
- * The host's side of disks: the seam that devices use. Behind it stand the block nodes of graph.h. Requests complete on
- * the loop that the first disk was opened with; all calls are made on that loop's thread.
+ * The host's side of disks: the seam that devices use. Behind it stand the block nodes of graph.h. Calls are made on
+ * the thread of the loop that the first disk was opened with, but for requests: they may come from any loop that was
+ * taken by disk_take_loop, and complete on the one that they came from.
  */
 #pragma once
 
+#include "block/request.h"
 #include "object/object.h"
 
-#include <sys/uio.h>
-
-typedef struct BlockEdge BlockEdge;
 typedef struct BlockGraph BlockGraph;
-typedef struct BlockNode BlockNode;
 typedef struct Disk Disk;
 typedef struct Files Files;
 typedef struct Json Json;
@@ -32,6 +30,7 @@ struct DiskRequest {
     unsigned vector_count;
     void (*done)(DiskRequest *request, int error); /* errno value or 0 */
     void *data;
+    BlockRequest block; /* the disk's own */
 };
 
 extern const Class disk_class; /* "disk": an object under /disks, named by its id */
@@ -90,19 +89,28 @@ DiskStatus disk_status(const Disk *disk);
 int disk_error_policy(const Disk *disk, bool write);
 /* The limits of what goes through; `group` NULL: as before, else its own. All zeroes: none. */
 bool disk_set_limits(Disk *disk, const char *group, const ThrottleLimits *limits, Error **error);
-/* The machine's user is told that the size has changed. */
-void disk_set_resized(Disk *disk, void (*resized)(void *data), void *data);
+/* The device that uses the disk hears (main thread) that its size has changed, and that it is to submit nothing, on no
+ * loop, until it is told to go on; requests that it has submitted are not its concern then. Both may be NULL. */
+typedef struct DiskListener {
+    void (*resized)(void *data);
+    void (*pause)(void *data, bool pauses);
+} DiskListener;
+void disk_set_listener(Disk *disk, const DiskListener *listener, void *data); /* NULL: nobody listens */
+/* The block layer's part of a loop from which the disk's user will submit, and the end of that, with nothing under way
+ * there. The main loop's is always there, and may be taken too. NULL with an error. */
+BlockLoop *disk_take_loop(Disk *disk, Loop *loop, Error **error);
+void disk_give_loop(Disk *disk, BlockLoop *loop);
 const Object *disk_user(const Disk *disk); /* NULL: no device uses it */
 /* A disk serves one device, while which nobody else writes to its node but where the device shares that (and anybody
  * may while it serves none). False where it serves another, or somebody writes. */
 bool disk_attach(Disk *disk, Object *user, bool shares_writes, Error **error);
 void disk_detach(Disk *disk);
 
-/* What is outside the disk, or a write to a read-only one, is done with EIO or EPERM. */
+/* What is outside the disk, or a write to a read-only one, is done with EIO or EPERM. On any loop that was taken. */
 void disk_submit(Disk *disk, DiskRequest *request);
 /* Counts a request that the device refuses itself: it is misaligned, or outside the disk. */
 void disk_count_invalid(Disk *disk, DiskOperation operation);
-/* Returns when no request is left; their `done`, and whatever else was posted to the loop, were called. */
+/* Returns when no request is left, of whichever loop; their `done` were called. */
 void disk_drain(Disk *disk);
 /* The first `count` bytes at once, for firmware in flash; what lies behind the end reads as zero. */
 bool disk_read_first(Disk *disk, void *bytes, uint64_t count, Error **error);

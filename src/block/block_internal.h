@@ -15,6 +15,7 @@ struct BlockGraph {
     unsigned next_name;
     unsigned listening; /* nodes whose driver has a debug_event */
     _Atomic unsigned drained;
+    _Atomic unsigned waiting; /* on the main loop, for the end of requests */
     _Atomic bool drain_called; /* drain_call is on its way */
     BlockCall drain_call;
     BlockDamaged *tell_damaged; /* NULL: nobody */

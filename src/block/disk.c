@@ -198,13 +198,6 @@ bool disk_remove_node(Object *root, const char *name, Error **error)
 
 /* Disks */
 
-typedef struct Transfer {
-    BlockRequest block;
-    DiskRequest *request;
-    Disk *disk;
-    struct Transfer *next; /* among the idle ones */
-} Transfer;
-
 struct Disk {
     Object object;
     BlockHost *host; /* holds a reference */
@@ -214,8 +207,9 @@ struct Disk {
     unsigned medium_flags;  /* BLOCK_OPEN_*: what a medium that takes the place of this one is opened with */
     int medium_detects_zeroes; /* BlockdevDetectZeroesOptions */
     Object *user;
-    Transfer *idle;
-    DiskStatus status;
+    const DiskListener *listener; /* NULL: nobody listens */
+    void *listener_data;
+    _Atomic(DiskStatus) status; /* on any loop */
     int policies[2]; /* of reads and writes: BlockdevOnError */
 };
 
@@ -226,11 +220,6 @@ static void disk_finalize(Object *object)
         block_graph_enter(disk->host->graph);
         block_detach(disk->edge);
         object_unref(&disk->host->object);
-    }
-    while (disk->idle) {
-        Transfer *transfer = disk->idle;
-        disk->idle = transfer->next;
-        free(transfer);
     }
 }
 
@@ -394,9 +383,33 @@ void disk_set_status(Disk *disk, DiskStatus status) { disk->status = status; }
 DiskStatus disk_status(const Disk *disk) { return disk->status; }
 int disk_error_policy(const Disk *disk, bool write) { return disk->policies[write]; }
 
-void disk_set_resized(Disk *disk, void (*resized)(void *data), void *data)
+void disk_set_listener(Disk *disk, const DiskListener *listener, void *data)
 {
-    block_edge_set_resized(disk->edge, resized, data);
+    disk->listener = listener;
+    disk->listener_data = data;
+    block_edge_set_resized(disk->edge, listener ? listener->resized : NULL, data);
+}
+
+static void pause_user(const Disk *disk, bool pauses)
+{
+    if (disk->listener && disk->listener->pause) {
+        disk->listener->pause(disk->listener_data, pauses);
+    }
+}
+
+BlockLoop *disk_take_loop(Disk *disk, Loop *loop, Error **error)
+{
+    BlockRuntime *runtime = block_graph_runtime(disk->host->graph);
+    block_graph_enter(disk->host->graph);
+    return block_loop_outer(block_runtime_main(runtime)) == loop ? block_runtime_main(runtime)
+                                                                 : block_loop_of(runtime, loop, error);
+}
+
+void disk_give_loop(Disk *disk, BlockLoop *loop)
+{
+    if (loop != block_runtime_main(block_graph_runtime(disk->host->graph))) {
+        block_loop_release(loop);
+    }
 }
 
 void disk_close(Disk *disk)
@@ -464,8 +477,11 @@ bool disk_delete(Disk *disk, Error **error)
         disk_close(disk);
         return true;
     }
+    pause_user(disk, true);
     block_edge_set_resized(disk->edge, NULL, NULL);
-    return disk_eject(disk, error) && take_name(disk, error);
+    bool ok = disk_eject(disk, error);
+    pause_user(disk, false);
+    return ok && take_name(disk, error);
 }
 
 bool disk_has_name(const Disk *disk)
@@ -506,23 +522,10 @@ void disk_detach(Disk *disk)
 
 /* Requests */
 
-static void transfer_done(BlockRequest *block, int error)
+static void request_done(BlockRequest *block, int error)
 {
-    Transfer *transfer = block->data;
-    DiskRequest *request = transfer->request;
-    transfer->next = transfer->disk->idle;
-    transfer->disk->idle = transfer;
+    DiskRequest *request = block->data;
     request->done(request, error);
-}
-
-static Transfer *take_transfer(Disk *disk)
-{
-    Transfer *transfer = disk->idle;
-    if (!transfer) {
-        return NEW(Transfer);
-    }
-    disk->idle = transfer->next;
-    return transfer;
 }
 
 /* A guest's request that is no multiple of a sector ends as one outside the disk does. */
@@ -544,16 +547,16 @@ void disk_count_invalid(Disk *disk, DiskOperation operation)
 
 void disk_submit(Disk *disk, DiskRequest *request)
 {
-    Transfer *transfer = take_transfer(disk);
-    transfer->request = request;
-    transfer->disk = disk;
-    transfer->block = (BlockRequest){ .operation = operations[request->operation],
-                                      .flags = request->may_unmap ? BLOCK_MAY_UNMAP : 0,
-                                      .offset = checked_offset(request), .bytes = request->bytes,
-                                      .vectors = { request->vectors, request->vector_count, 0 },
-                                      .done = transfer_done, .data = transfer };
-    block_graph_enter(disk->host->graph);
-    block_submit(disk->edge, &transfer->block);
+    BlockGraph *graph = disk->host->graph;
+    request->block = (BlockRequest){ .operation = operations[request->operation],
+                                     .flags = request->may_unmap ? BLOCK_MAY_UNMAP : 0,
+                                     .offset = checked_offset(request), .bytes = request->bytes,
+                                     .vectors = { request->vectors, request->vector_count, 0 },
+                                     .done = request_done, .data = request };
+    if (!block_loop_self(block_graph_runtime(graph))) {
+        block_graph_enter(graph);
+    }
+    block_submit(disk->edge, &request->block);
 }
 
 void disk_drain(Disk *disk)

@@ -21,7 +21,7 @@ typedef struct Exported {
     char *id, *drive;
     BlockEdge *edge;
     NbdExport *export;
-    Object *iothread; /* that serves its clients, on this loop; NULL: the main loop does */
+    IoThread *iothread; /* that serves its clients, on this loop; NULL: the main loop does */
     BlockLoop *loop;
     bool leaving;
 } Exported;
@@ -83,7 +83,10 @@ static bool take_iothread(const Exports *exports, const char *id, Exported *expo
         return error_set(error, "iothread \"%s\" not found", id);
     }
     exported->loop = block_loop_of(block_graph_runtime(exports->host.graph), iothread_loop((IoThread *)object), error);
-    exported->iothread = exported->loop ? object_ref(object) : NULL;
+    if (exported->loop) {
+        exported->iothread = (IoThread *)object;
+        iothread_use(exported->iothread);
+    }
     return exported->loop != NULL;
 }
 
@@ -91,7 +94,7 @@ static void release_iothread(const Exported *exported)
 {
     if (exported->iothread) {
         block_loop_release(exported->loop);
-        object_unref(exported->iothread);
+        iothread_release(exported->iothread);
     }
 }
 

@@ -100,9 +100,11 @@ void block_graph_drain_begin(BlockGraph *graph)
     if (atomic_fetch_add(&graph->drained, 1) == 0) {
         tell_drain(graph, true);
     }
+    atomic_fetch_add(&graph->waiting, 1);
     while (!users_are_idle(graph)) {
         block_loop_poll(graph->runtime->main, true);
     }
+    atomic_fetch_sub(&graph->waiting, 1);
 }
 
 void block_graph_drain_end(BlockGraph *graph)
@@ -118,16 +120,19 @@ void block_graph_drain_end(BlockGraph *graph)
 
 void block_edge_drain(BlockEdge *edge)
 {
-    BlockLoop *loop = block_loop_self(edge->graph->runtime);
-    bool tells = loop == edge->graph->runtime->main && atomic_load(&edge->graph->drained) == 0;
+    BlockGraph *graph = edge->graph;
+    BlockLoop *loop = block_loop_self(graph->runtime);
+    bool is_main = loop == graph->runtime->main, tells = is_main && atomic_load(&graph->drained) == 0;
     if (tells) { /* the main loop's thread alone may look at all nodes */
-        tell_drain(edge->graph, true);
+        tell_drain(graph, true);
     }
+    atomic_fetch_add(&graph->waiting, is_main);
     while (atomic_load(&edge->in_flight) > 0) {
         block_loop_poll(loop, true);
     }
+    atomic_fetch_sub(&graph->waiting, is_main);
     if (tells) {
-        tell_drain(edge->graph, false);
+        tell_drain(graph, false);
     }
 }
 

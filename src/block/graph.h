@@ -151,7 +151,7 @@ bool block_edge_is_write_through(const BlockEdge *edge);
 void block_edge_set_throttle(BlockEdge *edge, ThrottleGroup *group);
 ThrottleGroup *block_edge_throttle(const BlockEdge *edge);
 
-/* Waits until the edge's requests are done. On the thread that submits them. */
+/* Waits until the edge's requests are done. On the thread that submits them or, of whichever loops, the main one. */
 void block_edge_drain(BlockEdge *edge);
 /* No request is on its way between the two, and those that are submitted wait. Main loop's thread; nests. */
 void block_graph_drain_begin(BlockGraph *graph);

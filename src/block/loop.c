@@ -382,4 +382,5 @@ void block_runtime_free(BlockRuntime *runtime)
     free(runtime);
 }
 
+Loop *block_loop_outer(const BlockLoop *loop) { return loop->outer; }
 BlockLoop *block_runtime_main(const BlockRuntime *runtime) { return runtime->main; }

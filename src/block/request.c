@@ -19,7 +19,7 @@ static BlockRequest *request_of(HostAioRequest *host) { return CONTAINER_OF(host
 
 static void drain_changed(BlockGraph *graph)
 {
-    if (atomic_load(&graph->drained) && !atomic_exchange(&graph->drain_called, true)) {
+    if (atomic_load(&graph->waiting) && !atomic_exchange(&graph->drain_called, true)) {
         block_loop_call(graph->runtime->main, &graph->drain_call);
     }
 }

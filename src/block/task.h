@@ -35,6 +35,7 @@ void block_loop_free(BlockLoop *loop); /* on its thread, with nothing under way;
  * block_loop_release on the main loop's thread, one for each, the last with nothing under way. */
 BlockLoop *block_loop_of(BlockRuntime *runtime, Loop *loop, Error **error);
 void block_loop_release(BlockLoop *loop);
+Loop *block_loop_outer(const BlockLoop *loop); /* that it is the block layer's part of */
 /* Runs what concerns the block layer alone; `wait`: sleeps until there is something. On its thread, outside tasks. */
 void block_loop_poll(BlockLoop *loop, bool wait);
 /* The host's asynchronous I/O for this loop, made at first use; `ring`: io_uring. NULL where the host has none. What is

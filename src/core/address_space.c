@@ -96,6 +96,9 @@ static AccessResult cross(Region *region, const Access *access, uint64_t value, 
 
 static AccessResult call(Region *region, const Access *access, uint64_t *value)
 {
+    if (access->write && region->ops->ring && region->ops->ring(region->owner, access, *value)) {
+        return ACCESS_OK;
+    }
     if (region->lock) {
         LockEntry entry = lock_enter(region->lock);
         if (entry != LOCK_ENTERED) {

@@ -32,6 +32,8 @@ DeviceLock *device_lock_new(Machine *machine);
 void device_lock_free(DeviceLock *lock);
 void device_lock(DeviceLock *lock); /* asserts the rule above */
 void device_unlock(DeviceLock *lock); /* runs what was deferred */
+/* Takes the device's lock unless this thread has it; returns whether device_unlock is due. */
+bool device_enter(Device *device);
 /* `lock` is held by the caller; where the caller holds none of the machine's, the function runs at once. */
 void device_defer(DeviceLock *lock, void (*function)(void *data, uint64_t a, uint64_t b), void *data, uint64_t a,
                   uint64_t b);
@@ -81,6 +83,8 @@ struct Register {
     RegisterRead *read;    /* in place of the field: gets the field's value in *value */
     RegisterWrite *write;  /* in place of storing; `value` is as the guest wrote it */
     RegisterWrite *written; /* after storing, with the value as the guest wrote it */
+    bool doorbell;          /* a write of its size calls `write` without the lock: it does no more than wake somebody.
+                             * At most one in a bank, always present */
     uint64_t data;         /* for hooks to tell rows apart */
 };
 /* REG(name, address, STATE_STRUCT field, ...): the field serves storage, reset and saved state. */

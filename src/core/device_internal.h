@@ -21,7 +21,5 @@ void irq_lines_drop(Machine *machine, const Cpu *cpu); /* the lines of a vCPU th
 /* Tells every input its level again: after reset and load. */
 void machine_refresh_irqs(Machine *machine);
 
-/* Takes the device's lock unless this thread has it; returns whether device_unlock is due. */
-bool device_enter(Device *device);
 /* All realized devices, parents first. */
 void machine_each_device(Machine *machine, void (*visit)(Device *device, void *context), void *context);

@@ -21,6 +21,7 @@ struct IoThread {
     int64_t batch;
     Thread thread;
     bool started;
+    unsigned users;
     _Atomic bool running;
     _Atomic int thread_id;
 };
@@ -88,6 +89,24 @@ static void iothread_finalize(Object *object)
     loop_free(iothread->loop);
 }
 
+void iothread_use(IoThread *iothread)
+{
+    object_ref(&iothread->object);
+    iothread->users++;
+}
+
+void iothread_release(IoThread *iothread)
+{
+    iothread->users--;
+    object_unref(&iothread->object);
+}
+
+static bool iothread_can_delete(Object *object, Error **error)
+{
+    return ((IoThread *)object)->users == 0 ||
+           error_set(error, "object '%s' is in use, can not be deleted", object->name);
+}
+
 static bool check_number(Object *object, const Property *property, Error **error)
 {
     IoThread *iothread = (IoThread *)object;
@@ -123,6 +142,7 @@ const Class iothread_class = {
     .properties = properties,
     .complete = iothread_complete,
     .finalize = iothread_finalize,
+    .can_delete = iothread_can_delete,
 };
 
 const LoopPolling *iothread_polling(const IoThread *iothread) { return &iothread->polling; }

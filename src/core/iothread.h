@@ -12,5 +12,8 @@ extern const Class iothread_class;
 const LoopPolling *iothread_polling(const IoThread *iothread);
 Loop *iothread_loop(IoThread *iothread);
 int iothread_thread_id(const IoThread *iothread); /* the host's */
+/* Main thread: while it is used it is there, and cannot be deleted. */
+void iothread_use(IoThread *iothread);
+void iothread_release(IoThread *iothread);
 /* Main thread: until each iothread of the machine has run what was posted to it. */
 void iothreads_drain(Machine *machine);

@@ -38,6 +38,9 @@ typedef struct RegionOps {
     uint8_t valid_minimum, valid_maximum; /* bytes; 0: 1 and 8 */
     uint8_t impl_minimum, impl_maximum;   /* bytes; 0: 1 and 8 */
     bool unaligned;                       /* hooks take unaligned addresses */
+    /* Asked first about a write, without the lock: whether it was a doorbell, and all that is to be done is done. May
+     * be NULL. */
+    bool (*ring)(void *owner, const Access *access, uint64_t value);
 } RegionOps;
 
 typedef enum RegionKind {

@@ -17,6 +17,7 @@
 typedef struct BankView {
     Device *device;
     const RegisterBank *bank;
+    const Register *doorbell; /* NULL: there is none */
 } BankView;
 
 static unsigned register_size(const Register *reg) { return reg->size ? reg->size : 4; }
@@ -216,9 +217,29 @@ static AccessResult bank_write(void *owner, const Access *access, uint64_t value
     return bank_access(owner, access, &value);
 }
 
+static bool bank_ring(void *owner, const Access *access, uint64_t value)
+{
+    const BankView *view = owner;
+    const Register *doorbell = view->doorbell;
+    if (!doorbell || access->address != doorbell->address || access->size != register_size(doorbell)) {
+        return false;
+    }
+    return write_register(view->device, doorbell, access, value) == ACCESS_OK;
+}
+
+static const Register *find_doorbell(const RegisterBank *bank)
+{
+    for (size_t i = 0; i < bank->count; i++) {
+        if (bank->registers[i].doorbell) {
+            return &bank->registers[i];
+        }
+    }
+    return NULL;
+}
+
 /* Access sizes are the bank's; each pair of limits has its table. */
 #define BANK_OPS(minimum, maximum) \
-    { .read = bank_read, .write = bank_write, .valid_minimum = minimum, .valid_maximum = maximum }
+    { .read = bank_read, .write = bank_write, .ring = bank_ring, .valid_minimum = minimum, .valid_maximum = maximum }
 #define BANK_OPS_ROW(minimum) \
     { BANK_OPS(minimum, 1), BANK_OPS(minimum, 2), BANK_OPS(minimum, 4), BANK_OPS(minimum, 8) }
 static const RegionOps bank_ops[4][4] = { BANK_OPS_ROW(1), BANK_OPS_ROW(2), BANK_OPS_ROW(4), BANK_OPS_ROW(8) };
@@ -249,7 +270,7 @@ bool device_make_banks(Device *device, Error **error)
     device->bank_views = views;
     for (size_t i = 0; i < class->bank_count; i++) {
         const RegisterBank *bank = &class->banks[i];
-        views[i] = (BankView){ device, bank };
+        views[i] = (BankView){ device, bank, find_doorbell(bank) };
         uint64_t size = bank->size_of ? bank->size_of(device) : bank->size;
         if (!size) {
             return error_set(error, "%s: with these properties it has no registers in '%s'", device->object.class->name,

@@ -8,6 +8,7 @@
 #include "base/host/host.h"
 #include "base/log.h"
 #include "base/trace.h"
+#include "core/iothread.h"
 #include "core/loop.h"
 
 #include <inttypes.h>
@@ -210,8 +211,21 @@ void bench_advance(Bench *bench, int64_t ns) { clocks_advance(bench->machine->cl
 
 void bench_drain(Bench *bench)
 {
-    while (loop_iterate(bench->loop, 0)) {
+    do {
+        iothreads_drain(bench->machine);
+    } while (loop_iterate(bench->loop, 0));
+}
+
+void bench_add_iothread(Bench *bench, const char *id)
+{
+    AUTO_ERROR(error);
+    Object *iothread = object_new(&iothread_class, bench->machine, NULL, &error);
+
+    if (!iothread || !object_add_child(object_container(bench->machine->root, "objects"), id, iothread, &error) ||
+        !object_complete(iothread, &error)) {
+        g_error("iothread %s: %s", id, error_message(error));
     }
+    object_unref(iothread);
 }
 
 bool bench_wait(Bench *bench, bool (*done)(void *data), void *data)

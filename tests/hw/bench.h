@@ -51,5 +51,7 @@ void bench_reset(Bench *bench, ResetKind kind);
 void bench_advance(Bench *bench, int64_t ns);
 /* Runs the loop until `done`, or far too long. */
 bool bench_wait(Bench *bench, bool (*done)(void *data), void *data);
-/* Runs what is waiting in the loop. */
+/* Runs what is waiting in the loop, and in those of iothreads. */
 void bench_drain(Bench *bench);
+/* A thread with a loop for devices to use. */
+void bench_add_iothread(Bench *bench, const char *id);

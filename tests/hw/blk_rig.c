@@ -37,13 +37,25 @@ Disk *open_disk(Bench *bench, const char *id, const char *path, bool read_only)
     return disk;
 }
 
+void rig_add(Driver *driver, const char *properties)
+{
+    g_autofree char *all = g_strdup(properties);
+
+    if (g_getenv("MYNA_TEST_IOTHREAD")) {
+        bench_add_iothread(driver->bench, "test-io");
+        g_free(all);
+        all = g_strdup_printf("%s,iothread=test-io", properties);
+    }
+    driver_add(driver, "virtio-blk-device", all);
+}
+
 Rig rig_with(const char *properties, bool legacy, bool read_only, size_t size, uint64_t features)
 {
     Rig rig = { .driver = driver_new_empty(legacy), .path = make_file(size) };
     g_autofree char *all = g_strdup_printf("drive=d0,%s", properties ? properties : "packed=off");
 
     rig.disk = open_disk(rig.driver->bench, "d0", rig.path, read_only);
-    driver_add(rig.driver, "virtio-blk-device", all);
+    rig_add(rig.driver, all);
     driver_run(rig.driver);
     driver_negotiate(rig.driver, features);
     rig.queue = driver_queue(rig.driver, 0, 16);

@@ -26,6 +26,10 @@ Disk *open_disk(Bench *bench, const char *id, const char *path, bool read_only);
 /* A disk of `size` bytes, a device with `properties` (NULL: none) and one running queue. */
 Rig rig_with(const char *properties, bool legacy, bool read_only, size_t size, uint64_t features);
 Rig rig_new(void);
+/* The device; where the environment has MYNA_TEST_IOTHREAD, its queues are worked on by a thread of its own. */
+void rig_add(Driver *driver, const char *properties);
+/* virtio_blk_threads.c: tests of several threads. */
+void add_thread_tests(void);
 void rig_free(Rig *rig);
 
 typedef struct Request {

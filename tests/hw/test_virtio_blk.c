@@ -435,7 +435,7 @@ static void test_big_endian(void)
     driver->big_endian = true;
     driver->bench->machine->guest = &big_guest;
     rig.disk = open_disk(driver->bench, "d0", rig.path, false);
-    driver_add(driver, "virtio-blk-device", "drive=d0");
+    rig_add(driver, "drive=d0");
     driver_run(driver);
     driver_negotiate(driver, BASIC);
     rig.queue = driver_queue(driver, 0, 16);
@@ -460,7 +460,7 @@ static void expect_refusal(const char *properties, const char *text)
     if (!strstr(message, text)) {
         g_error("'%s' does not say '%s'", message, text);
     }
-    driver_add(driver, "virtio-blk-device", "drive=d0"); /* bus and drive are free again */
+    rig_add(driver, "drive=d0"); /* bus and drive are free again */
     driver_run(driver);
     driver_free(driver);
     g_remove(path);
@@ -509,7 +509,7 @@ static void test_drive_in_use(void)
     g_autofree char *path = make_file(SIZE);
 
     open_disk(driver->bench, "d0", path, false);
-    driver_add(driver, "virtio-blk-device", "drive=d0");
+    rig_add(driver, "drive=d0");
     bench_add(driver->bench, "virtio-mmio", NULL);
     g_autofree char *message = bench_add_error(driver->bench, "virtio-blk-device", "drive=d0");
     g_assert_nonnull(strstr(message, "Drive 'd0' is already in use by /machine/"));
@@ -689,7 +689,7 @@ static Rig rig_that_fails(const char *properties, int write_error)
         g_error("%s", error_message(error));
     }
     g_autofree char *all = g_strdup_printf("drive=d0%s", properties);
-    driver_add(rig.driver, "virtio-blk-device", all);
+    rig_add(rig.driver, all);
     driver_run(rig.driver);
     driver_negotiate(rig.driver, BASIC);
     rig.queue = driver_queue(rig.driver, 0, 16);
@@ -793,5 +793,8 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-blk/end-in-flight", test_end_in_flight);
     g_test_add_data_func("/virtio-blk/thread/modern", NULL, test_thread);
     g_test_add_data_func("/virtio-blk/thread/legacy", "legacy", test_thread);
+    if (!g_getenv("MYNA_TEST_IOTHREAD")) {
+        add_thread_tests();
+    }
     return g_test_run();
 }

@@ -140,7 +140,7 @@ static bool can_pop(const VirtQueue *queue)
 {
     const VirtioDevice *device = queue->device;
     bool started = device->status & VIRTIO_STATUS_DRIVER_OK || !virtio_has(device, VIRTIO_F_VERSION_1);
-    return started && queue->ready && !device->broken && !device->stopped && !device->resets;
+    return started && queue->ready && !device->broken && !device->stopped && !device->resets && !device->pauses;
 }
 
 VirtElement *virtqueue_pop(VirtQueue *queue)
@@ -197,8 +197,12 @@ void virtqueue_interrupt(VirtQueue *queue)
                           ring_of(queue)->is_empty(queue);
     bool wanted = ring_of(queue)->wants_interrupt(queue) || out_of_buffers;
     if (wanted && device->transport) {
+        bool entered = device_enter(&device->device);
         device->isr |= VIRTIO_ISR_QUEUE;
         device->transport->interrupt(device->transport_data, queue);
+        if (entered) {
+            device_unlock(device->device.lock);
+        }
     }
 }
 
@@ -219,6 +223,7 @@ VirtQueue *virtio_add_queue(VirtioDevice *device, uint16_t maximum, void (*handl
     VirtQueue *queue = &device->queues[device->queue_count];
     *queue = (VirtQueue){
         .device = device, .handle = handle, .index = (uint16_t)device->queue_count++, .maximum = maximum,
+        .loop = device->device.machine->loop,
     };
     virtio_queue_reset(queue);
     return queue;
@@ -227,7 +232,7 @@ VirtQueue *virtio_add_queue(VirtioDevice *device, uint16_t maximum, void (*handl
 void virtio_queue_stop(VirtQueue *queue)
 {
     assert(queue->in_flight == 0);
-    queue->ready = queue->kicked = queue->quiet = queue->resetting = queue->signalled_valid = false;
+    queue->ready = queue->quiet = queue->resetting = queue->signalled_valid = false;
     queue->next_available = queue->next_used = queue->signalled = 0;
     queue->available_wrap = queue->used_wrap = true;
 }

@@ -12,6 +12,7 @@
 #include "core/machine.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /* The bus. */
@@ -97,33 +98,30 @@ VirtQueue *virtio_queue(VirtioDevice *device, uint32_t index)
     return index < device->queue_count ? &device->queues[index] : NULL;
 }
 
-static void handle_queues(void *data)
+static void handle_queue(void *data)
 {
-    VirtioDevice *device = data;
-    device_lock(device->device.lock);
-    device->posted = false;
-    for (unsigned i = 0; i < device->queue_count; i++) {
-        VirtQueue *queue = &device->queues[i];
-        if (queue->kicked) {
-            queue->kicked = false;
-            queue->handle(device, queue);
-        }
+    VirtQueue *queue = data;
+    VirtioDevice *device = queue->device;
+    bool locks = !virtio_class_of(device)->own_queues;
+    if (locks) {
+        device_lock(device->device.lock);
     }
-    device_unlock(device->device.lock);
+    atomic_store(&queue->kicked, false);
+    if (queue->ready) {
+        queue->handle(device, queue);
+    }
+    if (locks) {
+        device_unlock(device->device.lock);
+    }
     object_unref(&device->device.object);
 }
 
 static void kick(VirtQueue *queue)
 {
     VirtioDevice *device = queue->device;
-    if (!queue->ready || device->broken) {
-        return;
-    }
-    queue->kicked = true;
-    if (!device->posted) {
-        device->posted = true;
+    if (queue->ready && !device->broken && !atomic_exchange(&queue->kicked, true)) {
         object_ref(&device->device.object);
-        loop_post(device->device.machine->loop, handle_queues, device);
+        loop_post(queue->loop, handle_queue, queue);
     }
 }
 
@@ -145,28 +143,40 @@ void virtio_queue_notify(VirtioDevice *device, uint32_t index)
 
 void virtqueue_again(VirtQueue *queue) { kick(queue); }
 
-/* Resets. Requests in flight are finished on the loop first, which the driver waits for; none begin meanwhile. */
+static bool is_first_of_loop(const VirtioDevice *device, unsigned index)
+{
+    for (unsigned i = 0; i < index; i++) {
+        if (device->queues[i].loop == device->queues[index].loop) {
+            return false;
+        }
+    }
+    return true;
+}
 
-static void reset(VirtioDevice *device)
+void virtio_each_loop(VirtioDevice *device, void (*function)(void *data), void *data)
 {
     for (unsigned i = 0; i < device->queue_count; i++) {
-        virtio_queue_reset(&device->queues[i]);
-    }
-    device->driver_features = 0;
-    device->status = device->isr = 0;
-    device->broken = false;
-    features_changed(device);
-    if (device->transport) {
-        device->transport->interrupt(device->transport_data, NULL);
+        if (is_first_of_loop(device, i)) {
+            loop_post_wait(device->queues[i].loop, function, data);
+        }
     }
 }
 
-static void drain(VirtioDevice *device)
+static void nothing(void *data) {}
+
+void virtio_pause(VirtioDevice *device)
 {
-    if (virtio_class_of(device)->drain) {
-        virtio_class_of(device)->drain(device);
-    }
+    device->pauses++;
+    virtio_each_loop(device, nothing, NULL);
 }
+
+void virtio_resume(VirtioDevice *device)
+{
+    device->pauses--;
+    kick_all(device);
+}
+
+/* Resets. Requests in flight are finished on the loops first, which the driver waits for; none begin meanwhile. */
 
 enum { WHOLE_DEVICE = UINT32_MAX };
 
@@ -176,25 +186,73 @@ typedef struct ResetRequest {
     bool stop;      /* the queue keeps its size and addresses */
 } ResetRequest;
 
-static void carry_out(const ResetRequest *request)
+static void reset_queue(const ResetRequest *request, VirtQueue *queue)
 {
-    VirtQueue *queue = virtio_queue(request->device, (uint32_t)request->index);
-    if (!queue) {
-        reset(request->device);
-    } else if (request->stop) {
+    if (request->stop) {
         virtio_queue_stop(queue);
     } else {
         virtio_queue_reset(queue);
     }
 }
 
-static void drain_and_carry_out(void *data)
+/* The device, but for its queues. */
+static void reset_rest(VirtioDevice *device)
+{
+    device->driver_features = 0;
+    device->status = device->isr = 0;
+    device->broken = false;
+    features_changed(device);
+    if (device->transport) {
+        device->transport->interrupt(device->transport_data, NULL);
+    }
+}
+
+static void carry_out(const ResetRequest *request)
+{
+    VirtioDevice *device = request->device;
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        if (request->index == WHOLE_DEVICE || request->index == i) {
+            reset_queue(request, &device->queues[i]);
+        }
+    }
+    if (request->index == WHOLE_DEVICE) {
+        reset_rest(device);
+    }
+}
+
+/* The queues of this thread's loop: nobody works on them meanwhile. */
+static void reset_queues_of_loop(void *data)
 {
     const ResetRequest *request = data;
     VirtioDevice *device = request->device;
-    drain(device);
     device_lock(device->device.lock);
-    carry_out(request);
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        if (loop_is_self(device->queues[i].loop) && (request->index == WHOLE_DEVICE || request->index == i)) {
+            reset_queue(request, &device->queues[i]);
+        }
+    }
+    device_unlock(device->device.lock);
+}
+
+static void drain(VirtioDevice *device)
+{
+    virtio_each_loop(device, nothing, NULL);
+    if (virtio_class_of(device)->drain) {
+        virtio_class_of(device)->drain(device);
+    }
+}
+
+/* Main thread; `resets` counts it already. */
+static void drain_and_carry_out(void *data)
+{
+    ResetRequest *request = data;
+    VirtioDevice *device = request->device;
+    drain(device);
+    virtio_each_loop(device, reset_queues_of_loop, request);
+    device_lock(device->device.lock);
+    if (request->index == WHOLE_DEVICE) {
+        reset_rest(device);
+    }
     device->resets--;
     kick_all(device);
     device_unlock(device->device.lock);
@@ -206,19 +264,36 @@ static void carry_out_later(void *data, uint64_t index, uint64_t stop)
     loop_post_wait(device->device.machine->loop, drain_and_carry_out, &(ResetRequest){ device, index, stop });
 }
 
-static bool is_busy(const VirtioDevice *device)
+/* Somebody may be working on it. Under the lock. */
+static bool is_busy(const VirtQueue *queue)
+{
+    return virtio_class_of(queue->device)->own_queues ? queue->ready : queue->in_flight > 0;
+}
+
+static bool any_is_busy(const VirtioDevice *device)
 {
     for (unsigned i = 0; i < device->queue_count; i++) {
-        if (device->queues[i].in_flight) {
+        if (is_busy(&device->queues[i])) {
             return true;
         }
     }
     return false;
 }
 
+/* The chains that the device still has of them are not wanted any more. */
+static void mark_resetting(VirtioDevice *device, uint64_t index)
+{
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        if (index == WHOLE_DEVICE || index == i) {
+            device->queues[i].resetting = true;
+        }
+    }
+}
+
 static void request_reset(VirtioDevice *device, uint64_t index, bool stop, bool busy)
 {
     if (busy) {
+        mark_resetting(device, index);
         device->resets++;
         device_defer(device->device.lock, carry_out_later, device, index, stop);
     } else {
@@ -228,8 +303,7 @@ static void request_reset(VirtioDevice *device, uint64_t index, bool stop, bool 
 
 static void request_queue_reset(VirtQueue *queue, bool stop)
 {
-    queue->resetting = queue->in_flight;
-    request_reset(queue->device, queue->index, stop, queue->in_flight);
+    request_reset(queue->device, queue->index, stop, is_busy(queue));
 }
 
 void virtio_request_queue_reset(VirtQueue *queue) { request_queue_reset(queue, false); }
@@ -246,7 +320,7 @@ void virtio_set_status(VirtioDevice *device, uint8_t status)
 {
     uint8_t before = device->status, news = status & (uint8_t)~before;
     if (status == 0) {
-        request_reset(device, WHOLE_DEVICE, false, is_busy(device));
+        request_reset(device, WHOLE_DEVICE, false, any_is_busy(device));
         return;
     }
     if (news & VIRTIO_STATUS_FEATURES_OK) {
@@ -265,7 +339,7 @@ void virtio_set_status(VirtioDevice *device, uint8_t status)
 
 void virtio_error(VirtioDevice *device, const char *format, ...)
 {
-    if (device->broken) {
+    if (atomic_exchange(&device->broken, true)) {
         return;
     }
     if (log_enabled(device_log(&device->device), LOG_GUEST_ERRORS)) {
@@ -276,10 +350,13 @@ void virtio_error(VirtioDevice *device, const char *format, ...)
         va_end(arguments);
         log_write(device_log(&device->device), "%s: %s\n", device_name(&device->device), strbuf_text(&message));
     }
-    device->broken = true;
+    bool entered = device_enter(&device->device);
     if (virtio_has(device, VIRTIO_F_VERSION_1)) {
         device->status |= VIRTIO_STATUS_NEEDS_RESET;
         virtio_config_changed(device);
+    }
+    if (entered) {
+        device_unlock(device->device.lock);
     }
 }
 
@@ -352,13 +429,10 @@ static void add_ring_features(VirtioDevice *device)
 static void run_state_changed(void *data, bool running)
 {
     VirtioDevice *device = data;
-    device_lock(device->device.lock);
     device->stopped = !running;
     if (running) {
         kick_all(device);
-    }
-    device_unlock(device->device.lock);
-    if (!running) {
+    } else {
         drain(device);
     }
 }
@@ -372,16 +446,17 @@ static bool virtio_realize(Device *device, Error **error)
     return true;
 }
 
-/* Parked: nothing new can begin but what is waiting in the queues. */
 static void drain_and_reset(VirtioDevice *device)
 {
-    device_lock(device->device.lock);
+    mark_resetting(device, WHOLE_DEVICE);
     device->resets++;
-    device_unlock(device->device.lock);
-    drain(device);
-    device_lock(device->device.lock);
-    reset(device);
-    device_unlock(device->device.lock);
+    drain_and_carry_out(&(ResetRequest){ device, WHOLE_DEVICE, false });
+}
+
+void virtio_end(VirtioDevice *device)
+{
+    drain_and_reset(device);
+    device->pauses++; /* for good */
 }
 
 static void virtio_unrealize(Device *device) { drain_and_reset((VirtioDevice *)device); }
@@ -416,6 +491,7 @@ static const StateField queue_fields[] = {
     STATE_FIELD_NOT_SAVED(VirtQueue, in_flight, "requests are finished before saving"),
     STATE_FIELD_NOT_SAVED(VirtQueue, device, "a handle"),
     STATE_FIELD_NOT_SAVED(VirtQueue, handle, "a function"),
+    STATE_FIELD_NOT_SAVED(VirtQueue, loop, "by properties"),
     STATE_FIELD_NOT_SAVED(VirtQueue, index, "its place in the array"),
     STATE_FIELD_NOT_SAVED(VirtQueue, maximum, "by properties"),
     STATE_FIELDS_END,
@@ -462,7 +538,7 @@ static const StateField device_fields[] = {
     STATE_FIELD_NOT_SAVED(VirtioDevice, queue_count, "of the class and by properties"),
     STATE_FIELD_NOT_SAVED(VirtioDevice, transport, "a handle"),
     STATE_FIELD_NOT_SAVED(VirtioDevice, transport_data, "a handle"),
-    STATE_FIELD_NOT_SAVED(VirtioDevice, posted, "the loop is drained before saving"),
+    STATE_FIELD_NOT_SAVED(VirtioDevice, pauses, "over when the machine is saved"),
     STATE_FIELD_NOT_SAVED(VirtioDevice, stopped, "the machine's run state says so"),
     STATE_FIELD_NOT_SAVED(VirtioDevice, resets, "they are finished before saving"),
     STATE_FIELDS_END,

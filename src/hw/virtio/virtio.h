@@ -3,9 +3,13 @@
  * negotiation, configuration space, split and packed virtqueues. It never names a transport: virtio-mmio (and others)
  * reach it through a bus and this header.
  *
- * A queue's notification never holds up the vCPU that makes it: the queue is worked on by the device's loop, under the
- * device's lock. A driver that breaks the rules stops its device (DEVICE_NEEDS_RESET, in a modern driver's eyes) until
- * it is reset.
+ * A queue's notification never holds up the vCPU that makes it: it takes no lock, and the queue is worked on by its
+ * loop. That is the main one, where this happens under the device's lock; a device of a class with `own_queues` may
+ * give each of its queues a loop of its own, and has no lock there: what moves along a ring (its positions, the chains
+ * that were popped) is that loop's alone from the time when the driver enables the queue until it stops it, and to stop
+ * it is done on that loop, after the vCPU has let go of the lock. The same functions serve both.
+ *
+ * A driver that breaks the rules stops its device (DEVICE_NEEDS_RESET, in a modern driver's eyes) until it is reset.
  */
 #pragma once
 
@@ -13,6 +17,7 @@
 
 #include <sys/uio.h>
 
+typedef struct Loop Loop;
 typedef struct VirtElement VirtElement;
 typedef struct VirtioDevice VirtioDevice;
 typedef struct VirtioTransport VirtioTransport;
@@ -52,8 +57,9 @@ struct VirtQueue {
     uint16_t index;
     uint16_t maximum; /* size that the device offers; 0: there is no such queue */
     uint16_t size;
-    bool ready;
-    bool kicked; /* notified and not yet handled */
+    Loop *loop; /* that works on it */
+    _Atomic bool ready;
+    _Atomic bool kicked; /* notified: a call is on its way to the loop */
     bool quiet;  /* the device looks by itself: virtqueue_set_notification */
     bool resetting; /* the driver waits for its end */
     /* Guest addresses of the descriptor table or ring, the driver's and the device's area. */
@@ -86,26 +92,29 @@ typedef struct VirtioDeviceClass {
     void (*set_config)(VirtioDevice *device, const uint8_t *config, uint32_t offset, uint32_t size);
     /* Features were agreed on; a legacy driver may write them several times. May be NULL. */
     void (*features_changed)(VirtioDevice *device);
-    /* Finishes what is in flight or gives it back (virtqueue_unpop); nothing new can be popped. On the loop's thread,
-     * without the lock. May be NULL. */
+    /* Finishes what is in flight or gives it back (virtqueue_unpop); nothing new can be popped. On the main loop's
+     * thread, without the lock. May be NULL. */
     void (*drain)(VirtioDevice *device);
+    bool own_queues; /* queues are handled without the device's lock, on their loops */
 } VirtioDeviceClass;
 
 struct VirtioDevice {
     Device device;
-    uint64_t host_features;   /* offered: the class's own are added by its realize */
-    uint64_t driver_features; /* accepted */
-    uint8_t status, isr;
-    bool broken;
-    bool stopped;    /* the machine stands still */
-    unsigned resets; /* that wait for what is in flight; while there are some, or it is stopped, nothing is popped */
+    uint64_t host_features;           /* offered: the class's own are added by its realize */
+    _Atomic uint64_t driver_features; /* accepted */
+    _Atomic uint8_t status;
+    uint8_t isr; /* under the lock */
+    _Atomic bool broken;
+    _Atomic bool stopped;    /* the machine stands still */
+    _Atomic unsigned resets; /* that wait for what is in flight; while there are some, or it is stopped, nothing is
+                              * popped */
+    _Atomic unsigned pauses; /* virtio_pause: likewise */
     uint32_t config_generation;
     uint32_t config_size;
     VirtQueue queues[VIRTIO_QUEUES];
     unsigned queue_count;
     const VirtioTransport *transport;
     void *transport_data;
-    bool posted; /* a call is on its way to the loop */
     /* Properties. */
     bool indirect_desc, event_idx, notify_on_empty, any_layout, iommu_platform, packed, queue_reset;
 };
@@ -139,11 +148,11 @@ void virtio_config_write(VirtioDevice *device, uint32_t offset, const void *byte
 VirtQueue *virtio_queue(VirtioDevice *device, uint32_t index); /* NULL where there is none */
 /* Checks the addresses and size that the driver gave: bad ones stop the device. */
 void virtio_queue_enable(VirtQueue *queue);
-void virtio_queue_notify(VirtioDevice *device, uint32_t index);
+void virtio_queue_notify(VirtioDevice *device, uint32_t index); /* needs no lock */
 /* Bytes from the start of a legacy ring of `size` entries to its used ring; `alignment` is a power of two. */
 uint64_t virtio_legacy_used_offset(uint16_t size, uint32_t alignment);
 
-/* The device's side. */
+/* The device's side: under its lock or, where it has `own_queues`, on the queue's loop. */
 VirtQueue *virtio_add_queue(VirtioDevice *device, uint16_t maximum, void (*handle)(VirtioDevice *, VirtQueue *));
 static inline bool virtio_has(const VirtioDevice *device, unsigned feature)
 {
@@ -151,6 +160,14 @@ static inline bool virtio_has(const VirtioDevice *device, unsigned feature)
 }
 /* Whether ring and configuration fields are big-endian: legacy drivers of big-endian guests. */
 bool virtio_is_big_endian(const VirtioDevice *device);
+/* Main thread, without the lock: nothing is popped from now on, and whoever was popping is done; and the end of that.
+ * What is in flight stays so. They nest. */
+void virtio_pause(VirtioDevice *device);
+void virtio_resume(VirtioDevice *device);
+/* In `unrealize`, of a class with own_queues: resets the device for good, so that nothing of it is on any loop. */
+void virtio_end(VirtioDevice *device);
+/* Calls the function on each loop of the device's queues, one after the other. As above. */
+void virtio_each_loop(VirtioDevice *device, void (*function)(void *data), void *data);
 /* The driver broke a rule: logs it and stops the device. */
 void virtio_error(VirtioDevice *device, const char *format, ...) PRINTF(2, 3);
 void virtio_config_changed(VirtioDevice *device);

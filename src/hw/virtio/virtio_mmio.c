@@ -287,7 +287,7 @@ static const Register registers[] = {
     REG_HOOK(QueueAlign, 0x03c, .present = is_legacy, .write = queue_align_write, .write_only = true),
     REG_HOOK(QueuePFN, 0x040, .present = is_legacy, .read = queue_pfn_read, .write = queue_pfn_write),
     REG_HOOK(QueueReady, 0x044, .present = is_modern, .read = queue_ready_read, .write = queue_ready_write),
-    REG_HOOK(QueueNotify, 0x050, .write = queue_notify_write, .write_only = true),
+    REG_HOOK(QueueNotify, 0x050, .write = queue_notify_write, .write_only = true, .doorbell = true),
     REG_HOOK(InterruptStatus, 0x060, .read = interrupt_status_read, .read_only = true),
     REG_HOOK(InterruptACK, 0x064, .write = interrupt_ack_write, .write_only = true),
     REG_HOOK(Status, 0x070, .read = status_read, .write = status_write),
