@@ -142,19 +142,28 @@ static char *expand_name(const char *name, uint64_t number)
     return string_format("%.*s%llu%s", (int)(percent - name), name, (unsigned long long)number, percent + 2);
 }
 
-static FILE *open_file(const Log *log, const char *name, uint64_t number, int flags, Error **error)
+/* Takes the descriptor. */
+static FILE *open_descriptor(int fd, const char *path, Error **error)
 {
-    AUTO_FREE char *path = expand_name(name, number);
-    int fd = files_open(log->files, path, O_WRONLY | O_CREAT | flags, 0666, error);
-    if (fd < 0) {
-        return NULL;
-    }
     FILE *file = fdopen(fd, "w");
+
     if (!file) {
         error_set_errno(error, errno, "cannot write to the log file '%s'", path);
         close(fd);
     }
     return file;
+}
+
+static FILE *open_file(const Log *log, const char *name, uint64_t number, int flags, Error **error)
+{
+    AUTO_FREE char *path = expand_name(name, number);
+    int fd = files_open(log->files, path, O_WRONLY | O_CREAT | flags, 0666, error);
+    int moved = fd >= 0 && log->lowest_fd ? fcntl(fd, F_DUPFD_CLOEXEC, log->lowest_fd) : -1;
+    if (moved >= 0) {
+        close(fd);
+        fd = moved;
+    }
+    return fd < 0 ? NULL : open_descriptor(fd, path, error);
 }
 
 bool log_set_file(Log *log, const char *name, Error **error)
@@ -183,6 +192,45 @@ bool log_set_file(Log *log, const char *name, Error **error)
     log->file = file;
     mutex_unlock(&log->lock);
     return true;
+}
+
+bool log_use_file(Log *log, const char *name, int fd, Error **error)
+{
+    FILE *file = open_descriptor(fd, name ? name : log->file_name, error);
+
+    if (!file) {
+        return false;
+    }
+    mutex_lock(&log->lock);
+    if (name) {
+        close_files(log);
+        free(log->file_name);
+        log->file_name = string_copy(name);
+    } else if (log->file) {
+        fclose(log->file);
+    }
+    log->file = file;
+    mutex_unlock(&log->lock);
+    return true;
+}
+
+int log_descriptor(const Log *log)
+{
+    return log->file ? fileno(log->file) : -1;
+}
+
+bool log_owns(Log *log, int fd)
+{
+    bool owns = log->file && fileno(log->file) == fd;
+
+    if (!owns && log_enabled(log, LOG_TID)) {
+        mutex_lock(&log->lock);
+        for (size_t i = 0; i < log->thread_file_count; i++) {
+            owns = owns || fileno(log->thread_files[i].file) == fd;
+        }
+        mutex_unlock(&log->lock);
+    }
+    return owns;
 }
 
 /*

@@ -70,6 +70,7 @@ typedef struct Log {
     size_t range_count;
     struct Trace *trace; /* borrowed: `trace:PATTERN` items of -d go here */
     struct Files *files; /* borrowed: opens -D's file; NULL: plain paths alone */
+    int lowest_fd;       /* its files have descriptors from here on, where there are such; 0: any */
 } Log;
 
 Log *log_new(void);
@@ -84,6 +85,11 @@ void log_free(Log *log);
 bool log_set_items(Log *log, const char *list, Error **error);
 /* -D and HMP's logfile. %d stands for the process, with `tid` for the thread. NULL or "" goes back to stderr. */
 bool log_set_file(Log *log, const char *name, Error **error);
+/* Goes on in a file that is open already, which becomes the log's: `name` as for log_set_file; NULL: it stays. */
+bool log_use_file(Log *log, const char *name, int fd, Error **error);
+/* The descriptor of -D's file; -1: stderr. */
+int log_descriptor(const Log *log);
+bool log_owns(Log *log, int fd);
 /* -dfilter: ranges START..END, START+LENGTH or START-LENGTH (the LENGTH bytes up to and with START), separated by
  * commas. Not while other threads log. */
 bool log_set_ranges(Log *log, const char *list, Error **error);

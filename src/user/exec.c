@@ -8,6 +8,7 @@
  * Not here: AT_EXECFN of what execveat runs (it is the file's name).
  */
 #include "base/error.h"
+#include "base/log.h"
 #include "cpu/guest.h"
 #include "user/debug.h"
 #include "user/elf.h"
@@ -36,7 +37,7 @@ typedef struct ExecRequest {
     Strings arguments, environment, command; /* command: the host's argv; its strings are borrowed */
     PathBuffer path;
     size_t total;
-    char fd_text[12], self_text[12], debug_text[12], base_text[24], reserved_text[24], stack_text[24];
+    char fd_text[12], self_text[12], debug_text[12], log_text[12], base_text[24], reserved_text[24], stack_text[24];
     int channel; /* to the debugger; -1: nobody debugs */
     int fd; /* the program's file, where no name leads to it; -1: one does */
 } ExecRequest;
@@ -219,6 +220,10 @@ static void make_command(ExecRequest *request)
         snprintf(request->self_text, sizeof request->self_text, "%d", request->task->process->self);
         add_option(request, "-self-fd", request->self_text);
     }
+    if (log_descriptor(request->task->process->log) >= 0) {
+        snprintf(request->log_text, sizeof request->log_text, "%d", log_descriptor(request->task->process->log));
+        add_option(request, "-log-fd", request->log_text);
+    }
     if (request->fd >= 0) {
         snprintf(request->fd_text, sizeof request->fd_text, "%d", request->fd);
         add_option(request, "-program-fd", request->fd_text);
@@ -271,11 +276,13 @@ static int64_t run(ExecRequest *request)
     }
     request->channel = debug_exec_begin(request->task);
     make_command(request);
-    int self = request->task->process->self;
+    int self = request->task->process->self, log = log_descriptor(request->task->process->log);
     fcntl(self, F_SETFD, 0);
+    fcntl(log, F_SETFD, 0);
     result = host_call(request->task, SYS_execveat, (uint64_t)self, (uintptr_t)"", (uintptr_t)request->command.items,
                        (uintptr_t)request->environment.items, AT_EMPTY_PATH, 0);
     fcntl(self, F_SETFD, FD_CLOEXEC);
+    fcntl(log, F_SETFD, FD_CLOEXEC);
     debug_exec_failed(request->task);
     return result;
 }

@@ -13,6 +13,7 @@
 #include "user/main.h"
 #include "user/memory.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,7 +204,8 @@ static bool parse_fd(const char *value, int *fd, Error **error)
     return true;
 }
 
-/* These are of our own making, for execve: of a file without a name, of ourselves, of the debugger that stays. */
+/* These are of our own making, for execve: of a file without a name, of ourselves, of the log and the debugger that
+ * stay. */
 static bool set_program_fd(Parse *parse, const char *value, Error **error)
 {
     return parse_fd(value, &parse->options->program_fd, error);
@@ -212,6 +214,11 @@ static bool set_program_fd(Parse *parse, const char *value, Error **error)
 static bool set_self_fd(Parse *parse, const char *value, Error **error)
 {
     return parse_fd(value, &parse->options->self_fd, error);
+}
+
+static bool set_log_fd(Parse *parse, const char *value, Error **error)
+{
+    return parse_fd(value, &parse->options->log_fd, error);
 }
 
 static bool set_debug_fd(Parse *parse, const char *value, Error **error)
@@ -300,6 +307,7 @@ static const struct OptionRow {
     { "plugin", "QEMU_PLUGIN", "file", refuse_plugin, "refused: this program is static" },
     { "self-fd", NULL, "fd", set_self_fd, "the emulator's own file, open already" },
     { "program-fd", NULL, "fd", set_program_fd, "the program's file, open already" },
+    { "log-fd", NULL, "fd", set_log_fd, "the log's file, open already" },
     { "debug-fd", NULL, "fd", set_debug_fd, "the connection to a debugger, open already" },
     { "version", "QEMU_VERSION", NULL, print_version, "print the version" },
 };
@@ -400,7 +408,7 @@ static bool apply_trace(const UserOptions *options, Log *log, Error **error)
     Json *values = options_parse(options->trace, "enable", NULL, error);
     const char *file = json_get_text(values, "file"), *events = json_get_text(values, "events");
     const char *pattern = json_get_text(values, "enable");
-    bool ok = !file || log_set_file(log, file, error);
+    bool ok = !file || options->log_fd || log_set_file(log, file, error);
     size_t size;
     AUTO_FREE char *text = ok && events ? files_read_all(NULL, events, LARGEST, &size, error) : NULL;
 
@@ -412,8 +420,16 @@ static bool apply_trace(const UserOptions *options, Log *log, Error **error)
 
 bool user_options_log(const UserOptions *options, Log *log, Error **error)
 {
+    enum { LOWEST_FD = 210 }; /* out of the program's way */
+
     log->trace = trace_new(trace_events, trace_event_count, log);
-    if (options->log_file && !log_set_file(log, options->log_file, error)) {
+    log->lowest_fd = LOWEST_FD;
+    if (options->log_fd) {
+        fcntl(options->log_fd, F_SETFD, FD_CLOEXEC);
+        if (!log_use_file(log, options->log_file ? options->log_file : "-trace", options->log_fd, error)) {
+            return false;
+        }
+    } else if (options->log_file && !log_set_file(log, options->log_file, error)) {
         return false;
     }
     if (options->log_items && !log_set_items(log, options->log_items, error)) {

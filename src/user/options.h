@@ -20,6 +20,7 @@ typedef struct UserOptions {
     uint64_t reserved;       /* -R */
     int self_fd;             /* -self-fd: our own file, open already; 0: nowhere */
     int debug_fd;            /* -debug-fd: the debugger of what was before execve; 0: none */
+    int log_fd;              /* -log-fd: the log of what was before execve; 0: none */
     int program_fd;          /* -program-fd: where the program is open already; 0: nowhere */
     const char *code_size;   /* -tb-size, checked; NULL: the default */
     uint64_t code_bytes;     /* the same in bytes */

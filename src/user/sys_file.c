@@ -1,5 +1,6 @@
 /* System calls on files that are more than a forwarded call. */
 #include "base/bytes.h"
+#include "base/log.h"
 #include "user/debug.h"
 #include "user/path.h"
 #include "user/proc.h"
@@ -96,7 +97,8 @@ int64_t sys_openat2(Task *task, const uint64_t *a)
 
 bool task_file_is_own(const Task *task, int fd)
 {
-    return fd >= 0 && (fd == task->process->self || debug_owns(task->process, fd));
+    const Process *process = task->process;
+    return fd >= 0 && (fd == process->self || log_owns(process->log, fd) || debug_owns(process, fd));
 }
 
 /* "/proc/NUMBER/fd" of this process, of its threads, and fdinfo. */
@@ -158,9 +160,9 @@ int64_t sys_getdents64(Task *task, const uint64_t *a)
 /* Around our own. */
 int64_t sys_close_range(Task *task, const uint64_t *a)
 {
-    enum { DEBUG_HIGHEST = 1024 };
+    enum { OWN_HIGHEST = 1024 }; /* of what is not the emulator's file */
     uint32_t first = (uint32_t)a[0], last = (uint32_t)a[1];
-    uint32_t highest = (uint32_t)MAX(task->process->self, DEBUG_HIGHEST);
+    uint32_t highest = (uint32_t)MAX(task->process->self, OWN_HIGHEST);
     int64_t result = 0;
 
     if (first > last) {
@@ -175,7 +177,24 @@ int64_t sys_close_range(Task *task, const uint64_t *a)
     return result || first > last ? result : host_call(task, SYS_close_range, first, last, a[2], 0, 0, 0);
 }
 
-/* Where the guest wants the number of the emulator's own file, that goes to another one. */
+/* The emulator's own file or its log's goes to another number. */
+static bool move_own(Process *process, int fd)
+{
+    bool is_log = fd == log_descriptor(process->log);
+    int moved = is_log || fd == process->self ? fcntl(fd, F_DUPFD_CLOEXEC, fd + 1) : -1;
+
+    if (moved < 0) {
+        return false;
+    }
+    if (is_log) {
+        return log_use_file(process->log, NULL, moved, NULL);
+    }
+    process->self = moved;
+    close(fd);
+    return true;
+}
+
+/* Where the guest wants the number of one of ours, that goes to another one. */
 int64_t sys_dup3(Task *task, const uint64_t *a)
 {
     Process *process = task->process;
@@ -185,13 +204,7 @@ int64_t sys_dup3(Task *task, const uint64_t *a)
         return host_call(task, SYS_dup3, a[0], a[1], a[2], 0, 0, 0);
     }
     mutex_lock(&process->lock);
-    int moved = wanted == process->self ? fcntl(wanted, F_DUPFD_CLOEXEC, wanted + 1) : -1;
-    int64_t result = moved < 0 ? -EBADF : host_call(task, SYS_dup3, a[0], a[1], a[2], 0, 0, 0);
-    if (result >= 0) {
-        process->self = moved;
-    } else if (moved >= 0) {
-        close(moved);
-    }
+    int64_t result = move_own(process, wanted) ? host_call(task, SYS_dup3, a[0], a[1], a[2], 0, 0, 0) : -EBADF;
     mutex_unlock(&process->lock);
     return result;
 }

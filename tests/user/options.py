@@ -28,6 +28,10 @@ int main(int argc, char **argv)
     printf("argv0=%s release=%s A=%s HOME=%s page=%ld seed=%02x%02x hwcap=%lx\n", argv[0], name.release, getenv("A"),
            getenv("HOME") ? "set" : "unset", sysconf(_SC_PAGESIZE), seed[0], seed[1], getauxval(AT_HWCAP));
     fflush(stdout);
+    for (int fd = 3; argc > 2 && fd < 300; fd++) {
+        close(fd);
+        dup2(1, fd);
+    }
     if (argc > 1) {
         execv("/proc/self/exe", (char *[]){ "again", NULL });
     }
@@ -118,6 +122,12 @@ def main():
         found = [re.findall('seed=(....)', text) for text in seeds]
         if found[0] != found[1] or found[0] == found[2] or found[0][0] != found[0][1]:
             sys.exit(f'-seed: {seeds}')
+        log = os.path.join(folder, 'log') # of what execve runs too, and none of the program's files
+        status, text = run(emulator, ['-strace', '-D', log], {}, program, 'closes', 'all')
+        with open(log, encoding='utf-8') as file:
+            lines = file.read()
+        if (status, lines.count('uname('), lines.count('exit_group('), text.count('uname(')) != (0, 2, 1, 0):
+            sys.exit(f'-D and execve: {status}, {text}\n{lines}')
         log = os.path.join(folder, 'log.%d')
         run(emulator, ['-strace', '-D', log], {}, program)
         events = os.path.join(folder, 'events')
