@@ -21,6 +21,7 @@ REASONS = {
     'ptrace': 'EPERM: a debugger would see the emulator; -g serves',
     'userfaultfd': 'ENOSYS: its faults are the host\'s',
     'map_shadow_stack': 'ENOSYS: the processor has none',
+    'rseq_slice_yield': 'ENOSYS: nobody is given longer slices',
     'lookup_dcookie': 'ENOSYS: gone since Linux 6.7',
     'nfsservctl': 'ENOSYS: gone since Linux 3.1',
     'pkey_alloc': 'ENOSPC: the processor has no keys of memory',
@@ -61,18 +62,25 @@ BY_LIBC = {
 }
 
 
+USES = re.compile(r'\bSYS_(\w+)|\bsyscall\((?:SYS_)?(\w+)|\b(?:CALL|WIDE)\((\w+),|\bINSTEAD\(\w+, (\w+),|\b(\w+)\(')
+COMMENT = re.compile(r'/\*(.*?)\*/', re.DOTALL)
+
+
+def uses(text):
+    """The calls that a program makes: what it calls, what it gives syscall, and what its comments say of a number."""
+    found = {name for match in USES.findall(text) for name in match if name}
+    found |= {re.sub('_2$', '', name.lower()) for name in found if name.isupper() or name.endswith('_2')}
+    return found | {word for comment in COMMENT.findall(text) for word in re.findall(r'\w+', comment)}
+
+
 def tests(root):
     folder = os.path.join(root, 'tests/user')
-    return {name[:-2]: '\n'.join(read_lines(folder, name)) for name in sorted(os.listdir(folder))
+    return {name[:-2]: uses('\n'.join(read_lines(folder, name))) for name in sorted(os.listdir(folder))
             if name.endswith('.c') and name not in ('unit.c', 'bare.c')}
 
 
 def tests_of(name, sources):
-    words = [re.escape(name)] + ([re.escape(BY_LIBC[name])] if name in BY_LIBC else [])
-    pattern = re.compile(r'\b(SYS_' + words[0] + r'\b|(CALL|WIDE)\(' + words[0] + r',|INSTEAD\(\w+, ' + words[0] +
-                         r',|(' + '|'.join(words) + r')\()'
-                         r'|/\*[^*]*\b' + words[0] + r'\b')
-    return ', '.join(test for test, text in sources.items() if pattern.search(text))
+    return ', '.join(test for test, used in sources.items() if name in used or BY_LIBC.get(name) in used)
 
 
 def treatment(name, function):
@@ -86,7 +94,8 @@ def render(root):
     lines = ['# System calls', '',
              'What becomes of each call in user mode. Made by `gen/syscalls.py`; a test holds it to the tables. '
              '"right"', 'means: what Linux gives, to programs of 64 and, where the number stands, 32 bits. The tests '
-             'are in', '`tests/user`: each prints the same on the host and on the guest.']
+             'are in', '`tests/user`: each prints the same on the host and on the guest, and `reached.py` '
+             'fails where a call that is', 'not refused succeeds in none.']
     for line in read_lines(root, 'src/user/syscalls.def'):
         section, row = SECTION.match(line), ROW.match(line)
         if section:
@@ -97,6 +106,8 @@ def render(root):
             verdict, how = treatment(name, function)
             if name not in wide and name not in narrow:
                 sys.exit(f'{name}: no guest has a number for it')
+            if not tests_of(name, sources):
+                sys.exit(f'{name}: no program of tests/user makes it')
             lines.append(f'| {name} | {wide.get(name, "")} | {narrow.get(name, "")} | {verdict} | {how} '
                          f'| {tests_of(name, sources)} |')
     return '\n'.join(lines) + '\n'

@@ -255,6 +255,16 @@ static bool changes_identity(const char *path)
            (status.st_mode & S_ISGID && status.st_mode & S_IXGRP && status.st_gid != getegid());
 }
 
+/* A name that ends with a descriptor, which the call may close, goes with an open file. */
+static void keep_file(ExecRequest *request)
+{
+    if (request->fd < 0 && strstr(request->path.text, "/fd/")) {
+        int fd = elf_open(request->path.text);
+        request->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD, LOWEST_FD);
+        close(fd);
+    }
+}
+
 static int64_t run(ExecRequest *request)
 {
     ProgramKind kind;
@@ -274,6 +284,7 @@ static int64_t run(ExecRequest *request)
         return host_call(request->task, SYS_execve, (uintptr_t)request->path.text,
                          (uintptr_t)request->arguments.items, (uintptr_t)request->environment.items, 0, 0, 0);
     }
+    keep_file(request);
     request->channel = debug_exec_begin(request->task);
     make_command(request);
     int self = request->task->process->self, log = log_descriptor(request->task->process->log);
@@ -318,6 +329,33 @@ static ExecRequest *request_new(Task *task)
     return request;
 }
 
+/* The name of an open file, where it still leads to it; else the file itself is handed on. */
+static int64_t name_file(ExecRequest *request, int fd)
+{
+    if (!path_of(fd, &request->path)) {
+        return -EACCES;
+    }
+    if (path_leads_to(request->path.text, PATH_FOLLOW, fd)) {
+        return 0;
+    }
+    request->fd = fcntl(fd, F_DUPFD, LOWEST_FD); /* stays open over the call */
+    if (request->fd < 0) {
+        return -errno;
+    }
+    snprintf(request->path.text, sizeof request->path.text, "/proc/self/fd/%d", request->fd);
+    return 0;
+}
+
+/* The request is over: it failed. */
+static int64_t give_up(ExecRequest *request, int64_t result)
+{
+    if (request->fd >= 0) {
+        close(request->fd);
+    }
+    exec_forget(request->task);
+    return result;
+}
+
 int64_t sys_execve(Task *task, const uint64_t *a)
 {
     ExecRequest *request = request_new(task);
@@ -329,33 +367,7 @@ int64_t sys_execve(Task *task, const uint64_t *a)
                      ? 0
                      : memory_read_string(task_memory(task), request->path.text, a[0], sizeof request->path.text);
     }
-    result = result < 0 ? result : execute(request, a[1], a[2]);
-    exec_forget(task);
-    return result;
-}
-
-/* The name of an open file, where it still leads to it; else the file itself is handed on. */
-static int64_t name_file(ExecRequest *request, int fd)
-{
-    char own[32];
-    struct stat by_name, by_fd;
-
-    snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(own, request->path.text, sizeof request->path.text - 1);
-    if (length < 0) {
-        return -errno;
-    }
-    request->path.text[length] = 0;
-    if (!fstat(fd, &by_fd) && !stat(request->path.text, &by_name) && by_name.st_dev == by_fd.st_dev &&
-        by_name.st_ino == by_fd.st_ino) {
-        return 0;
-    }
-    request->fd = fcntl(fd, F_DUPFD, LOWEST_FD); /* stays open over the call */
-    if (request->fd < 0) {
-        return -errno;
-    }
-    snprintf(request->path.text, sizeof request->path.text, "/proc/self/fd/%d", request->fd);
-    return 0;
+    return give_up(request, result < 0 ? result : execute(request, a[1], a[2]));
 }
 
 int64_t sys_execveat(Task *task, const uint64_t *a)
@@ -387,9 +399,5 @@ int64_t sys_execveat(Task *task, const uint64_t *a)
     int64_t result = fstat((int)fd, &status) ? -errno : S_ISLNK(status.st_mode) ? -ELOOP : name_file(request, (int)fd);
     result = result < 0 ? result : execute(request, a[2], a[3]);
     close((int)fd);
-    if (request->fd >= 0) {
-        close(request->fd);
-    }
-    exec_forget(task);
-    return result;
+    return give_up(request, result);
 }

@@ -33,7 +33,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { ELF_CLASS = 4, ELF_MACHINE = 18, SELF_LOWEST = 200, SELF_HIGHEST = 4096, EXIT_BAD = 1 };
+enum { ELF_CLASS = 4, ELF_MACHINE = 18, SELF_LOWEST = 200, IMAGE_LOWEST, SELF_HIGHEST = 4096, EXIT_BAD = 1 };
 
 static const UserAbi *abi_by_name(const char *name)
 {
@@ -239,7 +239,7 @@ int user_main(int argc, char **argv, char **environment)
 {
     AUTO_ERROR(error);
     UserOptions options = { 0 };
-    Process process = { .options = &options, .log = log_new(), .self = -1 };
+    Process process = { .options = &options, .log = log_new(), .self = -1, .image = -1 };
     UserCommand command = { .environment = environment };
     int status;
 
@@ -281,6 +281,7 @@ int user_main(int argc, char **argv, char **environment)
         fprintf(stderr, "%s: %s\n%s", argv[0], error_message(error), error_hint(error));
         return EXIT_BAD;
     }
+    process.image = fcntl(fd, F_DUPFD_CLOEXEC, IMAGE_LOWEST);
     close(fd);
     process.self = open_self(&options);
     task_set_current(task);

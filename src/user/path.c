@@ -42,7 +42,7 @@ static int locate(int folder, const char *path, PathLink link, uint64_t resolve)
     return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
 }
 
-static bool is_same(int fd, const char *path, PathLink link)
+bool path_leads_to(const char *path, PathLink link, int fd)
 {
     struct stat by_fd, by_path;
 
@@ -76,7 +76,7 @@ static bool resolve_links(const char *root, const char *path, PathLink link, Pat
     if (fd < 0) {
         return false;
     }
-    if (!is_same(fd, below->text, link) && path_of(fd, &found)) {
+    if (!path_leads_to(below->text, link, fd) && path_of(fd, &found)) {
         *below = found;
     }
     close(fd);
@@ -193,7 +193,7 @@ int path_to_host(Task *task, int folder, uint64_t address, PathLink link, PathBu
         return (int)length;
     }
     path_complete(folder, buffer);
-    if (!proc_program(task->process, buffer->text, program.text, sizeof program.text)) {
+    if (!proc_program_file(task->process, buffer->text, &program)) {
         path_find(task->process, folder, buffer, link);
     } else if (link == PATH_FOLLOW) {
         *buffer = program;

@@ -21,6 +21,8 @@ typedef enum PathLink {
 int path_to_host(Task *task, int folder, uint64_t address, PathLink link, PathBuffer *buffer, uint64_t *host);
 /* The whole name of an open file, or of the working directory for AT_FDCWD; false: it has none. */
 bool path_of(int fd, PathBuffer *name);
+/* Whether the path names the open file. */
+bool path_leads_to(const char *path, PathLink link, int fd);
 /* Makes a path from a folder of /proc a whole one, where it may name a file that proc.h makes up. */
 void path_complete(int folder, PathBuffer *buffer);
 /* The same for a path that is already in `buffer`. */

@@ -11,6 +11,7 @@
 #include "base/strbuf.h"
 #include "base/text.h"
 #include "user/host/host.h"
+#include "user/path.h"
 #include "user/proc_internal.h"
 
 #include <ctype.h>
@@ -353,19 +354,41 @@ static bool find_code(long number, char *program, size_t size)
     return false;
 }
 
-bool proc_program(const Process *process, const char *path, char *program, size_t size)
+/* What the kernel shows of the program's file: its name of today. */
+static void name_own(const Process *process, PathBuffer *program)
 {
-    char own[4096], other[4096], *end;
+    if (process->image < 0 || !path_of(process->image, program)) {
+        snprintf(program->text, sizeof program->text, "%s", process->program.path);
+    }
+}
+
+bool proc_program(const Process *process, const char *path, PathBuffer *program)
+{
+    char own[PATH_SIZE], other[PATH_SIZE], *end;
 
     if (proc_find(process, path) == PROC_EXE) {
-        return snprintf(program, size, "%s", process->program.path) < (int)size;
+        name_own(process, program);
+        return true;
     }
     if (!text_starts_with(path, "/proc/")) {
         return false;
     }
     long number = strtol(path + 6, &end, 10);
     return number > 0 && !strcmp(end, "/exe") && read_link(path, other, sizeof other) &&
-           read_link("/proc/self/exe", own, sizeof own) && !strcmp(own, other) && find_code(number, program, size);
+           read_link("/proc/self/exe", own, sizeof own) && !strcmp(own, other) &&
+           find_code(number, program->text, sizeof program->text);
+}
+
+bool proc_program_file(const Process *process, const char *path, PathBuffer *program)
+{
+    if (!proc_program(process, path, program)) {
+        return false;
+    }
+    if (proc_find(process, path) == PROC_EXE && process->image >= 0 &&
+        !path_leads_to(program->text, PATH_FOLLOW, process->image)) {
+        snprintf(program->text, sizeof program->text, "/proc/self/fd/%d", process->image);
+    }
+    return true;
 }
 
 /* -- opening ------------------------------------------------------------------------------------------------------- */

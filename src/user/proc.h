@@ -3,6 +3,7 @@
 
 #include "user/process.h"
 
+typedef struct PathBuffer PathBuffer;
 typedef struct StrBuf StrBuf;
 
 typedef enum ProcFile {
@@ -26,8 +27,11 @@ typedef enum ProcFile {
 bool proc_has(const char *name);
 /* What an absolute path names. */
 ProcFile proc_find(const Process *process, const char *path);
-/* Whether an absolute path names the program that this process, or another of ours, runs: its file. */
-bool proc_program(const Process *process, const char *path, char *program, size_t size);
+/* Whether an absolute path names the program that this process, or another of ours, runs: its file, as a link shows
+ * it. */
+bool proc_program(const Process *process, const char *path, PathBuffer *program);
+/* The same: a name that leads there, whatever became of the file's own. */
+bool proc_program_file(const Process *process, const char *path, PathBuffer *program);
 /* A file with what the guest is to see, to be read; -errno where it cannot be made, or may not be opened so. */
 int64_t proc_open(Task *task, ProcFile file, const char *path, uint64_t flags);
 /* The same text of a file below /proc/self, by its name; false: it is the host's. */

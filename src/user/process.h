@@ -56,6 +56,7 @@ typedef struct Process {
     Program program;
     struct Debug *debug;    /* NULL: nobody does */
     int self;               /* the emulator's own file, for execve; hidden from the guest */
+    int image;              /* the program's file, of whatever name it has by now; hidden too; -1: there is none */
     Mutex lock;             /* of the tasks */
     ListNode tasks;
     unsigned next_index;

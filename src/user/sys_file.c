@@ -98,7 +98,8 @@ int64_t sys_openat2(Task *task, const uint64_t *a)
 bool task_file_is_own(const Task *task, int fd)
 {
     const Process *process = task->process;
-    return fd >= 0 && (fd == process->self || log_owns(process->log, fd) || debug_owns(process, fd));
+    return fd >= 0 && (fd == process->self || fd == process->image || log_owns(process->log, fd) ||
+                       debug_owns(process, fd));
 }
 
 /* "/proc/NUMBER/fd" of this process, of its threads, and fdinfo. */
@@ -177,11 +178,12 @@ int64_t sys_close_range(Task *task, const uint64_t *a)
     return result || first > last ? result : host_call(task, SYS_close_range, first, last, a[2], 0, 0, 0);
 }
 
-/* The emulator's own file or its log's goes to another number. */
+/* One of our own goes to another number; the debugger's stay. */
 static bool move_own(Process *process, int fd)
 {
     bool is_log = fd == log_descriptor(process->log);
-    int moved = is_log || fd == process->self ? fcntl(fd, F_DUPFD_CLOEXEC, fd + 1) : -1;
+    int *own = fd == process->self ? &process->self : fd == process->image ? &process->image : NULL;
+    int moved = is_log || own ? fcntl(fd, F_DUPFD_CLOEXEC, fd + 1) : -1;
 
     if (moved < 0) {
         return false;
@@ -189,7 +191,7 @@ static bool move_own(Process *process, int fd)
     if (is_log) {
         return log_use_file(process->log, NULL, moved, NULL);
     }
-    process->self = moved;
+    *own = moved;
     close(fd);
     return true;
 }
@@ -294,7 +296,7 @@ int64_t sys_readlinkat(Task *task, const uint64_t *a)
     if (length > 0) {
         path_complete((int)a[0], &path);
     }
-    if (length > 0 && proc_program(task->process, path.text, target.text, sizeof target.text)) {
+    if (length > 0 && proc_program(task->process, path.text, &target)) {
         size_t size = MIN(strlen(target.text), (size_t)MAX((int32_t)a[3], 0));
         return (int32_t)a[3] <= 0                                               ? -EINVAL
                : memory_write(task_memory(task), a[2], target.text, size) ? -EFAULT

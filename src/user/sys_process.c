@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -30,6 +31,31 @@ int64_t sys_uname(Task *task, const uint64_t *a)
         strncpy(name.release, task->process->options->release, sizeof name.release - 1);
     }
     return memory_write(task_memory(task), a[0], &name, sizeof name);
+}
+
+/* Where a word cannot count the machine's bytes, pages are counted. */
+int64_t sys_sysinfo(Task *task, const uint64_t *a)
+{
+    struct sysinfo info;
+
+    if (task_abi(task)->word_size == 8) {
+        return syscall_forward(task, &syscall_table[SYSCALL_sysinfo], a);
+    }
+    int64_t result = host_call(task, SYS_sysinfo, (uintptr_t)&info, 0, 0, 0, 0, 0);
+    unsigned long *const sizes[] = {
+        &info.totalram, &info.freeram, &info.sharedram, &info.bufferram, &info.totalswap, &info.freeswap,
+        &info.totalhigh, &info.freehigh,
+    };
+    if (result) {
+        return result;
+    }
+    if ((info.totalram | info.totalswap) * info.mem_unit >> 32) {
+        for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+            *sizes[i] = *sizes[i] * info.mem_unit / GUEST_PAGE_SIZE;
+        }
+        info.mem_unit = GUEST_PAGE_SIZE;
+    }
+    return task_write(task, LAYOUT_SYSINFO, a[0], &info);
 }
 
 /* Limits of memory would be the emulator's, not the guest's: the guest is told that they hold. */
@@ -67,26 +93,72 @@ int64_t sys_setgroups(Task *task, const uint64_t *a)
     return groups_by(task, SYS_setgroups, a);
 }
 
-/* What the host may be asked, and how many bytes the second argument points at; all else would be about the
- * emulator. */
+/* A name for anonymous memory, which maps show. */
+static int64_t name_memory(Task *task, const uint64_t *a)
+{
+    uint64_t host, name;
+
+    if (!memory_contains(task_memory(task), a[2], a[3])) {
+        return -ENOMEM;
+    }
+    guest_pointer(task, a[2], a[3], &host);
+    return guest_pointer(task, a[4], 1, &name) ? host_call(task, SYS_prctl, a[0], a[1], host, a[3], name, 0) : -EFAULT;
+}
+
+static int64_t get_auxv(Task *task, const uint64_t *a)
+{
+    const Program *program = &task->process->program;
+    uint8_t bytes[512];
+    uint64_t size = MIN(program->auxv_size, sizeof bytes), given = MIN(a[2], size);
+
+    if (a[3] || a[4]) {
+        return -EINVAL;
+    }
+    return memory_read(task_memory(task), bytes, program->auxv, given) ||
+                   memory_write(task_memory(task), a[1], bytes, given)
+               ? -EFAULT
+               : (int64_t)size;
+}
+
+/* fence.i always reaches all of the program's threads, on whatever processor they go on. */
+static int64_t set_flush_context(Task *task, const uint64_t *a)
+{
+    enum { LAST_CONTEXT = 1, LAST_SCOPE = 1 };
+    return a[1] > LAST_CONTEXT || a[2] > LAST_SCOPE ? -EINVAL : 0;
+}
+
+/* What the host may be asked, and how many bytes the second argument points at, or what is done here; all else would be
+ * about the emulator, or is of other processors. */
 int64_t sys_prctl(Task *task, const uint64_t *a)
 {
+    enum {
+        SET_MEMORY_MERGE = 67, GET_MEMORY_MERGE, SET_ICACHE_FLUSH_CTX = 71, TIMER_RESTORE_IDS = 77, FUTEX_HASH,
+        GET_AUXV = 0x41555856,
+    };
     static const struct {
-        uint8_t option, size;
+        uint32_t option;
+        uint8_t size;
+        SyscallFunction *function;
     } known[] = {
         { PR_SET_PDEATHSIG, 0 }, { PR_GET_PDEATHSIG, 4 }, { PR_GET_DUMPABLE, 0 }, { PR_SET_DUMPABLE, 0 },
-        { PR_GET_KEEPCAPS, 0 }, { PR_SET_KEEPCAPS, 0 }, { PR_SET_NAME, 16 }, { PR_GET_NAME, 16 },
-        { PR_CAPBSET_READ, 0 }, { PR_CAPBSET_DROP, 0 }, { PR_GET_SECUREBITS, 0 }, { PR_SET_SECUREBITS, 0 },
-        { PR_SET_TIMERSLACK, 0 }, { PR_GET_TIMERSLACK, 0 }, { PR_SET_CHILD_SUBREAPER, 0 },
-        { PR_GET_CHILD_SUBREAPER, 4 }, { PR_SET_NO_NEW_PRIVS, 0 }, { PR_GET_NO_NEW_PRIVS, 0 },
-        { PR_SET_THP_DISABLE, 0 }, { PR_GET_THP_DISABLE, 0 }, { PR_CAP_AMBIENT, 0 },
+        { PR_GET_KEEPCAPS, 0 }, { PR_SET_KEEPCAPS, 0 }, { PR_GET_TIMING, 0 }, { PR_SET_TIMING, 0 },
+        { PR_SET_NAME, 16 }, { PR_GET_NAME, 16 }, { PR_CAPBSET_READ, 0 }, { PR_CAPBSET_DROP, 0 },
+        { PR_GET_SECUREBITS, 0 }, { PR_SET_SECUREBITS, 0 }, { PR_SET_TIMERSLACK, 0 }, { PR_GET_TIMERSLACK, 0 },
+        { PR_MCE_KILL, 0 }, { PR_MCE_KILL_GET, 0 }, { PR_SET_CHILD_SUBREAPER, 0 }, { PR_GET_CHILD_SUBREAPER, 4 },
+        { PR_SET_NO_NEW_PRIVS, 0 }, { PR_GET_NO_NEW_PRIVS, 0 }, { PR_SET_THP_DISABLE, 0 }, { PR_GET_THP_DISABLE, 0 },
+        { PR_CAP_AMBIENT, 0 }, { PR_SET_IO_FLUSHER, 0 }, { PR_GET_IO_FLUSHER, 0 }, { SET_MEMORY_MERGE, 0 },
+        { GET_MEMORY_MERGE, 0 }, { TIMER_RESTORE_IDS, 0 }, { FUTEX_HASH, 0 }, { PR_SET_PTRACER, 0 },
+        { PR_SET_VMA, 0, name_memory }, { GET_AUXV, 0, get_auxv },
+        { SET_ICACHE_FLUSH_CTX, 0, set_flush_context },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
         if (a[0] == known[i].option) {
             uint64_t second = a[1];
             bool good = !known[i].size || guest_pointer(task, a[1], known[i].size, &second);
-            return good ? host_call(task, SYS_prctl, a[0], second, a[2], a[3], a[4], 0) : -EFAULT;
+            return known[i].function ? known[i].function(task, a)
+                   : good            ? host_call(task, SYS_prctl, a[0], second, a[2], a[3], a[4], 0)
+                                     : -EFAULT;
         }
     }
     return -EINVAL;

@@ -42,6 +42,8 @@ enum { NO_HOST_CALL = 0xffff };
 #define SYS_file_getattr 468
 #undef SYS_file_setattr
 #define SYS_file_setattr 469
+#undef SYS_listns
+#define SYS_listns 470
 /* Calls that are never the host's. */
 #define SYS_riscv_hwprobe NO_HOST_CALL
 #define SYS_riscv_flush_icache NO_HOST_CALL
@@ -50,6 +52,7 @@ enum { NO_HOST_CALL = 0xffff };
 #define SYS_fstatfs64 NO_HOST_CALL
 #define SYS_clock_gettime64 NO_HOST_CALL
 #define SYS_map_shadow_stack NO_HOST_CALL
+#define SYS_rseq_slice_yield NO_HOST_CALL
 
 #define PLAIN(kind) { ARGUMENT_##kind, 0 }
 #define INT PLAIN(INT)

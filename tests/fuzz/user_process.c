@@ -45,6 +45,7 @@ Process *user_process_new(const UserAbi *abi)
     process->options = options;
     process->log = log_new();
     process->self = -1;
+    process->image = -1;
     process->group = cpu_group_new();
     process->signals = NEW(SignalActions);
     process->cpu_config = user_cpu_config(abi->guest, abi->guest->default_model, &error);

@@ -201,6 +201,7 @@ static void memory(void)
     SHOW(syscall(448, -1, 0));                      /* process_mrelease */
     REFUSED(SYS_userfaultfd, ENOSYS);
     REFUSED(453, ENOSYS); /* map_shadow_stack */
+    REFUSED(471, ENOSYS); /* rseq_slice_yield */
     SHOW(syscall(SYS_pkey_free, 55));
 #ifdef __riscv
     SHOW(syscall(SYS_pkey_alloc, 0, 0) == -1 && errno == ENOSPC);

@@ -439,6 +439,7 @@ int main(int argc, char **argv)
         CALL(futex_requeue, 1, P(waiters), 0, 1, 1),
         CALL(statmount, 3, P(how), P(buffer), 1000, 0),
         CALL(listmount, 3, P(how), P(buffer), 8, 0),
+        CALL(listns, 3, P(how), P(buffer), 8, 0),
         CALL(lsm_get_self_attr, 6, 100, P(buffer), P(&number), 0),
         CALL(lsm_set_self_attr, 2, 100, P(buffer), 32, 0),
         CALL(lsm_list_modules, 3, P(buffer), P(&option_size), 0),

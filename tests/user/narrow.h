@@ -103,4 +103,7 @@ enum {
 #ifndef SYS_file_setattr
     SYS_file_setattr = 469,
 #endif
+#ifndef SYS_listns
+    SYS_listns = 470,
+#endif
 };

@@ -70,7 +70,7 @@ static bool load(const uint8_t *file, size_t size)
 {
     const UserAbi *abi = abi_of("riscv64");
     UserOptions options = { 0 };
-    Process process = { .abi = abi, .options = &options, .self = -1 };
+    Process process = { .abi = abi, .options = &options, .self = -1, .image = -1 };
     Error *error = NULL;
     uint64_t start;
     int fd = memfd_create("program", MFD_CLOEXEC);
