@@ -60,6 +60,7 @@ typedef struct CodeChunk {
     bool has_code_memory;
     bool shared; /* with a process that forked off: what was written stays */
     _Atomic size_t code_used;     /* others may look at it */
+    size_t code_ready;            /* up to here the host was asked for pages */
     size_t data_used;
     _Atomic bool used;           /* CHUNK_FULL: new, or looked up in, since all chunks were asked last */
     uint64_t epoch;              /* CHUNK_LEAVING: free once every vCPU has seen it */

@@ -14,6 +14,7 @@
 enum { CHUNKS_AT_LEAST = 8, CODE_ALIGNMENT = 64, DATA_ALIGNMENT = 16 };
 #define CHUNK_MAXIMUM (256 * KIB)
 #define CHUNK_MINIMUM (32 * KIB)
+#define CODE_AHEAD (4 * KIB)
 #define BYTES_AT_LEAST (2 * CHUNKS_AT_LEAST * CHUNK_MINIMUM)
 #define BYTES_AT_MOST (2 * GIB - 2 * MIB)
 
@@ -55,6 +56,18 @@ static size_t chunk_start(const CodeMemory *memory, const CodeChunk *chunk)
     return (size_t)(chunk - memory->chunks) * memory->chunk_bytes;
 }
 
+/* Asks the host for pages of code some at a time: one by one, and in both mappings, they cost twice as much. */
+static void get_ready(CodeMemory *memory, CodeChunk *chunk)
+{
+    size_t needed = atomic_load_explicit(&chunk->code_used, memory_order_relaxed) + CODE_AHEAD;
+
+    while (chunk->code_ready < MIN(needed, memory->chunk_bytes)) {
+        host_memory_advise(memory->write + chunk_start(memory, chunk) + chunk->code_ready, CHUNK_MINIMUM,
+                           HOST_MEMORY_SOON);
+        chunk->code_ready += CHUNK_MINIMUM;
+    }
+}
+
 /* Fresh memory, or what the chunk had before. */
 static bool prepare_chunk(CodeMemory *memory, CodeChunk *chunk)
 {
@@ -68,6 +81,7 @@ static bool prepare_chunk(CodeMemory *memory, CodeChunk *chunk)
         return false;
     }
     *chunk = (CodeChunk){ .state = CHUNK_FILLING, .has_code_memory = true };
+    get_ready(memory, chunk);
     return true;
 }
 
@@ -185,6 +199,7 @@ void code_chunk_use(CodeMemory *memory, CodeChunk *chunk, const CodeSpace *space
     chunk->data_used = align_up((size_t)(space->data - memory->data) - start + space->data_used, DATA_ALIGNMENT);
     size_t code_used = atomic_load_explicit(&chunk->code_used, memory_order_relaxed) + space->code_used;
     atomic_store_explicit(&chunk->code_used, align_up(code_used, CODE_ALIGNMENT), memory_order_relaxed);
+    get_ready(memory, chunk);
     if (block) {
         uint32_t count = atomic_load_explicit(&chunk->block_count, memory_order_relaxed);
         *block_slot(memory, chunk, count) = block;

@@ -109,15 +109,17 @@ static uint64_t mix(uint64_t h)
     return h ^ h >> 32;
 }
 
-/* Blocks of one guest page lie on one page of the table: a short program touches few of them. */
+/* Blocks of neighbouring guest pages lie on one page of the table: a short program touches few of them. */
 static _Atomic(Block *) *bucket_of(CodeCache *cache, const BlockQuery *query)
 {
-    enum { NEAR = 512, PAGE_BITS = 12 };
+    enum { BLOCK_BITS = 6, NEAR_BITS = 3, PAGE_BITS = 12 };
     uint64_t kind = mix(query->mode << 8 ^ query->flags), page = query->pc >> PAGE_BITS;
-    uint64_t h = mix(page ^ mix((uintptr_t)query->ram ^ query->ram_offset >> PAGE_BITS << 20) ^ kind);
-    uint64_t place = query->pc >> 1 ^ query->pc >> 10;
+    uint64_t ram = (uintptr_t)query->ram ^ query->ram_offset >> (PAGE_BITS + NEAR_BITS) << 20;
+    uint64_t h = mix(page >> NEAR_BITS ^ mix(ram) ^ kind);
+    uint64_t place = (query->pc >> 1 ^ query->pc >> (1 + BLOCK_BITS)) & mask_bits(BLOCK_BITS);
 
-    return &cache->buckets[(h * NEAR | (place & (NEAR - 1))) & (cache->bucket_count - 1)];
+    h = h << NEAR_BITS | (page & mask_bits(NEAR_BITS));
+    return &cache->buckets[(h << BLOCK_BITS | place) & (cache->bucket_count - 1)];
 }
 
 bool code_block_is(const Block *block, const BlockQuery *query)

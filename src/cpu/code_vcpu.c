@@ -432,7 +432,9 @@ static void remember(Cpu *cpu, Block *block, const TlbSource *source)
         uint64_t page = align_down(block->code.pc, BIT(exec->page_bits));
         code_link(cpu->code->cache, link, block, (uintptr_t)source->host - page);
     }
-    if (!block->second_ram) { /* else its entry refuses until `find` has looked up the second page */
+    /* Of what exits lead to the table is not asked. The entry of a block that crosses pages refuses until `find` has
+     * looked up the second page. */
+    if (!link && !block->second_ram) {
         code_targets_add(cpu, block, source->shared);
     }
 }
@@ -471,7 +473,7 @@ static const void *find(Cpu *cpu, uint32_t flags)
     uint64_t pc = cpu->guest->pc(cpu);
     const ExecTarget *target = &exec->targets->table[exec_target_index(pc)];
 
-    if (target->pc == pc && pc != EXEC_NO_PC && !exec->code_link) {
+    if (!exec->code_link && target->pc == pc && pc != EXEC_NO_PC) {
         count_up(&cpu->code->lookups.predicted);
         return target->code;
     }

@@ -70,6 +70,7 @@ typedef enum HostMemoryAdvice {
     HOST_MEMORY_DUMP, /* put it into a core dump */
     HOST_MEMORY_NO_DUMP,
     HOST_MEMORY_HUGE, /* back it by huge pages */
+    HOST_MEMORY_SOON, /* it is going to be written: have the pages there */
 } HostMemoryAdvice;
 void host_memory_advise(void *memory, uint64_t size, HostMemoryAdvice advice);
 /* Takes all pages from the host now, keeping what they hold; an error where the host has too few. */

@@ -98,7 +98,7 @@ void host_memory_advise(void *memory, uint64_t size, HostMemoryAdvice advice)
     static const int advices[] = {
         [HOST_MEMORY_MERGE] = MADV_MERGEABLE, [HOST_MEMORY_NO_MERGE] = MADV_UNMERGEABLE,
         [HOST_MEMORY_DUMP] = MADV_DODUMP,     [HOST_MEMORY_NO_DUMP] = MADV_DONTDUMP,
-        [HOST_MEMORY_HUGE] = MADV_HUGEPAGE,
+        [HOST_MEMORY_HUGE] = MADV_HUGEPAGE,   [HOST_MEMORY_SOON] = MADV_POPULATE_WRITE,
     };
     madvise(memory, size, advices[advice]);
 }
