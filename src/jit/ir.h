@@ -163,10 +163,7 @@ typedef struct IrInst {
 _Static_assert(sizeof(IrInst) == 16, "an IrInst is two words");
 
 typedef struct IrOpInfo {
-    const char *name;
-    char result;
-    const char *operands;
-    const char *effects;
+    char name[18], result, operands[4], effects[5];
 } IrOpInfo;
 extern const IrOpInfo ir_op_info[IR_OP_COUNT];
 extern const uint8_t ir_operand_count[IR_OP_COUNT];

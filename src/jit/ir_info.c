@@ -17,25 +17,15 @@ const uint8_t ir_operand_count[IR_OP_COUNT] = {
 #undef IR
 };
 
-static const struct {
-    const char *name;
-    uint16_t bits;
-} types[IR_TYPE_COUNT] = {
-    [IR_VOID] = { "void", 0 },   [IR_I32] = { "i32", 32 },    [IR_I64] = { "i64", 64 },
-    [IR_I128] = { "i128", 128 }, [IR_F16] = { "f16", 16 },    [IR_BF16] = { "bf16", 16 },
-    [IR_F32] = { "f32", 32 },    [IR_F64] = { "f64", 64 },    [IR_F80] = { "f80", 80 },
-    [IR_F128] = { "f128", 128 }, [IR_V128] = { "v128", 128 }, [IR_V256] = { "v256", 256 },
-    [IR_V512] = { "v512", 512 }, [IR_PRED] = { "pred", 64 },
+static const char type_names[IR_TYPE_COUNT][5] = {
+    [IR_VOID] = "void", [IR_I32] = "i32",   [IR_I64] = "i64",   [IR_I128] = "i128", [IR_F16] = "f16",
+    [IR_BF16] = "bf16", [IR_F32] = "f32",   [IR_F64] = "f64",   [IR_F80] = "f80",   [IR_F128] = "f128",
+    [IR_V128] = "v128", [IR_V256] = "v256", [IR_V512] = "v512", [IR_PRED] = "pred",
 };
 
 const char *ir_type_name(IrType type)
 {
-    return type < IR_TYPE_COUNT ? types[type].name : "?";
-}
-
-unsigned ir_type_bits(IrType type)
-{
-    return type < IR_TYPE_COUNT ? types[type].bits : 0;
+    return type < IR_TYPE_COUNT ? type_names[type] : "?";
 }
 
 IrType ir_type_of(const IrBlock *block, IrRef ref)

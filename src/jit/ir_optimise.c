@@ -30,6 +30,7 @@ typedef struct Optimiser {
     const IrBlock *from;
     IrBlock *to;
     IrRef floor;             /* of `to`: what stands before this may have been jumped over */
+    unsigned registers; /* of the guest, up to REGISTERS */
     bool any_known, any_pending;
     IrRef known[REGISTERS];  /* the value that the register has; 0: whatever */
     IrRef known_half[REGISTERS]; /* a get of its low half */
@@ -200,6 +201,13 @@ static IrRef known_after(Optimiser *o, const IrInst *set)
     return set->a;
 }
 
+static void forget_known(Optimiser *o)
+{
+    memset(o->known, 0, o->registers * sizeof *o->known);
+    memset(o->known_half, 0, o->registers * sizeof *o->known_half);
+    o->any_known = false;
+}
+
 static void note_effects(Optimiser *o, IrInst *inst)
 {
     if (inst->op == IR_OP_set && keep_of(o, inst->aux) != IR_KEEP_ANY && o->known[inst->aux] == inst->a) {
@@ -210,9 +218,7 @@ static void note_effects(Optimiser *o, IrInst *inst)
         o->any_known = true;
     } else if (o->any_known && (inst->op == IR_OP_set || inst->op == IR_OP_label ||
                                 (inst->op == IR_OP_call && helper_has(o, inst, HELPER_WRITES)))) {
-        memset(o->known, 0, sizeof o->known);
-        memset(o->known_half, 0, sizeof o->known_half);
-        o->any_known = false;
+        forget_known(o);
     }
 }
 
@@ -315,7 +321,7 @@ static void note_registers(Optimiser *o, IrRef ref)
 
     if (is_observer(o, inst)) {
         if (o->any_pending) {
-            memset(o->pending, false, sizeof o->pending);
+            memset(o->pending, false, o->registers);
             o->any_pending = false;
         }
     } else if (inst->op == IR_OP_get && o->same[ref] == ref) {
@@ -537,10 +543,10 @@ static void begin(Optimiser *o)
 {
     size_t count = o->from->count;
 
-    o->any_known = o->any_pending = false;
-    memset(o->known, 0, sizeof o->known);
-    memset(o->known_half, 0, sizeof o->known_half);
-    memset(o->pending, 0, sizeof o->pending);
+    o->registers = MIN(o->guest->register_count, (unsigned)REGISTERS);
+    forget_known(o);
+    memset(o->pending, 0, o->registers);
+    o->any_pending = false;
     memset(o->home, 0, count * sizeof *o->home);
     memset(o->whole, 0, count * sizeof *o->whole);
     o->last_label = 0;

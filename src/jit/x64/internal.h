@@ -197,6 +197,7 @@ typedef struct Compiler {
     uint16_t left_slots[SLOTS]; /* to be free behind this instruction */
     uint32_t left_count;
     IrRef in_guest; /* the first of the values that are WHERE_GUEST */
+    IrRef first_alive; /* those before it are needed no more */
     HostRegister host[HOST_REGISTERS];
     Probe probe;
     FloatState floats[16]; /* by xmm register */

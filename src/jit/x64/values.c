@@ -17,12 +17,6 @@ static bool lives_behind(const Value *value, IrRef last)
     return value->last_use > last;
 }
 
-static const char *const effects_of[IR_OP_COUNT] = {
-#define IR(name, result, operands, effects) [IR_OP_##name] = effects,
-#include "jit/ir.def"
-#undef IR
-};
-
 static void note_use(Compiler *c, IrRef ref, IrRef at)
 {
     Value *value = &c->values[ref];
@@ -71,11 +65,12 @@ void values_init(Compiler *c)
     memset(c->free_slots, 0xff, sizeof c->free_slots);
     c->left_count = 0;
     c->in_guest = 0;
+    c->first_alive = 1;
     for (IrRef ref = c->ir->count - 1; ref > 0; ref--) {
         const IrInst *inst = inst_of(c, ref);
         Value *value = &c->values[ref];
         const IrRef operands[3] = { inst->a, inst->b, inst->c };
-        char effect = effects_of[inst->op][0];
+        char effect = ir_op_info[inst->op].effects[0];
         value->type = inst->type;
         value->root = ref;
         value->where = inst->op == IR_OP_const ? WHERE_CONST : WHERE_NOWHERE;
@@ -668,9 +663,19 @@ void leave_temporaries(Compiler *c, bool all)
     }
 }
 
+/* Values that nobody looks at any more stay so: those before the first other one are looked at no more. */
+static IrRef first_alive(Compiler *c)
+{
+    while (c->first_alive < c->now && (c->values[c->first_alive].root != c->first_alive ||
+                                       !lives_behind(&c->values[c->first_alive], c->now - 1))) {
+        c->first_alive++;
+    }
+    return c->first_alive;
+}
+
 void save_for_label(Compiler *c, IrRef last)
 {
-    for (IrRef ref = 1; ref < c->now; ref++) {
+    for (IrRef ref = first_alive(c); ref < c->now; ref++) {
         Value *value = &c->values[ref];
         if (value->root == ref && lives_behind(value, last) && value->where < WHERE_NOWHERE &&
             inst_of(c, ref)->op != IR_OP_const && !value->slot) {
@@ -682,7 +687,7 @@ void save_for_label(Compiler *c, IrRef last)
 
 void arrive_at_label(Compiler *c)
 {
-    for (IrRef ref = 1; ref < c->now; ref++) {
+    for (IrRef ref = first_alive(c); ref < c->now; ref++) {
         Value *value = &c->values[ref];
         value->in_guest = false;
         if (value->root != ref || !lives_behind(value, c->now)) {
