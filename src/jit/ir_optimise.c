@@ -52,6 +52,12 @@ static bool is_pure(const IrInst *inst)
     return ir_op_info[inst->op].effects[0] == 'P' || inst->op == IR_OP_get;
 }
 
+/* A mark or a constant: nothing comes to it. They are two of five. */
+static bool is_plain(const IrInst *inst)
+{
+    return inst->op == IR_OP_insn || inst->op == IR_OP_const;
+}
+
 static bool const_of(const Optimiser *o, IrRef ref, uint64_t *value)
 {
     *value = (uint64_t)o->insts[ref].imm;
@@ -143,13 +149,18 @@ static IrRef unchanged_by(Optimiser *o, IrRef ref)
     return is_neutral(o, inst) ? inst->a : 0;
 }
 
+static bool is_constant_extended(const IrInst *inst)
+{
+    return inst->type == IR_I64 && inst->imm == (int32_t)inst->imm;
+}
+
 static bool is_extended(const Optimiser *o, const IrInst *inst)
 {
     uint64_t value;
 
     switch (inst->op) {
     case IR_OP_const:
-        return inst->imm == (int32_t)inst->imm;
+        return is_constant_extended(inst);
     case IR_OP_sext:
         return inst->aux <= 32;
     case IR_OP_zext:
@@ -271,6 +282,11 @@ static void resolve(Optimiser *o, IrRef ref)
     IrRef same = 0;
 
     *inst = o->from->insts[ref];
+    if (is_plain(inst)) {
+        o->same[ref] = ref;
+        o->extended[ref] = is_constant_extended(inst);
+        return;
+    }
     for (unsigned i = 0; i < ir_operand_count[inst->op]; i++) {
         *operands[i] = o->same[*operands[i]];
     }
@@ -429,6 +445,9 @@ static void demand_operands(Optimiser *o, IrRef ref)
 {
     IrInst *inst = &o->insts[ref];
 
+    if (is_plain(inst)) {
+        return;
+    }
     note_registers(o, ref);
     if (is_pure(inst) && !o->demand[ref]) {
         return;

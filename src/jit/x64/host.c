@@ -6,6 +6,7 @@
  */
 #include "base/error.h"
 #include "base/strbuf.h"
+#include "base/vec.h"
 #include "jit/ir_optimise.h"
 #include "jit/x64/compile.h"
 #include "jit/x64/disassemble.h"
@@ -73,21 +74,34 @@ static void choose_pinned(X64Common *common, const IrGuest *guest)
     }
 }
 
-static bool shares_bytes(const IrGuest *guest, unsigned reg)
+enum { ONE_OWNER = 1, MORE_OWNERS };
+
+/* How many registers each byte of the state belongs to. */
+static uint8_t *count_owners(const IrGuest *guest)
 {
+    size_t size = 0;
+
     for (unsigned i = 0; i < guest->register_count; i++) {
-        if (i != reg && share_bytes(&guest->registers[i], &guest->registers[reg])) {
-            return true;
+        size = MAX(size, guest->registers[i].offset + guest->registers[i].bits / 8u);
+    }
+    uint8_t *owners = mem_alloc0(size);
+    for (unsigned i = 0; i < guest->register_count; i++) {
+        uint8_t *first = owners + guest->registers[i].offset;
+        for (uint8_t *byte = first; byte < first + guest->registers[i].bits / 8u; byte++) {
+            *byte = *byte ? MORE_OWNERS : ONE_OWNER;
         }
     }
-    return false;
+    return owners;
 }
 
 static void choose_keeps(X64Common *common, const IrGuest *guest)
 {
+    AUTO_FREE uint8_t *owners = count_owners(guest);
+
     for (unsigned i = 0; i < guest->register_count; i++) {
         unsigned bits = guest->registers[i].bits;
-        bool alone = (bits == 32 || bits == 64) && !shares_bytes(guest, i);
+        bool alone = (bits == 32 || bits == 64) &&
+                     !memchr(owners + guest->registers[i].offset, MORE_OWNERS, bits / 8);
         common->keeps[i] = !alone                                  ? IR_KEEP_ANY
                            : common->host_of[i] < HOST_REGISTERS ? IR_KEEP_REGISTER
                                                                  : IR_KEEP_MEMORY;

@@ -187,6 +187,7 @@ typedef struct Compiler {
     uint8_t *data, *data_end; /* room in the data space */
     uint32_t flags;
     bool failed, no_room;
+    bool has_floats; /* among the values */
     IrRef now; /* the instruction that is being translated */
     uint64_t locked; /* host registers that may not be given away now */
     uint64_t read;   /* those with operands of this instruction: given away to its result alone */

@@ -130,7 +130,7 @@ uint32_t float_unsettled(const Compiler *c)
 {
     uint32_t unsettled = 0;
 
-    for (unsigned i = 0; i < 16; i++) {
+    for (unsigned i = 0; i < 16 && c->has_floats; i++) {
         if (!(FLOAT_TEMPORARIES >> 16 >> i & 1)) {
             unsettled |= unsettled_bit(c, i);
         }

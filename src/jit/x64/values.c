@@ -66,12 +66,14 @@ void values_init(Compiler *c)
     c->left_count = 0;
     c->in_guest = 0;
     c->first_alive = 1;
+    c->has_floats = false;
     for (IrRef ref = c->ir->count - 1; ref > 0; ref--) {
         const IrInst *inst = inst_of(c, ref);
         Value *value = &c->values[ref];
         const IrRef operands[3] = { inst->a, inst->b, inst->c };
         char effect = ir_op_info[inst->op].effects[0];
         value->type = inst->type;
+        c->has_floats |= is_float((IrType)inst->type);
         value->root = ref;
         value->where = inst->op == IR_OP_const ? WHERE_CONST : WHERE_NOWHERE;
         value->dead = !value->uses && (effect == 'P' || inst->op == IR_OP_get);
