@@ -34,6 +34,7 @@ typedef VEC(char *) Strings;
 
 typedef struct ExecRequest {
     Task *task;
+    SyscallId call;
     Strings arguments, environment, command; /* command: the host's argv; its strings are borrowed */
     PathBuffer path;
     size_t total;
@@ -265,6 +266,14 @@ static void keep_file(ExecRequest *request)
     }
 }
 
+/* The call is about to go well, and then nobody is left to say so. */
+static void tell_success(const ExecRequest *request)
+{
+    if (log_enabled(request->task->process->log, LOG_STRACE)) {
+        strace_leave(request->task, &syscall_table[request->call], (const uint64_t[SYSCALL_ARGUMENTS]){ 0 }, 0);
+    }
+}
+
 static int64_t run(ExecRequest *request)
 {
     ProgramKind kind;
@@ -279,6 +288,7 @@ static int64_t run(ExecRequest *request)
         return -EPERM;
     }
     vec_push(&request->environment, NULL);
+    tell_success(request);
     if (kind == PROGRAM_HOST || request->task->process->self < 0) {
         vec_push(&request->arguments, NULL);
         return host_call(request->task, SYS_execve, (uintptr_t)request->path.text,
@@ -320,11 +330,12 @@ static int64_t execute(ExecRequest *request, uint64_t arguments, uint64_t enviro
     return result < 0 ? result : run(request);
 }
 
-static ExecRequest *request_new(Task *task)
+static ExecRequest *request_new(Task *task, SyscallId call)
 {
     ExecRequest *request = task->exec = NEW(ExecRequest);
 
     request->task = task;
+    request->call = call;
     request->fd = -1;
     return request;
 }
@@ -358,7 +369,7 @@ static int64_t give_up(ExecRequest *request, int64_t result)
 
 int64_t sys_execve(Task *task, const uint64_t *a)
 {
-    ExecRequest *request = request_new(task);
+    ExecRequest *request = request_new(task, SYSCALL_execve);
     uint64_t host;
     int64_t result = a[0] ? path_to_host(task, AT_FDCWD, a[0], PATH_FOLLOW, &request->path, &host) : -EFAULT;
 
@@ -395,7 +406,7 @@ int64_t sys_execveat(Task *task, const uint64_t *a)
         return fd;
     }
     struct stat status;
-    ExecRequest *request = request_new(task);
+    ExecRequest *request = request_new(task, SYSCALL_execveat);
     int64_t result = fstat((int)fd, &status) ? -errno : S_ISLNK(status.st_mode) ? -ELOOP : name_file(request, (int)fd);
     result = result < 0 ? result : execute(request, a[2], a[3]);
     close((int)fd);

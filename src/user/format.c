@@ -8,12 +8,15 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { HOST_WORD = 8, SHOWN = 32 };
 
 typedef struct Member {
     char kind;
     unsigned count;
+    int name_length; /* 0: none */
+    const char *name;
 } Member;
 
 /* The next member; false behind the last. */
@@ -27,6 +30,9 @@ static bool next(const char **at, Member *member)
     }
     member->count = isdigit(**at) ? (unsigned)strtoul(*at, (char **)at, 10) : 1;
     member->kind = *(*at)++;
+    member->name = *at + 1;
+    member->name_length = **at == ':' ? (int)strcspn(member->name, " ") : 0;
+    *at += member->name_length ? member->name_length + 1 : 0;
     return true;
 }
 
@@ -160,6 +166,11 @@ void format_print(const char *format, unsigned word, const void *guest, StrBuf *
     while (next(&format, &member)) {
         unsigned size = size_of(member.kind, word);
         at = align_up(at, size);
+        if (member.name_length) {
+            strbuf_printf(text, "%s%.*s=%s", separator, member.name_length, member.name, count_of(&member) > 1 &&
+                          member.kind != 'b' ? "[" : "");
+            separator = "";
+        }
         if (member.kind == 'b' && member.count > 1) {
             strbuf_append(text, separator);
             print_bytes(bytes + at, member.count, text);
@@ -169,6 +180,9 @@ void format_print(const char *format, unsigned word, const void *guest, StrBuf *
                 strbuf_append(text, i ? "," : separator);
                 print_member(member.kind, load_member(member.kind, size, bytes + at), text);
             }
+        }
+        if (member.name_length && count_of(&member) > 1 && member.kind != 'b') {
+            strbuf_append_char(text, ']');
         }
         separator = count_of(&member) ? "," : separator;
     }

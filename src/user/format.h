@@ -9,6 +9,8 @@
  *     P         an address in 64 bits
  *     a         nothing: what follows is aligned as a word is
  *
+ * A member's name may follow it, as in "i:flags 2q:range": format_print shows it.
+ *
  * Each member is aligned to its size, and the whole to its widest member.
  */
 #pragma once

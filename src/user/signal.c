@@ -289,10 +289,15 @@ static void deliver(Task *task, const siginfo_t *told)
     }
     trace_user_handle_signal(task->process->log->trace, task->cpu->index, number);
     SignalAction action = take_action(task, info->si_signo);
+    bool ignored = action.handler == HANDLER_IGNORE ||
+                   (action.handler == HANDLER_DEFAULT && default_ignores(info->si_signo));
 
+    if (!ignored && log_enabled(task->process->log, LOG_STRACE)) {
+        strace_deliver(task, info);
+    }
     if (action.handler > HANDLER_IGNORE) {
         call_handler(task, info, &action);
-    } else if (action.handler == HANDLER_DEFAULT && !default_ignores(info->si_signo)) {
+    } else if (!ignored) {
         end_by(task, info);
     }
 }

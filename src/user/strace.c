@@ -184,8 +184,7 @@ static void append_argument(Task *task, const Syscall *row, const uint64_t *argu
 /* Calls that do not come back, or not to where they began: their lines end at once. */
 static bool ends_at_once(const Syscall *row)
 {
-    static const uint16_t calls[] = { SYSCALL_exit, SYSCALL_exit_group, SYSCALL_execve, SYSCALL_execveat,
-                                      SYSCALL_rt_sigreturn };
+    static const uint16_t calls[] = { SYSCALL_exit, SYSCALL_exit_group, SYSCALL_rt_sigreturn };
 
     for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
         if (row == &syscall_table[calls[i]]) {
@@ -271,4 +270,16 @@ void strace_leave(Task *task, const Syscall *row, const uint64_t *arguments, int
         append_results(task, row, arguments, result, &text);
     }
     log_write(task->process->log, "%s\n", strbuf_text(&text));
+}
+
+void strace_deliver(Task *task, const siginfo_t *info)
+{
+    AUTO_STRBUF(text);
+    int owner = atomic_exchange(&task->process->strace_owner, 0);
+
+    strbuf_append(&text, owner ? " <unfinished ...>\n--- " : "--- ");
+    strace_signal((uint64_t)info->si_signo, &text);
+    strbuf_append_char(&text, ' ');
+    strace_info(info, &text);
+    log_write(task->process->log, "%s ---\n", strbuf_text(&text));
 }

@@ -163,6 +163,73 @@ static void print_events(const Place *place, StrBuf *text)
     print_list(place, place->value, (uint64_t)place->result, 16, print_event, text);
 }
 
+static void print_epoll(const Place *place, StrBuf *text)
+{
+    if (place->value) {
+        print_event(place, place->value, text);
+    } else {
+        strace_pointer(place->value, text);
+    }
+}
+
+static void print_id(const Place *place, uint64_t address, StrBuf *text)
+{
+    uint64_t id;
+    strbuf_printf(text, "0x%" PRIx64, read_memory(place, address, &id, sizeof id) ? id : 0);
+}
+
+/* As many numbers of 64 bits as the call says. */
+static void print_ids(const Place *place, StrBuf *text)
+{
+    print_list(place, place->value, (uint64_t)place->result, sizeof(uint64_t), print_id, text);
+}
+
+/* struct iocb, by its address. */
+static void print_aio(const Place *place, uint64_t address, StrBuf *text)
+{
+    print_by(place, "q:aio_data i i h:aio_lio_opcode h:aio_reqprio i:aio_fildes q:aio_buf q:aio_nbytes Q:aio_offset",
+             read_word(place, address), text);
+}
+
+static void print_requests(const Place *place, StrBuf *text)
+{
+    print_list(place, place->value, place->arguments[place->hint->other], word_of(place), print_aio, text);
+}
+
+static void print_completion(const Place *place, uint64_t address, StrBuf *text)
+{
+    print_by(place, "q:data q:obj Q:res Q:res2", address, text);
+}
+
+static void print_completions(const Place *place, StrBuf *text)
+{
+    print_list(place, place->value, (uint64_t)place->result, 32, print_completion, text);
+}
+
+/* struct futex_waitv */
+static void print_waiter(const Place *place, uint64_t address, StrBuf *text)
+{
+    uint64_t waiter[3];
+
+    if (read_memory(place, address, waiter, sizeof waiter)) {
+        strbuf_printf(text, "{val=%" PRIu64 ",uaddr=0x%" PRIx64 ",flags=", waiter[0], waiter[1]);
+        strace_flags(NAMES_FUTEX2, (uint32_t)waiter[2], text);
+        strbuf_append_char(text, '}');
+    } else {
+        strace_pointer(address, text);
+    }
+}
+
+static void print_waiters(const Place *place, StrBuf *text)
+{
+    print_list(place, place->value, place->arguments[place->hint->other], 24, print_waiter, text);
+}
+
+static void print_pair(const Place *place, StrBuf *text)
+{
+    print_list(place, place->value, 2, 24, print_waiter, text);
+}
+
 static void print_operation(const Place *place, uint64_t address, StrBuf *text)
 {
     int16_t operation[3];
@@ -279,6 +346,15 @@ static void print_ioctl(const Place *place, StrBuf *text)
 static void print_fcntl(const Place *place, StrBuf *text)
 {
     switch ((int)place->arguments[1]) {
+    case F_GETFD:
+    case F_GETFL:
+    case F_GETOWN:
+    case F_GETSIG:
+    case F_GETLEASE:
+    case F_GETPIPE_SZ:
+    case F_GET_SEALS:
+        strbuf_append_char(text, '0'); /* it is not looked at */
+        break;
     case F_SETFL:
         strace_flags(NAMES_OPEN, place->value, text);
         break;
@@ -297,6 +373,69 @@ static void print_fcntl(const Place *place, StrBuf *text)
         strbuf_printf(text, "%" PRId64, (int64_t)place->value);
         break;
     }
+}
+
+static void print_how(const Place *place, StrBuf *text)
+{
+    uint64_t how[3];
+
+    if (!read_memory(place, place->value, how, sizeof how)) {
+        strace_pointer(place->value, text);
+        return;
+    }
+    strbuf_append(text, "{flags=");
+    strace_flags(NAMES_OPEN, how[0], text);
+    strbuf_printf(text, ",mode=0%" PRIo64 ",resolve=0x%" PRIx64 "}", how[1], how[2]);
+}
+
+static void print_handle(const Place *place, StrBuf *text)
+{
+    uint32_t handle[2];
+
+    if (!read_memory(place, place->value, handle, sizeof handle)) {
+        strace_pointer(place->value, text);
+        return;
+    }
+    strbuf_printf(text, "{handle_bytes=%u,handle_type=%d,f_handle=", handle[0], (int)handle[1]);
+    strace_bytes(place->task, place->value + sizeof handle, handle[0], text);
+    strbuf_append_char(text, '}');
+}
+
+/* struct linux_dirent64: how many, and the names of the first. */
+static void print_entries(const Place *place, StrBuf *text)
+{
+    enum { LENGTH = 16, NAME = 19 };
+    uint64_t end = place->value + (uint64_t)place->result;
+    unsigned count = 0;
+    uint16_t length;
+
+    strbuf_append_char(text, '[');
+    for (uint64_t at = place->value;
+         at < end && read_memory(place, at + LENGTH, &length, sizeof length) && length; at += length) {
+        if (count < SHOWN) {
+            strbuf_append(text, count ? "," : "");
+            strace_string(place->task, at + NAME, text);
+        }
+        count++;
+    }
+    strbuf_printf(text, "%s] /* %u entries */", count > SHOWN ? ",..." : "", count);
+}
+
+static void print_mount_attributes(const Place *place, StrBuf *text)
+{
+    uint64_t attributes[4];
+
+    if (!read_memory(place, place->value, attributes, sizeof attributes)) {
+        strace_pointer(place->value, text);
+        return;
+    }
+    strbuf_append(text, "{attr_set=");
+    strace_flags(NAMES_MOUNT_ATTRIBUTE, attributes[0], text);
+    strbuf_append(text, ",attr_clr=");
+    strace_flags(NAMES_MOUNT_ATTRIBUTE, attributes[1], text);
+    strbuf_append(text, ",propagation=");
+    strace_flags(NAMES_MOUNT, attributes[2], text);
+    strbuf_printf(text, ",userns_fd=%" PRIu64 "}", attributes[3]);
 }
 
 /* -- processes ----------------------------------------------------------------------------------------------------- */
@@ -333,10 +472,41 @@ static void print_info(const Place *place, StrBuf *text)
     } else {
         siginfo_to_host(word_of(place), bytes, &info);
     }
-    strbuf_append(text, "{si_signo=");
-    strace_signal((uint64_t)info.si_signo, text);
-    strbuf_printf(text, ",si_code=%d,si_pid=%d,si_uid=%u,si_status=%d}", info.si_code, info.si_pid, info.si_uid,
-                  info.si_status);
+    strace_info(&info, text);
+}
+
+static void print_event_signal(const Place *place, StrBuf *text)
+{
+    unsigned word = word_of(place);
+    uint32_t rest[2];
+
+    if (!read_memory(place, place->value + word, rest, sizeof rest)) {
+        strace_pointer(place->value, text);
+        return;
+    }
+    strbuf_printf(text, "{sigev_value=0x%" PRIx64 ",sigev_signo=", read_word(place, place->value));
+    strace_signal(rest[0], text);
+    strbuf_append(text, ",sigev_notify=");
+    strace_choice(NAMES_NOTIFY, rest[1], text);
+    strbuf_append_char(text, '}');
+}
+
+/* struct clone_args */
+static void print_clone(const Place *place, StrBuf *text)
+{
+    uint64_t a[11] = { 0 };
+
+    if (!read_memory(place, place->value, a, MIN(place->arguments[1], sizeof a))) {
+        strace_pointer(place->value, text);
+        return;
+    }
+    strbuf_append(text, "{flags=");
+    strace_flags(NAMES_CLONE, a[0], text);
+    strbuf_printf(text, ",pidfd=0x%" PRIx64 ",child_tid=0x%" PRIx64 ",parent_tid=0x%" PRIx64 ",exit_signal=", a[1],
+                  a[2], a[3]);
+    strace_signal(a[4], text);
+    strbuf_printf(text, ",stack=0x%" PRIx64 ",stack_size=%" PRIu64 ",tls=0x%" PRIx64 ",set_tid=0x%" PRIx64
+                  ",set_tid_size=%" PRIu64 ",cgroup=%" PRIu64 "}", a[5], a[6], a[7], a[8], a[9], a[10]);
 }
 
 /* The fourth argument is a time for some of futex's operations, a number for others. */
@@ -442,6 +612,34 @@ static void print_address_by_length(const Place *place, StrBuf *text)
     print_socket_address(place, place->value, length_at(place), text);
 }
 
+/* struct cmsghdr one by one: of descriptors their numbers, of the rest the bytes. */
+static void print_control(const Place *place, uint64_t address, uint64_t size, StrBuf *text)
+{
+    unsigned word = word_of(place), header = word + 8;
+    const char *separator = "";
+    int kind[2];
+
+    strbuf_append(text, ",msg_control=[");
+    for (uint64_t at = address, end = address + size, length; at + header <= end; at += align_up(length, word)) {
+        length = read_word(place, at);
+        if (length < header || length > end - at || !read_memory(place, at + word, kind, sizeof kind)) {
+            break;
+        }
+        strbuf_printf(text, "%s{cmsg_level=", separator);
+        strace_choice(NAMES_SOCKET_LEVEL, (uint64_t)kind[0], text);
+        bool descriptors = kind[0] == SOL_SOCKET && kind[1] == SCM_RIGHTS;
+        strbuf_printf(text, descriptors ? ",cmsg_type=SCM_RIGHTS,cmsg_data=" : ",cmsg_type=%d,cmsg_data=", kind[1]);
+        if (descriptors) {
+            print_list(place, at + header, (length - header) / 4, 4, print_group, text);
+        } else {
+            strace_bytes(place->task, at + header, length - header, text);
+        }
+        strbuf_append_char(text, '}');
+        separator = ",";
+    }
+    strbuf_append_char(text, ']');
+}
+
 /* struct msghdr: words but for the name's length. */
 static void print_message(const Place *place, StrBuf *text)
 {
@@ -458,6 +656,9 @@ static void print_message(const Place *place, StrBuf *text)
     strbuf_append(text, ",msg_iov=");
     print_list(place, read_word(place, at + 2 * word), read_word(place, at + 3 * word), 2 * word, print_vector_item,
                text);
+    if (read_word(place, at + 5 * word)) {
+        print_control(place, read_word(place, at + 4 * word), read_word(place, at + 5 * word), text);
+    }
     strbuf_printf(text, ",msg_controllen=%" PRIu64 "}", read_word(place, at + 5 * word));
 }
 

@@ -14,7 +14,11 @@ typedef enum NameSet {
     NAMES_CLOCK, NAMES_TIMER, NAMES_ITIMER, NAMES_RESOURCE, NAMES_RUSAGE, NAMES_PRCTL, NAMES_SCHED, NAMES_PRIORITY,
     NAMES_SIGNAL_HOW, NAMES_SIGACTION, NAMES_DOMAIN, NAMES_SOCKET, NAMES_MESSAGE, NAMES_SHUTDOWN, NAMES_SOCKET_LEVEL,
     NAMES_SOCKET_OPTION, NAMES_IPC, NAMES_IPC_CONTROL, NAMES_RANDOM, NAMES_PERSONALITY, NAMES_POLL, NAMES_CLOSE_RANGE,
-    NAMES_SECCOMP, NAMES_REBOOT, NAMES_COUNT
+    NAMES_SECCOMP, NAMES_REBOOT, NAMES_ACCESS_AT, NAMES_BITS, NAMES_FANOTIFY, NAMES_FANOTIFY_MARK, NAMES_FANOTIFY_MASK,
+    NAMES_FUTEX2, NAMES_KEYCTL, NAMES_KCMP, NAMES_MEMPOLICY, NAMES_MEMPOLICY_FLAGS, NAMES_MOVE_PAGES, NAMES_OPEN_TREE,
+    NAMES_MOVE_MOUNT, NAMES_FSOPEN, NAMES_FSCONFIG, NAMES_FSMOUNT, NAMES_MOUNT_ATTRIBUTE, NAMES_FSPICK,
+    NAMES_SEMAPHORE_CONTROL, NAMES_SHM, NAMES_NOTIFY, NAMES_MLOCK, NAMES_UTIME, NAMES_LANDLOCK, NAMES_SYNC_RANGE,
+    NAMES_PIDFD, NAMES_SIGNAL_CODE, NAMES_HANDLE, NAMES_SWAP, NAMES_MODULE, NAMES_PRIORITY_IO, NAMES_COUNT
 } NameSet;
 
 void strace_flags(NameSet set, uint64_t value, StrBuf *text);
@@ -22,6 +26,8 @@ void strace_flags(NameSet set, uint64_t value, StrBuf *text);
 void strace_choice(NameSet set, uint64_t value, StrBuf *text);
 void strace_signal(uint64_t number, StrBuf *text);
 void strace_signals(uint64_t set, StrBuf *text);
+/* "{si_signo=SIGSEGV,si_code=SEGV_MAPERR,si_addr=0x8}" */
+void strace_info(const siginfo_t *info, StrBuf *text);
 void strace_string(Task *task, uint64_t address, StrBuf *text);
 /* Bytes as a string, the first of them. */
 void strace_bytes(Task *task, uint64_t address, uint64_t size, StrBuf *text);

@@ -5,15 +5,20 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/futex.h>
+#include <linux/kcmp.h>
+#include <linux/keyctl.h>
 #include <linux/membarrier.h>
+#include <linux/mempolicy.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <linux/stat.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ipc.h>
@@ -164,7 +169,12 @@ static const Name names_prctl[] = {
     N(PR_CAPBSET_DROP), N(PR_GET_SECUREBITS), N(PR_SET_SECUREBITS), N(PR_SET_TIMERSLACK), N(PR_GET_TIMERSLACK),
     N(PR_SET_MM), N(PR_SET_CHILD_SUBREAPER), N(PR_GET_CHILD_SUBREAPER), N(PR_SET_NO_NEW_PRIVS), N(PR_GET_NO_NEW_PRIVS),
     N(PR_GET_TID_ADDRESS), N(PR_SET_THP_DISABLE), N(PR_GET_THP_DISABLE), N(PR_CAP_AMBIENT), N(PR_SET_PTRACER),
-    { 0x53564d41, "PR_SET_VMA" }, END,
+    { 0x53564d41, "PR_SET_VMA" },
+    N(PR_GET_TIMING), N(PR_SET_TIMING), N(PR_MCE_KILL), N(PR_MCE_KILL_GET), N(PR_SET_IO_FLUSHER),
+    N(PR_GET_IO_FLUSHER), N(PR_GET_SPECULATION_CTRL), N(PR_SET_SPECULATION_CTRL), N(PR_SCHED_CORE),
+    { 65, "PR_SET_MDWE" }, { 66, "PR_GET_MDWE" }, { 67, "PR_SET_MEMORY_MERGE" }, { 68, "PR_GET_MEMORY_MERGE" },
+    { 71, "PR_RISCV_SET_ICACHE_FLUSH_CTX" }, { 77, "PR_TIMER_CREATE_RESTORE_IDS" }, { 78, "PR_FUTEX_HASH" },
+    { 0x41555856, "PR_GET_AUXV" }, END,
 };
 static const Name names_sched[] = {
     N(SCHED_OTHER), N(SCHED_FIFO), N(SCHED_RR), N(SCHED_BATCH), N(SCHED_IDLE), { 6, "SCHED_DEADLINE" }, END,
@@ -219,6 +229,111 @@ static const Name names_reboot[] = {
     N(RB_AUTOBOOT), N(RB_HALT_SYSTEM), N(RB_POWER_OFF), N(RB_ENABLE_CAD), N(RB_DISABLE_CAD), END,
 };
 
+static const Name names_access_at[] = {
+    { 0x100, "AT_SYMLINK_NOFOLLOW" }, { 0x200, "AT_EACCESS" }, { 0x1000, "AT_EMPTY_PATH" }, END,
+};
+/* Of a new descriptor: those of open that are no mode. */
+static const Name names_bits[] = {
+    { 04000, "O_NONBLOCK" }, { 040000, "O_DIRECT" }, { 0200, "O_NOTIFICATION_PIPE" }, { 02000000, "O_CLOEXEC" }, END,
+};
+static const Name names_fanotify[] = {
+    N(FAN_CLOEXEC), N(FAN_NONBLOCK), N(FAN_CLASS_CONTENT), N(FAN_CLASS_PRE_CONTENT), N(FAN_UNLIMITED_QUEUE),
+    N(FAN_UNLIMITED_MARKS), N(FAN_ENABLE_AUDIT), { 0x80, "FAN_REPORT_PIDFD" }, N(FAN_REPORT_TID), N(FAN_REPORT_FID),
+    { 0x400, "FAN_REPORT_DIR_FID" }, { 0x800, "FAN_REPORT_NAME" }, { 0x1000, "FAN_REPORT_TARGET_FID" }, END,
+};
+static const Name names_fanotify_mark[] = {
+    N(FAN_MARK_ADD), N(FAN_MARK_REMOVE), N(FAN_MARK_DONT_FOLLOW), N(FAN_MARK_ONLYDIR), N(FAN_MARK_MOUNT),
+    N(FAN_MARK_IGNORED_MASK), N(FAN_MARK_IGNORED_SURV_MODIFY), N(FAN_MARK_FLUSH), N(FAN_MARK_FILESYSTEM),
+    { 0x200, "FAN_MARK_EVICTABLE" }, { 0x400, "FAN_MARK_IGNORE" }, END,
+};
+static const Name names_fanotify_mask[] = {
+    N(FAN_ACCESS), N(FAN_MODIFY), N(FAN_ATTRIB), N(FAN_CLOSE_WRITE), N(FAN_CLOSE_NOWRITE), N(FAN_OPEN),
+    N(FAN_MOVED_FROM), N(FAN_MOVED_TO), N(FAN_CREATE), N(FAN_DELETE), N(FAN_DELETE_SELF), N(FAN_MOVE_SELF),
+    N(FAN_OPEN_EXEC), N(FAN_Q_OVERFLOW), N(FAN_OPEN_PERM), N(FAN_ACCESS_PERM), N(FAN_OPEN_EXEC_PERM),
+    N(FAN_EVENT_ON_CHILD), N(FAN_ONDIR), END,
+};
+/* The size in the low bits is 32 alone. */
+static const Name names_futex2[] = {
+    { 2, "FUTEX2_SIZE_U32" }, { 4, "FUTEX2_NUMA" }, { 8, "FUTEX2_MPOL" }, { 128, "FUTEX2_PRIVATE" }, END,
+};
+static const Name names_keyctl[] = {
+    N(KEYCTL_GET_KEYRING_ID), N(KEYCTL_JOIN_SESSION_KEYRING), N(KEYCTL_UPDATE), N(KEYCTL_REVOKE), N(KEYCTL_CHOWN),
+    N(KEYCTL_SETPERM), N(KEYCTL_DESCRIBE), N(KEYCTL_CLEAR), N(KEYCTL_LINK), N(KEYCTL_UNLINK), N(KEYCTL_SEARCH),
+    N(KEYCTL_READ), N(KEYCTL_INSTANTIATE), N(KEYCTL_NEGATE), N(KEYCTL_SET_REQKEY_KEYRING), N(KEYCTL_SET_TIMEOUT),
+    N(KEYCTL_ASSUME_AUTHORITY), N(KEYCTL_GET_SECURITY), N(KEYCTL_SESSION_TO_PARENT), N(KEYCTL_REJECT),
+    N(KEYCTL_INSTANTIATE_IOV), N(KEYCTL_INVALIDATE), N(KEYCTL_GET_PERSISTENT), N(KEYCTL_DH_COMPUTE),
+    N(KEYCTL_PKEY_QUERY), N(KEYCTL_PKEY_ENCRYPT), N(KEYCTL_PKEY_DECRYPT), N(KEYCTL_PKEY_SIGN), N(KEYCTL_PKEY_VERIFY),
+    N(KEYCTL_RESTRICT_KEYRING), N(KEYCTL_MOVE), N(KEYCTL_CAPABILITIES), END,
+};
+static const Name names_kcmp[] = {
+    N(KCMP_FILE), N(KCMP_VM), N(KCMP_FILES), N(KCMP_FS), N(KCMP_SIGHAND), N(KCMP_IO), N(KCMP_SYSVSEM),
+    N(KCMP_EPOLL_TFD), END,
+};
+static const Name names_mempolicy[] = {
+    N(MPOL_DEFAULT), N(MPOL_PREFERRED), N(MPOL_BIND), N(MPOL_INTERLEAVE), N(MPOL_LOCAL), N(MPOL_PREFERRED_MANY), END,
+};
+static const Name names_mempolicy_flags[] = { N(MPOL_F_NODE), N(MPOL_F_ADDR), N(MPOL_F_MEMS_ALLOWED), END };
+static const Name names_move_pages[] = { N(MPOL_MF_STRICT), N(MPOL_MF_MOVE), N(MPOL_MF_MOVE_ALL), END };
+static const Name names_open_tree[] = {
+    { 1, "OPEN_TREE_CLONE" }, { 02000000, "OPEN_TREE_CLOEXEC" }, { 0x100, "AT_SYMLINK_NOFOLLOW" },
+    { 0x800, "AT_NO_AUTOMOUNT" }, { 0x1000, "AT_EMPTY_PATH" }, { 0x8000, "AT_RECURSIVE" }, END,
+};
+static const Name names_move_mount[] = {
+    { 1, "MOVE_MOUNT_F_SYMLINKS" }, { 2, "MOVE_MOUNT_F_AUTOMOUNTS" }, { 4, "MOVE_MOUNT_F_EMPTY_PATH" },
+    { 0x10, "MOVE_MOUNT_T_SYMLINKS" }, { 0x20, "MOVE_MOUNT_T_AUTOMOUNTS" }, { 0x40, "MOVE_MOUNT_T_EMPTY_PATH" },
+    { 0x100, "MOVE_MOUNT_SET_GROUP" }, { 0x200, "MOVE_MOUNT_BENEATH" }, END,
+};
+static const Name names_fsopen[] = { { 1, "FSOPEN_CLOEXEC" }, END };
+static const Name names_fsconfig[] = {
+    { 0, "FSCONFIG_SET_FLAG" }, { 1, "FSCONFIG_SET_STRING" }, { 2, "FSCONFIG_SET_BINARY" }, { 3, "FSCONFIG_SET_PATH" },
+    { 4, "FSCONFIG_SET_PATH_EMPTY" }, { 5, "FSCONFIG_SET_FD" }, { 6, "FSCONFIG_CMD_CREATE" },
+    { 7, "FSCONFIG_CMD_RECONFIGURE" }, { 8, "FSCONFIG_CMD_CREATE_EXCL" }, END,
+};
+static const Name names_fsmount[] = { { 1, "FSMOUNT_CLOEXEC" }, END };
+static const Name names_mount_attribute[] = {
+    { 1, "MOUNT_ATTR_RDONLY" }, { 2, "MOUNT_ATTR_NOSUID" }, { 4, "MOUNT_ATTR_NODEV" }, { 8, "MOUNT_ATTR_NOEXEC" },
+    { 0x20, "MOUNT_ATTR_STRICTATIME" }, { 0x10, "MOUNT_ATTR_NOATIME" }, { 0x80, "MOUNT_ATTR_NODIRATIME" },
+    { 0x100000, "MOUNT_ATTR_IDMAP" }, { 0x200000, "MOUNT_ATTR_NOSYMFOLLOW" }, END,
+};
+static const Name names_fspick[] = {
+    { 1, "FSPICK_CLOEXEC" }, { 2, "FSPICK_SYMLINK_NOFOLLOW" }, { 4, "FSPICK_NO_AUTOMOUNT" },
+    { 8, "FSPICK_EMPTY_PATH" }, END,
+};
+static const Name names_semaphore_control[] = {
+    N(IPC_RMID), N(IPC_SET), N(IPC_STAT), N(IPC_INFO), { 11, "GETPID" }, { 12, "GETVAL" }, { 13, "GETALL" },
+    { 14, "GETNCNT" }, { 15, "GETZCNT" }, { 16, "SETVAL" }, { 17, "SETALL" }, { 18, "SEM_STAT" }, { 19, "SEM_INFO" },
+    { 20, "SEM_STAT_ANY" }, END,
+};
+static const Name names_shm[] = {
+    { 010000, "SHM_RDONLY" }, { 020000, "SHM_RND" }, { 040000, "SHM_REMAP" }, { 0100000, "SHM_EXEC" }, END,
+};
+static const Name names_notify[] = {
+    { 0, "SIGEV_SIGNAL" }, { 1, "SIGEV_NONE" }, { 2, "SIGEV_THREAD" }, { 4, "SIGEV_THREAD_ID" }, END,
+};
+static const Name names_mlock[] = { { 1, "MLOCK_ONFAULT" }, END };
+static const Name names_utime[] = { { 0x100, "AT_SYMLINK_NOFOLLOW" }, { 0x1000, "AT_EMPTY_PATH" }, END };
+static const Name names_landlock[] = { { 1, "LANDLOCK_RULE_PATH_BENEATH" }, { 2, "LANDLOCK_RULE_NET_PORT" }, END };
+static const Name names_sync_range[] = {
+    N(SYNC_FILE_RANGE_WAIT_BEFORE), N(SYNC_FILE_RANGE_WRITE), N(SYNC_FILE_RANGE_WAIT_AFTER), END,
+};
+static const Name names_pidfd[] = { { 04000, "PIDFD_NONBLOCK" }, { 0200, "PIDFD_THREAD" }, END };
+static const Name names_signal_code[] = {
+    N(SI_USER), N(SI_KERNEL), N(SI_QUEUE), N(SI_TIMER), N(SI_MESGQ), N(SI_ASYNCIO), N(SI_SIGIO), N(SI_TKILL), END,
+};
+static const Name names_handle[] = {
+    { 0x200, "AT_HANDLE_FID" }, { 1, "AT_HANDLE_MNT_ID_UNIQUE" }, { 0x400, "AT_SYMLINK_FOLLOW" },
+    { 0x1000, "AT_EMPTY_PATH" }, END,
+};
+static const Name names_swap[] = {
+    { 0x8000, "SWAP_FLAG_PREFER" }, { 0x10000, "SWAP_FLAG_DISCARD" }, END,
+};
+static const Name names_module[] = {
+    { 1, "MODULE_INIT_IGNORE_MODVERSIONS" }, { 2, "MODULE_INIT_IGNORE_VERMAGIC" }, END,
+};
+static const Name names_priority_io[] = {
+    { 1, "IOPRIO_WHO_PROCESS" }, { 2, "IOPRIO_WHO_PGRP" }, { 3, "IOPRIO_WHO_USER" }, END,
+};
+
 static const Name *const sets[NAMES_COUNT] = {
     names_open, names_at, names_prot, names_map, names_clone, names_access, names_whence, names_fcntl, names_fd,
     names_lock,
@@ -229,7 +344,12 @@ static const Name *const sets[NAMES_COUNT] = {
     names_sched,
     names_priority, names_signal_how, names_sigaction, names_domain, names_socket, names_message, names_shutdown,
     names_socket_level, names_socket_option, names_ipc, names_ipc_control, names_random, names_personality, names_poll,
-    names_close_range, names_seccomp, names_reboot,
+    names_close_range, names_seccomp, names_reboot, names_access_at, names_bits, names_fanotify, names_fanotify_mark,
+    names_fanotify_mask, names_futex2, names_keyctl, names_kcmp, names_mempolicy, names_mempolicy_flags,
+    names_move_pages, names_open_tree, names_move_mount, names_fsopen, names_fsconfig, names_fsmount,
+    names_mount_attribute, names_fspick, names_semaphore_control, names_shm, names_notify, names_mlock, names_utime,
+    names_landlock, names_sync_range, names_pidfd, names_signal_code, names_handle, names_swap, names_module,
+    names_priority_io,
 };
 
 /* What zero is called where it is a value of its own. */

@@ -113,4 +113,6 @@ int64_t task_vector(Task *task, uint64_t address, uint64_t count, struct iovec *
 
 /* -strace: before and after a call. */
 void strace_enter(Task *task, const Syscall *row, const uint64_t *arguments);
+/* A signal that calls a handler, or ends the program. */
+void strace_deliver(Task *task, const siginfo_t *info);
 void strace_leave(Task *task, const Syscall *row, const uint64_t *arguments, int64_t result);

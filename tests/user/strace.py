@@ -31,6 +31,7 @@ SOURCE = r"""
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -39,6 +40,47 @@ SOURCE = r"""
 #include <time.h>
 #include <unistd.h>
 static void handler(int signal) { }
+/* What a libc may know nothing of. */
+static void by_number(void)
+{
+    unsigned long attributes[4] = { 3, 0, 1 << 18, 0 }, mask = 1, version[2] = { 0x20080522 }, sets[3];
+    unsigned long clone[11] = { 0x1100, 0, 0, 0, 17 }, info[16] = { 0 };
+    unsigned word = 0;
+    struct { unsigned long value, address; unsigned flags, reserved; } waiter = { 7, (unsigned long)&word, 0x82 };
+    struct { void *value; int signal, notify; char rest[64]; } event = { (void *)5, SIGALRM, SIGEV_NONE };
+    struct { struct cmsghdr header; int fd; } control = { { sizeof control - 4, SOL_SOCKET, SCM_RIGHTS }, 1 };
+    struct msghdr message = { .msg_control = &control, .msg_controllen = sizeof control };
+    static char buffer[4096];
+    int timer, pair[2], folder = open("/", O_RDONLY);
+    control.header.cmsg_len = sizeof control.header + 4;
+    syscall(SYS_execve, "/nowhere", NULL, NULL);
+    syscall(SYS_statfs, "/proc", buffer);
+    syscall(439, AT_FDCWD, "/tmp", R_OK, AT_EACCESS);
+    syscall(SYS_getdents64, folder, buffer, sizeof buffer);
+    syscall(430, "nothing", 1);
+    syscall(429, -1, "", AT_FDCWD, "/nowhere", 4);
+    syscall(442, -1, "", AT_EMPTY_PATH, attributes, sizeof attributes);
+    syscall(SYS_fanotify_mark, -1, 1, 0x22, AT_FDCWD, "/");
+    syscall(449, &waiter, 1, 0, NULL, 0);
+    syscall(435, clone, 40); /* too short */
+    syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer);
+    ((int *)info)[2] = -1;
+    ((int *)info)[4] = getpid();
+    info[3] = 9;
+    syscall(SYS_rt_sigqueueinfo, getpid(), 0, info);
+    socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
+    sendmsg(pair[0], &message, 0);
+    syscall(SYS_keyctl, 11, 0, NULL, 0);
+    syscall(SYS_mbind, 0, 0, 2, &mask, 64, 1);
+    syscall(SYS_semctl, -1, 0, 13, NULL);
+    syscall(SYS_kcmp, 1, 1, 2, 0, 0);
+    syscall(SYS_capget, version, sets);
+    syscall(SYS_getrusage, RUSAGE_SELF, buffer);
+    for (int i = 0; i < 512; i++) {
+        buffer[i] = 0;
+    }
+    syscall(SYS_adjtimex, buffer);
+}
 static volatile int reads;
 static void *thread(void *ends)
 {
@@ -58,6 +100,7 @@ int main(int argc, char **argv)
     if (argc > 1) {
         return 0;
     }
+    by_number();
     open("/nowhere/at/all", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     signal(SIGUSR1, SIG_IGN);
@@ -120,6 +163,10 @@ int main(int argc, char **argv)
     read(ends[0], bytes, sizeof bytes);
     pthread_join(other, NULL);
     if (!fork()) {
+        *(volatile int *)8 = 1;
+    }
+    wait(&one);
+    if (!fork()) {
         execv(argv[0], (char *[]){ argv[0], "again", NULL });
     }
     wait(&one);
@@ -138,24 +185,41 @@ WANTED = [
     r'connect\(\d,\{sa_family=AF_UNIX,sun_path="/nowhere"\},110\) = -1',
     r'setsockopt\(\d,SOL_SOCKET,SO_REUSEADDR,\{1\},4\) = 0',
     r'getsockopt\(\d,SOL_SOCKET,SO_TYPE,0x\w+,0x\w+\) = 0 \(\{1\}\)',
-    r'pipe2\(0x\w+,O_RDONLY\|O_CLOEXEC\) = 0 \(\{\d,\d\}\)', r'write\(\d,"a\\n\\"b",4\) = 4',
+    r'pipe2\(0x\w+,O_CLOEXEC\) = 0 \(\{\d,\d\}\)', r'write\(\d,"a\\n\\"b",4\) = 4',
     r'read\(\d,0x\w+,16\) = 4 \("a\\n\\"b"\)',
     r'writev\(\d,\[\{iov_base="xx",iov_len=2\},\{iov_base="yyy",iov_len=3\}\],2\) = 5',
     r'sendmsg\(\d,\{msg_name=NULL,msg_iov=\[\{iov_base="xx",.*\},MSG_NOSIGNAL\) = -1 errno=88',
     r'ppoll\(\[\{fd=\d,events=POLLIN\}\],1,\{tv_sec=0,tv_nsec=0\},NULL,0\) = 1 '
     r'\(\[\{fd=\d,events=POLLIN,revents=POLLIN\}\]',
-    r'epoll_create1\(EPOLL_CLOEXEC\)', r'epoll_ctl\(\d,EPOLL_CTL_ADD,\d,\{events=1,data.u64=5\}\) = 0',
+    r'epoll_create1\(EPOLL_CLOEXEC\)', r'epoll_ctl\(\d,EPOLL_CTL_ADD,\d,\{events=POLLIN,data=0x5\}\) = 0',
     r'epoll_pwait\(\d,0x\w+,1,0,NULL,8\) = 1 \(\[\{events=POLLIN,data=0x5\}\]\)',
     r'pselect6\(\d+,\[\d+\],NULL,NULL,NULL,NULL\) = 1 \(\[\d+\]\)',
-    r'prlimit64\(0,RLIMIT_NOFILE,NULL,0x\w+\) = 0 \(\{\w+,\w+\}\)',
-    r'setitimer\(ITIMER_REAL,\{0,0,500,0\},NULL\) = 0', r'rt_sigprocmask\(SIG_BLOCK,\[SIGINT\],NULL,8\) = 0',
-    r'rt_sigreturn\(\) = \?\n', r'uname\(0x\w+\) = 0 \(\{"Linux",', r'ioctl\(\d,FIONREAD,0x\w+\) = 0 \(\{5\}\)',
+    r'prlimit64\(0,RLIMIT_NOFILE,NULL,0x\w+\) = 0 \(\{rlim_cur=\w+,rlim_max=\w+\}\)',
+    r'setitimer\(ITIMER_REAL,\{it_interval.tv_sec=0,it_interval.tv_usec=0,it_value.tv_sec=500,it_value.tv_usec=0\},'
+    r'NULL\) = 0', r'--- SIGUSR2 \{si_signo=SIGUSR2,si_code=SI_TKILL,si_pid=\d+,si_uid=\d+\} ---\n',
+    r'--- SIGSEGV \{si_signo=SIGSEGV,si_code=SEGV_MAPERR,si_addr=0x8\} ---\n',
+    r'rt_sigprocmask\(SIG_BLOCK,\[SIGINT\],NULL,8\) = 0',
+    r'rt_sigreturn\(\) = \?\n', r'uname\(0x\w+\) = 0 \(\{sysname="Linux",', r'ioctl\(\d,FIONREAD,0x\w+\) = 0 \(\{5\}\)',
     r'fcntl\(\d,F_SETFL,O_RDONLY\|O_NONBLOCK\) = 0', r'fcntl\(\d,F_SETFD,FD_CLOEXEC\) = 0',
     r'lseek\(\d,0,SEEK_END\) = -1 errno=29', r'faccessat\(AT_FDCWD,"/tmp",R_OK\|X_OK\) = 0', r'prctl\(PR_SET_NAME,',
     r'renameat2\(AT_FDCWD,"/nowhere/a",AT_FDCWD,"/b",RENAME_NOREPLACE\) = -1',
     r'semtimedop\(-1,\[\{sem_num=0,sem_op=-1,sem_flg=IPC_NOWAIT\}\],1,NULL\) = -1',
     r'clone\(CLONE_VM\|CLONE_FS\|', r'<unfinished \.\.\.>\n', r'<\.\.\. read resumed> = ', r'clone\(.*SIGCHLD',
-    r'execve\("\./program",\["\./program","again"\],0x\w+ /\* \d+ variables \*/\) = \?\n',
+    r'execve\("\./program",\["\./program","again"\],0x\w+ /\* \d+ variables \*/\) = 0\n\d+ brk\(NULL\)',
+    r'execve\("/nowhere",NULL,NULL\) = -1 errno=2', r'statfs\("/proc",0x\w+\) = 0 \(\{f_type=40864,f_bsize=4096,',
+    r'faccessat2\(AT_FDCWD,"/tmp",R_OK,AT_EACCESS\) = 0', r'\(\[".*\] /\* \d+ entries \*/\)',
+    r'fsopen\("nothing",FSOPEN_CLOEXEC\) = -1', r'move_mount\(-1,"",AT_FDCWD,"/nowhere",MOVE_MOUNT_F_EMPTY_PATH\) = -1',
+    r'mount_setattr\(-1,"",AT_EMPTY_PATH,\{attr_set=MOUNT_ATTR_RDONLY\|MOUNT_ATTR_NOSUID,attr_clr=0,'
+    r'propagation=MS_PRIVATE,userns_fd=0\},32\) = -1',
+    r'fanotify_mark\(-1,FAN_MARK_ADD,FAN_MODIFY\|FAN_OPEN,AT_FDCWD,"/"\) = -1',
+    r'futex_waitv\(\[\{val=7,uaddr=0x\w+,flags=FUTEX2_SIZE_U32\|FUTEX2_PRIVATE\}\],1,0,NULL,CLOCK_REALTIME\) = -1',
+    r'clone3\(\{flags=CLONE_VM\|CLONE_PIDFD,pidfd=0x0,child_tid=0x0,parent_tid=0x0,exit_signal=SIGCHLD,stack=0x0,',
+    r'timer_create\(CLOCK_MONOTONIC,\{sigev_value=0x5,sigev_signo=SIGALRM,sigev_notify=SIGEV_NONE\},0x\w+\) = 0',
+    r'rt_sigqueueinfo\(\d+,0,\{si_signo=0,si_code=SI_QUEUE,si_pid=\d+,si_uid=\d+,si_int=9\}\) = 0',
+    r'sendmsg\(\d,.*msg_control=\[\{cmsg_level=SOL_SOCKET,cmsg_type=SCM_RIGHTS,cmsg_data=\[1\]\}\],msg_controllen=',
+    r'keyctl\(KEYCTL_READ,', r'mbind\(NULL,0,MPOL_BIND,\[0x1\],64,MPOL_MF_STRICT\)', r'semctl\(-1,0,GETALL,',
+    r'kcmp\(1,1,KCMP_FILES,0,0\)', r'capget\(\{version=537396514,pid=0\},',
+    r'getrusage\(RUSAGE_SELF,0x\w+\) = 0 \(\{ru_utime\.tv_sec=\d+,', r'adjtimex\(0x\w+\) = \d \(\{modes=0,offset=',
     r'\(\[WIFEXITED,WEXITSTATUS=0\]\)', r'exit_group\(0\) = \?\n',
 ]
 
