@@ -1,4 +1,7 @@
-/* What gen/decode.py makes beside a decoder: the table of a guest's encodings, for disassembly and for tests. */
+/*
+ * What gen/decode.py makes beside a decoder: the table of a guest's encodings, for disassembly and for tests. Texts stand
+ * in the rows themselves: a pointer to each would have to be relocated whenever a program starts.
+ */
 #pragma once
 
 #include "base/compiler.h"
@@ -7,16 +10,16 @@ typedef struct StrBuf StrBuf;
 
 /* Text of an instruction: `%`, a letter for the kind of operand, a letter for the operand ('A' is the first). */
 typedef struct DecodeInstruction {
-    const char *mnemonic;
-    const char *suffix; /* right behind the mnemonic */
-    const char *operands;
+    char mnemonic[16];
+    char suffix[8]; /* right behind the mnemonic */
+    char operands[20];
 } DecodeInstruction;
 
 /* Shorter text for an instruction whose operands are such; letters as above. */
 typedef struct DecodeAlias {
     uint16_t opcode;
-    const char *mnemonic;
-    const char *operands;
+    char mnemonic[16];
+    char operands[20];
     struct {
         char operand;  /* 0: no condition */
         char same_as;  /* the operand that it equals; 0: it has the value */
@@ -26,8 +29,8 @@ typedef struct DecodeAlias {
 
 /* A line of a decode file. */
 typedef struct DecodeRow {
-    const char *mnemonic;
-    const char *conditions; /* as the file has them */
+    char mnemonic[16];
+    char conditions[24];    /* as the file has them */
     uint32_t mask, value;   /* the bits that are fixed */
     uint16_t opcode;        /* index in instructions */
     uint8_t length;         /* bytes */

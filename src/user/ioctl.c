@@ -101,21 +101,28 @@ typedef struct IoctlCall {
 
 typedef int64_t IoctlFunction(const IoctlCall *call);
 
-typedef struct IoctlRow {
-    const char *name;
-    uint32_t request;
-    uint8_t kind;
-    const char *declared, *format; /* declared NULL: the format, where the number holds a size */
-    IoctlFunction *function;
-} IoctlRow;
-
 static IoctlFunction ioctl_pointer, ioctl_interfaces, ioctl_loop_status;
 
+typedef enum IoctlFunctionId { BY_none, BY_pointer, BY_interfaces, BY_loop_status } IoctlFunctionId;
+static IoctlFunction *const functions[] = {
+    [BY_pointer] = ioctl_pointer,
+    [BY_interfaces] = ioctl_interfaces,
+    [BY_loop_status] = ioctl_loop_status,
+};
+
+/* Without pointers: nothing of it is relocated, or touched, when a program starts. */
+typedef struct IoctlRow {
+    char name[40], format[40];
+    char declared[28]; /* empty: the format, where the number holds a size */
+    uint32_t request;
+    uint8_t kind, function; /* IoctlKind, IoctlFunctionId */
+} IoctlRow;
+
 static const IoctlRow rows[] = {
-#define IOCTL(name_, kind_, format_) { #name_, (uint32_t)(name_), KIND_##kind_, NULL, format_, NULL },
+#define IOCTL(name_, kind_, format_) { #name_, format_, "", (uint32_t)(name_), KIND_##kind_, BY_none },
 #define IOCTL_AS(name_, declared_, kind_, format_) \
-    { #name_, (uint32_t)(name_), KIND_##kind_, declared_, format_, NULL },
-#define IOCTL_BY(name_, function_) { #name_, (uint32_t)(name_), KIND_NONE, NULL, "", ioctl_##function_ },
+    { #name_, format_, declared_, (uint32_t)(name_), KIND_##kind_, BY_none },
+#define IOCTL_BY(name_, function_) { #name_, "", "", (uint32_t)(name_), KIND_NONE, BY_##function_ },
 #define IOCTL_FAMILY(type_, first_, last_)
 #define IOCTL_REFUSED(type_)
 #include "user/ioctls.def"
@@ -143,7 +150,7 @@ static const IoctlFamily families[] = {
 /* The request as the guest makes it. */
 static uint32_t guest_request(const IoctlRow *row, unsigned word)
 {
-    const char *declared = row->declared ? row->declared : row->format;
+    const char *declared = *row->declared ? row->declared : row->format;
     uint32_t size = _IOC_SIZE(row->request);
 
     if (!size || !*declared || size != format_size(declared, HOST_WORD)) {
@@ -325,7 +332,7 @@ int64_t sys_ioctl(Task *task, const uint64_t *a)
     const IoctlRow *row = find_row(call.request, task_abi(task)->word_size);
     if (row) {
         call.request = row->request;
-        return row->function            ? row->function(&call)
+        return row->function            ? functions[row->function](&call)
                : row->kind == KIND_NONE ? make_call(&call, a[2])
                                         : by_format(&call, row);
     }
@@ -359,6 +366,6 @@ bool ioctl_row(size_t index, IoctlDescription *description)
     }
     const IoctlRow *row = &rows[index];
     *description = (IoctlDescription){ .name = row->name, .request = row->request, .format = row->format,
-                                       .declared = row->declared ? row->declared : row->format };
+                                       .declared = *row->declared ? row->declared : row->format };
     return true;
 }
