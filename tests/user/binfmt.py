@@ -15,6 +15,7 @@ import tempfile
 import surroundings
 
 SCRIPT = r"""
+PATH=$PATH:/usr/sbin # where chroot is, which the PATH of a user need not name
 mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc || exit 77
 cd "$2"
 "$1" --check riscv64 && exit 10
