@@ -16,6 +16,7 @@ struct BlockRuntime {
     Mutex mutex; /* of what follows */
     Condition changed;
     ListNode work; /* BlockWork, by its call's node */
+    unsigned waiting; /* of the work */
     unsigned threads, idle;
     bool stopping;
     Thread handles[BLOCK_THREADS];

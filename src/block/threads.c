@@ -16,6 +16,7 @@ static BlockWork *take_work(BlockRuntime *runtime)
     }
     BlockWork *work = list_item(runtime->work.next, BlockWork, call.node);
     list_remove(&work->call.node);
+    runtime->waiting--;
     return work;
 }
 
@@ -47,19 +48,21 @@ void block_work_submit(BlockWork *work, BlockLoop *loop)
     work->call.data = work;
     mutex_lock(&runtime->mutex);
     list_append(&runtime->work, &work->call.node);
-    if (runtime->idle > 0 || runtime->threads == BLOCK_THREADS) {
-        condition_signal(&runtime->changed);
-    } else if (thread_start(&runtime->handles[runtime->threads], "block", serve, runtime, NULL)) {
-        runtime->threads++;
-    }
+    runtime->waiting++;
+    bool enough = runtime->waiting <= runtime->idle || runtime->threads == BLOCK_THREADS;
+    bool started = !enough && thread_start(&runtime->handles[runtime->threads], "block", serve, runtime, NULL);
+    runtime->threads += started;
     bool none = runtime->threads == 0; /* the host gives no thread at all */
     if (none) {
         list_remove(&work->call.node);
+        runtime->waiting--;
     }
     mutex_unlock(&runtime->mutex);
     if (none) {
         work->run(work);
         block_loop_call(loop, &work->call);
+    } else if (!started) {
+        condition_signal(&runtime->changed); /* one that wakes up at once finds the mutex free */
     }
 }
 

@@ -124,12 +124,15 @@ static void do_write(Work *work, uint64_t from, uint64_t count)
     g_assert_cmpint(block_write(work->edge, from, work->copy + from, count, 0), ==, 0);
 }
 
+/* Some clusters become smaller, others do not. */
 static void do_compressed(Work *work, uint64_t from, uint64_t cluster)
 {
     from -= from % cluster;
-    uint64_t count = cluster * (1 + pick(work, 3));
+    uint64_t count = cluster * (1 + pick(work, 20));
     count = MIN(count, work->size - from);
-    fill(work->rig->random, work->copy + from, count, g_rand_boolean(work->rig->random));
+    for (uint64_t at = 0; at < count; at += cluster) {
+        fill(work->rig->random, work->copy + from + at, MIN(cluster, count - at), g_rand_boolean(work->rig->random));
+    }
     int error = block_write(work->edge, from, work->copy + from, count, BLOCK_COMPRESSED);
     if (error == ENOTSUP) {
         error = block_write(work->edge, from, work->copy + from, count, 0);

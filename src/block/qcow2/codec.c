@@ -13,7 +13,7 @@
 #endif
 
 enum {
-    LIBDEFLATE_LEVEL = 4,
+    LIBDEFLATE_LEVEL = 2, /* smaller than what zlib makes by default */
     /* Of zlib: the window that the format's first readers expect, and memory for speed. */
     WINDOW_BITS = -12, WIDEST_WINDOW_BITS = -15, MEMORY_LEVEL = 9,
 };
@@ -44,7 +44,7 @@ void qcow2_codecs_clear(Qcow2Codecs *codecs)
     vec_free(&codecs->free);
 }
 
-static Qcow2Codec *take(Qcow2Codecs *codecs)
+Qcow2Codec *qcow2_codec_take(Qcow2Codecs *codecs)
 {
     mutex_lock(&codecs->mutex);
     Qcow2Codec *codec = codecs->free.count ? codecs->free.items[--codecs->free.count] : NULL;
@@ -52,7 +52,7 @@ static Qcow2Codec *take(Qcow2Codecs *codecs)
     return codec ? codec : NEW(Qcow2Codec);
 }
 
-static void give_back(Qcow2Codecs *codecs, Qcow2Codec *codec)
+void qcow2_codec_give_back(Qcow2Codecs *codecs, Qcow2Codec *codec)
 {
     mutex_lock(&codecs->mutex);
     vec_push(&codecs->free, codec);
@@ -149,20 +149,14 @@ static int compress_zstd(Qcow2Codec *codec, const uint8_t *from, size_t bytes, u
 
 /* Both */
 
-int qcow2_compress(Qcow2Codecs *codecs, Qcow2Compression kind, const uint8_t *from, size_t bytes, uint8_t *to,
+int qcow2_compress(Qcow2Codec *codec, Qcow2Compression kind, const uint8_t *from, size_t bytes, uint8_t *to,
                    size_t room, size_t *result)
 {
-    Qcow2Codec *codec = take(codecs);
-    int error = (kind == QCOW2_ZSTD ? compress_zstd : compress_deflated)(codec, from, bytes, to, room, result);
-    give_back(codecs, codec);
-    return error;
+    return (kind == QCOW2_ZSTD ? compress_zstd : compress_deflated)(codec, from, bytes, to, room, result);
 }
 
-int qcow2_expand(Qcow2Codecs *codecs, Qcow2Compression kind, const uint8_t *from, size_t from_bytes, uint8_t *to,
+int qcow2_expand(Qcow2Codec *codec, Qcow2Compression kind, const uint8_t *from, size_t from_bytes, uint8_t *to,
                  size_t to_bytes)
 {
-    Qcow2Codec *codec = take(codecs);
-    int error = (kind == QCOW2_ZSTD ? expand_zstd : expand_deflated)(codec, from, from_bytes, to, to_bytes);
-    give_back(codecs, codec);
-    return error;
+    return (kind == QCOW2_ZSTD ? expand_zstd : expand_deflated)(codec, from, from_bytes, to, to_bytes);
 }

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { CHUNK = 1 << 20, USUAL_TASKS = 8, MOST_TASKS = 16, SECTOR = 512 };
+enum { CHUNK = 1 << 20, COMPRESSED_CHUNK = 512 << 10, USUAL_TASKS = 8, MOST_TASKS = 16, SECTOR = 512 };
 enum { USUAL_SPARSE = 4096, LARGEST_SPARSE = 16 << 20 };
 #define LONGEST_SKIP GIB
 
@@ -59,7 +59,8 @@ typedef struct Convert {
     Img *img;
     VEC(Source) sources;
     BlockEdge *target;
-    uint64_t size, next, done, chunk, sparse;
+    uint64_t size, next, done, chunk, cluster, sparse;
+    Piece known; /* what is alike from `next` on; 0 bytes: not known */
     bool copy_range; /* the host copies, as long as it can */
     bool compress, target_is_zero, has_backing, salvage, out_of_order;
     unsigned running;
@@ -107,15 +108,14 @@ static PieceKind kind_of(const Convert *convert, const BlockNode *base, const Bl
 static uint64_t cut(const Convert *convert, const Piece *piece)
 {
     uint64_t bytes = MIN(piece->bytes, piece->kind == PIECE_DATA ? convert->chunk : LONGEST_SKIP);
-    if (!convert->compress) {
+    if (!convert->compress || piece->offset + bytes == convert->size) {
         return bytes;
     }
-    uint64_t whole = piece->kind == PIECE_DATA ? 0 : align_down(bytes, convert->chunk);
-    return whole ? whole : MIN(convert->chunk, convert->size - piece->offset);
+    return MAX(align_down(bytes, convert->cluster), MIN(convert->cluster, convert->size - piece->offset));
 }
 
-/* `lock` is held. */
-static bool find_piece(Convert *convert, Piece *piece)
+/* What is alike from `next` on. */
+static bool look(Convert *convert)
 {
     const Source *source = source_at(convert, convert->next);
     uint64_t at = convert->next - source->start;
@@ -128,14 +128,26 @@ static bool find_piece(Convert *convert, Piece *piece)
         return fail(convert, "reading block status", convert->next, error);
     }
     status = error ? (BlockStatus){ .bytes = SECTOR, .data = true, .allocated = true } : status;
-    *piece = (Piece){ .offset = convert->next, .bytes = status.bytes, .kind = kind_of(convert, base, &status),
-                      .turn = convert->turns++ };
-    uint64_t bytes = cut(convert, piece);
-    if (bytes > piece->bytes) { /* a cluster of several kinds */
+    convert->known = (Piece){ .offset = convert->next, .bytes = status.bytes, .kind = kind_of(convert, base, &status) };
+    return true;
+}
+
+/* `lock` is held. */
+static bool find_piece(Convert *convert, Piece *piece)
+{
+    Piece *known = &convert->known;
+    if (known->bytes == 0 && !look(convert)) {
+        return false;
+    }
+    *piece = *known;
+    piece->turn = convert->turns++;
+    piece->bytes = cut(convert, known);
+    if (piece->bytes > known->bytes) { /* a cluster of several kinds */
         piece->kind = PIECE_DATA;
     }
-    piece->bytes = bytes;
-    convert->next += bytes;
+    known->offset += piece->bytes;
+    known->bytes -= MIN(piece->bytes, known->bytes);
+    convert->next += piece->bytes;
     return true;
 }
 
@@ -210,7 +222,7 @@ static bool is_zero(const char *bytes, uint64_t count)
 /* How many bytes from `at` on are alike: nothing but zeroes, or not. */
 static uint64_t count_alike(const Convert *convert, const char *bytes, uint64_t count, bool *zero)
 {
-    uint64_t unit = convert->compress && convert->sparse ? count : convert->sparse;
+    uint64_t unit = convert->compress && convert->sparse ? convert->cluster : convert->sparse;
     if (unit == 0) {
         *zero = false;
         return count;
@@ -432,7 +444,8 @@ static bool open_target(Convert *convert, const ImgArguments *arguments, const c
         tool_error(&img->tool, "Compression not supported for this file format");
         return false;
     }
-    convert->chunk = convert->compress ? facts.cluster_bytes : CHUNK;
+    convert->cluster = facts.cluster_bytes;
+    convert->chunk = convert->compress ? MAX(facts.cluster_bytes, COMPRESSED_CHUNK) : CHUNK;
     if (block_node_size(block_edge_node(convert->target)) < convert->size) {
         tool_error(&img->tool, "output file is smaller than input file");
         return false;
