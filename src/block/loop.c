@@ -293,6 +293,7 @@ void block_loop_free(BlockLoop *loop)
         return;
     }
     assert(list_empty(&loop->calls) && block_loop_self(loop->runtime) == loop);
+    block_threads_leave(loop);
     pthread_setspecific(loop->runtime->self, NULL);
     block_tasks_free(loop);
     for (unsigned i = 0; i < ARRAY_SIZE(loop->aio); i++) {

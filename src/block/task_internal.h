@@ -5,8 +5,9 @@
 
 #include "base/host/aio.h"
 #include "base/host/coroutine.h"
+#include "base/vec.h"
 
-enum { BLOCK_THREADS = 64, BLOCK_IDLE_TASKS = 64, BLOCK_AIO_DEPTH = 256 };
+enum { BLOCK_IDLE_TASKS = 64, BLOCK_AIO_DEPTH = 256 };
 
 struct BlockRuntime {
     pthread_key_t self; /* each thread's BlockLoop */
@@ -17,9 +18,10 @@ struct BlockRuntime {
     Condition changed;
     ListNode work; /* BlockWork, by its call's node */
     unsigned waiting; /* of the work */
-    unsigned threads, idle;
+    unsigned idle;    /* threads */
+    int64_t room;     /* for threads: what all loops want at most */
     bool stopping;
-    Thread handles[BLOCK_THREADS];
+    VEC(Thread) threads;
 };
 
 struct BlockTask {
@@ -47,6 +49,8 @@ struct BlockLoop {
     unsigned plugged;
     bool sending;
     uint64_t added; /* since a batch was sent */
+    int64_t waiting, working; /* work for threads, and those at it; under the runtime's mutex, */
+    int64_t share;            /* as its part of `room` */
     HostEager eager;
     /* Calls from anywhere. */
     Mutex mutex; /* of the list */
@@ -65,4 +69,5 @@ void block_round_begin(BlockLoop *loop);
 void block_round_end(BlockLoop *loop);
 
 void block_threads_stop(BlockRuntime *runtime);
+void block_threads_leave(BlockLoop *loop); /* it has no more work for them */
 void block_tasks_free(BlockLoop *loop);

@@ -1,22 +1,39 @@
-/* The threads that do what would make a loop wait. They start when there is more work than idle threads, and stay. */
+/*
+ * The threads that do what would make a loop wait. They start when there is more work than idle threads, or when a loop
+ * wants some to be there, and stay. All loops have them in common; a loop says how many may work for it at a time.
+ */
 #include "block/task_internal.h"
 
 #include "base/error.h"
-#include "base/vec.h"
+#include "core/loop.h"
+
+/* The first whose loop may have one more thread; NULL: none. */
+static BlockWork *find_work(const BlockRuntime *runtime)
+{
+    LIST_FOREACH(&runtime->work, work, BlockWork, call.node)
+    {
+        if (work->loop->working < loop_threads(work->loop->outer).most) {
+            return work;
+        }
+    }
+    return NULL;
+}
 
 static BlockWork *take_work(BlockRuntime *runtime)
 {
-    while (list_empty(&runtime->work)) {
-        if (runtime->stopping) {
+    BlockWork *work;
+    while (!(work = find_work(runtime))) {
+        if (runtime->stopping && list_empty(&runtime->work)) {
             return NULL;
         }
         runtime->idle++;
         condition_wait(&runtime->changed, &runtime->mutex);
         runtime->idle--;
     }
-    BlockWork *work = list_item(runtime->work.next, BlockWork, call.node);
     list_remove(&work->call.node);
     runtime->waiting--;
+    work->loop->waiting--;
+    work->loop->working++;
     return work;
 }
 
@@ -32,12 +49,49 @@ static void *serve(void *data)
     mutex_lock(&runtime->mutex);
     for (BlockWork *work; (work = take_work(runtime));) {
         mutex_unlock(&runtime->mutex);
+        BlockLoop *loop = work->loop; /* which does not end before the call does */
         work->run(work);
-        block_loop_call(work->loop, &work->call);
+        mutex_lock(&runtime->mutex);
+        loop->working--;
+        mutex_unlock(&runtime->mutex);
+        block_loop_call(loop, &work->call);
         mutex_lock(&runtime->mutex);
     }
     mutex_unlock(&runtime->mutex);
     return NULL;
+}
+
+static bool start_thread(BlockRuntime *runtime)
+{
+    Thread thread;
+    bool ok = thread_start(&thread, "block", serve, runtime, NULL);
+    if (ok) {
+        vec_push(&runtime->threads, thread);
+    }
+    return ok;
+}
+
+/* False where there are threads enough for what waits. */
+static bool start_threads(BlockLoop *loop)
+{
+    BlockRuntime *runtime = loop->runtime;
+    LoopThreads wanted = loop_threads(loop->outer);
+    runtime->room += wanted.most - loop->share;
+    loop->share = wanted.most;
+    bool enough = runtime->waiting <= runtime->idle || loop->waiting + loop->working > wanted.most ||
+                  (int64_t)runtime->threads.count >= runtime->room;
+    bool started = !enough && start_thread(runtime);
+    while ((int64_t)runtime->threads.count < wanted.least && start_thread(runtime)) {
+    }
+    return started;
+}
+
+void block_threads_leave(BlockLoop *loop)
+{
+    mutex_lock(&loop->runtime->mutex);
+    loop->runtime->room -= loop->share;
+    loop->share = 0;
+    mutex_unlock(&loop->runtime->mutex);
 }
 
 void block_work_submit(BlockWork *work, BlockLoop *loop)
@@ -49,13 +103,13 @@ void block_work_submit(BlockWork *work, BlockLoop *loop)
     mutex_lock(&runtime->mutex);
     list_append(&runtime->work, &work->call.node);
     runtime->waiting++;
-    bool enough = runtime->waiting <= runtime->idle || runtime->threads == BLOCK_THREADS;
-    bool started = !enough && thread_start(&runtime->handles[runtime->threads], "block", serve, runtime, NULL);
-    runtime->threads += started;
-    bool none = runtime->threads == 0; /* the host gives no thread at all */
+    loop->waiting++;
+    bool started = start_threads(loop);
+    bool none = runtime->threads.count == 0; /* the host gives no thread at all */
     if (none) {
         list_remove(&work->call.node);
         runtime->waiting--;
+        loop->waiting--;
     }
     mutex_unlock(&runtime->mutex);
     if (none) {
@@ -72,9 +126,10 @@ void block_threads_stop(BlockRuntime *runtime)
     runtime->stopping = true;
     condition_broadcast(&runtime->changed);
     mutex_unlock(&runtime->mutex);
-    for (unsigned i = 0; i < runtime->threads; i++) {
-        thread_join(&runtime->handles[i]);
+    for (size_t i = 0; i < runtime->threads.count; i++) {
+        thread_join(&runtime->threads.items[i]);
     }
+    vec_free(&runtime->threads);
 }
 
 typedef struct TaskWork {

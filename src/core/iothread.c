@@ -1,24 +1,21 @@
-/* The "iothread" class. Not here: thread-pool-min, thread-pool-max: the block layer has one pool. */
+/* The "iothread" class. */
 #include "core/iothread.h"
 
 #include "api/type.h"
 #include "base/error.h"
 #include "base/host/host.h"
 #include "base/thread.h"
-#include "core/loop.h"
+#include "core/event_loop.h"
 #include "core/machine.h"
 
-#include <inttypes.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct IoThread {
-    Object object;
-    Loop *loop;
+    EventLoopBase base;
     LoopPolling polling;
-    int64_t batch;
     Thread thread;
     bool started;
     unsigned users;
@@ -26,7 +23,7 @@ struct IoThread {
     _Atomic int thread_id;
 };
 
-static Machine *machine_of(const IoThread *iothread) { return iothread->object.data; }
+static Machine *machine_of(const IoThread *iothread) { return iothread->base.object.data; }
 
 static void nothing(void *data) {}
 
@@ -41,7 +38,7 @@ static void announce(void *data)
 static void *run(void *data)
 {
     IoThread *iothread = data;
-    loop_run(iothread->loop);
+    loop_run(iothread->base.loop);
     atomic_store(&iothread->running, false);
     loop_post(machine_of(iothread)->loop, nothing, NULL);
     return NULL;
@@ -54,22 +51,17 @@ static void wait_running(IoThread *iothread, bool running)
     }
 }
 
-static void apply(const IoThread *iothread)
-{
-    loop_set_polling(iothread->loop, &iothread->polling);
-    loop_set_batch(iothread->loop, iothread->batch);
-}
-
 static bool iothread_complete(Object *object, Error **error)
 {
     IoThread *iothread = (IoThread *)object;
-    iothread->loop = loop_new(false, error);
-    if (!iothread->loop) {
+    Loop *loop = loop_new(false, error);
+    if (!loop || !event_loop_begin(&iothread->base, loop, error)) {
+        loop_free(loop);
         return false;
     }
-    apply(iothread);
+    loop_set_polling(loop, &iothread->polling);
     /* From here on the loop's thread is the new one: what is posted does not run here by mistake. */
-    loop_post(iothread->loop, announce, iothread);
+    loop_post(loop, announce, iothread);
     const char *name = object->name ? object->name : "iothread";
     iothread->started = thread_start(&iothread->thread, name, run, iothread, error);
     if (iothread->started) {
@@ -82,23 +74,23 @@ static void iothread_finalize(Object *object)
 {
     IoThread *iothread = (IoThread *)object;
     if (iothread->started) {
-        loop_quit(iothread->loop);
+        loop_quit(iothread->base.loop);
         wait_running(iothread, false);
         thread_join(&iothread->thread);
     }
-    loop_free(iothread->loop);
+    loop_free(iothread->base.loop);
 }
 
 void iothread_use(IoThread *iothread)
 {
-    object_ref(&iothread->object);
+    object_ref(&iothread->base.object);
     iothread->users++;
 }
 
 void iothread_release(IoThread *iothread)
 {
     iothread->users--;
-    object_unref(&iothread->object);
+    object_unref(&iothread->base.object);
 }
 
 static bool iothread_can_delete(Object *object, Error **error)
@@ -110,11 +102,11 @@ static bool iothread_can_delete(Object *object, Error **error)
 static bool check_number(Object *object, const Property *property, Error **error)
 {
     IoThread *iothread = (IoThread *)object;
-    if (*(const int64_t *)(const void *)((const char *)object + property->offset) < 0) {
-        return error_set(error, "value must be in range [0, %" PRId64 "]", INT64_MAX);
+    if (!event_loop_check_number(object, property, error)) {
+        return false;
     }
-    if (iothread->loop) {
-        apply(iothread);
+    if (iothread->base.loop) {
+        loop_set_polling(iothread->base.loop, &iothread->polling);
     }
     return true;
 }
@@ -129,13 +121,12 @@ static const Property properties[] = {
     NUMBER("poll-max-ns", polling.maximum_ns, "32768", "how long to look for events before sleeping; 0: not at all"),
     NUMBER("poll-grow", polling.grow, "0", "factor by which that time grows; 0: as is usual"),
     NUMBER("poll-shrink", polling.shrink, "0", "divisor by which it shrinks; 0: to nothing"),
-    NUMBER("aio-max-batch", batch, "0", "requests at most that are kept back to be given to the host together; 0: any"),
     { 0 },
 };
 
 const Class iothread_class = {
     .name = "iothread",
-    .parent = &object_class,
+    .parent = &event_loop_base_class,
     .description = "A thread with an event loop, for devices' I/O",
     .size = sizeof(IoThread),
     .user_creatable = true,
@@ -146,7 +137,7 @@ const Class iothread_class = {
 };
 
 const LoopPolling *iothread_polling(const IoThread *iothread) { return &iothread->polling; }
-Loop *iothread_loop(IoThread *iothread) { return iothread->loop; }
+Loop *iothread_loop(IoThread *iothread) { return iothread->base.loop; }
 int iothread_thread_id(const IoThread *iothread) { return atomic_load(&((IoThread *)iothread)->thread_id); }
 
 /* Draining. */
@@ -170,7 +161,7 @@ static bool drain_one(Object *object, void *data)
     IoThread *iothread = (IoThread *)object;
     if (object_is(object, &iothread_class) && iothread->started) {
         atomic_fetch_add(&drain->pending, 1);
-        loop_post(iothread->loop, drained, drain);
+        loop_post(iothread->base.loop, drained, drain);
     }
     return true;
 }

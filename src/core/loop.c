@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { EVENTS_AT_ONCE = 64, TIMERS_AT_ONCE = 1024, MOST_LOOKS = 4, TURNS = 4 };
+enum { EVENTS_AT_ONCE = 64, TIMERS_AT_ONCE = 1024, MOST_LOOKS = 4, TURNS = 4, USUAL_THREADS = 64 };
 
 typedef struct Post {
     ListNode node;
@@ -52,6 +52,7 @@ struct Loop {
     LoopPolling polling; /* that `poll` is to take over, under the mutex */
     bool polling_set;
     _Atomic int64_t batch;
+    _Atomic int64_t least_threads, most_threads;
     ListNode with_look; /* LoopFd */
     unsigned look_count; /* of them */
 };
@@ -69,6 +70,7 @@ Loop *loop_new(bool attach_glib, Error **error)
     atomic_store(&loop->owner, pthread_self());
     loop->waits_until = INT64_MIN;
     loop->wake_fd = -1;
+    atomic_store(&loop->most_threads, USUAL_THREADS);
     loop->poller = host_poller_new(error);
     if (!loop->poller || (loop->wake_fd = host_event_new(error)) < 0 ||
         !host_poller_set(loop->poller, loop->wake_fd, HOST_POLL_IN, NULL, error) ||
@@ -377,6 +379,18 @@ void loop_set_polling(Loop *loop, const LoopPolling *polling)
     loop->polling = alone ? (LoopPolling){ 0 } : *polling;
     loop->polling_set = true; /* from the next wait on */
     mutex_unlock(&loop->mutex);
+}
+
+void loop_set_threads(Loop *loop, const LoopThreads *threads)
+{
+    atomic_store(&loop->least_threads, threads->least);
+    atomic_store(&loop->most_threads, threads->most);
+}
+
+LoopThreads loop_threads(const Loop *loop)
+{
+    Loop *read = (Loop *)loop;
+    return (LoopThreads){ atomic_load(&read->least_threads), atomic_load(&read->most_threads) };
 }
 
 void loop_set_batch(Loop *loop, int64_t count) { atomic_store(&loop->batch, count); }

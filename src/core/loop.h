@@ -49,6 +49,13 @@ void loop_set_polling(Loop *loop, const LoopPolling *polling);
  * as many as there are. Any thread. */
 void loop_set_batch(Loop *loop, int64_t count);
 int64_t loop_batch(const Loop *loop);
+/* For those who have threads do what would make the loop wait: how many there are at least, and at most work for this
+ * loop at a time (64 where nothing is said). Any thread. */
+typedef struct LoopThreads {
+    int64_t least, most;
+} LoopThreads;
+void loop_set_threads(Loop *loop, const LoopThreads *threads);
+LoopThreads loop_threads(const Loop *loop);
 /* A way to see, quicker than by asking the host, that HOST_POLL_IN is to be given to `ready`. NULL: there is none. */
 void loop_fd_set_look(LoopFd *watch, bool (*look)(void *data));
 

@@ -146,15 +146,21 @@ static const Class *find_class(const char *name, Error **error)
     return class;
 }
 
+/* "user-creatable" is an interface there: what object-add makes. */
+static bool implements(const Class *class, const char *name)
+{
+    const Class *base = class_find(name);
+    return base ? class_is(class, base) : class->user_creatable && strcmp(name, "user-creatable") == 0;
+}
+
 bool qmp_qom_list_types(Monitor *monitor, const QomListTypesArguments *arguments, ObjectTypeInfoList *result,
                         Error **error)
 {
     VEC(ObjectTypeInfo) list = { 0 };
-    const Class *base = arguments->implements ? class_find(arguments->implements) : NULL;
     bool abstract = arguments->has_abstract && arguments->abstract;
     for (size_t i = 0; i < object_class_count; i++) {
         const Class *class = object_classes[i];
-        bool fits = !arguments->implements || (base && class_is(class, base));
+        bool fits = !arguments->implements || implements(class, arguments->implements);
         if (fits && (abstract || !class->abstract)) {
             ObjectTypeInfo info = {
                 .name = string_copy(class->name),

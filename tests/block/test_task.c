@@ -153,6 +153,59 @@ static void test_threads(void)
     rig_free(&rig);
 }
 
+/* How many work for a loop at a time. */
+
+typedef struct Crowd {
+    const Rig *rig;
+    _Atomic unsigned now, most, came, finished;
+    unsigned wanted; /* each waits until so many have come */
+} Crowd;
+
+static void come_and_go(void *data)
+{
+    Crowd *crowd = data;
+    unsigned now = ++crowd->now, most = crowd->most;
+    while (now > most && !atomic_compare_exchange_weak(&crowd->most, &most, now)) {
+    }
+    crowd->came++;
+    while (crowd->came < crowd->wanted) {
+        g_usleep(100);
+    }
+    g_usleep(200);
+    crowd->now--;
+}
+
+static void join_crowd(void *data)
+{
+    Crowd *crowd = data;
+    block_task_in_thread(block_task_self(crowd->rig->runtime), come_and_go, crowd);
+    crowd->finished++;
+}
+
+static unsigned gather(const Rig *rig, const LoopThreads *threads, unsigned count, unsigned wanted)
+{
+    Crowd crowd = { .rig = rig, .wanted = wanted };
+    loop_set_threads(rig->loop, threads);
+    for (unsigned i = 0; i < count; i++) {
+        block_task_start(rig->block, join_crowd, &crowd);
+    }
+    while (crowd.finished < count) {
+        loop_iterate(rig->loop, -1);
+    }
+    return crowd.most;
+}
+
+static void test_limited_threads(void)
+{
+    Rig rig = rig_new();
+    g_assert_cmpint(loop_threads(rig.loop).most, ==, 64);
+    g_assert_cmpuint(gather(&rig, &(LoopThreads){ 0, 1 }, 20, 0), ==, 1);
+    g_assert_cmpuint(gather(&rig, &(LoopThreads){ 3, 3 }, 50, 3), ==, 3);
+    g_assert_cmpuint(gather(&rig, &(LoopThreads){ 0, 2 }, 50, 2), ==, 2); /* threads that there are already */
+    g_assert_cmpuint(gather(&rig, &(LoopThreads){ 100, 100 }, 100, 100), ==, 100);
+    rig_free(&rig);
+}
+
 /* Locks: tasks of several loops add to a plain number, sleeping in the middle. */
 
 enum { LOOPS = 3, TASKS = 8, ADDITIONS = 50 };
@@ -297,6 +350,7 @@ int main(int argc, char **argv)
     g_test_add_func("/task/sleep", test_sleep);
     g_test_add_func("/task/wait", test_wait);
     g_test_add_func("/task/threads", test_threads);
+    g_test_add_func("/task/limited-threads", test_limited_threads);
     g_test_add_func("/task/locks", test_locks);
     g_test_add_func("/task/files", test_files);
     return g_test_run();

@@ -497,6 +497,27 @@ static void test_iothread(void)
     fixture_free(f);
 }
 
+static void test_event_loops(void)
+{
+    AUTO_ERROR(error);
+    Fixture *f = fixture_new(NULL);
+    Object *main = add_object(f, "main-loop", "m", TEXTS("thread-pool-max", "3", "aio-max-batch", "7"), NULL);
+    g_assert_cmpint(loop_threads(f->machine->loop).most, ==, 3);
+    g_assert_cmpint(loop_batch(f->machine->loop), ==, 7);
+    g_assert_true(object_set_text(main, "thread-pool-min", "2", NULL));
+    g_assert_cmpint(loop_threads(f->machine->loop).least, ==, 2);
+    g_assert_false(object_set_text(main, "thread-pool-max", "1", &error));
+    g_assert_nonnull(strstr(error_message(error), "bad thread-pool-min/thread-pool-max values"));
+    g_assert_cmpint(loop_threads(f->machine->loop).most, ==, 3);
+    g_assert_null(add_object(f, "main-loop", "n", TEXTS(NULL), NULL));
+    g_assert_false(main->class->can_delete(main, NULL));
+    IoThread *iothread = (IoThread *)add_object(f, "iothread", "io", TEXTS("thread-pool-max", "5"), NULL);
+    g_assert_cmpint(loop_threads(iothread_loop(iothread)).most, ==, 5);
+    g_assert_null(add_object(f, "iothread", "few", TEXTS("thread-pool-min", "6", "thread-pool-max", "5"), NULL));
+    object_unparent((Object *)iothread);
+    fixture_free(f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -516,5 +537,6 @@ int main(int argc, char **argv)
     g_test_add_func("/core/machine/none", test_none_machine);
     g_test_add_func("/core/machine/firmware", test_firmware);
     g_test_add_func("/core/machine/iothread", test_iothread);
+    g_test_add_func("/core/machine/event-loops", test_event_loops);
     return g_test_run();
 }
