@@ -679,13 +679,13 @@ static void leave_everything(const int *kept, size_t count)
     for (int fd = 0; fd < 3; fd++) {
         dup2(null, fd);
     }
-    for (int fd = 3; fd < 1024; fd++) {
-        bool keeps = false;
+    for (unsigned first = 3, next; first; first = next + 1) {
+        next = UINT_MAX; /* the next that is kept */
         for (size_t i = 0; i < count; i++) {
-            keeps = keeps || kept[i] == fd;
+            next = (unsigned)kept[i] >= first ? MIN(next, (unsigned)kept[i]) : next;
         }
-        if (!keeps) {
-            close(fd);
+        if (next > first) {
+            close_range(first, next - 1, 0);
         }
     }
 }

@@ -106,16 +106,14 @@ bool rseq_settle(Task *task)
         return false;
     }
     if (restart && !(abandon_sequence(task) && show_slot(task))) {
-        signal_kill(task, SIGSEGV);
+        signal_force(task, SIGSEGV, SI_KERNEL, 0);
     }
     return true;
 }
 
-void rseq_signal(Task *task)
+bool rseq_signal(Task *task)
 {
-    if (task->rseq.address && !abandon_sequence(task)) {
-        signal_kill(task, SIGSEGV);
-    }
+    return !task->rseq.address || abandon_sequence(task);
 }
 
 /* -- calls --------------------------------------------------------------------------------------------------------- */

@@ -12,5 +12,5 @@ enum { RSEQ_FEATURE_SIZE = 28, RSEQ_ALIGNMENT = 32 };
 
 /* Before guest instructions, where task->slot.look is set. False: a signal came first. */
 bool rseq_settle(Task *task);
-/* A handler is about to be called. */
-void rseq_signal(Task *task);
+/* A handler is about to be called. False: what the area says is wrong, for which SIGSEGV is due. */
+bool rseq_signal(Task *task);

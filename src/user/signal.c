@@ -242,7 +242,7 @@ static void call_handler(Task *task, const siginfo_t *info, const SignalAction *
 
     trace_user_setup_frame(task->process->log->trace, task->cpu->index, action->handler);
     finish_call(task, action);
-    rseq_signal(task);
+    bool is_wrong = !rseq_signal(task) && info->si_signo != SIGSEGV;
     if (wants_alternate(task, action)) {
         frame.stack = task->alternate_stack + task->alternate_size;
     }
@@ -256,6 +256,9 @@ static void call_handler(Task *task, const siginfo_t *info, const SignalAction *
     }
     uint64_t own = action->flags & SA_NODEFER ? 0 : SIGNAL_BIT(info->si_signo);
     signals_set_mask(task, task->mask | action->mask | own);
+    if (is_wrong) {
+        signal_force(task, SIGSEGV, SI_KERNEL, 0);
+    }
 }
 
 static bool default_ignores(int number)

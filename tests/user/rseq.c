@@ -346,6 +346,13 @@ static void outside(void)
 
 /* -- sequences that are none --------------------------------------------------------------------------------------- */
 
+static int with_handler;
+
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+    _exit(info->si_code == SI_KERNEL && !info->si_addr ? 7 : 8);
+}
+
 static void try_bad(const char *what, const Sequence *sequence, uint32_t flags)
 {
     const struct itimerval often = { { 0, 1000 }, { 0, 1000 } };
@@ -355,6 +362,10 @@ static void try_bad(const char *what, const Sequence *sequence, uint32_t flags)
     fflush(stdout);
     pid_t child = fork();
     if (!child) {
+        struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+        if (with_handler) {
+            sigaction(SIGSEGV, &action, NULL);
+        }
         signal(SIGALRM, on_usr1);
         join();
         area.flags = flags;
@@ -393,6 +404,11 @@ static void bad_sequences(void)
     try_bad("ends nowhere", &bad, 0);
     try_bad("nowhere", (const Sequence *)64, 0);
     try_bad("beyond", (const Sequence *)-64L, 0);
+    with_handler = 1;
+    try_bad("nowhere, handled", (const Sequence *)64, 0);
+    bad = good, bad.version = 1;
+    try_bad("version, handled", &bad, 0);
+    with_handler = 0;
 }
 
 static void lost_area(void)
