@@ -93,9 +93,10 @@ def render(root):
     wide, narrow, sources = numbers(root, 64), numbers(root, 32), tests(root)
     lines = ['# System calls', '',
              'What becomes of each call in user mode. Made by `gen/syscalls.py`; a test holds it to the tables.',
-             '"right" means: what Linux gives, to programs of 64 and, where the number stands, 32 bits. Each is made by a',
-             'program of `tests/user`, which prints the same on the host and on the guest; `reached.py` fails where a',
-             'call that is not refused succeeds in none, `covered.py` where a pointer is not given in every bad way.']
+             '"right" means: what Linux gives, to programs of 64 and, where the number stands, 32 bits. Each is made',
+             'by a program of `tests/user`, which prints the same on the host and on the guest; `reached.py` fails',
+             'where a call that is not refused succeeds in none, `covered.py` where a pointer is not given in every',
+             'bad way.']
     for line in read_lines(root, 'src/user/syscalls.def'):
         section, row = SECTION.match(line), ROW.match(line)
         if section:

@@ -37,6 +37,8 @@ typedef struct ExecRequest {
     SyscallId call;
     Strings arguments, environment, command; /* command: the host's argv; its strings are borrowed */
     PathBuffer path;
+    PathBuffer shown; /* execveat's name of a script, for its interpreter; "": path's */
+    bool unreachable; /* which the call closes */
     size_t total;
     char fd_text[12], self_text[12], debug_text[12], log_text[12], base_text[24], reserved_text[24], stack_text[24];
     int channel; /* to the debugger; -1: nobody debugs */
@@ -114,6 +116,9 @@ static int64_t apply_script(ExecRequest *request, char line[SCRIPT_LINE])
     if (!script_parse(line, &script)) {
         return -ENOEXEC;
     }
+    if (request->unreachable) {
+        return -ENOENT;
+    }
     size_t before = request->arguments.count ? request->arguments.count - 1 : 0, added = script.argument ? 3 : 2;
     vec_reserve(&request->arguments, before + added);
     free(request->arguments.count ? request->arguments.items[0] : NULL);
@@ -122,7 +127,8 @@ static int64_t apply_script(ExecRequest *request, char line[SCRIPT_LINE])
     if (script.argument) {
         request->arguments.items[1] = string_copy(script.argument);
     }
-    request->arguments.items[added - 1] = string_copy(request->path.text);
+    request->arguments.items[added - 1] = string_copy(*request->shown.text ? request->shown.text : request->path.text);
+    request->shown.text[0] = 0;
     request->arguments.count = before + added;
     bool itself = proc_find(request->task->process, script.name) == PROC_EXE;
     const char *name = *script.name ? script.name : "."; /* as the kernel opens no name */
@@ -381,6 +387,19 @@ int64_t sys_execve(Task *task, const uint64_t *a)
     return give_up(request, result < 0 ? result : execute(request, a[1], a[2]));
 }
 
+/* What a script's interpreter is told of a file that was named from a folder, or is one itself. */
+static void show_file(ExecRequest *request, int folder, uint64_t address)
+{
+    AUTO_FREE char *name = mem_alloc(PATH_SIZE);
+    int64_t length = memory_read_string(task_memory(request->task), name, address, PATH_SIZE);
+
+    if (folder != AT_FDCWD && length >= 0) {
+        snprintf(request->shown.text, sizeof request->shown.text, "/dev/fd/%d%s%.4000s", folder, length ? "/" : "",
+                 name);
+        request->unreachable = fcntl(folder, F_GETFD) & FD_CLOEXEC;
+    }
+}
+
 int64_t sys_execveat(Task *task, const uint64_t *a)
 {
     const uint64_t known = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW;
@@ -408,6 +427,9 @@ int64_t sys_execveat(Task *task, const uint64_t *a)
     struct stat status;
     ExecRequest *request = request_new(task, SYSCALL_execveat);
     int64_t result = fstat((int)fd, &status) ? -errno : S_ISLNK(status.st_mode) ? -ELOOP : name_file(request, (int)fd);
+    if (first != '/') {
+        show_file(request, (int)a[0], a[1]);
+    }
     result = result < 0 ? result : execute(request, a[2], a[3]);
     close((int)fd);
     return give_up(request, result);

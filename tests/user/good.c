@@ -370,6 +370,41 @@ static void newest(void)
     OK(syscall(470, (void *)8, ids, 64UL, 0));
 }
 
+/* -- scripts by descriptors: their interpreter is told of those, where they are open still ------------------------- */
+
+static void by_descriptor(int flags, int folder_number, const char *name, int at)
+{
+    char script[128], *arguments[] = { "zero", "one", NULL };
+
+    snprintf(script, sizeof script, "%s/script", folder);
+    int fd = open(script, O_WRONLY | O_CREAT, 0700);
+    write(fd, "#!/bin/echo option\n", 19);
+    close(fd);
+    dup3(open(script, O_RDONLY), 50, flags);
+    dup3(open(folder, O_RDONLY | O_DIRECTORY), 51, flags);
+    SHOW(syscall(SYS_execveat, folder_number, name, arguments, arguments + 2, at));
+}
+
+static void script_open(void)
+{
+    by_descriptor(0, 50, "", AT_EMPTY_PATH);
+}
+
+static void script_closed(void)
+{
+    by_descriptor(O_CLOEXEC, 50, "", AT_EMPTY_PATH);
+}
+
+static void script_in_folder(void)
+{
+    by_descriptor(0, 51, "script", 0);
+}
+
+static void script_in_closed(void)
+{
+    by_descriptor(O_CLOEXEC, 51, "script", 0);
+}
+
 /* -- the program's file, of which no name is left ------------------------------------------------------------------ */
 
 static void show_image(char **arguments)
@@ -468,6 +503,11 @@ int main(int count, char **arguments)
     accepted();
     options();
     newest();
+    run(script_open);
+    run(script_closed);
+    run(script_in_folder);
+    run(script_in_closed);
+    unlink(strcat(strcpy(other, folder), "/script"));
     run(from_memory);
     run(moved);
     unlink(path);
