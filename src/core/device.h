@@ -132,12 +132,17 @@ struct DeviceClass {
     void (*reset)(Device *device, ResetKind kind);
     /* After reset or load, when every device holds its state: drive lines, map, timers, by the state. */
     void (*settle)(Device *device);
+    /* The parked machine is to be saved: nothing is under way when this returns, and nothing begins until it is called
+     * again with false. On the main thread, without the lock. */
+    void (*still)(Device *device, bool still);
     /* Registers with `banked` (by vCPU, mode, security) have a field in each of several banks in the struct. */
     uint32_t bank_stride; /* bytes from one bank's fields to the next one's */
     unsigned (*bank_number)(Device *device, const Access *access); /* below banked_count */
     unsigned banked_count;
     /* Its node in the device tree. */
     void (*write_fdt)(Device *device, FdtWriter *fdt);
+    /* The last part of its Open Firmware path; NULL: its class's name. */
+    void (*write_firmware_name)(const Device *device, StrBuf *buffer);
     /* A line for info qtree and the like; may be NULL. */
     void (*print)(Device *device, StrBuf *buffer);
 };

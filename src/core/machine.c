@@ -298,6 +298,7 @@ static void free_parts(Machine *machine)
     free(machine->watchdog_action);
     vec_free(&machine->vcpus);
     vec_free(&machine->serials);
+    vec_free(&machine->boot_order);
     vec_free(&machine->listeners);
 }
 

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "core/boot_order.h"
 #include "core/clock.h"
 #include "core/device.h"
 #include "core/memory.h"
@@ -83,6 +84,13 @@ typedef struct MachineListener {
     void *data;
 } MachineListener;
 
+/* A device that firmware may boot from. */
+typedef struct BootEntry {
+    Device *device;
+    int32_t index; /* its place; negative: none */
+    BootGeometry geometry;
+} BootEntry;
+
 struct Machine {
     Object object; /* at /machine of `root` */
     Object *root;  /* "/": machine, objects, chardevs, backend */
@@ -120,6 +128,7 @@ struct Machine {
     uint32_t phandle_start;
     char *dt_compatible; /* of the device tree's root; NULL: the board's own */
     VEC(MachineListener) listeners;
+    VEC(BootEntry) boot_order; /* boot_order.h; those with a place first, in order */
     struct MachineParking *parking;
     struct MachineStep *step;
     struct MachineTimebase *timebase;

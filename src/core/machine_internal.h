@@ -58,6 +58,8 @@ typedef struct MachineStep {
 
 /* Has all devices finish or drop what is in flight: the beginning of a reset, and of a machine's end. */
 void machine_hold(Machine *machine, ResetKind kind);
+/* Has all devices keep still, or go on: around saving. */
+void machine_still(Machine *machine, bool still);
 /* Settles all devices and tells all inputs their levels: the end of a reset and of a load. */
 void machine_settle(Machine *machine, bool loaded);
 

@@ -91,6 +91,18 @@ void machine_settle(Machine *machine, bool loaded)
 
 void machine_hold(Machine *machine, ResetKind kind) { machine_each_device(machine, hold, &kind); }
 
+static void keep_still(Device *device, void *still)
+{
+    for (const DeviceClass *class = device_class_of(device); class; class = device_class_parent(class)) {
+        const DeviceClass *parent = device_class_parent(class);
+        if (class->still && !(parent && parent->still == class->still)) {
+            class->still(device, *(bool *)still);
+        }
+    }
+}
+
+void machine_still(Machine *machine, bool still) { machine_each_device(machine, keep_still, &still); }
+
 void machine_reset(Machine *machine, ResetKind kind)
 {
     machine_park(machine);

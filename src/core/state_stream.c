@@ -147,8 +147,10 @@ static bool save_parked(Machine *machine, Sink *sink, Error **error)
         return error_set(error, "the machine has not been started up");
     }
     machine_park(machine);
+    machine_still(machine, true);
     finish_posted(machine);
     bool done = save(machine, sink, error);
+    machine_still(machine, false);
     machine_unpark(machine);
     return done;
 }

@@ -28,8 +28,8 @@ Rig rig_with(const char *properties, bool legacy, bool read_only, size_t size, u
 Rig rig_new(void);
 /* The device; where the environment has MYNA_TEST_IOTHREAD, its queues are worked on by a thread of its own. */
 void rig_add(Driver *driver, const char *properties);
-/* virtio_blk_threads.c: tests of several threads. */
-void add_thread_tests(void);
+/* virtio_blk_threads.c: tests of a driver on a thread of its own, and (`all`) of queues on several threads. */
+void add_thread_tests(bool all);
 void rig_free(Rig *rig);
 
 typedef struct Request {

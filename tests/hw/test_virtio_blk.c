@@ -1,6 +1,6 @@
 /*
  * virtio-blk: requests and their ends, the write cache, ranges, several queues, features, configuration, properties,
- * resets, stops and a second thread in the driver's place.
+ * resets, stops and saved state.
  */
 #include "blk_rig.h"
 
@@ -14,8 +14,6 @@
 #include "schema/block.h"
 
 #include <glib/gstdio.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 /* Fields of the configuration space. */
@@ -590,6 +588,38 @@ static void test_stop_and_save(void)
     rig_free(&second);
 }
 
+/* One that runs is saved too: what is in flight ends first, and what comes later stays in the ring. */
+static void test_save_running(void)
+{
+    Rig rig = rig_new(), second = rig_with(NULL, false, false, SIZE, 0);
+    Machine *machine = rig.driver->bench->machine;
+    Request requests[5];
+    AUTO_STRBUF(stream);
+
+    for (unsigned i = 0; i < 5; i++) {
+        requests[i] = begin(&rig, T_IN, i, 512);
+        offer(&rig, rig.queue, &requests[i], 512, true);
+        driver_put(rig.driver, MMIO_QUEUE_NOTIFY, 0);
+    }
+    g_assert_true(state_save(machine, &stream, NULL));
+    machine_stop(second.driver->bench->machine, RUN_STATE_PAUSED);
+    g_assert_true(state_load(second.driver->bench->machine, stream.data, stream.length, NULL));
+    second.driver->queues[0] = *rig.queue;
+    second.queue->driver = second.driver;
+    g_assert_true(machine_run(second.driver->bench->machine, NULL));
+    for (unsigned i = 0; i < 5; i++) {
+        uint16_t id;
+        uint32_t length;
+        g_assert_true(queue_wait(rig.queue) && queue_take(rig.queue, &id, &length)); /* the first one goes on */
+        g_assert_true(queue_wait(second.queue) && queue_take(second.queue, &id, &length));
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        g_assert_cmpuint(*driver_host(second.driver, requests[i].data), ==, pattern(i * SECTOR));
+    }
+    rig_free(&rig);
+    rig_free(&second);
+}
+
 /* The machine ends with requests in flight: they want its memory. */
 static void test_end_in_flight(void)
 {
@@ -599,76 +629,6 @@ static void test_end_in_flight(void)
         offer_reads(&rig, requests, 5);
         rig_free(&rig);
     }
-}
-
-/* A driver on a thread of its own, as a vCPU is: the main loop runs beside it. */
-
-typedef struct Other {
-    Rig rig;
-    _Atomic bool done;
-} Other;
-
-static void wait_for(Rig *rig, uint16_t id)
-{
-    uint16_t used_id;
-    uint32_t length;
-
-    while (!(driver_get(rig->driver, MMIO_INTERRUPT_STATUS) & VIRTIO_ISR_QUEUE)) {
-        g_usleep(10);
-    }
-    driver_put(rig->driver, MMIO_INTERRUPT_ACK, VIRTIO_ISR_QUEUE);
-    g_assert_true(queue_take(rig->queue, &used_id, &length));
-    g_assert_cmpuint(used_id, ==, id);
-}
-
-/* The ring is guest memory, which nobody locks; the thread sanitizer knows no fences, so that this does. */
-static void offer_locked(Rig *rig, Request *request, bool write)
-{
-    DeviceLock *lock = rig->driver->device->device.lock;
-
-    device_lock(lock);
-    offer(rig, rig->queue, request, 512, write);
-    device_unlock(lock);
-}
-
-static void *drive(void *data)
-{
-    Other *other = data;
-    Rig *rig = &other->rig;
-
-    for (unsigned i = 0; i < 300; i++) {
-        rig->driver->allocated = 1 << 20;
-        Request request = begin(rig, i % 3 == 2 ? T_OUT : T_IN, i % 128, 512);
-        offer_locked(rig, &request, i % 3 != 2);
-        set_writeback(rig, i / 4 % 2);
-        driver_put(rig->driver, MMIO_QUEUE_NOTIFY, 0);
-        if (i % 16 == 15) { /* in flight */
-            driver_put(rig->driver, MMIO_STATUS, 0);
-            g_assert_cmphex(driver_get(rig->driver, MMIO_STATUS), ==, 0);
-            driver_negotiate(rig->driver, BASIC);
-            rig->driver->allocated = 2 << 20;
-            rig->queue = driver_queue(rig->driver, 0, 16);
-            driver_go(rig->driver);
-        } else {
-            wait_for(rig, request.id);
-            g_assert_cmpuint(*driver_host(rig->driver, request.status), ==, S_OK);
-        }
-    }
-    atomic_store(&other->done, true);
-    return NULL;
-}
-
-static void test_thread(const void *legacy)
-{
-    Other other = { .rig = rig_with(NULL, legacy != NULL, false, SIZE, BASIC) };
-    pthread_t thread;
-
-    g_assert_cmpint(pthread_create(&thread, NULL, drive, &other), ==, 0);
-    while (!atomic_load(&other.done)) {
-        loop_iterate(other.rig.driver->bench->loop, 1000 * 1000);
-    }
-    pthread_join(thread, NULL);
-    rig_free(&other.rig);
 }
 
 /* Errors, by the policies of a drive or device: the first write fails for want of space, all of sector 8 do. */
@@ -790,11 +750,8 @@ int main(int argc, char **argv)
     g_test_add_data_func("/virtio-blk/reset-in-flight/modern", NULL, test_reset_in_flight);
     g_test_add_data_func("/virtio-blk/reset-in-flight/legacy", "legacy", test_reset_in_flight);
     g_test_add_func("/virtio-blk/stop-and-save", test_stop_and_save);
+    g_test_add_func("/virtio-blk/save-running", test_save_running);
     g_test_add_func("/virtio-blk/end-in-flight", test_end_in_flight);
-    g_test_add_data_func("/virtio-blk/thread/modern", NULL, test_thread);
-    g_test_add_data_func("/virtio-blk/thread/legacy", "legacy", test_thread);
-    if (!g_getenv("MYNA_TEST_IOTHREAD")) {
-        add_thread_tests();
-    }
+    add_thread_tests(g_getenv("MYNA_TEST_IOTHREAD") == NULL);
     return g_test_run();
 }

@@ -384,6 +384,16 @@ static bool dump_fdt(const Machine *machine, const void *blob, size_t size, Erro
 
 /* Loading */
 
+static bool write_boot_order(Machine *machine, Error **error)
+{
+    AUTO_STRBUF(order);
+    AUTO_STRBUF(geometry);
+    boot_order_write(machine, &order, &geometry);
+    return fw_cfg_add_file(machine->firmware_config, "bootorder", strbuf_text(&order), (uint32_t)order.length, error) &&
+           fw_cfg_add_file(machine->firmware_config, "bios-geometry", strbuf_text(&geometry),
+                           (uint32_t)geometry.length, error);
+}
+
 static bool virt_load(Machine *machine, Error **error)
 {
     VirtMachine *virt = (VirtMachine *)machine;
@@ -394,7 +404,7 @@ static bool virt_load(Machine *machine, Error **error)
         boot.flash = map[PLACE_FLASH].address;
     }
     boot.loader = virt->loader = loader_new(machine);
-    if (!riscv_boot_load(&boot, error)) {
+    if (!write_boot_order(machine, error) || !riscv_boot_load(&boot, error)) {
         return false;
     }
     FdtWriter *fdt = machine->options.dtb ? load_fdt(machine, error) : make_fdt(virt);

@@ -467,6 +467,17 @@ static void virtio_finalize(Object *object)
     machine_remove_run_state_listener(((Device *)object)->machine, run_state_changed, object);
 }
 
+static void virtio_still(Device *device, bool still)
+{
+    VirtioDevice *vdev = (VirtioDevice *)device;
+    if (still) {
+        virtio_pause(vdev);
+        drain(vdev);
+    } else {
+        virtio_resume(vdev);
+    }
+}
+
 static void virtio_reset_hold(Device *device, ResetKind kind)
 {
     drain_and_reset((VirtioDevice *)device);
@@ -574,5 +585,6 @@ const VirtioDeviceClass virtio_device_class = {
         .realize = virtio_realize,
         .unrealize = virtio_unrealize,
         .reset_hold = virtio_reset_hold,
+        .still = virtio_still,
     },
 };

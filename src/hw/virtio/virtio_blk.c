@@ -14,6 +14,7 @@
 #include "api/type.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/strbuf.h"
 #include "base/vec.h"
 #include "core/iothread.h"
 #include "core/machine.h"
@@ -215,7 +216,7 @@ static void choose(VirtioBlock *block)
     if (block->physical_block_size == 0) {
         block->physical_block_size = block->logical_block_size;
     }
-    if (block->discard_granularity == UINT32_MAX) {
+    if (block->discard_granularity == UINT32_MAX || !block->report_discard_granularity) {
         block->discard_granularity = block->logical_block_size;
     }
     block->num_queues = block->num_queues == QUEUES_AUTO ? 1 : block->num_queues;
@@ -266,7 +267,9 @@ static bool block_realize(Device *device, Error **error)
         !disk_attach(block->disk, &device->object, block->share_writes, error)) {
         return false;
     }
-    if (!virtio_blk_make_queues(block, error)) {
+    if (!boot_order_add(device, block->boot_index, &block->firmware_geometry, error) ||
+        !virtio_blk_make_queues(block, error)) {
+        boot_order_remove(device);
         disk_detach(block->disk);
         return false;
     }
@@ -286,7 +289,10 @@ static void block_unrealize(Device *device)
     virtio_blk_free_queues(block);
     disk_set_listener(block->disk, NULL, NULL);
     disk_detach(block->disk);
+    boot_order_remove(device);
 }
+
+static void write_firmware_name(const Device *device, StrBuf *buffer) { strbuf_append(buffer, "disk@0,0"); }
 
 static const StateField state_fields[] = {
     STATE_FIELD(VirtioBlock, writeback, STATE_BOOL),
@@ -310,6 +316,10 @@ static const Property properties[] = {
     PROP("cyls", type_uint32, VirtioBlock, cylinders, "0", "geometry; 0: guessed"),
     PROP("heads", type_uint32, VirtioBlock, heads, "0", "geometry; 0: guessed"),
     PROP("secs", type_uint32, VirtioBlock, sectors, "0", "geometry; 0: guessed"),
+    PROP("lcyls", type_uint32, VirtioBlock, firmware_geometry.cylinders, "0", "geometry that firmware is told of"),
+    PROP("lheads", type_uint32, VirtioBlock, firmware_geometry.heads, "0", "geometry that firmware is told of"),
+    PROP("lsecs", type_uint32, VirtioBlock, firmware_geometry.sectors, "0", "geometry that firmware is told of"),
+    PROP("bootindex", type_int32, VirtioBlock, boot_index, "-1", "place in the order of booting; negative: none"),
     PROP("max-discard-sectors", type_uint32, VirtioBlock, max_discard_sectors, "4194303", "of one request"),
     PROP("max-write-zeroes-sectors", type_uint32, VirtioBlock, max_write_zeroes_sectors, "4194303", "of one request"),
     PROP_LINK("iothread", iothread_class, VirtioBlock, iothread, "that works on the queues; the main loop by default"),
@@ -321,6 +331,8 @@ static const Property properties[] = {
     PROP("write-cache", OnOffAuto_type, VirtioBlock, write_cache, "auto", "writes are done before they are flushed"),
     PROP("config-wce", type_bool, VirtioBlock, config_wce, "on", "the driver may switch the write cache"),
     PROP("discard", type_bool, VirtioBlock, discard, "on", "offer discard"),
+    PROP("report-discard-granularity", type_bool, VirtioBlock, report_discard_granularity, "on",
+         "as the alignment of discards; else it is the logical block"),
     PROP("write-zeroes", type_bool, VirtioBlock, write_zeroes, "on", "offer writing zeroes"),
     PROP("rerror", BlockdevOnError_type, VirtioBlock, read_error, "auto", "what a read that fails does"),
     PROP("werror", BlockdevOnError_type, VirtioBlock, write_error, "auto", "what a write that fails does"),
@@ -348,6 +360,7 @@ const VirtioDeviceClass virtio_blk_class = {
         .state = &state_table,
         .realize = block_realize,
         .unrealize = block_unrealize,
+        .write_firmware_name = write_firmware_name,
     },
     .virtio_id = VIRTIO_ID_BLOCK,
     .get_config = get_config,

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "block/block.h"
+#include "core/boot_order.h"
 #include "hw/virtio/virtio.h"
 #include "schema/block.h"
 #include "schema/common.h"
@@ -49,10 +50,12 @@ struct VirtioBlock {
     char *serial;
     uint64_t logical_block_size, physical_block_size, min_io_size, opt_io_size, discard_granularity;
     uint32_t cylinders, heads, sectors, max_discard_sectors, max_write_zeroes_sectors;
+    BootGeometry firmware_geometry;
+    int32_t boot_index;
     uint16_t num_queues, queue_size;
     OnOffAuto write_cache; /* auto: on */
     OnOffAuto account_invalid, account_failed; /* in statistics; auto: as the drive says */
-    bool config_wce, discard, write_zeroes, seg_max_adjust, share_writes;
+    bool config_wce, discard, report_discard_granularity, write_zeroes, seg_max_adjust, share_writes;
     int read_error, write_error; /* BlockdevOnError; auto: as the drive says */
 };
 

@@ -9,6 +9,7 @@
 #include "api/type.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/strbuf.h"
 #include "core/fdt.h"
 #include "core/machine.h"
 #include "hw/virtio/virtio.h"
@@ -361,6 +362,11 @@ static void mmio_write_fdt(Device *device, FdtWriter *fdt)
     fdt_end(fdt);
 }
 
+static void mmio_write_firmware_name(const Device *device, StrBuf *buffer)
+{
+    strbuf_printf(buffer, "virtio-mmio@%016" PRIx64, device->placement.addresses[0]);
+}
+
 static const Property properties[] = {
     PROP("force-legacy", type_bool, VirtioMmio, legacy, "on", "the register layout from before VIRTIO 1.0"),
     PROP_END,
@@ -382,4 +388,5 @@ const DeviceClass virtio_mmio_class = {
     .reset = mmio_reset,
     .settle = mmio_settle,
     .write_fdt = mmio_write_fdt,
+    .write_firmware_name = mmio_write_firmware_name,
 };
