@@ -83,10 +83,7 @@ static bool take_iothread(const Exports *exports, const char *id, Exported *expo
         return error_set(error, "iothread \"%s\" not found", id);
     }
     exported->loop = block_loop_of(block_graph_runtime(exports->host.graph), iothread_loop((IoThread *)object), error);
-    if (exported->loop) {
-        exported->iothread = (IoThread *)object;
-        iothread_use(exported->iothread);
-    }
+    exported->iothread = exported->loop ? iothread_ref((IoThread *)object) : NULL;
     return exported->loop != NULL;
 }
 
@@ -94,7 +91,7 @@ static void release_iothread(const Exported *exported)
 {
     if (exported->iothread) {
         block_loop_release(exported->loop);
-        iothread_release(exported->iothread);
+        iothread_unref(exported->iothread);
     }
 }
 

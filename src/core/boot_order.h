@@ -1,5 +1,5 @@
 /*
- * The order in which firmware looks for something to boot, which the property bootindex of devices gives. Firmware reads
+ * The order in which firmware looks for something to boot, which devices' property bootindex gives. Firmware reads
  * it from files of fw_cfg, where devices go by Open Firmware's paths.
  */
 #pragma once

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/host/host.h"
 #include "base/thread.h"
+#include "base/vec.h"
 #include "core/event_loop.h"
 #include "core/machine.h"
 
@@ -18,7 +19,6 @@ struct IoThread {
     LoopPolling polling;
     Thread thread;
     bool started;
-    unsigned users;
     _Atomic bool running;
     _Atomic int thread_id;
 };
@@ -66,8 +66,19 @@ static bool iothread_complete(Object *object, Error **error)
     iothread->started = thread_start(&iothread->thread, name, run, iothread, error);
     if (iothread->started) {
         wait_running(iothread, true);
+        vec_push(&machine_of(iothread)->iothreads, iothread);
     }
     return iothread->started;
+}
+
+static void forget(const IoThread *iothread)
+{
+    Machine *machine = machine_of(iothread);
+    for (size_t i = machine->iothreads.count; i-- > 0;) {
+        if (machine->iothreads.items[i] == iothread) {
+            vec_remove(&machine->iothreads, i);
+        }
+    }
 }
 
 static void iothread_finalize(Object *object)
@@ -77,27 +88,13 @@ static void iothread_finalize(Object *object)
         loop_quit(iothread->base.loop);
         wait_running(iothread, false);
         thread_join(&iothread->thread);
+        forget(iothread);
     }
     loop_free(iothread->base.loop);
 }
 
-void iothread_use(IoThread *iothread)
-{
-    object_ref(&iothread->base.object);
-    iothread->users++;
-}
-
-void iothread_release(IoThread *iothread)
-{
-    iothread->users--;
-    object_unref(&iothread->base.object);
-}
-
-static bool iothread_can_delete(Object *object, Error **error)
-{
-    return ((IoThread *)object)->users == 0 ||
-           error_set(error, "object '%s' is in use, can not be deleted", object->name);
-}
+IoThread *iothread_ref(IoThread *iothread) { return (IoThread *)object_ref(&iothread->base.object); }
+void iothread_unref(IoThread *iothread) { object_unref(&iothread->base.object); }
 
 static bool check_number(Object *object, const Property *property, Error **error)
 {
@@ -133,7 +130,6 @@ const Class iothread_class = {
     .properties = properties,
     .complete = iothread_complete,
     .finalize = iothread_finalize,
-    .can_delete = iothread_can_delete,
 };
 
 const LoopPolling *iothread_polling(const IoThread *iothread) { return &iothread->polling; }
@@ -155,21 +151,13 @@ static void drained(void *data)
     loop_post(main, nothing, NULL);
 }
 
-static bool drain_one(Object *object, void *data)
-{
-    Drain *drain = data;
-    IoThread *iothread = (IoThread *)object;
-    if (object_is(object, &iothread_class) && iothread->started) {
-        atomic_fetch_add(&drain->pending, 1);
-        loop_post(iothread->base.loop, drained, drain);
-    }
-    return true;
-}
-
 void iothreads_drain(Machine *machine)
 {
     Drain drain = { .main = machine->loop };
-    object_each_descendant(object_container(machine->root, "objects"), drain_one, &drain);
+    for (size_t i = 0; i < machine->iothreads.count; i++) {
+        atomic_fetch_add(&drain.pending, 1);
+        loop_post(machine->iothreads.items[i]->base.loop, drained, &drain);
+    }
     while (atomic_load(&drain.pending)) {
         loop_wait_posted(machine->loop);
     }

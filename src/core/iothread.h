@@ -12,8 +12,7 @@ extern const Class iothread_class;
 const LoopPolling *iothread_polling(const IoThread *iothread);
 Loop *iothread_loop(IoThread *iothread);
 int iothread_thread_id(const IoThread *iothread); /* the host's */
-/* Main thread: while it is used it is there, and cannot be deleted. */
-void iothread_use(IoThread *iothread);
-void iothread_release(IoThread *iothread);
-/* Main thread: until each iothread of the machine has run what was posted to it. */
+IoThread *iothread_ref(IoThread *iothread); /* it stays while there is a reference, even where its object is deleted */
+void iothread_unref(IoThread *iothread);
+/* Main thread: until each iothread of the machine, deleted ones that are in use too, has run what was posted to it. */
 void iothreads_drain(Machine *machine);

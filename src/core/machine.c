@@ -299,6 +299,7 @@ static void free_parts(Machine *machine)
     vec_free(&machine->vcpus);
     vec_free(&machine->serials);
     vec_free(&machine->boot_order);
+    vec_free(&machine->iothreads);
     vec_free(&machine->listeners);
 }
 

@@ -128,6 +128,7 @@ struct Machine {
     uint32_t phandle_start;
     char *dt_compatible; /* of the device tree's root; NULL: the board's own */
     VEC(MachineListener) listeners;
+    VEC(struct IoThread *) iothreads; /* that run; deleted ones too, while they are in use */
     VEC(BootEntry) boot_order; /* boot_order.h; those with a place first, in order */
     struct MachineParking *parking;
     struct MachineStep *step;

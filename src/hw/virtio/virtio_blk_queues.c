@@ -128,10 +128,7 @@ bool virtio_blk_make_queues(VirtioBlock *block, Error **error)
             virtio_blk_free_queues(block);
             return false;
         }
-        queue->iothread = threads[i];
-        if (threads[i]) {
-            iothread_use(threads[i]);
-        }
+        queue->iothread = threads[i] ? iothread_ref(threads[i]) : NULL;
     }
     for (unsigned i = 0; i < block->num_queues; i++) {
         block->queues[i].queue = virtio_add_queue(&block->virtio, block->queue_size, virtio_blk_handle);
@@ -159,7 +156,7 @@ void virtio_blk_free_queues(VirtioBlock *block)
             block->queues[i].queue->loop = block->virtio.device.machine->loop;
         }
         if (block->queues[i].iothread) {
-            iothread_release(block->queues[i].iothread);
+            iothread_unref(block->queues[i].iothread);
         }
     }
     free(block->queues);
