@@ -3,7 +3,8 @@
  * them. Names, addresses of arguments and the auxiliary vector are given to the host's kernel too, so that other
  * processes (ps) see the program and not us.
  *
- * Of other programs that we run, exe leads to the program too; of the rest, what the kernel was given shows.
+ * Of other programs that we run, exe leads to the program too and maps are the program's; of the rest, what the kernel
+ * was given shows.
  */
 #include "user/proc.h"
 
@@ -28,7 +29,7 @@
 #include <unistd.h>
 
 static ProcFunction make_maps, make_smaps, make_rollup, make_numa_maps, make_auxv, make_cmdline, make_environ,
-    make_cpuinfo;
+    make_cpuinfo, make_other_maps;
 
 enum { STAT_BRK = 47 };
 
@@ -81,6 +82,27 @@ bool proc_has(const char *name)
     return false;
 }
 
+static bool read_link(const char *path, char *text, size_t size)
+{
+    ssize_t length = readlink(path, text, size - 1);
+
+    text[MAX(length, 0)] = 0;
+    return length > 0;
+}
+
+/* Whether the path is this file of another program that we run. */
+static bool is_of_other(const char *path, const char *file)
+{
+    char name[48], own[PATH_SIZE], other[PATH_SIZE], *end;
+    long number = strtol(path + 6, &end, 10);
+
+    if (number <= 0 || *end != '/' || strcmp(end + 1, file)) {
+        return false;
+    }
+    snprintf(name, sizeof name, "/proc/%ld/exe", number);
+    return read_link(name, other, sizeof other) && read_link("/proc/self/exe", own, sizeof own) && !strcmp(own, other);
+}
+
 ProcFile proc_find(const Process *process, const char *path)
 {
     if (strncmp(path, "/proc/", 6)) {
@@ -98,6 +120,9 @@ ProcFile proc_find(const Process *process, const char *path)
         if (files[i].name && !strcmp(rest, files[i].name)) {
             return (ProcFile)i;
         }
+    }
+    if (!rest && is_of_other(path, "maps")) {
+        return PROC_OTHER_MAPS;
     }
     return PROC_NONE;
 }
@@ -322,12 +347,20 @@ static void make_cpuinfo(Task *task, const char *path, StrBuf *text)
 
 /* -- other programs that we run ------------------------------------------------------------------------------------ */
 
-static bool read_link(const char *path, char *text, size_t size)
+/* Of its mappings those where a guest's memory is; what may be executed the host does not know. */
+static void make_other_maps(Task *task, const char *path, StrBuf *text)
 {
-    ssize_t length = readlink(path, text, size - 1);
+    uint64_t base = (uintptr_t)task_memory(task)->base, limit = task_memory(task)->limit;
+    AUTO_STRBUF(maps);
 
-    text[MAX(length, 0)] = 0;
-    return length > 0;
+    proc_read_file(path, &maps);
+    for (const char *line = strbuf_text(&maps), *end; (end = strchr(line, '\n')); line = end + 1) {
+        char *rest;
+        uint64_t from = strtoull(line, &rest, 16), to = *rest == '-' ? strtoull(rest + 1, &rest, 16) : 0;
+        if (from >= base && to > from && to - base <= limit) {
+            strbuf_printf(text, "%08" PRIx64 "-%08" PRIx64 "%.*s", from - base, to - base, (int)(end + 1 - rest), rest);
+        }
+    }
 }
 
 /* The file that is mapped where the process's code begins, as the kernel was told. */
@@ -364,19 +397,12 @@ static void name_own(const Process *process, PathBuffer *program)
 
 bool proc_program(const Process *process, const char *path, PathBuffer *program)
 {
-    char own[PATH_SIZE], other[PATH_SIZE], *end;
-
     if (proc_find(process, path) == PROC_EXE) {
         name_own(process, program);
         return true;
     }
-    if (!text_starts_with(path, "/proc/")) {
-        return false;
-    }
-    long number = strtol(path + 6, &end, 10);
-    return number > 0 && !strcmp(end, "/exe") && read_link(path, other, sizeof other) &&
-           read_link("/proc/self/exe", own, sizeof own) && !strcmp(own, other) &&
-           find_code(number, program->text, sizeof program->text);
+    return text_starts_with(path, "/proc/") && is_of_other(path, "exe") &&
+           find_code(strtol(path + 6, NULL, 10), program->text, sizeof program->text);
 }
 
 bool proc_program_file(const Process *process, const char *path, PathBuffer *program)
@@ -420,7 +446,9 @@ int64_t proc_open(Task *task, ProcFile file, const char *path, uint64_t flags)
     if (flags & O_DIRECTORY) {
         return -ENOTDIR;
     }
-    (file == PROC_CPUINFO ? make_cpuinfo : files[file].make)(task, path, &text);
+    (file == PROC_CPUINFO      ? make_cpuinfo
+     : file == PROC_OTHER_MAPS ? make_other_maps
+                               : files[file].make)(task, path, &text);
     if (access(path, F_OK)) { /* the thread has ended */
         return -errno;
     }

@@ -20,6 +20,7 @@ typedef enum ProcFile {
     PROC_ROLLUP,
     PROC_NUMA_MAPS,
     PROC_CPUINFO,
+    PROC_OTHER_MAPS, /* of another program that we run */
     PROC_FILES,
 } ProcFile;
 

@@ -256,6 +256,26 @@ static void numbers_of_files(void)
     printf("numbers of files: %d, open %d\n", had == count - 3, open == later);
 }
 
+/* Its mappings are the program's own alone: the same as its parent's were. */
+static void show_mappings(const char *name, const char *program)
+{
+    static char of_child[65536], own[65536];
+    FILE *file = fopen(name, "r");
+    int stack = 0, named = 0, other = 0;
+    char line[4096];
+
+    fread(own, 1, sizeof own - 1, fopen("/proc/self/maps", "r"));
+    while (file && fgets(line, sizeof line, file)) {
+        char *path = strchr(line, '/');
+        stack += strstr(line, "[stack]") != NULL;
+        line[strcspn(line, "\n")] = 0;
+        named += path && !strcmp(path, program);
+        strchrnul(line, '-')[1] = 0; /* where it begins: what lies behind may be one with it */
+        other += !strstr(own, line);
+    }
+    printf("a child's mappings: stack %d, program %d, %d more\n", stack, named > 0, other);
+}
+
 static void of_a_child(void)
 {
     char name[64], own[4096] = "", of_child[4096] = "";
@@ -272,6 +292,8 @@ static void of_a_child(void)
     stat(name, &by_link);
     stat(own, &by_name);
     printf("a child's program: %d %d\n", !strcmp(own, of_child), by_link.st_ino == by_name.st_ino);
+    snprintf(name, sizeof name, "/proc/%d/maps", child);
+    show_mappings(name, own);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
 }
