@@ -1,6 +1,6 @@
 /*
- * What gen/decode.py makes beside a decoder: the table of a guest's encodings, for disassembly and for tests. Texts stand
- * in the rows themselves: a pointer to each would have to be relocated whenever a program starts.
+ * What gen/decode.py makes beside a decoder: the table of a guest's encodings, for disassembly and for tests. Texts
+ * stand in the rows themselves: a pointer to each would have to be relocated whenever a program starts.
  */
 #pragma once
 

@@ -7,7 +7,8 @@
 
 /* The ID of the device that uses the disk, or where it is; the caller's. NULL where there is none. */
 char *disk_user_name(const Disk *disk);
-/* The disk of that name, or that the device with the ID or path `id` uses: one of the two is NULL, or it is an error. */
+/* The disk of that name, or that the device with the ID or path `id` uses: one of the two is NULL, or that is an
+ * error. */
 Disk *block_find_disk(Object *root, const char *device, const char *id, Error **error);
 /* `disk` may be NULL: a node that is no drive's. `flat`: without the images of its backing files. The caller's to
  * type_clear. */
