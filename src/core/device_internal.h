@@ -12,8 +12,6 @@ bool device_make_banks(Device *device, Error **error);
 void device_reset_registers(Device *device, ResetKind kind);
 /* Resets and settles one that is new in a machine that was started up. */
 void device_start(Device *device);
-/* The field of element `index` in bank `bank`, NULL where the row has none. */
-void *register_field(const Device *device, const Register *reg, unsigned index, unsigned bank);
 
 /* Undoes all wiring of the device. */
 void device_disconnect_irqs(Device *device);

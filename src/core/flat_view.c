@@ -115,7 +115,7 @@ static void merge_neighbours(FlatView *view)
     view->count = view->count ? kept + 1 : 0;
 }
 
-FlatView *flat_view_new(const Region *root)
+static FlatView *flat_view_new(const Region *root)
 {
     FlatView *view = NEW(FlatView);
     Region *shown = (Region *)root;
@@ -126,7 +126,7 @@ FlatView *flat_view_new(const Region *root)
     return view;
 }
 
-void flat_view_free(FlatView *view)
+static void flat_view_free(FlatView *view)
 {
     if (view) {
         free(view->ranges);
@@ -134,7 +134,7 @@ void flat_view_free(FlatView *view)
     }
 }
 
-bool flat_view_equal(const FlatView *a, const FlatView *b)
+static bool flat_view_equal(const FlatView *a, const FlatView *b)
 {
     if (a->count != b->count) {
         return false;

@@ -207,7 +207,8 @@ static PropertyDefaults collect_defaults(const MachineClass *class, const Proper
     return all;
 }
 
-void machine_note_globals(Machine *machine)
+/* Tells the owner of -global which of them were applied so far. */
+static void note_globals(Machine *machine)
 {
     const PropertyDefaults *globals = machine->options.globals;
     size_t own = machine->class->version_default_count;
@@ -311,7 +312,7 @@ void machine_free(Machine *machine)
     Object *root = machine->root;
     debugger_free(machine);
     machine_park(machine); /* for good */
-    machine_note_globals(machine);
+    note_globals(machine);
     machine->events = (MachineEvents){ 0 };
     machine_hold(machine, RESET_POWER_ON); /* requests in flight still want the memory */
     memory_begin(machine); /* nobody looks at the map any more */
@@ -402,7 +403,7 @@ bool machine_build(Machine *machine, Error **error)
     memory_begin(machine);
     machine->built = !machine->class->build || machine->class->build(machine, error);
     memory_commit(machine);
-    machine_note_globals(machine);
+    note_globals(machine);
     return machine->built;
 }
 
@@ -412,7 +413,7 @@ bool machine_start_up(Machine *machine, Error **error)
     if (machine->class->load && !machine->class->load(machine, error)) {
         return false;
     }
-    machine_note_globals(machine);
+    note_globals(machine);
     machine->loaded = true;
     machine_reset(machine, RESET_POWER_ON);
     return true;

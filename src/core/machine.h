@@ -22,8 +22,6 @@ typedef struct Vcpu Vcpu;
 
 const char *run_state_name(RunState state); /* QMP's: "prelaunch" */
 
-const char *shutdown_cause_name(ShutdownCause cause); /* QMP's: "guest-shutdown" */
-
 struct MachineClass {
     Class class;
     const char *name;         /* "virt-10.0" */

@@ -63,8 +63,5 @@ void machine_still(Machine *machine, bool still);
 /* Settles all devices and tells all inputs their levels: the end of a reset and of a load. */
 void machine_settle(Machine *machine, bool loaded);
 
-/* Tells the owner of -global which of them were applied so far. */
-void machine_note_globals(Machine *machine);
-
 /* The main RAM, from the backend or made. */
 bool machine_make_ram(Machine *machine, Error **error);

@@ -49,9 +49,6 @@ void memory_map_free(MemoryMap *map);
 /* Within the lock: what is to be shown changed. */
 void memory_map_changed(MemoryMap *map);
 
-FlatView *flat_view_new(const Region *root);
-void flat_view_free(FlatView *view);
-bool flat_view_equal(const FlatView *a, const FlatView *b);
 /* Copies the range at `address`, or the hole; false for a hole. No lock. */
 bool address_space_lookup(AddressSpace *space, uint64_t address, FlatRange *range);
 

@@ -35,7 +35,8 @@ unsigned register_index(const Register *reg, const Access *access)
 
 /* Storage. */
 
-void *register_field(const Device *device, const Register *reg, unsigned index, unsigned bank)
+/* The field of element `index` in bank `bank`, NULL where the row has none. */
+static void *register_field(const Device *device, const Register *reg, unsigned index, unsigned bank)
 {
     if (!reg->field_size) {
         return NULL;

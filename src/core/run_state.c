@@ -49,7 +49,6 @@ static const uint32_t legal_next[RUN_STATE_COUNT] = {
 };
 
 const char *run_state_name(RunState state) { return RunState_type.names[state]; }
-const char *shutdown_cause_name(ShutdownCause cause) { return ShutdownCause_type.names[cause]; }
 
 bool run_state_set(Machine *machine, RunState state, Error **error)
 {
@@ -184,7 +183,7 @@ static Json *cause_arguments(ShutdownCause cause)
 {
     Json *arguments = json_object();
     json_set(arguments, "guest", json_bool(by_guest(cause)));
-    json_set(arguments, "reason", json_string(shutdown_cause_name(cause)));
+    json_set(arguments, "reason", json_string(ShutdownCause_type.names[cause]));
     return arguments;
 }
 

@@ -54,7 +54,8 @@ void tls_credentials_ref(TlsCredentials *credentials)
 
 void tls_credentials_unref(TlsCredentials *credentials) { object_unref(credentials ? &credentials->object : NULL); }
 
-char *tls_credentials_path(const TlsCredentials *credentials, const char *name, bool required, Error **error)
+/* A file of the credentials' folder: the caller's; NULL where it is not there, and with an error where it has to be. */
+static char *tls_credentials_path(const TlsCredentials *credentials, const char *name, bool required, Error **error)
 {
     struct stat status;
     char *path = string_format("%s/%s", credentials->dir, name);

@@ -28,8 +28,6 @@ struct TlsCredentials {
 };
 
 bool tls_is_server(const TlsCredentials *credentials);
-/* A file of the credentials' folder: the caller's; NULL where it is not there, and with an error where it has to be. */
-char *tls_credentials_path(const TlsCredentials *credentials, const char *name, bool required, Error **error);
 
 /* Each certificate of what is loaded from these files (NULL: none) can do what it is for. */
 bool tls_check_certificates(const TlsCredentials *credentials, const char *authorities, const char *certificate,

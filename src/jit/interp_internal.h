@@ -141,8 +141,6 @@ static inline void interp_sync(const InterpFrame *f, const InterpInst *i)
     f->exec->budget = (int64_t)(f->limit - f->exec->insns);
 }
 
-/* A value as memory held it, sign- or zero-extended into the result's place. */
-void interp_write_loaded(const InterpFrame *f, const InterpInst *i, uint64_t low, uint64_t high);
 InterpFunction interp_load, interp_store;
 /* The operation `zero`. */
 bool interp_zero(Exec *exec, Cpu *cpu, uint64_t address, MemOp op);

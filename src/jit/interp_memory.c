@@ -18,7 +18,8 @@ static uint64_t plain_address_of(const InterpFrame *f, const InterpInst *i)
     return AT(uint64_t, i->a) & f->address_mask;
 }
 
-void interp_write_loaded(const InterpFrame *f, const InterpInst *i, uint64_t low, uint64_t high)
+/* A value as memory held it, sign- or zero-extended into the result's place. */
+static void write_loaded(const InterpFrame *f, const InterpInst *i, uint64_t low, uint64_t high)
 {
     unsigned size = mem_size(i->aux), width = ir_type_bits(i->type) / 8;
     uint64_t value[2] = { low, high };
@@ -37,7 +38,7 @@ static bool load(const InterpFrame *f, const InterpInst *i, uint64_t address)
     if (!f->exec->memory->load(f->cpu, address, i->aux, value)) {
         return false;
     }
-    interp_write_loaded(f, i, value[0], value[1]);
+    write_loaded(f, i, value[0], value[1]);
     return true;
 }
 
@@ -109,7 +110,7 @@ static bool run_load_linked(InterpFrame *f, const InterpInst *i)
     exec->reservation_address = address;
     exec->reservation_size = mem_size(i->aux);
     memcpy(exec->reservation_value, value, sizeof exec->reservation_value);
-    interp_write_loaded(f, i, value[0], value[1]);
+    write_loaded(f, i, value[0], value[1]);
     return true;
 }
 
@@ -284,7 +285,7 @@ static bool run_modify(InterpFrame *f, const InterpInst *i)
     if (!run_atomic(f, &atomic)) {
         return false;
     }
-    interp_write_loaded(f, i, atomic.before[0], atomic.before[1]);
+    write_loaded(f, i, atomic.before[0], atomic.before[1]);
     return true;
 }
 

@@ -19,7 +19,7 @@ static bool is_const(const Places *p, IrRef ref)
     return inst_at(p, ref)->op == IR_OP_const;
 }
 
-bool ir_op_is_binary(IrOp op)
+static bool is_binary(IrOp op) /* of EVAL_BINARY */
 {
     switch (op) {
 #define CASE(name, expression) case IR_OP_##name:
@@ -37,7 +37,7 @@ bool places_takes_immediate(const Places *p, const IrInst *inst, unsigned positi
         unsigned bits = register_of(p, inst)->bits;
         return bits == 32 || bits == 64;
     }
-    return position == 1 && (ir_op_is_binary((IrOp)inst->op) || inst->op == IR_OP_cmp);
+    return position == 1 && (is_binary((IrOp)inst->op) || inst->op == IR_OP_cmp);
 }
 
 /* Whether the result is bytes of operand a, from `*skew` on, as they stand. */

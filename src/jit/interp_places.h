@@ -33,7 +33,6 @@ int32_t places_new_slot(Places *p, IrRef ref);
 void places_release_operands(Places *p, const IrInst *inst, IrRef at);
 /* Whether a constant as operand `position` stands in the prepared instruction. */
 bool places_takes_immediate(const Places *p, const IrInst *inst, unsigned position);
-bool ir_op_is_binary(IrOp op); /* of EVAL_BINARY */
 
 static inline const IrInst *inst_at(const Places *p, IrRef ref) { return &p->block->insts[ref]; }
 

@@ -160,7 +160,7 @@ def wait_for(condition, what='a condition'):
 
 def main():
     """Runs the tests of the calling script; its arguments are folders of programs to test, then unittest's."""
-    Test.folder = sys.argv.pop(1)
+    Test.folder = os.path.abspath(sys.argv.pop(1))
     while (spare := os.open(os.devnull, os.O_RDWR)) <= 2: # one that was closed would be used for something else
         pass
     os.close(spare)

@@ -174,7 +174,8 @@ static uint64_t read_misa(Cpu *cpu, const CsrRow *row, unsigned index)
 
 /* Status. */
 
-uint64_t riscv_mstatus(const Cpu *cpu)
+/* mstatus with the members that are kept apart. */
+static uint64_t whole_mstatus(const Cpu *cpu)
 {
     const RiscvConfig *config = riscv_config(cpu);
     const RiscvState *state = riscv_state(cpu);
@@ -188,7 +189,7 @@ uint64_t riscv_mstatus(const Cpu *cpu)
 
 static uint64_t read_mstatus(Cpu *cpu, const CsrRow *row, unsigned index)
 {
-    return riscv_mstatus(cpu);
+    return whole_mstatus(cpu);
 }
 
 /* Within a trap, further ones are kept off. */
@@ -224,13 +225,13 @@ static uint64_t sstatus_mask(const RiscvConfig *config)
 
 static uint64_t read_sstatus(Cpu *cpu, const CsrRow *row, unsigned index)
 {
-    return riscv_mstatus(cpu) & sstatus_mask(riscv_config(cpu));
+    return whole_mstatus(cpu) & sstatus_mask(riscv_config(cpu));
 }
 
 static void write_sstatus(Cpu *cpu, const CsrRow *row, unsigned index, uint64_t value)
 {
     uint64_t mask = sstatus_mask(riscv_config(cpu));
-    write_mstatus(cpu, row, 0, (riscv_mstatus(cpu) & ~mask) | (value & mask));
+    write_mstatus(cpu, row, 0, (whole_mstatus(cpu) & ~mask) | (value & mask));
 }
 
 /* Interrupts. */

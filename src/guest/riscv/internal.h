@@ -121,8 +121,6 @@ uint64_t riscv_helper_mnret(Cpu *cpu, uint64_t bits, uint64_t unused_b, uint64_t
 bool riscv_environment_allows(const Cpu *cpu, uint64_t field);
 
 /* csr.c */
-/* mstatus with the members that are kept apart. */
-uint64_t riscv_mstatus(const Cpu *cpu);
 void riscv_set_frm(RiscvState *state, unsigned frm);
 /* What the CSR instruction `bits` is, when it is translated for `privilege`. */
 typedef struct RiscvCsrUse {
