@@ -64,6 +64,10 @@ static bool resolve(SocketTarget *target, const InetSocketAddress *options, bool
                               .ai_flags = (server ? AI_PASSIVE : 0) |
                                           (options->numeric ? AI_NUMERICHOST | AI_NUMERICSERV : 0) };
     struct addrinfo *found = NULL;
+    uint64_t port;
+    if (text_to_uint64(options->port, &port, NULL) && port > UINT16_MAX) { /* getaddrinfo keeps 16 bits of it */
+        return error_set(error, "there is no port %s: the last is %u", options->port, UINT16_MAX);
+    }
     int failure = getaddrinfo(*options->host ? options->host : NULL, options->port, &hints, &found);
     if (failure) {
         return error_set(error, "address resolution failed for %s: %s", target->name, gai_strerror(failure));

@@ -331,6 +331,7 @@ class NbdTest(unittest.TestCase):
         for words, message in (
                 (['-e', 'x', 'a'], "Invalid shared device number 'x'"),
                 (['-k', 'a', 'a'], 'socket path must be absolute'),
+                (['-p', '70000', '-f', 'raw', self.image], 'there is no port 70000: the last is 65535'),
                 (['-o', '5242880', '-f', 'raw', self.image],
                  'Offset (5242880) cannot be greater than size of the containing file (4194304)')):
             result = subprocess.run([os.path.join(FOLDER, 'qemu-nbd'), *words], capture_output=True, text=True,
