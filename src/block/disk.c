@@ -175,27 +175,6 @@ bool disk_add_node(Object *root, Files *files, Loop *loop, Json *options, Error 
     return node != NULL;
 }
 
-bool disk_remove_node(Object *root, const char *name, Error **error)
-{
-    BlockHost *host = find_host(root);
-    for (size_t i = 0; host && i < host->nodes.count; i++) {
-        BlockNode *node = host->nodes.items[i];
-        if (strcmp(block_node_name(node), name) != 0) {
-            continue;
-        }
-        if (block_node_is_used(node)) {
-            return error_set(error, "Node %s is in use", name);
-        }
-        block_graph_enter(host->graph);
-        block_node_unref(node);
-        vec_remove(&host->nodes, i);
-        return true;
-    }
-    return host && block_node_find(host->graph, name) ? error_set(error, "Node %s is not owned by the monitor", name)
-                                                      : error_set(error, "Failed to find node with node-name='%s'",
-                                                                  name);
-}
-
 /* Disks */
 
 struct Disk {
@@ -482,6 +461,38 @@ bool disk_delete(Disk *disk, Error **error)
     bool ok = disk_eject(disk, error);
     pause_user(disk, false);
     return ok && take_name(disk, error);
+}
+
+/* The disk of a node, which was made for a device that is not there (any more). */
+static void drop_unused(Object *root, const char *name)
+{
+    Object *disks = object_child(root, "disks");
+    Disk *disk = disks ? (Disk *)object_child(disks, name) : NULL;
+    if (disk && !disk->user && !disk_has_name(disk)) {
+        disk_close(disk);
+    }
+}
+
+bool disk_remove_node(Object *root, const char *name, Error **error)
+{
+    BlockHost *host = find_host(root);
+    for (size_t i = 0; host && i < host->nodes.count; i++) {
+        BlockNode *node = host->nodes.items[i];
+        if (strcmp(block_node_name(node), name) != 0) {
+            continue;
+        }
+        drop_unused(root, name);
+        if (block_node_is_used(node)) {
+            return error_set(error, "Node %s is in use", name);
+        }
+        block_graph_enter(host->graph);
+        block_node_unref(node);
+        vec_remove(&host->nodes, i);
+        return true;
+    }
+    return host && block_node_find(host->graph, name) ? error_set(error, "Node %s is not owned by the monitor", name)
+                                                      : error_set(error, "Failed to find node with node-name='%s'",
+                                                                  name);
 }
 
 bool disk_has_name(const Disk *disk)

@@ -26,11 +26,24 @@ static Object *root_of(const Monitor *monitor) { return monitor->control->machin
 
 /* Queries */
 
+typedef struct Visit {
+    bool (*call)(Object *child, void *context);
+    void *context;
+} Visit;
+
+/* What is left of a node's disk whose device is gone is nobody's. */
+static bool visit_disk(Object *child, void *context)
+{
+    const Visit *visit = context;
+    const Disk *disk = (const Disk *)child;
+    return (!disk_has_name(disk) && !disk_user(disk)) || visit->call(child, visit->context);
+}
+
 static void each_disk(const Monitor *monitor, bool (*call)(Object *child, void *context), void *context)
 {
     Object *disks = object_child(root_of(monitor), "disks");
     if (disks) {
-        object_each_child(disks, call, context);
+        object_each_child(disks, visit_disk, &(Visit){ call, context });
     }
 }
 

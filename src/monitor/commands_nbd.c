@@ -83,6 +83,14 @@ bool qmp_nbd_server_start(Monitor *monitor, const NbdServerStartArguments *argum
     return start_server(monitor, &address, arguments, error);
 }
 
+void monitor_end_exports(const Control *control)
+{
+    ExportHost host = { .root = control->machine ? control->machine->root : NULL };
+    if (host.root) {
+        exports_stop_server(&host, NULL);
+    }
+}
+
 bool qmp_nbd_server_stop(Monitor *monitor, Error **error)
 {
     ExportHost host;

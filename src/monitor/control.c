@@ -173,6 +173,7 @@ void control_init(Control *control) { list_init(&control->monitors); }
 
 void control_finish(Control *control)
 {
+    monitor_end_exports(control); /* of which clients hear */
     LIST_FOREACH_SAFE(&control->monitors, monitor, Monitor, node)
     {
         monitor_free(monitor);

@@ -39,6 +39,7 @@ void monitor_print(Monitor *monitor, const char *text);
 
 /* At once, with its clients. */
 bool monitor_end_export(Monitor *monitor, const char *id, Error **error);
+void monitor_end_exports(const Control *control); /* all of them, and the server */
 
 void qmp_open(Monitor *monitor);
 void qmp_close(Monitor *monitor);

@@ -308,6 +308,21 @@ class Drives(Test):
             self.assertEqual(stats['driver-specific'], {'driver': 'file', 'discard-nb-ok': 2, 'discard-nb-failed': 0,
                                                         'discard-bytes-ok': 131072})
         self.assertNotIn('driver-specific', nodes['n0'])
+        vm.command('quit')
+        self.assertEqual(vm.client.wait_event('BLOCK_EXPORT_DELETED')['data'], {'id': 'e'})
+        self.assertEqual(vm.wait(), 0)
+
+    def test_node_after_its_device(self):
+        """A device that could not be plugged in leaves its node as it was."""
+        vm = self.start(*VIRT, '-blockdev', 'driver=null-co,node-name=n')
+        with self.assertRaisesRegex(QmpError, 'hotplugging'):
+            vm.command('device_add', {'driver': 'virtio-blk-device', 'drive': 'n'})
+        self.assertEqual((vm.command('query-block'), vm.command('query-blockstats'), vm.hmp('info block')),
+                         ([], [], ''))
+        with self.assertRaisesRegex(QmpError, 'hotplugging'):
+            vm.command('device_add', {'driver': 'virtio-blk-device', 'drive': 'n'})
+        vm.command('blockdev-del', {'node-name': 'n'})
+        self.assertEqual(vm.command('query-named-block-nodes'), [])
 
     def test_added_and_deleted(self):
         vm = self.start(*VIRT, *self.raw(**{'if': 'none', 'id': 'd'}), '-device', 'virtio-blk-device,drive=d,id=v')
