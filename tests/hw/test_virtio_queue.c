@@ -475,6 +475,29 @@ static void test_unpop(const void *kind)
     driver_free(driver);
 }
 
+/* VIRTIO_F_IN_ORDER: what ends early waits for what came before. */
+static void test_in_order(const void *features)
+{
+    uint64_t ring = *(const uint64_t *)features;
+    Driver *driver = driver_new("bench-virtio", "packed=on,in_order=on", false);
+    driver_negotiate(driver, ring | BIT(VIRTIO_F_IN_ORDER));
+    g_assert_cmphex(driver->features, &, BIT(VIRTIO_F_IN_ORDER));
+    DriverQueue *queue = driver_queue(driver, 0, 8);
+    driver_go(driver);
+    queue_offer_and_hold(queue, 4);
+    test_device_push(driver, 1, 16);
+    g_assert_true(queue_nothing_used(queue));
+    test_device_push(driver, 0, 8);
+    queue_expect(queue, 0, 8);
+    queue_expect(queue, 1, 16);
+    test_device_push(driver, 1, 4); /* the last one */
+    g_assert_true(queue_nothing_used(queue));
+    driver_put(driver, MMIO_STATUS, 0); /* drains */
+    g_assert_cmpuint(driver->device->queues[0].in_flight, ==, 0);
+    g_assert_null(driver->device->queues[0].first);
+    driver_free(driver);
+}
+
 int main(int argc, char **argv)
 {
     static const DriverTest tests[] = {
@@ -502,5 +525,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     driver_add_tests(tests, ARRAY_SIZE(tests));
     g_test_add_func("/virtqueue/end-when-notified", test_end_when_notified);
+    static const uint64_t rings[] = { 0, PACKED };
+    g_test_add_data_func("/virtqueue/in-order/split", &rings[0], test_in_order);
+    g_test_add_data_func("/virtqueue/in-order/packed", &rings[1], test_in_order);
     return g_test_run();
 }

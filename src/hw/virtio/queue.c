@@ -143,6 +143,40 @@ static bool can_pop(const VirtQueue *queue)
     return started && queue->ready && !device->broken && !device->stopped && !device->resets && !device->pauses;
 }
 
+/* With VIRTIO_F_IN_ORDER, section 2.7.9 and its kin. */
+static void note_order(VirtQueue *queue, VirtElement *element)
+{
+    if (!virtio_has(queue->device, VIRTIO_F_IN_ORDER)) {
+        return;
+    }
+    element->ordered = true;
+    if (queue->first) {
+        queue->last->next = element;
+    } else {
+        queue->first = element;
+    }
+    queue->last = element;
+}
+
+static void forget_order(VirtQueue *queue, const VirtElement *element)
+{
+    VirtElement *before = NULL;
+    for (VirtElement *other = queue->first; other; before = other, other = other->next) {
+        if (other != element) {
+            continue;
+        }
+        if (before) {
+            before->next = other->next;
+        } else {
+            queue->first = other->next;
+        }
+        if (queue->last == other) {
+            queue->last = before;
+        }
+        return;
+    }
+}
+
 VirtElement *virtqueue_pop(VirtQueue *queue)
 {
     if (!can_pop(queue)) {
@@ -160,10 +194,11 @@ VirtElement *virtqueue_pop(VirtQueue *queue)
         return NULL;
     }
     queue->in_flight++;
+    note_order(queue, element);
     return element;
 }
 
-void virtqueue_push(VirtQueue *queue, VirtElement *element, uint32_t written)
+static void give_back(VirtQueue *queue, VirtElement *element, uint32_t written)
 {
     assert(queue->in_flight > 0);
     queue->in_flight--;
@@ -171,6 +206,27 @@ void virtqueue_push(VirtQueue *queue, VirtElement *element, uint32_t written)
         ring_of(queue)->push(queue, element, written);
     }
     unmap(queue, element, true);
+}
+
+/* Those at the beginning that are done. */
+static void give_back_in_order(VirtQueue *queue)
+{
+    while (queue->first && queue->first->done) {
+        VirtElement *element = queue->first;
+        queue->first = element->next;
+        give_back(queue, element, element->written);
+    }
+}
+
+void virtqueue_push(VirtQueue *queue, VirtElement *element, uint32_t written)
+{
+    if (!element->ordered) {
+        give_back(queue, element, written);
+        return;
+    }
+    element->done = true;
+    element->written = written;
+    give_back_in_order(queue);
 }
 
 void virtqueue_unpop(VirtQueue *queue, VirtElement *element)
@@ -183,7 +239,9 @@ void virtqueue_discard(VirtQueue *queue, VirtElement *element)
 {
     assert(queue->in_flight > 0);
     queue->in_flight--;
+    forget_order(queue, element);
     unmap(queue, element, false);
+    give_back_in_order(queue); /* what waited for it alone */
 }
 
 void virtqueue_interrupt(VirtQueue *queue)

@@ -418,7 +418,7 @@ static void add_ring_features(VirtioDevice *device)
         { device->indirect_desc, VIRTIO_F_INDIRECT_DESC }, { device->event_idx, VIRTIO_F_EVENT_IDX },
         { device->notify_on_empty, VIRTIO_F_NOTIFY_ON_EMPTY }, { device->any_layout, VIRTIO_F_ANY_LAYOUT },
         { device->iommu_platform, VIRTIO_F_ACCESS_PLATFORM }, { device->packed, VIRTIO_F_RING_PACKED },
-        { device->queue_reset, VIRTIO_F_RING_RESET },
+        { device->in_order, VIRTIO_F_IN_ORDER }, { device->queue_reset, VIRTIO_F_RING_RESET },
     };
     for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
         device->host_features |= features[i].wanted ? BIT(features[i].feature) : 0;
@@ -500,6 +500,8 @@ static const StateField queue_fields[] = {
     STATE_FIELD_NOT_SAVED(VirtQueue, quiet, "not between two calls of `handle`"),
     STATE_FIELD_NOT_SAVED(VirtQueue, resetting, "resets are finished before saving"),
     STATE_FIELD_NOT_SAVED(VirtQueue, in_flight, "requests are finished before saving"),
+    STATE_FIELD_NOT_SAVED(VirtQueue, first, "goes with in_flight"),
+    STATE_FIELD_NOT_SAVED(VirtQueue, last, "goes with in_flight"),
     STATE_FIELD_NOT_SAVED(VirtQueue, device, "a handle"),
     STATE_FIELD_NOT_SAVED(VirtQueue, handle, "a function"),
     STATE_FIELD_NOT_SAVED(VirtQueue, loop, "by properties"),
@@ -566,6 +568,7 @@ static const Property properties[] = {
     PROP("any_layout", type_bool, VirtioDevice, any_layout, "on", "take headers in any split of buffers"),
     PROP("iommu_platform", type_bool, VirtioDevice, iommu_platform, "off", "go through the platform's address map"),
     PROP("packed", type_bool, VirtioDevice, packed, "off", "offer packed queues"),
+    PROP("in_order", type_bool, VirtioDevice, in_order, "off", "offer to give buffers back in the order they came in"),
     PROP("queue_reset", type_bool, VirtioDevice, queue_reset, "on", "let single queues be reset"),
     PROP_END,
 };

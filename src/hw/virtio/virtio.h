@@ -46,6 +46,7 @@ enum {
     VIRTIO_F_VERSION_1 = 32,
     VIRTIO_F_ACCESS_PLATFORM = 33,
     VIRTIO_F_RING_PACKED = 34,
+    VIRTIO_F_IN_ORDER = 35,
     VIRTIO_F_RING_RESET = 40,
 };
 
@@ -70,6 +71,7 @@ struct VirtQueue {
     uint16_t signalled; /* next_used at the last interrupt */
     bool signalled_valid;
     uint16_t in_flight; /* popped and not yet pushed */
+    VirtElement *first, *last; /* these, as they were popped, where they are given back in that order */
 };
 
 /* A chain of buffers that the driver made available. */
@@ -81,6 +83,10 @@ struct VirtElement {
     size_t out_bytes, in_bytes;
     RamMap *maps;
     unsigned map_count;
+    bool ordered;      /* it is given back after those that were popped before it: */
+    VirtElement *next; /* in the queue's list, */
+    bool done;         /* waiting for those, */
+    uint32_t written;  /* with this */
 };
 
 typedef struct VirtioDeviceClass {
@@ -116,7 +122,7 @@ struct VirtioDevice {
     const VirtioTransport *transport;
     void *transport_data;
     /* Properties. */
-    bool indirect_desc, event_idx, notify_on_empty, any_layout, iommu_platform, packed, queue_reset;
+    bool indirect_desc, event_idx, notify_on_empty, any_layout, iommu_platform, packed, in_order, queue_reset;
 };
 
 extern const VirtioDeviceClass virtio_device_class; /* "virtio-device", abstract */

@@ -6,8 +6,9 @@
  * write is done when it has been flushed. A request that fails is reported to the guest, ignored, or stops the machine,
  * which tries it again when it goes on (properties rerror and werror, else as the drive says).
  *
- * Not here: SCSI commands (legacy VIRTIO_BLK_F_SCSI is not offered), secure erase, zoned disks, lifetime; saving a
- * machine that an error has stopped.
+ * Not here: SCSI commands (legacy VIRTIO_BLK_F_SCSI is not offered), secure erase, zoned disks, lifetime; merging of
+ * requests (request-merging); block sizes that the image suggests (backend_defaults); saving a machine that an error
+ * has stopped.
  */
 #include "hw/virtio/virtio_blk.h"
 
