@@ -2,7 +2,7 @@
 """Times guest programs beside the same source run natively and, where it is installed, under QEMU.
 
     compare.py user [--rounds N]      benchmarks/programs/kernels.c as a riscv64 Linux program
-    compare.py start                  a static program, from exec to exit
+    compare.py start                  a static program, from exec to exit, in turns
     compare.py system [--rounds N]    benchmarks/programs/guest-init.c in a riscv64 machine
 
 Prints times and ratios side by side; no time makes it fail, a wrong answer does. QEMU is looked for in $QEMU_BIN (a
@@ -124,23 +124,29 @@ def print_means(results):
         print(f"{title:22} {'':9} {'':9} {'':9} {ours:7.2f} {ratio(theirs, 1)} {ratio(theirs, ours)}")
 
 
-def start_time(command):
-    times = []
-    for _ in range(50):
-        begun = time.monotonic()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        times.append(time.monotonic() - begun)
-    return 1e3 * sorted(times)[len(times) // 2]
+def run_once(command):
+    """ms by the clock, and of processors"""
+    begun = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    took = time.monotonic() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command[0]}: exit status {process.returncode}")
+    return 1e3 * took, 1e3 * (usage.ru_utime + usage.ru_stime)
 
 
 def start(options):
     theirs = qemu("qemu-riscv64")
     with tempfile.TemporaryDirectory() as folder:
         guest = compile_program(CROSS, "hello.c", folder)
-        native = start_time([compile_program("gcc", "hello.c", folder)])
-        print_head("ms, median of 50")
-        print_row("hello, static", native, start_time([os.path.join(OURS, "myna-riscv64"), guest]),
-                  start_time([theirs, guest]) if theirs else None)
+        commands = [[compile_program("gcc", "hello.c", folder)], [os.path.join(OURS, "myna-riscv64"), guest]]
+        commands += [[theirs, guest]] if theirs else []
+        turns = [[run_once(command) for command in commands] for _ in range(50)]
+    print_head("ms, median of 50")
+    for title, part in (("hello, static: clock", 0), ("    processors", 1)):
+        medians = [sorted(turn[i][part] for turn in turns)[len(turns) // 2] for i in range(len(commands))]
+        print_row(title, *medians, *([] if theirs else [None]))
     return 0
 
 
