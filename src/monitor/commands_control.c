@@ -7,6 +7,7 @@
 #include "monitor/object_types.h"
 #include "schema/char.h"
 #include "schema/control.h"
+#include "schema/block.h"
 #include "schema/introspect.h"
 
 #include <inttypes.h>
@@ -79,7 +80,9 @@ bool hmp_info_uuid(Monitor *monitor, StrBuf *output, Error **error)
 bool qmp_query_qmp_schema(Monitor *monitor, SchemaInfoList *result, Error **error)
 {
     ObjectTypes *objects = object_types_new();
-    const OpenArguments open[] = { { "object-add", object_types_union(objects) } };
+    const OpenArguments open[] = { { "object-add", object_types_union(objects) },
+                                   { "blockdev-add", &BlockdevOptions_type },
+                                   { "blockdev-reopen", &BlockdevReopenGiven_type } };
     const Schema schema = {
         .commands = schema_commands,
         .command_count = schema_command_count,

@@ -3,6 +3,7 @@
 
     io.py FOLDER_OF_PROGRAMS
 """
+import json
 import os
 import pty
 import re
@@ -218,6 +219,95 @@ class IoTest(unittest.TestCase):
                          "'nonexist': No such file or directory\n")
         self.assertEqual(self.run_io('close', 'length', 'open a.qcow2', 'length', status=1),
                          "10 MiB\nno file open, try 'help open'\n")
+
+    def open_with(self, options, *commands, status=0):
+        return self.run_io(*commands, name=f'driver=qcow2,file.filename=a.qcow2,{options}', options=['--image-opts'],
+                           status=status)
+
+    def test_cache_options(self):
+        for options, message in [
+                ('cache-size=1M,l2-cache-size=2M', 'l2-cache-size may not exceed cache-size'),
+                ('cache-size=1M,refcount-cache-size=2M', 'refcount-cache-size may not exceed cache-size'),
+                ('cache-size=1M,l2-cache-size=1M,refcount-cache-size=1M',
+                 'cache-size, l2-cache-size and refcount-cache-size may not be set at the same time'),
+                ('l2-cache-entry-size=5000',
+                 'L2 cache entry size must be a power of two between 512 and the cluster size (65536)'),
+                ('l2-cache-entry-size=128k',
+                 'L2 cache entry size must be a power of two between 512 and the cluster size (65536)'),
+                ('cache-clean-interval=9999999999', 'Cache clean interval too big')]:
+            self.assertEqual(self.open_with(options, status=1), f"qemu-io: can't open: {message}\n")
+        work = [f'write -q -P {i} {i}M 64k' for i in range(1, 10)] + [f'read -q -P {i} {i}M 64k' for i in range(1, 10)]
+        for options in ['cache-size=0', 'cache-size=1M', 'cache-size=64k,l2-cache-size=32k', 'l2-cache-entry-size=512',
+                        'cache-size=200M,refcount-cache-size=64k', 'l2-cache-entry-size=64k']:
+            self.assertEqual(self.open_with(options, *work), '')
+
+    def test_cache_is_cleaned(self):
+        """A table that is in the cache is read again, once it was not used for the interval, and not before."""
+        self.run_io('write -q 0 64k')
+        with open(os.path.join(self.folder.name, 'a.qcow2'), 'rb') as file:
+            file.seek(40)
+            file.seek(int.from_bytes(file.read(8), 'big'))
+            table = int.from_bytes(file.read(8), 'big') & 0xffffffffffff00
+
+        def reads(interval, pauses):
+            traced = self.run_io('read -q 0 4k', *['sleep 2500', 'read -q 0 4k'] * pauses, name='driver=qcow2,'
+                                 f'file.filename=a.qcow2,l2-cache-entry-size=64k,cache-clean-interval={interval}',
+                                 options=['-T', 'file_submit', '--image-opts'])
+            return len(re.findall(f'offset {table}\\b', traced))
+        self.assertEqual(reads(600, 1), 1)
+        self.assertTrue(any(reads(1, pauses) > 1 for pauses in (1, 6)))  # a timer may come late
+
+    def test_discards_that_keep_their_place(self):
+        for command in ['discard 0 256k', 'write -q -zu 0 256k']:
+            self.open_with('discard-no-unref=on,discard=unmap,file.discard=unmap', 'write -q -P 3 0 512k', command,
+                           'read -q -P 0 0 256k', 'read -q -P 3 256k 256k')
+            image = subprocess.run([os.path.join(FOLDER, 'qemu-img'), 'map', '--output=json', 'a.qcow2'], check=True,
+                                   cwd=self.folder.name, stdout=subprocess.PIPE).stdout
+            first = json.loads(image)[0]
+            self.assertTrue(first['zero'] and first['length'] == 256 << 10 and 'offset' in first, first)
+            with open(os.path.join(self.folder.name, 'a.qcow2'), 'rb') as file:
+                file.seek(first['offset'])
+                self.assertEqual(file.read(256 << 10), bytes(256 << 10))
+        subprocess.run([os.path.join(FOLDER, 'qemu-img'), 'check', '-q', 'a.qcow2'], check=True, cwd=self.folder.name)
+        subprocess.run([os.path.join(FOLDER, 'qemu-img'), 'create', '-q', '-f', 'qcow2', '-o', 'compat=v2', 'a.qcow2',
+                        '1M'], check=True, cwd=self.folder.name)
+        self.assertEqual(self.open_with('discard-no-unref=on', status=1),
+                         "qemu-io: can't open: discard-no-unref is only supported since qcow2 version 3\n")
+
+    def lead_into(self, table):
+        """A new image with a snapshot, whose first cluster lies where a table is."""
+        path = os.path.join(self.folder.name, 'a.qcow2')
+        for words in [('create', '-q', '-f', 'qcow2', path, '1M'), ('snapshot', '-c', 's', path)]:
+            self.run_io('write -q 0 64k') if words[0] == 'snapshot' else None
+            subprocess.run([os.path.join(FOLDER, 'qemu-img'), *words], check=True)
+        self.run_io('write -q 0 64k')  # a table of its own
+        with open(path, 'r+b') as file:
+            def word(at):
+                file.seek(at)
+                return int.from_bytes(file.read(8), 'big')
+            mask = 0xffffffffffff00
+            inactive_l1 = word(word(64))
+            tables = {'header': 0, 'l1': word(40), 'l2': word(word(40)) & mask, 'refcounts': word(48),
+                      'blocks': word(word(48)), 'snapshots': word(64), 'inactive l1': inactive_l1,
+                      'inactive l2': word(inactive_l1) & mask}
+            file.seek(tables['l2'])
+            file.write((tables[table] | 1 << 63).to_bytes(8, 'big'))
+
+    def test_overlap_check(self):
+        """A write to where a table is, is refused where that kind is looked after."""
+        constant = {'l1', 'refcounts', 'snapshots'}  # a cluster at 0 is none
+        cached = constant | {'l2', 'blocks', 'inactive l1'}
+        for table in sorted(cached | {'inactive l2'}):
+            for options, guarded in [
+                    ('overlap-check=cached', cached), ('overlap-check=all', cached | {'inactive l2'}),
+                    ('overlap-check=constant', constant), ('overlap-check=none', set()),
+                    ('overlap-check.template=none,overlap-check.inactive-l1=on', {'inactive l1'}),
+                    ('overlap-check.snapshot-table=off', cached - {'snapshots'})]:
+                self.lead_into(table)
+                output = self.open_with(options, 'write -q 0 4k', status=1 if table in guarded else 0)
+                self.assertEqual('leads into a table' in output, table in guarded, (table, options, output))
+        self.assertIn("expects an object or 'none', 'constant', 'cached' or 'all'",
+                      self.open_with('overlap-check=foo', status=1))
 
     def test_lines(self):
         self.assertEqual(self.run_io(stdin='length\nfoo\nquit\nlength\n', status=1),

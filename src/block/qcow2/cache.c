@@ -192,10 +192,23 @@ int qcow2_cache_get(Qcow2Cache *cache, TaskLock *lock, BlockTask *self, uint64_t
         qcow2_cache_put(cache, slice);
         return error;
     }
+    slice->used = true;
     list_remove(&slice->in_use);
     list_append(&cache->in_use, &slice->in_use);
     *result = slice;
     return 0;
+}
+
+void qcow2_cache_clean(Qcow2Cache *cache)
+{
+    LIST_FOREACH_SAFE(&cache->in_use, slice, Qcow2Slice, in_use)
+    {
+        if (!slice->used && slice->users == 0) {
+            slice_free(cache, slice);
+        } else {
+            slice->used = false;
+        }
+    }
 }
 
 void qcow2_cache_put(Qcow2Cache *cache, Qcow2Slice *slice)

@@ -223,7 +223,7 @@ static int make_table(BlockNode *node, BlockTask *self, uint64_t offset)
         qcow2_set_remove(&qcow2->metadata, before >> qcow2->header.cluster_bits);
     }
     qcow2_cache_forget(&qcow2->tables, place, qcow2->cluster_bytes);
-    qcow2_set_add(&qcow2->metadata, place >> qcow2->header.cluster_bits);
+    qcow2_note_table(qcow2, QCOW2_TABLE_L2, place, 1);
     qcow2->l1[index] = place | QCOW2_COPIED;
     vec_push(&qcow2->l1_changes, (Qcow2Change){ (uint32_t)index, qcow2->l1[index] });
     return 0;
@@ -293,7 +293,10 @@ static bool find_now(const Qcow2 *qcow2, BlockOperation operation, uint64_t offs
         find_nothing(qcow2, offset, bytes, extent);
         return extent->bytes == bytes;
     }
-    const Qcow2Slice *slice = qcow2_cache_find(&qcow2->tables, slice_place(qcow2, table, offset));
+    Qcow2Slice *slice = qcow2_cache_find(&qcow2->tables, slice_place(qcow2, table, offset));
+    if (slice) {
+        slice->used = true;
+    }
     return slice && !slice->loading && !slice->error && (slice->checked || operation == BLOCK_READ) &&
            qcow2_find_in_slice(qcow2, slice, offset, bytes, extent) == 0 && extent->bytes == bytes;
 }

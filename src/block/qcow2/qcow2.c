@@ -12,10 +12,6 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-enum { SLICE_BYTES = 4096 };
-#define TABLE_CACHE_BYTES (32 * MIB)
-#define BLOCK_CACHE_BYTES (8 * MIB)
-
 static bool open_data_file(BlockNode *node, Error **error)
 {
     Qcow2 *qcow2 = node->state;
@@ -40,7 +36,7 @@ static bool open_backing(BlockNode *node, Error **error)
     return block_open_backing(node, header->backing_file, header->backing_format, error);
 }
 
-static void set_geometry(BlockNode *node, const Qcow2Settings *settings)
+static void set_geometry(BlockNode *node)
 {
     Qcow2 *qcow2 = node->state;
     unsigned cluster_bits = qcow2->header.cluster_bits;
@@ -50,21 +46,8 @@ static void set_geometry(BlockNode *node, const Qcow2Settings *settings)
     qcow2->table_bits = cluster_bits - qcow2->entry_bits;
     qcow2->subcluster_bits = extended ? cluster_bits - 5 : cluster_bits;
     qcow2->block_bits = cluster_bits + 3 - qcow2->header.refcount_order;
-    size_t slice_bytes = MIN(SLICE_BYTES, qcow2->cluster_bytes);
-    qcow2_cache_init(&qcow2->tables, node->file, slice_bytes, qcow2->cluster_bytes,
-                     settings->has_l2_cache_size ? settings->l2_cache_size : TABLE_CACHE_BYTES);
-    qcow2_cache_init(&qcow2->blocks, node->file, slice_bytes, qcow2->cluster_bytes,
-                     settings->has_refcount_cache_size ? settings->refcount_cache_size : BLOCK_CACHE_BYTES);
-    qcow2->tables.opens_lock = true;
     list_init(&qcow2->allocations);
     qcow2_codecs_init(&qcow2->codecs);
-    qcow2->lazy_refcounts = settings->has_lazy_refcounts ? settings->lazy_refcounts
-                                                         : qcow2->header.compatible & QCOW2_LAZY_REFCOUNTS;
-    qcow2->lazy_refcounts = qcow2->lazy_refcounts && qcow2->header.version >= 3;
-    qcow2->pass_discard[QCOW2_FREE_REQUEST] = settings->has_pass_discard_request ? settings->pass_discard_request
-                                                                                 : node->discard;
-    qcow2->pass_discard[QCOW2_FREE_SNAPSHOT] = settings->pass_discard_snapshot;
-    qcow2->pass_discard[QCOW2_FREE_OTHER] = settings->pass_discard_other;
     node->limits.write_flags = BLOCK_COMPRESSED;
     atomic_store(&node->size, align_down(qcow2->header.size, BLOCK_SECTOR));
 }
@@ -144,8 +127,9 @@ static bool qcow2_open(BlockNode *node, const void *settings, Error **error)
     if (!qcow2_header_read(&qcow2->header, node->file, error)) {
         return error_prepend(error, "'%s': ", node->file_name);
     }
-    set_geometry(node, settings);
-    if (!qcow2_load_l1(node, error) || (!node->read_only && !prepare_writing(node, error))) {
+    set_geometry(node);
+    if (!qcow2_settings_apply(node, settings, error) || !qcow2_load_l1(node, error) ||
+        (!node->read_only && !prepare_writing(node, error))) {
         return error_prepend(error, "'%s': ", node->file_name);
     }
     if (!open_data_file(node, error)) {
@@ -156,7 +140,11 @@ static bool qcow2_open(BlockNode *node, const void *settings, Error **error)
         !qcow2_check(node, BLOCK_FIX_LEAKS | BLOCK_FIX_ERRORS, &check, error)) { /* its counts may be wrong */
         return error_prepend(error, "'%s': Could not repair dirty image: ", node->file_name);
     }
-    return open_backing(node, error) && (node->read_only || qcow2_bitmaps_use(node, error));
+    if (!open_backing(node, error) || (!node->read_only && !qcow2_bitmaps_use(node, error))) {
+        return false;
+    }
+    qcow2_clean_start(node);
+    return true;
 }
 
 /* The counts in the file are right again. */
@@ -178,6 +166,9 @@ static void qcow2_close(BlockNode *node)
     if (qcow2->refcount_table && qcow2->data && !qcow2_has(qcow2, QCOW2_CORRUPT)) {
         block_task_call(block_graph_runtime(node->graph), finish_writing, node);
         qcow2_trim(node);
+    }
+    if (qcow2->clean_timer.loop) {
+        block_timer_cancel(&qcow2->clean_timer);
     }
     qcow2_cache_clear(&qcow2->tables);
     qcow2_cache_clear(&qcow2->blocks);

@@ -63,6 +63,7 @@ typedef struct Qcow2Slice {
     ListNode in_use;         /* least recently used first */
     unsigned users;
     bool loading, dirty;
+    bool used;    /* since the cache was cleaned */
     bool checked; /* its entries do not lead into tables */
     int error;    /* of the loading; then it goes with its last user */
     uint8_t *bytes;
@@ -109,6 +110,20 @@ typedef struct Qcow2Set {
     size_t count, capacity;
 } Qcow2Set;
 
+/* Kinds of tables. */
+typedef enum Qcow2TableKind {
+    QCOW2_TABLE_HEADER = 1,
+    QCOW2_TABLE_L1 = 2,
+    QCOW2_TABLE_L2 = 4,
+    QCOW2_TABLE_REFCOUNTS = 8,
+    QCOW2_TABLE_BLOCKS = 0x10, /* of refcounts */
+    QCOW2_TABLE_SNAPSHOTS = 0x20,
+    QCOW2_TABLE_INACTIVE_L1 = 0x40,
+    QCOW2_TABLE_INACTIVE_L2 = 0x80,
+    QCOW2_TABLE_BITMAPS = 0x100,
+    QCOW2_ALL_TABLES = 0x1ff,
+} Qcow2TableKind;
+
 typedef enum Qcow2Holes { QCOW2_HOLES_UNKNOWN, QCOW2_NO_HOLES, QCOW2_HOLES } Qcow2Holes;
 
 typedef struct Qcow2 {
@@ -120,6 +135,10 @@ typedef struct Qcow2 {
     unsigned subcluster_bits; /* log2; a cluster's where there are none */
     unsigned block_bits;      /* log2 of the entries of a refcount block */
     bool lazy_refcounts;
+    bool keeps_places; /* of what is discarded and zeroed */
+    unsigned overlap;  /* Qcow2TableKind */
+    int64_t clean_interval_ns;
+    BlockTimer clean_timer;
     bool pass_discard[QCOW2_FREE_OTHER + 1];
     TaskLock flush_lock; /* of flushes and what else must not meet one; taken before `lock` */
     TaskLock lock;
@@ -187,6 +206,7 @@ void qcow2_cache_empty(Qcow2Cache *cache); /* nobody uses it; what is dirty is l
 int qcow2_cache_get(Qcow2Cache *cache, TaskLock *lock, BlockTask *self, uint64_t offset, Qcow2Slice **slice);
 Qcow2Slice *qcow2_cache_find(const Qcow2Cache *cache, uint64_t offset); /* NULL: it is not there now */
 void qcow2_cache_put(Qcow2Cache *cache, Qcow2Slice *slice); /* NULL is fine */
+void qcow2_cache_clean(Qcow2Cache *cache); /* what was not used since the last time goes */
 void qcow2_cache_changed(Qcow2Cache *cache, Qcow2Slice *slice);
 /* What is there of the table at `offset` is out of date; nobody uses it. */
 void qcow2_cache_forget(Qcow2Cache *cache, uint64_t offset, uint64_t bytes);
@@ -267,8 +287,17 @@ void qcow2_room_init(BlockNode *node); /* once fresh_from is known */
 void qcow2_make_room(BlockNode *node, BlockTask *self, uint64_t end); /* `lock` is open; before a write up to there */
 void qcow2_trim(BlockNode *node); /* outside tasks */
 
+/* settings.c: what an image is opened with. */
+
+typedef struct Qcow2Settings Qcow2Settings;
+bool qcow2_settings_apply(BlockNode *node, const Qcow2Settings *settings, Error **error); /* once the header is read */
+void qcow2_clean_start(BlockNode *node); /* now and then, the caches */
+
 /* overlap.c */
 
+unsigned qcow2_overlap_kinds(const Qcow2Settings *settings);
+/* They are not written over, where tables of that kind are looked after. */
+void qcow2_note_table(Qcow2 *qcow2, Qcow2TableKind kind, uint64_t offset, uint64_t bytes);
 /* All the tables that the header and the tables themselves name. False where they cannot be right. */
 bool qcow2_note_metadata(BlockNode *node, Error **error);
 void qcow2_set_add(Qcow2Set *set, uint64_t cluster);

@@ -187,9 +187,7 @@ static void take_grown(BlockNode *node, const Growth *growth, uint64_t *table)
     qcow2->refcount_table = table;
     qcow2->refcount_entries = (uint32_t)growth->entries;
     qcow2->refcount_changes.count = 0;
-    for (uint64_t i = 0; i < used; i++) {
-        qcow2_set_add(&qcow2->metadata, start + i);
-    }
+    qcow2_note_table(qcow2, QCOW2_TABLE_REFCOUNTS, start << header->cluster_bits, used << header->cluster_bits);
     for (uint64_t i = 0; i < old_bytes >> header->cluster_bits; i++) {
         qcow2_set_remove(&qcow2->metadata, (old_offset >> header->cluster_bits) + i);
     }
@@ -237,7 +235,7 @@ static int make_block(BlockNode *node, BlockTask *self, uint64_t region, uint64_
     qcow2_cache_forget(&qcow2->blocks, offset, qcow2->cluster_bytes);
     qcow2->refcount_table[region] = offset;
     vec_push(&qcow2->refcount_changes, (Qcow2Change){ (uint32_t)region, offset });
-    qcow2_set_add(&qcow2->metadata, cluster);
+    qcow2_note_table(qcow2, QCOW2_TABLE_BLOCKS, offset, 1);
     note_used(qcow2, cluster, 1);
     return set_refcount(node, self, cluster, 1);
 }

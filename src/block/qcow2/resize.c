@@ -42,9 +42,7 @@ static int grow_l1(BlockNode *node, BlockTask *self, uint64_t entries)
     free(qcow2->l1);
     qcow2->l1 = table;
     qcow2->l1_changes.count = 0;
-    for (uint64_t i = 0; i < clusters; i++) {
-        qcow2_set_add(&qcow2->metadata, (place >> header->cluster_bits) + i);
-    }
+    qcow2_note_table(qcow2, QCOW2_TABLE_L1, place, clusters << header->cluster_bits);
     header->l1_entries = (uint32_t)entries;
     header->l1_offset = place;
     error = block_write(node->file, place, buffer, align_up(bytes, BLOCK_SECTOR), 0);

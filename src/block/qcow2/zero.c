@@ -5,6 +5,7 @@
 
 typedef struct Wipe {
     bool discard, unmap;
+    bool passes; /* what keeps its place gives its space back */
     bool to_backing; /* what is discarded shows what is below; else it reads as zeroes */
 } Wipe;
 
@@ -42,6 +43,16 @@ static bool is_wiped_already(const BlockNode *node, const Qcow2Entry *old, const
     return empty && (wipe->to_backing || (wipe->discard && !node->backing));
 }
 
+/* Of zeroes: as zeroes, because the table may not say so yet when the power fails. */
+static int give_space_back(const Qcow2 *qcow2, uint64_t place, const Wipe *wipe)
+{
+    if (wipe->discard) {
+        return block_discard(qcow2->data, place, qcow2->cluster_bytes);
+    }
+    int error = block_write_zeroes(qcow2->data, place, qcow2->cluster_bytes, BLOCK_MAY_UNMAP | BLOCK_NO_FALLBACK);
+    return error == ENOTSUP ? 0 : error;
+}
+
 static int wipe_entry(BlockNode *node, Qcow2Slice *slice, uint64_t offset, uint64_t bytes, const Wipe *wipe)
 {
     Qcow2 *qcow2 = node->state;
@@ -66,6 +77,9 @@ static int wipe_entry(BlockNode *node, Qcow2Slice *slice, uint64_t offset, uint6
     qcow2_store_entry(qcow2, slice, offset, new);
     if (!(new.descriptor & QCOW2_OFFSET)) {
         qcow2_free_entry(qcow2, &old, wipe->discard ? QCOW2_FREE_REQUEST : QCOW2_FREE_OTHER);
+    } else if (wipe->passes && new.descriptor & QCOW2_COPIED && bytes >= qcow2->cluster_bytes &&
+               !qcow2_has(qcow2, QCOW2_EXTERNAL_DATA)) { /* of those see wipe_data */
+        return give_space_back(qcow2, new.descriptor & QCOW2_OFFSET, wipe);
     }
     return 0;
 }
@@ -80,7 +94,7 @@ static int wipe_data(BlockNode *node, uint64_t offset, uint64_t bytes, const Wip
     if (qcow2->header.autoclear & QCOW2_RAW_DATA) { /* it is to read as the disk does */
         return block_write_zeroes(qcow2->data, offset, bytes, wipe->unmap ? BLOCK_MAY_UNMAP : 0);
     }
-    return wipe->unmap ? block_discard(qcow2->data, offset, bytes) : 0;
+    return wipe->unmap || wipe->passes ? block_discard(qcow2->data, offset, bytes) : 0;
 }
 
 /* Whole clusters or subclusters; as far as the slice goes. */
@@ -173,7 +187,8 @@ static int wipe_unit(BlockNode *node, uint64_t offset, uint64_t bytes, uint64_t 
 int qcow2_write_zeroes(BlockNode *node, uint64_t offset, uint64_t bytes, unsigned flags)
 {
     const Qcow2 *qcow2 = node->state;
-    Wipe wipe = { .unmap = flags & BLOCK_MAY_UNMAP };
+    bool unmap = flags & BLOCK_MAY_UNMAP, passes = qcow2->pass_discard[QCOW2_FREE_REQUEST];
+    Wipe wipe = { .unmap = unmap && !qcow2->keeps_places, .passes = unmap && qcow2->keeps_places && passes };
     uint64_t unit;
     int error = qcow2->header.version < 3 ? ENOTSUP : wipe_unit(node, offset, bytes, &unit);
     if (error) {
@@ -198,7 +213,8 @@ int qcow2_discard(BlockNode *node, uint64_t offset, uint64_t bytes)
     if (qcow2->header.version < 3 && node->backing) {
         return ENOTSUP;
     }
-    Wipe wipe = { .discard = true, .unmap = true, .to_backing = qcow2->header.version < 3 };
+    Wipe wipe = { .discard = true, .unmap = !qcow2->keeps_places, .to_backing = qcow2->header.version < 3,
+                  .passes = qcow2->keeps_places && qcow2->pass_discard[QCOW2_FREE_REQUEST] };
     return start < end ? wipe_all(node, start, end - start, &wipe) : 0;
 }
 

@@ -2,6 +2,7 @@
 #include "api/json.h"
 #include "api/type.h"
 #include "base/error.h"
+#include "base/host/host.h"
 #include "base/text.h"
 #include "block/blkdebug.h"
 #include "schema/block.h"
@@ -10,7 +11,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
 static BlockNode *node_of(const Io *io) { return block_edge_node(io->edge); }
 
@@ -137,6 +137,9 @@ static int run_info(Io *io, int count, char **words)
     return 0;
 }
 
+static void time_is_over(void *data) { *(bool *)data = true; }
+
+/* Requests go on meanwhile. */
 static int run_sleep(Io *io, int count, char **words)
 {
     uint64_t milliseconds;
@@ -144,8 +147,14 @@ static int run_sleep(Io *io, int count, char **words)
         printf("%s is not a valid number\n", words[1]);
         return -EINVAL;
     }
-    struct timespec time = { (time_t)(milliseconds / 1000), (long)(milliseconds % 1000) * 1000000 };
-    nanosleep(&time, NULL);
+    BlockLoop *loop = block_runtime_main(block_graph_runtime(io->tool.graph));
+    bool over = false;
+    BlockTimer timer;
+    block_timer_init(&timer, loop, time_is_over, &over);
+    block_timer_set(&timer, host_monotonic_ns() + (int64_t)milliseconds * 1000000);
+    while (!over) {
+        block_loop_poll(loop, true);
+    }
     return 0;
 }
 
