@@ -17,7 +17,6 @@ struct BlockRuntime {
     Mutex mutex; /* of what follows */
     Condition changed;
     ListNode work; /* BlockWork, by its call's node */
-    unsigned waiting; /* of the work */
     unsigned idle;    /* threads */
     int64_t room;     /* for threads: what all loops want at most */
     bool stopping;

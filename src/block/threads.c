@@ -31,7 +31,6 @@ static BlockWork *take_work(BlockRuntime *runtime)
         runtime->idle--;
     }
     list_remove(&work->call.node);
-    runtime->waiting--;
     work->loop->waiting--;
     work->loop->working++;
     return work;
@@ -71,14 +70,14 @@ static bool start_thread(BlockRuntime *runtime)
     return ok;
 }
 
-/* False where there are threads enough for what waits. */
+/* Whether one was. An idle one is enough, though others may have called it too: short work is done best by few. */
 static bool start_threads(BlockLoop *loop)
 {
     BlockRuntime *runtime = loop->runtime;
     LoopThreads wanted = loop_threads(loop->outer);
     runtime->room += wanted.most - loop->share;
     loop->share = wanted.most;
-    bool enough = runtime->waiting <= runtime->idle || loop->waiting + loop->working > wanted.most ||
+    bool enough = runtime->idle > 0 || loop->waiting + loop->working > wanted.most ||
                   (int64_t)runtime->threads.count >= runtime->room;
     bool started = !enough && start_thread(runtime);
     while ((int64_t)runtime->threads.count < wanted.least && start_thread(runtime)) {
@@ -102,13 +101,11 @@ void block_work_submit(BlockWork *work, BlockLoop *loop)
     work->call.data = work;
     mutex_lock(&runtime->mutex);
     list_append(&runtime->work, &work->call.node);
-    runtime->waiting++;
     loop->waiting++;
     bool started = start_threads(loop);
     bool none = runtime->threads.count == 0; /* the host gives no thread at all */
     if (none) {
         list_remove(&work->call.node);
-        runtime->waiting--;
         loop->waiting--;
     }
     mutex_unlock(&runtime->mutex);
