@@ -205,7 +205,8 @@ WANTED = [
     r'renameat2\(AT_FDCWD,"/nowhere/a",AT_FDCWD,"/b",RENAME_NOREPLACE\) = -1',
     r'semtimedop\(-1,\[\{sem_num=0,sem_op=-1,sem_flg=IPC_NOWAIT\}\],1,NULL\) = -1',
     r'clone\(CLONE_VM\|CLONE_FS\|', r'<unfinished \.\.\.>\n', r'<\.\.\. read resumed> = ', r'clone\(.*SIGCHLD',
-    r'execve\("\./program",\["\./program","again"\],0x\w+ /\* \d+ variables \*/\) = 0\n\d+ brk\(NULL\)',
+    r'execve\("\./program",\["\./program","again"\],0x\w+ /\* \d+ variables \*/\) = 0\n(.*wait4\(.*\n?)?'
+    r'\d+ brk\(NULL\)', # its parent may begin to wait between the two
     r'execve\("/nowhere",NULL,NULL\) = -1 errno=2', r'statfs\("/proc",0x\w+\) = 0 \(\{f_type=40864,f_bsize=4096,',
     r'faccessat2\(AT_FDCWD,"/tmp",R_OK,AT_EACCESS\) = 0', r'\(\[".*\] /\* \d+ entries \*/\)',
     r'fsopen\("nothing",FSOPEN_CLOEXEC\) = -1', r'move_mount\(-1,"",AT_FDCWD,"/nowhere",MOVE_MOUNT_F_EMPTY_PATH\) = -1',
