@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -420,10 +421,13 @@ bool proc_program_file(const Process *process, const char *path, PathBuffer *pro
 /* -- opening ------------------------------------------------------------------------------------------------------- */
 
 /* Opened a second time, so that it has the flags that were asked for. */
-static int64_t open_text(const StrBuf *text, uint64_t flags)
+static int64_t open_text(const char *path, const StrBuf *text, uint64_t flags)
 {
-    char name[40];
-    int fd = memfd_create("proc", MFD_CLOEXEC);
+    enum { LONGEST = 200 }; /* the kernel takes 249 */
+    char name[LONGEST + 1];
+
+    snprintf(name, sizeof name, "%s", path);
+    int fd = memfd_create(name, MFD_CLOEXEC);
 
     if (fd < 0) {
         return -errno;
@@ -452,7 +456,23 @@ int64_t proc_open(Task *task, ProcFile file, const char *path, uint64_t flags)
     if (access(path, F_OK)) { /* the thread has ended */
         return -errno;
     }
-    return open_text(&text, flags);
+    return open_text(path, &text, flags);
+}
+
+/* The memory's name is that of the file it stands for: "/memfd:/proc/cpuinfo (deleted)". */
+int proc_open_original(const Process *process, int fd)
+{
+    static const char before[] = "/memfd:", after[] = " (deleted)";
+    struct stat status;
+    PathBuffer path;
+
+    if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_nlink || !path_of(fd, &path) ||
+        !text_starts_with(path.text, before) || !text_ends_with(path.text, after)) {
+        return -1;
+    }
+    path.text[strlen(path.text) - strlen(after)] = 0;
+    const char *name = path.text + strlen(before);
+    return proc_find(process, name) > PROC_EXE ? open(name, O_PATH | O_CLOEXEC) : -1;
 }
 
 bool proc_text(Task *task, const char *name, StrBuf *text)

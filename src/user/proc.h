@@ -35,6 +35,8 @@ bool proc_program(const Process *process, const char *path, PathBuffer *program)
 bool proc_program_file(const Process *process, const char *path, PathBuffer *program);
 /* A file with what the guest is to see, to be read; -errno where it cannot be made, or may not be opened so. */
 int64_t proc_open(Task *task, ProcFile file, const char *path, uint64_t flags);
+/* What the descriptor of such a file stands for, to be asked about alone; -1: it is no such file. */
+int proc_open_original(const Process *process, int fd);
 /* The same text of a file below /proc/self, by its name; false: it is the host's. */
 bool proc_text(Task *task, const char *name, StrBuf *text);
 /* -d page: shows the map of memory. `after`: what changed it. */

@@ -288,6 +288,38 @@ int64_t sys_fstatfs64(Task *task, const uint64_t *a)
     return statfs_by(task, SYSCALL_fstatfs, a);
 }
 
+/* Files that we make up have the identity of those that they stand for: cp(1) compares the two. */
+static int64_t status_by(Task *task, SyscallId id, const uint64_t *a, bool of_descriptor)
+{
+    uint64_t arguments[SYSCALL_ARGUMENTS];
+    int original = of_descriptor ? proc_open_original(task->process, (int)a[0]) : -1;
+
+    memcpy(arguments, a, sizeof arguments);
+    if (original >= 0) {
+        arguments[0] = (uint64_t)original;
+    }
+    int64_t result = syscall_forward(task, &syscall_table[id], arguments);
+    if (original >= 0) {
+        close(original);
+    }
+    return result;
+}
+
+int64_t sys_fstat(Task *task, const uint64_t *a)
+{
+    return status_by(task, SYSCALL_fstat, a, true);
+}
+
+int64_t sys_newfstatat(Task *task, const uint64_t *a)
+{
+    return status_by(task, SYSCALL_newfstatat, a, a[3] & AT_EMPTY_PATH);
+}
+
+int64_t sys_statx(Task *task, const uint64_t *a)
+{
+    return status_by(task, SYSCALL_statx, a, a[2] & AT_EMPTY_PATH);
+}
+
 int64_t sys_readlinkat(Task *task, const uint64_t *a)
 {
     PathBuffer path, target;

@@ -327,6 +327,20 @@ static void of_an_ended_thread(void)
     printf("ended threads: gone %d, empty %d\n", gone, empty);
 }
 
+/* As cp(1) looks whether what it opened is what it had looked at. */
+static void same_file(const char *path)
+{
+    struct stat named, opened;
+    struct statx extended;
+    int fd = open(path, O_RDONLY);
+
+    int failed = stat(path, &named) | fstat(fd, &opened) | statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &extended);
+    printf("%s: %d, same %d %d, mode %o, size %d %d, links %d\n", path, failed,
+           named.st_dev == opened.st_dev && named.st_ino == opened.st_ino, extended.stx_ino == named.st_ino,
+           opened.st_mode, (int)opened.st_size, (int)extended.stx_size, (int)opened.st_nlink);
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     prctl(PR_SET_NAME, "a name");
@@ -338,6 +352,9 @@ int main(int argc, char **argv)
     printf("cpuinfo %d, mem %d\n", !stat("/proc/cpuinfo", &status) &&
            slurp("/proc/cpuinfo", (char[65536]){ 0 }, 65536) > 20,
            open("/proc/self/mem", O_RDWR) >= 0);
+    same_file("/proc/cpuinfo");
+    same_file("/proc/self/maps");
+    same_file("/proc/self/status");
     int fd = open("/proc/self/mem", O_RDWR);
     int seven = 7;
     pwrite(fd, &seven, sizeof seven, (off_t)(uintptr_t)&data);
