@@ -544,7 +544,7 @@ static const CodePoint *find_point(const CodeBlock *block, uint32_t offset)
     return NULL;
 }
 
-bool cpu_host_fault(Cpu *cpu, void *ucontext, uintptr_t host_address, MmuAccess access)
+bool cpu_host_fault(Cpu *cpu, void *ucontext, const uintptr_t *host_address, MmuAccess access)
 {
     CodeRegisters registers;
     const void *pc;
@@ -561,7 +561,12 @@ bool cpu_host_fault(Cpu *cpu, void *ucontext, uintptr_t host_address, MmuAccess 
         return false;
     }
     cache->host->restore(cache->common, &cpu->exec, &block->code, point, &registers);
-    cpu_raise_host_fault(cpu, host_address, access);
+    if (host_address) {
+        cpu_raise_host_fault(cpu, *host_address, access);
+    } else {
+        cpu->interprets_next = true;
+        cpu_raise(cpu, CPU_EXCEPTION_RETRY, 0);
+    }
     cache->host->context_leave(cache->common, ucontext, IR_EXIT_EXCEPTION);
     return true;
 }

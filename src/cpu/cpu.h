@@ -69,6 +69,7 @@ struct Cpu {
     bool powered_off;     /* PSCI, HSM, SIPI: does not run until cpu_power_on */
     bool exceptions_exit; /* user mode: an exception leaves cpu_run */
     bool single_step;
+    bool interprets_next; /* one instruction: its access is made by what knows the address */
     bool holds_interrupts; /* a debugger steps: none is taken */
     bool watches; /* the guest's to set: guest->watch is asked */
     _Atomic uint64_t lines; /* interrupt inputs: bit n is line n */
@@ -219,6 +220,7 @@ void cpu_power_off(Cpu *cpu);
 void cpu_power_on(Cpu *cpu, void (*prepare)(Cpu *cpu, void *data), void *data);
 
 /* For the handler of SIGSEGV and SIGBUS, on the thread of the vCPU, with the handler's third argument: if translated
- * code (CODE_DIRECT) accessed guest memory at `host_address`, the guest's exception is pending when this returns true,
- * and the handler is to return. False: it was not translated code. Async-signal-safe if bus->walk is. */
-bool cpu_host_fault(Cpu *cpu, void *ucontext, uintptr_t host_address, MmuAccess access);
+ * code (CODE_DIRECT) accessed guest memory at *host_address, the guest's exception is pending when this returns true,
+ * and the handler is to return. NULL: the host does not say where (x86: addresses that are not canonical); the
+ * interpreter makes the access then. False: it was not translated code. Async-signal-safe if bus->walk is. */
+bool cpu_host_fault(Cpu *cpu, void *ucontext, const uintptr_t *host_address, MmuAccess access);

@@ -147,10 +147,13 @@ static bool run_code(Cpu *cpu, int *reason)
 static bool run_blocks(Cpu *cpu, int *reason)
 {
     cpu->counts = cpu->limited || cpu->counted || cpu->alarm != UINT64_MAX;
-    if (cpu->code && !cpu->single_step && run_code(cpu, reason)) {
+    bool one = cpu->single_step || UNLIKELY(cpu->interprets_next);
+
+    cpu->interprets_next = false;
+    if (cpu->code && !one && run_code(cpu, reason)) {
         return true;
     }
-    return interpret(cpu, cpu->single_step ? 1 : cpu->code ? code_insns_to_interpret(cpu) : INT64_MAX, reason);
+    return interpret(cpu, one ? 1 : cpu->code ? code_insns_to_interpret(cpu) : INT64_MAX, reason);
 }
 
 /* `*recheck`: whether interrupts have to be asked for afterwards. */

@@ -63,14 +63,22 @@ static void leave_guard(void *cpu)
     exec_guard_leave(&((Cpu *)cpu)->exec);
 }
 
-/* A fault of the host's at an address of the guest's: a copy that ends short, or the guest's own fault. Where another
- * thread has mapped the page meanwhile, the access is made again. False: a bug of ours. */
+/* By now: another thread may have mapped the page since the fault. */
+static bool may_access(GuestMemory *memory, uint64_t address, bool writes)
+{
+    MemoryRange range;
+
+    return address < memory->limit && memory_lookup(memory, address, &range) &&
+           range.protection & (writes ? PROT_WRITE : PROT_READ | PROT_EXEC);
+}
+
+/* A fault of the host's at an address of the guest's: a copy that ends short, or the guest's own fault. Where the guest
+ * may access it by now, that is made again. False: a bug of ours. */
 static bool is_guest_fault(Task *task, int number, const siginfo_t *info, void *context)
 {
     GuestMemory *memory = task ? task_memory(task) : NULL;
-    uint64_t address = (uintptr_t)info->si_addr - (uintptr_t)(memory ? memory->base : NULL);
-    bool writes = user_context_is_write(context);
-    MemoryRange range;
+    uintptr_t where = (uintptr_t)info->si_addr;
+    bool writes = user_context_is_write(context), told = info->si_code != SI_KERNEL;
 
     if (user_fix_copy(context)) {
         return true;
@@ -78,19 +86,20 @@ static bool is_guest_fault(Task *task, int number, const siginfo_t *info, void *
     if (!memory) {
         return false;
     }
-    if (number == SIGSEGV && address < memory->limit && !task->cpu->exec.guard_final &&
-        memory_lookup(memory, address, &range) && range.protection & (writes ? PROT_WRITE : PROT_READ | PROT_EXEC)) {
+    Exec *exec = &task->cpu->exec;
+    uint64_t address = where - (uintptr_t)memory->base;
+    if (number == SIGSEGV && told && !exec->guard_final && may_access(memory, address, writes)) {
         return true;
     }
-    task->cpu->exec.fault_of_mapping = number == SIGSEGV;
-    if (cpu_host_fault(task->cpu, context, (uintptr_t)info->si_addr, writes ? MMU_WRITE : MMU_READ)) {
+    exec->fault_of_mapping = number == SIGSEGV;
+    if (cpu_host_fault(task->cpu, context, told ? &where : NULL, writes ? MMU_WRITE : MMU_READ)) {
         return true;
     }
-    if (!task->cpu->exec.guard || address >= memory->limit) {
+    if (!exec->guard || address >= memory->limit) {
         return false;
     }
-    task->cpu->exec.fault_address = (uintptr_t)info->si_addr;
-    task->cpu->exec.fault_writes = writes;
+    exec->fault_address = where;
+    exec->fault_writes = writes;
     user_context_call(context, leave_guard, task->cpu);
     return true;
 }

@@ -175,6 +175,31 @@ static void faults(void)
     printf("behind a file: %d, %d\n", caught == SIGBUS, fault_address == (uintptr_t)file + PAGE + 24);
 }
 
+/* Addresses that the host's processor has none like, so that it does not say which one it was. */
+static void faults_nowhere(void)
+{
+    int wrong = 0;
+
+#if __riscv_xlen == 64
+    static const uintptr_t places[] = { 0x0000800000000000, 0x7000000000000000, 0x8000000000000000,
+                                        0xfff0000000000000 };
+
+    catch(SIGSEGV, go_back);
+    for (unsigned i = 0; i < 2 * sizeof places / sizeof *places; i++) {
+        uintptr_t at = places[i / 2] + 3;
+        fault_address = 0;
+        if (!sigsetjmp(back, 1) && i % 2) {
+            *(volatile char *)at = 1;
+        } else if (!fault_address) {
+            wrong += *(volatile char *)at + 1;
+        }
+        wrong += fault_address != at;
+    }
+    signal(SIGSEGV, SIG_DFL);
+#endif
+    printf("faults nowhere: %d wrong\n", wrong);
+}
+
 /* A file becomes shorter than the code that ran from it; then other code changes. */
 static void vanished_code(void)
 {
@@ -741,6 +766,7 @@ int main(int argc, char **argv)
     changing_code();
     mapped_code();
     faults();
+    faults_nowhere();
     vanished_code();
     forks();
     forks_with_links();
