@@ -33,7 +33,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { ELF_CLASS = 4, ELF_MACHINE = 18, SELF_LOWEST = 200, IMAGE_LOWEST, SELF_HIGHEST = 4096, EXIT_BAD = 1 };
+enum { ELF_CLASS = 4, ELF_MACHINE = 18, OWN_LOWEST = 200, OWN_HIGHEST = 4096, OWN_FILES = 2, EXIT_BAD = 1 };
 
 static const UserAbi *abi_by_name(const char *name)
 {
@@ -158,18 +158,18 @@ static bool is_ours(int fd)
 }
 
 /* Beyond what the program may open, where its limit lets us and the table of files stays small. */
-static int move_self(int fd)
+static int move_beyond(int fd)
 {
     struct rlimit limit;
     int high = -1;
 
-    if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < MIN(limit.rlim_max, SELF_HIGHEST)) {
-        struct rlimit more = { limit.rlim_cur + 1, limit.rlim_max };
+    if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < MIN(limit.rlim_max, OWN_HIGHEST)) {
+        struct rlimit more = { MIN(limit.rlim_cur + OWN_FILES, limit.rlim_max), limit.rlim_max };
         setrlimit(RLIMIT_NOFILE, &more);
         high = fcntl(fd, F_DUPFD_CLOEXEC, (int)limit.rlim_cur);
         setrlimit(RLIMIT_NOFILE, &limit);
     }
-    return high >= 0 ? high : fcntl(fd, F_DUPFD_CLOEXEC, SELF_LOWEST);
+    return high >= 0 ? high : fcntl(fd, F_DUPFD_CLOEXEC, OWN_LOWEST);
 }
 
 /* The emulator's own file, so that execve finds it whatever the guest does to names; out of the guest's way. -1: it
@@ -187,7 +187,7 @@ static int open_self(const UserOptions *options)
             return -1;
         }
     }
-    int high = fd < 0 ? -1 : move_self(fd);
+    int high = fd < 0 ? -1 : move_beyond(fd);
 
     if (high >= 0) {
         close(fd);
@@ -281,7 +281,7 @@ int user_main(int argc, char **argv, char **environment)
         fprintf(stderr, "%s: %s\n%s", argv[0], error_message(error), error_hint(error));
         return EXIT_BAD;
     }
-    process.image = fcntl(fd, F_DUPFD_CLOEXEC, IMAGE_LOWEST);
+    process.image = move_beyond(fd);
     close(fd);
     process.self = open_self(&options);
     task_set_current(task);

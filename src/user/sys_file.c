@@ -161,9 +161,10 @@ int64_t sys_getdents64(Task *task, const uint64_t *a)
 /* Around our own. */
 int64_t sys_close_range(Task *task, const uint64_t *a)
 {
-    enum { OWN_HIGHEST = 1024 }; /* of what is not the emulator's file */
+    enum { OWN_HIGHEST = 1024 }; /* of what is neither the emulator's file nor the program's */
+    const Process *process = task->process;
     uint32_t first = (uint32_t)a[0], last = (uint32_t)a[1];
-    uint32_t highest = (uint32_t)MAX(task->process->self, OWN_HIGHEST);
+    uint32_t highest = (uint32_t)MAX(MAX(process->self, process->image), OWN_HIGHEST);
     int64_t result = 0;
 
     if (first > last) {
@@ -178,13 +179,16 @@ int64_t sys_close_range(Task *task, const uint64_t *a)
     return result || first > last ? result : host_call(task, SYS_close_range, first, last, a[2], 0, 0, 0);
 }
 
-/* One of our own goes to another number; the debugger's stay. */
+/* One of our own goes to another number, upwards where there is one; the debugger's stay. */
 static bool move_own(Process *process, int fd)
 {
     bool is_log = fd == log_descriptor(process->log);
     int *own = fd == process->self ? &process->self : fd == process->image ? &process->image : NULL;
     int moved = is_log || own ? fcntl(fd, F_DUPFD_CLOEXEC, fd + 1) : -1;
 
+    if (moved < 0 && (is_log || own)) {
+        moved = fcntl(fd, F_DUPFD_CLOEXEC, fd / 2);
+    }
     if (moved < 0) {
         return false;
     }

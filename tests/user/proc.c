@@ -256,6 +256,21 @@ static void numbers_of_files(void)
     printf("numbers of files: %d, open %d\n", had == count - 3, open == later);
 }
 
+/* A program that is started with few numbers may have them all, too. */
+static void few_numbers(void)
+{
+    const struct rlimit few = { 64, 64 };
+    fflush(stdout);
+    pid_t child = fork();
+
+    if (!child) {
+        setrlimit(RLIMIT_NOFILE, &few);
+        execl("/proc/self/exe", "proc", "few", NULL);
+        _exit(99);
+    }
+    waitpid(child, NULL, 0);
+}
+
 /* Its mappings are the program's own alone: the same as its parent's were. */
 static void show_mappings(const char *name, const char *program)
 {
@@ -343,6 +358,10 @@ static void same_file(const char *path)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "few")) {
+        numbers_of_files();
+        return 0;
+    }
     prctl(PR_SET_NAME, "a name");
     maps();
     command_line(argc, argv);
@@ -362,6 +381,7 @@ int main(int argc, char **argv)
     numbers();
     open_files();
     numbers_of_files();
+    few_numbers();
     fflush(stdout);
     of_a_child();
     of_an_ended_thread();
