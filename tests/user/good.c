@@ -296,8 +296,11 @@ static void reaped(void)
     }
     int fd = syscall(SYS_pidfd_open, child, 0);
     kill(child, SIGKILL);
-    long result = syscall(448 /* process_mrelease */, fd, 0);
-    SHOW(result == 0 || errno == ESRCH); /* it may have ended by now */
+    long result;
+    do {
+        result = syscall(448 /* process_mrelease */, fd, 0);
+    } while (result && errno == EAGAIN);
+    SHOW(result && errno != ESRCH ? errno : 0); /* it may have ended by now */
     waitpid(child, NULL, 0);
 }
 

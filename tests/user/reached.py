@@ -21,7 +21,8 @@ EXCUSED = {
     'reboot': 'the machine\'s', 'swapon': 'the machine\'s', 'swapoff': 'the machine\'s', 'vhangup': 'the terminal\'s',
     'syslog': 'needs rights', 'listns': 'since Linux 6.19', 'lsm_set_self_attr': 'needs a policy',
     'lsm_get_self_attr': 'needs a policy', 'io_cancel': 'EINPROGRESS is its success',
-    'rt_sigsuspend': 'EINTR is its success', 'restart_syscall': 'is the kernel\'s own', '_llseek': 'of 32 bits',
+    'process_mrelease': 'the process may have ended by then', 'rt_sigsuspend': 'EINTR is its success',
+    'restart_syscall': 'is the kernel\'s own', '_llseek': 'of 32 bits',
     'statfs64': 'of 32 bits', 'fstatfs64': 'of 32 bits', 'exit': 'does not return', 'exit_group': 'does not return',
     'execve': 'does not return', 'execveat': 'does not return', 'rt_sigreturn': 'does not return',
 }

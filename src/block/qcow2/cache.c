@@ -178,6 +178,9 @@ static Qcow2Slice *load(Qcow2Cache *cache, TaskLock *lock, BlockTask *self, uint
 
 int qcow2_cache_get(Qcow2Cache *cache, TaskLock *lock, BlockTask *self, uint64_t offset, Qcow2Slice **result)
 {
+    if (offset > INT64_MAX - cache->ahead) { /* no file is as large */
+        return EIO;
+    }
     Qcow2Slice *slice = qcow2_cache_find(cache, offset);
     if (slice) {
         slice->users++;
