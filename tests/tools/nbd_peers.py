@@ -25,7 +25,8 @@ NBDSH = ['/usr/bin/python3', '-m', 'nbd'] # the shell that libnbd's module is fo
 
 def run(*words, check=True, **more):
     words = [os.path.join(FOLDER, words[0]) if words[0].startswith('qemu-') else words[0], *words[1:]]
-    result = subprocess.run(words, check=False, timeout=120, capture_output=True, text=True, **more)
+    result = subprocess.run(words, check=False, timeout=120, capture_output=True, text=True,
+                            errors='replace', **more)
     if check and result.returncode:
         raise AssertionError(f'{words}: {result.stderr}')
     return result
